@@ -1,0 +1,97 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files that are either old or new, never half-written.
+
+A file is written under a temporary name in its own directory, flushed to disk, then renamed over the target, and the
+directory is flushed too (POSIX rename is atomic; without the fsync of the directory a power cut may undo it).
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import BinaryIO, Iterator
+
+PARTIAL_SUFFIX = ".miniecom-partial"
+
+
+def partial_name(path: str) -> str:
+    """The temporary name used while path is written."""
+    directory, name = os.path.split(path)
+    return os.path.join(directory, "." + name + PARTIAL_SUFFIX)
+
+
+def is_partial(name: str) -> bool:
+    """Whether a file name is the leftover of an interrupted write of ours."""
+    base = os.path.basename(name)
+    return base.startswith(".") and base.endswith(PARTIAL_SUFFIX)
+
+
+def sync_directory(path: str) -> None:
+    """Make a rename or an unlink in a directory durable."""
+    descriptor = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def atomic_writer(path: str, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """A binary file that becomes ``path`` when the block ends well and vanishes when it does not.
+
+    Args:
+        path: the final name.
+        mode: permission bits from the first byte on, whatever the umask.
+
+    Raises:
+        OSError: as the system reports it (ENOSPC included); the target is untouched then.
+    """
+    temporary = partial_name(path)
+    try:
+        os.unlink(temporary)  # of a killed run; O_EXCL below then refuses symlinks planted in its place
+    except FileNotFoundError:
+        pass
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            os.fchmod(handle.fileno(), mode)
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        try:
+            os.unlink(temporary)
+        except FileNotFoundError:
+            pass
+        raise
+    sync_directory(os.path.dirname(path))
+
+
+def write_atomic(path: str, data: bytes, mode: int | None = None) -> None:
+    """Replace the content of path in one step.
+
+    Args:
+        path: the file; its directory must exist.
+        data: the new content.
+        mode: permission bits; by default those of the file as it stands, 0600 for a new one.
+
+    The owner of an existing file is kept where the process is allowed to.
+    """
+    try:
+        before = os.lstat(path)
+    except FileNotFoundError:
+        before = None
+    if mode is None:
+        mode = before.st_mode & 0o7777 if before else 0o600
+    with atomic_writer(path, mode) as handle:
+        if before is not None and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+            try:
+                os.fchown(handle.fileno(), before.st_uid, before.st_gid)
+                os.fchmod(handle.fileno(), mode)
+            except PermissionError:
+                pass
+        handle.write(data)
