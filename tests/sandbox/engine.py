@@ -1,0 +1,588 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A private Docker Engine out of unpacked Debian packages.
+
+It has its own socket, data, bridge, subnets and control groups inside one folder, so that nothing that the tests or
+the sandbox do can reach an engine of the machine, and stopping it leaves nothing behind. It has no way out to other
+networks: images are loaded, never pulled.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import http.client
+import ipaddress
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.sandbox import bridge as net
+from tests.sandbox.apt import PackagesUnavailable, debian_package, locked
+
+# A unix socket's path holds 107 characters; the longest below the exec root is containerd's second socket.
+SOCKET_PATH_MAX = 107
+LONGEST_SOCKET = "exec/containerd/containerd.sock.ttrpc"
+
+# What was tested together. sid moves on: its versions are pinned, so that a newer one fails loudly.
+RELEASES: dict[str, list[tuple[str, list[str]]]] = {
+    "bookworm": [("bookworm", ["docker.io", "containerd", "runc", "libdevmapper1.02.1"])],
+    "trixie": [
+        ("trixie", ["docker.io", "containerd", "docker-cli"]),
+        ("bookworm", ["docker.io", "containerd", "runc", "libdevmapper1.02.1"]),
+    ],
+    "sid": [
+        ("sid", ["docker.io", "containerd", "docker-cli"]),
+        ("bookworm", ["docker.io", "containerd", "runc", "libdevmapper1.02.1"]),
+    ],
+}
+# The resolver of container names works through NAT rules inside each container's own network namespace.
+IPTABLES = [
+    "iptables",
+    "libip4tc2",
+    "libip6tc2",
+    "libmnl0",
+    "libnetfilter-conntrack3",
+    "libnfnetlink0",
+    "libnftnl11",
+    "libxtables12",
+]
+# containerd and dockerd make these on their way, whatever the configuration says.
+LITTER = (
+    "/run/docker/plugins",
+    "/run/docker",
+    "/run/containerd/s",
+    "/run/containerd/fifo",
+    "/run/containerd",
+    "/opt/containerd/bin",
+    "/opt/containerd/lib",
+    "/opt/containerd",
+)
+
+
+class EngineUnavailable(Exception):
+    """No private engine can run here; the text says why."""
+
+
+class EngineError(Exception):
+    """The engine answered with an error."""
+
+    def __init__(self, what: str, status: int, text: str) -> None:
+        super().__init__(f"{what}: {status} {text}")
+        self.status = status
+
+
+@dataclass(frozen=True)
+class _Traces:
+    """What has to go when the engine stops, kept in a file so that a later process can clean up as well."""
+
+    bridge: str
+    block: str
+    short: str
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Engine:
+    """A private dockerd with everything it needs inside ``directory``.
+
+    directory: absolute or relative path; removed by stop() as a whole unless ``keep`` is given there.
+    release: Debian release of dockerd and containerd: bookworm (20.10.24), trixie (26.1.5) or sid (28.5.2).
+    store: "classic" (overlay2) or "containerd" (the containerd image store; sid).
+    socket_path: where the API's socket shall be; default ``directory/docker.sock``.
+    Used as a context manager, the engine also dies with the process that started it.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        release: str = "bookworm",
+        store: str = "classic",
+        socket_path: str | os.PathLike[str] | None = None,
+    ) -> None:
+        if release not in RELEASES:
+            raise ValueError(f"release must be one of {', '.join(RELEASES)}")
+        self.directory = Path(os.path.abspath(directory))
+        self.release = release
+        self.store = store
+        self.wanted_socket = Path(os.path.abspath(socket_path)) if socket_path else self.directory / "docker.sock"
+        self._digest = hashlib.sha256(str(self.directory).encode()).hexdigest()[:8]
+        # Where a folder's path is too long for sockets, they live in a short place and are linked from the folder.
+        too_long = max(len(str(self.directory / LONGEST_SOCKET)), len(str(self.wanted_socket))) >= SOCKET_PATH_MAX
+        self.short = Path(f"/run/mcm-{self._digest}") if too_long else self.directory
+        self.socket = self.short / "docker.sock" if too_long else self.wanted_socket
+        self.log = self.directory / "dockerd.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    # -- facts ---------------------------------------------------------------------------------------------------
+
+    @property
+    def docker_host(self) -> str:
+        return f"unix://{self.socket}"
+
+    @property
+    def data_root(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def bridge(self) -> str:
+        return f"mcm{self._digest}"
+
+    @property
+    def running(self) -> bool:
+        return self._ping()
+
+    @property
+    def version(self) -> str:
+        return str(self.api("GET", "/version")["Version"])
+
+    def programs(self) -> list[Path]:
+        """Folders of the engine's programs, to be first on PATH."""
+        roots = []
+        try:
+            for suite, names in RELEASES[self.release]:
+                roots.append(debian_package(names, suite))
+        except PackagesUnavailable as error:
+            raise EngineUnavailable(f"the engine's packages are not to be had: {error}") from error
+        return [root / folder for root in roots for folder in ("usr/bin", "usr/sbin", "sbin")]
+
+    def environment(self) -> dict[str, str]:
+        """An environment in which ``docker`` and ``docker compose`` talk to this engine and to no other."""
+        config = self.directory / "cli"
+        config.mkdir(parents=True, exist_ok=True)
+        plugins = [debian_package([name], "trixie") / "usr/libexec/docker/cli-plugins" for name in CLI_PLUGINS]
+        (config / "config.json").write_text(
+            json.dumps({"cliPluginsExtraDirs": [str(folder) for folder in plugins]}), encoding="utf-8"
+        )
+        # The client is always Debian 12's: it talks to every engine here and needs nothing newer of the machine.
+        client = debian_package(RELEASES["bookworm"][0][1], "bookworm") / "usr/bin"
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER_")}
+        environment.update(
+            PATH=f"{client}:{os.environ.get('PATH', os.defpath)}",
+            DOCKER_HOST=self.docker_host,
+            DOCKER_CONFIG=str(config),
+        )
+        return environment
+
+    def docker(self, *arguments: str, timeout: float = 300, check: bool = True, **options: Any) -> str:
+        """Run the docker command against this engine and return its output; EngineError when it fails."""
+        environment = {**self.environment(), **options.pop("env", {})}
+        done = subprocess.run(
+            ["docker", *arguments],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=timeout,
+            check=False,
+            **options,
+        )
+        if check and done.returncode != 0:
+            raise EngineError(f"docker {' '.join(arguments)}", done.returncode, (done.stderr or done.stdout).strip())
+        return done.stdout
+
+    # -- the API -------------------------------------------------------------------------------------------------
+
+    def request(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, timeout: float = 300
+    ) -> tuple[int, bytes]:
+        """Send one request to the API; body is bytes, a file opened for reading or an iterable of bytes."""
+        connection = _UnixConnection(str(self.socket), timeout)
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def api(self, method: str, path: str, payload: Any = None, timeout: float = 300) -> Any:
+        """Send one request with JSON in and out; EngineError for any status from 400 on."""
+        body = None if payload is None else json.dumps(payload).encode()
+        status, data = self.request(method, path, body, {"Content-Type": "application/json"}, timeout)
+        text = data.decode("utf-8", "replace")
+        if status >= 400:
+            raise EngineError(f"{method} {path}", status, text.strip())
+        return json.loads(text) if text.startswith(("{", "[")) and "\n{" not in text.strip() else text
+
+    def _ping(self) -> bool:
+        try:
+            return self.request("GET", "/_ping", timeout=5)[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Engine:
+        self.start(tied=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self, tied: bool = False, timeout: float = 60) -> Engine:
+        """Start the engine, or do nothing when it already answers.
+
+        What a killed engine left behind in the folder is cleared away first.
+        tied: the engine dies with the calling process.
+        Raises EngineUnavailable when it cannot run here.
+        """
+        if self._ping():
+            return self
+        self._check_machine()
+        path = self.programs()
+        if (self.directory / "traces.json").exists():
+            self._clear()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        # One at a time looks for a free subnet: two engines that start together must not find the same one.
+        with locked(Path("/tmp/.miniecom-engine.lock")):
+            block = net.free_block(int(self._digest, 16))
+            self._write_traces(_Traces(self.bridge, str(block), str(self.short)))
+            net.create(self.bridge, str(block[1]), 24)
+        self._launch(path, block, tied)
+        try:
+            self._wait(timeout)
+        except BaseException:
+            self._clear()
+            raise
+        return self
+
+    def restart(self, timeout: float = 60) -> None:
+        """Stop the daemon in an orderly way and start it again on the same data."""
+        traces = self._traces()
+        if traces is None:
+            raise EngineUnavailable(f"no engine was started in {self.directory}")
+        self._end_daemon(signal.SIGTERM)
+        self._launch(self.programs(), ipaddress.IPv4Network(traces.block), tied=False)
+        self._wait(timeout)
+
+    def stop(self, keep: bool = False) -> None:
+        """Stop the engine and its containers at once and remove every trace; the folder too unless keep is set."""
+        self._clear()
+        if not keep:
+            _remove(self.directory)
+
+    def kill(self) -> None:
+        """Kill the daemon the hard way, as a crash would: everything else stays as it is."""
+        for pid in self._daemons():
+            _signal(pid, signal.SIGKILL)
+        self._reap()
+
+    # -- starting ------------------------------------------------------------------------------------------------
+
+    def _check_machine(self) -> None:
+        if os.name != "posix" or os.uname().sysname != "Linux":
+            raise EngineUnavailable("a private Docker Engine runs on Linux only")
+        if os.geteuid() != 0:
+            raise EngineUnavailable("a private Docker Engine needs root: run this as root (the native one does not)")
+        if not Path("/sys/fs/cgroup").is_dir() or "cgroup" not in Path("/proc/mounts").read_text(encoding="utf-8"):
+            raise EngineUnavailable("no control groups are mounted at /sys/fs/cgroup: containers cannot run here")
+
+    def _launch(self, path: Sequence[Path], block: ipaddress.IPv4Network, tied: bool) -> None:
+        for folder in (self.short, self.socket.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        # The bridge has the block's first /24, networks made later get theirs out of its second half.
+        pool = list(block.subnets(prefixlen_diff=1))[1]
+        iptables = debian_package(IPTABLES, "bookworm")
+        config: dict[str, Any] = {
+            "features": {"containerd-snapshotter": True} if self.store == "containerd" else {},
+            "default-address-pools": [{"base": str(pool), "size": 24}],
+        }
+        if self.release == "bookworm":
+            config["deprecated-key-path"] = str(self.directory / "key.json")
+        (self.directory / "daemon.json").write_text(json.dumps(config), encoding="utf-8")
+        programs = {name: _find(name, path) for name in ("dockerd", "docker-proxy", "containerd", "runc")}
+        roots = [folder.parents[1] for folder in path if folder.parent.name == "usr"]
+        environment = {
+            "PATH": ":".join(
+                [str(self.directory / "bin"), *map(str, path), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]
+            ),
+            "LD_LIBRARY_PATH": ":".join(
+                sorted({str(p) for r in [*roots, iptables] for w in ("lib", "usr/lib") for p in r.glob(f"{w}/*-linux-gnu")})
+            ),
+            "XTABLES_LOCKFILE": str(self.directory / "xtables.lock"),
+            "XTABLES_LIBDIR": str(next(iptables.glob("usr/lib/*/xtables"))),
+            "HOME": str(self.directory),
+            "TMPDIR": str(self.directory),
+        }
+        self._choose_iptables(iptables / "usr/sbin", environment)
+        exec_root = self.short / "exec"
+        command = [
+            str(programs["dockerd"]),
+            f"--config-file={self.directory / 'daemon.json'}",
+            f"--host=unix://{self.socket}",
+            f"--data-root={self.data_root}",
+            f"--exec-root={exec_root}",
+            f"--pidfile={self.directory / 'dockerd.pid'}",
+            f"--bridge={self.bridge}",
+            "--iptables=false",
+            "--ip6tables=false",
+            "--ip-forward=false",
+            "--ip-masq=false",
+            f"--userland-proxy-path={programs['docker-proxy']}",
+            # A group of its own tells this engine's containers from all other processes, even after a crash.
+            "--exec-opt=native.cgroupdriver=cgroupfs",
+            f"--cgroup-parent=/{self.bridge}",
+            "--shutdown-timeout=5",
+        ]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                env=environment,
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_die_with_parent if tied else None,
+            )
+
+    def _choose_iptables(self, programs: Path, environment: dict[str, str]) -> None:
+        """Link the variant of iptables that this kernel understands into the engine's own bin folder."""
+        folder = self.directory / "bin"
+        folder.mkdir(exist_ok=True)
+        for kind in ("nft", "legacy"):
+            for name in ("iptables", "ip6tables"):
+                (folder / name).unlink(missing_ok=True)
+                (folder / name).symlink_to(programs / f"xtables-{kind}-multi")
+            # Tried in an empty network namespace: no rule of the machine is read or written.
+            probe = "iptables -t nat -A OUTPUT -d 127.0.0.11 -p udp --dport 53 -j DNAT --to-destination 127.0.0.11:40000"
+            done = subprocess.run(
+                ["unshare", "--net", *probe.split()], env=environment, capture_output=True, text=True, check=False
+            )
+            if done.returncode == 0:
+                return
+        raise EngineUnavailable(f"the kernel has no NAT, container names would not resolve: {done.stderr.strip()}")
+
+    def _wait(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while not self._ping():
+            if self._process is not None and self._process.poll() is not None:
+                raise EngineUnavailable(f"dockerd ended with status {self._process.returncode}: {self._last_words()}")
+            if time.monotonic() > deadline:
+                raise EngineUnavailable(f"dockerd did not answer within {timeout:.0f} s: {self._last_words()}")
+            time.sleep(0.05)
+        if self.socket != self.wanted_socket:
+            self.wanted_socket.parent.mkdir(parents=True, exist_ok=True)
+            self.wanted_socket.unlink(missing_ok=True)
+            self.wanted_socket.symlink_to(self.socket)
+
+    def _last_words(self) -> str:
+        try:
+            lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return "no log"
+        telling = [line for line in lines if "level=error" in line or "level=fatal" in line or "failed" in line]
+        return " | ".join((telling or lines)[-3:])
+
+    # -- clearing away -------------------------------------------------------------------------------------------
+
+    def _traces(self) -> _Traces | None:
+        try:
+            return _Traces(**json.loads((self.directory / "traces.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def _write_traces(self, traces: _Traces) -> None:
+        partial = self.directory / "traces.json.partial"
+        partial.write_text(json.dumps(asdict(traces)), encoding="utf-8")
+        partial.rename(self.directory / "traces.json")
+
+    def _clear(self) -> None:
+        """End every process, mount, bridge and file of this engine, whatever state it is in."""
+        traces = self._traces()
+        # Containers first and without grace: dockerd then has nothing to wait for. They may restart meanwhile
+        # (restart policies), so once more when the daemon is gone.
+        self._kill_containers()
+        self._end_daemon(signal.SIGTERM)
+        deadline = time.monotonic() + 20
+        while rest := [*self._container_processes(), *self._helpers()]:
+            for pid in rest:
+                _signal(pid, signal.SIGKILL)
+            self._reap()
+            if time.monotonic() > deadline:
+                raise EngineUnavailable(f"processes {rest} of the engine in {self.directory} do not end")
+            time.sleep(0.02)
+        for _ in range(3):
+            for mount in sorted(self._mounts(), key=len, reverse=True):
+                _unmount(mount)
+        if mounts := self._mounts():
+            # Removing files below a mount would remove what is mounted there.
+            raise EngineUnavailable(f"still mounted, nothing was removed: {', '.join(mounts)}")
+        net.delete(self.bridge)
+        if traces is not None:
+            for name in net.bridges_within(traces.block):
+                net.delete(name)
+        self._remove_cgroups()
+        for name in ("data", "exec", "key.json", "dockerd.pid", "daemon.json", "xtables.lock", "bin", "cli", "traces.json"):
+            _remove(self.directory / name)
+        if self.short != self.directory:
+            _remove(self.short)
+        _remove(self.socket)
+        _remove(self.wanted_socket)
+        if shutil.which("dockerd", path=os.defpath + ":/usr/sbin") is None:
+            _tidy()
+
+    def _end_daemon(self, how: int) -> None:
+        daemons = self._daemons()
+        for pid in daemons:
+            _signal(pid, how)
+        deadline = time.monotonic() + 15
+        while daemons and time.monotonic() < deadline:
+            self._reap()
+            self._kill_containers()
+            daemons = [pid for pid in self._daemons() if pid in daemons]
+            time.sleep(0.02)
+        for pid in daemons:
+            _signal(pid, signal.SIGKILL)
+        self._reap()
+
+    def _reap(self) -> None:
+        if self._process is not None:
+            try:
+                self._process.wait(timeout=0.5)
+            except subprocess.TimeoutExpired:
+                return
+
+    def _daemons(self) -> list[int]:
+        marker = f"--data-root={self.data_root}"
+        return [pid for pid, argv in _processes() if marker in argv]
+
+    def _helpers(self) -> list[int]:
+        """containerd, its shims and dockerd itself: all name the exec root on their command lines."""
+        exec_root = f"{self.short}/exec/"
+        return [
+            pid
+            for pid, argv in _processes()
+            if pid != os.getpid() and any(exec_root in word for word in argv) and _program(argv) in _OWN_PROGRAMS
+        ] + self._daemons()
+
+    def _container_processes(self) -> list[int]:
+        marker = f"/{self.bridge}/"
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                if marker in (entry / "cgroup").read_text(encoding="utf-8") and _state(entry) != "Z":
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+        return found
+
+    def _kill_containers(self) -> None:
+        for pid in self._container_processes():
+            _signal(pid, signal.SIGKILL)
+
+    def _mounts(self) -> list[str]:
+        roots = tuple(f"{root}/" for root in {str(self.directory), str(self.short)})
+        with open("/proc/self/mountinfo", encoding="utf-8") as lines:
+            points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
+        return [point for point in points if point.startswith(roots)]
+
+    def _remove_cgroups(self) -> None:
+        top = Path("/sys/fs/cgroup")
+        for parent in {top / self.bridge, *top.glob(f"*/{self.bridge}")}:
+            for folder, _, _ in os.walk(parent, topdown=False):
+                for _ in range(50):
+                    try:
+                        os.rmdir(folder)
+                        break
+                    except FileNotFoundError:
+                        break
+                    except OSError:
+                        time.sleep(0.02)  # the kernel empties the group of killed processes a moment later
+
+
+_OWN_PROGRAMS = frozenset({"dockerd", "containerd", "containerd-shim", "containerd-shim-runc-v1",
+                           "containerd-shim-runc-v2", "docker-proxy", "runc", "libnetwork-setkey"})
+CLI_PLUGINS = ("docker-compose", "docker-buildx")
+
+
+def _tidy() -> None:
+    """Remove the empty folders that engines make outside their own, and sockets that nothing listens on any more."""
+    for path in Path("/run/containerd/s").glob("*"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            try:
+                probe.connect(str(path))
+            except ConnectionRefusedError:
+                path.unlink(missing_ok=True)
+            except OSError:
+                continue
+    for litter in LITTER:
+        try:
+            os.rmdir(litter)
+        except OSError:
+            continue  # missing, or another engine's shims live there
+
+
+def _find(name: str, path: Iterable[Path]) -> Path:
+    for folder in path:
+        if (folder / name).is_file():
+            return folder / name
+    raise EngineUnavailable(f"{name} is in none of the unpacked packages")
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+def _processes() -> Iterable[tuple[int, list[str]]]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                argv = (entry / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+                if argv != [""] and _state(entry) != "Z":
+                    yield int(entry.name), argv
+            except OSError:
+                continue
+
+
+def _program(argv: Sequence[str]) -> str:
+    return os.path.basename(argv[0])
+
+
+def _state(entry: Path) -> str:
+    return (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+
+
+def _signal(pid: int, how: int) -> None:
+    try:
+        os.kill(pid, how)
+    except ProcessLookupError:
+        return
+
+
+def _unmount(point: str) -> None:
+    subprocess.run(["umount", "-l", point], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def base_image(engine: Engine) -> str:
+    """Load the base image (Debian 12 with Python) into an engine and return its name."""
+    from tests.sandbox.image import base_image as load  # image.py needs this module's Engine
+
+    return load(engine)
