@@ -62,7 +62,10 @@ def load(path: str) -> Dict[str, str]:
         if error.errno == errno.ENOENT:
             step = "Set env_file (miniecom_env_file) to the shop's environment file."
         elif error.errno in (errno.EACCES, errno.EPERM):
-            step = "It is readable by its owner only, as it should be: run as that user or as root (become: true). This process runs as uid %d." % os.geteuid()
+            step = (
+                "It is readable by its owner only, as it should be: run as that user or as root (become: true). This process runs as uid %d."
+                % os.geteuid()
+            )
         else:
             step = "Check that it is a regular file."
         raise MaintenanceError("cannot read the environment file", path, code, step) from error

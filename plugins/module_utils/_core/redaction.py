@@ -19,7 +19,9 @@ MASK = "********"
 # Below this length a secret is likely to be part of ordinary words.
 SHORTEST_ANYWHERE = 8
 
-_IN_URI = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<user>[^\s:/@]*):(?P<password>[^\s]*)@(?P<rest>[^\s@]*)")
+_IN_URI = re.compile(
+    r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<user>[^\s:/@]*):(?P<password>[^\s]*)@(?P<rest>[^\s@]*)"
+)
 
 
 class Redactor:

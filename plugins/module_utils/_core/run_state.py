@@ -225,7 +225,9 @@ class RunState:
 
     def spool_path(self, run_id: str) -> str:
         if not run_id or os.sep in run_id or run_id.startswith("."):
-            raise MaintenanceError("not a run id", repr(run_id), next_step="Use the run_id that maintenance_run returned.")
+            raise MaintenanceError(
+                "not a run id", repr(run_id), next_step="Use the run_id that maintenance_run returned."
+            )
         return os.path.join(self.runs_dir, run_id + ".jsonl")
 
     def events(self, run_id: str) -> Iterator[Dict[str, Any]]:
@@ -283,7 +285,13 @@ class Leftovers:
         leftover = secrets.token_hex(8)
         if self._enabled:
             self._state.prepare()
-            note = {"id": leftover, "kind": kind, "run_id": self._run_id, "facts": SECRETS.clean(facts), "at": iso(utc_now())}
+            note = {
+                "id": leftover,
+                "kind": kind,
+                "run_id": self._run_id,
+                "facts": SECRETS.clean(facts),
+                "at": iso(utc_now()),
+            }
             path = os.path.join(self._state.leftovers_dir, leftover + ".json")
             try:
                 write_atomic(path, json.dumps(note, sort_keys=True).encode(), 0o600)
@@ -341,7 +349,11 @@ class RunContext:
     def _require_lease(self) -> Lease:
         lease = self.state.lease()
         if lease is None or lease.run_id != self.run_id:
-            holder = "no run holds it" if lease is None else "%s (%s) by %s holds it" % (lease.name, lease.run_id, lease.owner)
+            holder = (
+                "no run holds it"
+                if lease is None
+                else "%s (%s) by %s holds it" % (lease.name, lease.run_id, lease.owner)
+            )
             raise MaintenanceError(
                 "this run no longer holds the host: %s" % holder,
                 str(self.run_id),

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import (
+    SILENCE_SECONDS,
+    Lease,
+    RunContext,
+    RunState,
+    boot_id,
+    iso,
+    judge,
+)
+
+NOW = datetime(2026, 11, 24, 3, 0, tzinfo=timezone.utc)
+LEASE = Lease("20261124T025900Z-abcdef", "weekly", "ops", "boot-1", iso(NOW), iso(NOW))
+
+
+def renewed(seconds_ago: float) -> Lease:
+    return replace(LEASE, renewed=iso(NOW - timedelta(seconds=seconds_ago)))
+
+
+@given(
+    silence=st.integers(min_value=0, max_value=10**6),
+    lock_free=st.booleans(),
+    takeover=st.booleans(),
+    same_boot=st.booleans(),
+)
+def test_who_may_take_the_lease(silence: int, lock_free: bool, takeover: bool, same_boot: bool) -> None:
+    verdict = judge(renewed(silence), lock_free, "boot-1" if same_boot else "boot-2", NOW, takeover)
+    dead = lock_free and (takeover or not same_boot or silence > SILENCE_SECONDS)
+    assert verdict.state == ("dead" if dead else "live")
+    assert verdict.reason
+
+
+def test_no_lease_is_free_unless_a_module_works() -> None:
+    assert judge(None, True, "b", NOW).state == "free"
+    assert judge(None, False, "b", NOW).state == "live"
+
+
+def test_a_second_run_is_refused_and_told_by_whom(tmp_path: Path) -> None:
+    state = RunState(str(tmp_path / "state"))
+    first = state.begin("weekly", "alice", False, NOW)
+    with pytest.raises(MaintenanceError) as caught:
+        state.begin("backup", "bob", False, NOW + timedelta(minutes=1))
+    for part in ("weekly", "alice", first.lease.run_id, "miniecom_takeover=true"):
+        assert part in str(caught.value)
+    assert state.release(first.lease.run_id)
+    second = state.begin("backup", "bob", False, NOW)
+    assert second.replaced is None
+    assert not state.release(first.lease.run_id), "a run that ended does not release another one's lease"
+    assert state.lease() == second.lease
+
+
+def test_a_dead_run_is_taken_over_and_its_modules_stop(tmp_path: Path) -> None:
+    state = RunState(str(tmp_path))
+    first = state.begin("weekly", "alice", False, NOW)
+    second = state.begin("weekly", "bob", False, NOW + timedelta(seconds=SILENCE_SECONDS + 1))
+    assert second.replaced == first.lease
+    assert "no sign of life" in second.reason
+    late = RunContext(first.lease.run_id, str(tmp_path), module="mongo_compact")
+    with pytest.raises(MaintenanceError, match="no longer holds the host"), late.working():
+        pytest.fail("a run without the lease must not work")
+
+
+def test_a_run_of_an_earlier_boot_is_dead(tmp_path: Path) -> None:
+    state = RunState(str(tmp_path))
+    first = state.begin("weekly", "alice", False, NOW)
+    state.write_lease(replace(first.lease, boot="another boot"))
+    assert "boot" in state.begin("weekly", "bob", False, NOW).reason
+
+
+def test_a_working_module_keeps_the_run_alive_however_long(tmp_path: Path) -> None:
+    state = RunState(str(tmp_path))
+    first = state.begin("weekly", "alice", False, NOW)
+    script = (
+        "import sys\n"
+        "from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import RunContext\n"
+        "with RunContext(sys.argv[1], sys.argv[2]).working():\n"
+        "    print('working', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    worker = subprocess.Popen(
+        [sys.executable, "-c", script, first.lease.run_id, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)),
+    )
+    try:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "working\n"
+        assert not state.lock_is_free()
+        much_later = NOW + timedelta(days=2)
+        for takeover in (False, True):
+            with pytest.raises(MaintenanceError, match="working at this moment"):
+                state.begin("weekly", "bob", takeover, much_later)
+        worker.kill()
+        worker.wait()
+        assert state.lock_is_free()
+        assert state.begin("weekly", "bob", True, much_later).replaced is not None
+    finally:
+        worker.kill()
+        worker.communicate()
+
+
+def test_check_mode_and_a_check_run_write_nothing(tmp_path: Path) -> None:
+    for context in (
+        RunContext("20261124T025900Z-abcdef", str(tmp_path / "a"), check=True),
+        RunContext("check-1", str(tmp_path / "a")),
+        RunContext(None, str(tmp_path / "a")),
+    ):
+        with context.working():
+            context.append({"event": "x"})
+            context.renew()
+    assert not (tmp_path / "a").exists()
+
+
+def test_the_record_survives_a_torn_line(tmp_path: Path) -> None:
+    state = RunState(str(tmp_path))
+    run_id = state.begin("weekly", "alice", False, NOW).lease.run_id
+    context = RunContext(run_id, str(tmp_path), module="mongo_backup")
+    context.append({"event": "begin"})
+    with open(state.spool_path(run_id), "a", encoding="utf-8") as handle:
+        handle.write('{"event": "torn')
+    assert [event["event"] for event in state.events(run_id)] == ["begin"]
+    assert (
+        json.loads(Path(state.spool_path(run_id)).read_text(encoding="utf-8").splitlines()[0])["module"]
+        == "mongo_backup"
+    )
+
+
+@pytest.mark.parametrize("run_id", ["../../etc/x", "", ".hidden"])
+def test_a_run_id_is_no_path(tmp_path: Path, run_id: str) -> None:
+    with pytest.raises(MaintenanceError, match="not a run id"):
+        RunState(str(tmp_path)).spool_path(run_id)
+
+
+def test_leftovers_are_noted_until_they_are_done(tmp_path: Path) -> None:
+    leftovers = RunContext(None, str(tmp_path)).leftovers
+    first = leftovers.register("path", path="/tmp/x")
+    second = leftovers.register("process", pid=1, start_time=2)
+    assert {note["kind"] for note in leftovers.found()} == {"path", "process"}
+    leftovers.done(first)
+    assert [note["id"] for note in leftovers.found()] == [second]
+    leftovers.done(second)
+    leftovers.done(second)
+    assert leftovers.found() == []
+
+
+def test_state_is_private(tmp_path: Path) -> None:
+    state = RunState(str(tmp_path / "state"))
+    state.begin("weekly", "alice", False, NOW)
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "state" / "lease.json").stat().st_mode & 0o777 == 0o600
+    assert boot_id()
