@@ -1,0 +1,140 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ends a run and shows what it did. Documented in plugins/modules/maintenance_report.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any, Dict, List, Optional
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.atomic_file import write_atomic
+from ansible_collections.miniecom.maintenance.plugins.plugin_utils.step_report import collect, table, verdict
+
+DISPLAY = Display()
+
+
+class ActionModule(ActionBase):
+    """One task on the controller: collect the steps, end the run on the host, keep a copy, print the summary."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
+        result: Dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _unused, args = self.validate_argument_spec(
+            argument_spec={
+                "run_id": {"type": "str"},
+                "name": {"type": "str", "default": "maintenance"},
+                "steps": {"type": "list", "elements": "dict", "default": []},
+                "lines": {"type": "list", "elements": "str"},
+                "directory": {"type": "path"},
+                "state_dir": {"type": "path"},
+                "log_path": {"type": "path"},
+            },
+            mutually_exclusive=[("lines", "run_id")],
+            required_one_of=[("lines", "run_id")],
+        )
+        if args["lines"] is not None:
+            DISPLAY.display("\n" + "\n".join(args["lines"]) + "\n")
+            result.update(changed=False, lines=args["lines"])
+            return result
+        check = bool(self._task.check_mode)
+        host = str(variables.get("inventory_hostname", "localhost"))
+        steps = collect(args["steps"], variables, check)
+        failed = [step.step for step in steps if step.status == "failed"]
+        ended = self._end(args, steps, failed, variables)
+        record = {
+            "host": host,
+            "run_id": args["run_id"],
+            "name": args["name"],
+            "check_mode": check,
+            "status": "failed" if failed or ended.get("failed") else "ok",
+            "steps": [step.as_dict() for step in steps],
+            "record": ended.get("record"),
+        }
+        footer = [verdict(steps, check)]
+        copy = self._keep(args["directory"], host, args["run_id"], record, footer)
+        if ended.get("record_path"):
+            footer.append("record on the host:       " + ended["record_path"])
+        if copy:
+            footer.append("record on the controller: " + copy + ".json")
+        if ended.get("log_path"):
+            footer.append("maintenance log:          " + ended["log_path"])
+        title = "%s of %s%s (%s)" % (
+            args["name"],
+            host,
+            " - CHECK MODE, nothing was changed" if check else "",
+            args["run_id"],
+        )
+        text = table(steps, title, check, footer)
+        if copy:
+            self._write(copy + ".txt", text)
+        DISPLAY.display("\n" + text + "\n")
+        result.update(
+            changed=False,
+            run_id=args["run_id"],
+            status=record["status"],
+            steps=record["steps"],
+            failed_steps=failed,
+            record_path=ended.get("record_path"),
+            copy=copy + ".json" if copy else None,
+            ansible_stats={
+                "data": {
+                    "miniecom_maintenance": {host: {key: record[key] for key in ("run_id", "name", "status", "steps")}}
+                },
+                "per_host": False,
+                "aggregate": True,
+            },
+        )
+        if ended.get("failed"):
+            result.update(failed=True, msg="cannot end the run: %s" % ended.get("msg"))
+        elif failed:
+            result.update(failed=True, msg="%s. See the summary above." % verdict(steps, check))
+        return result
+
+    def _end(
+        self, args: Dict[str, Any], steps: List[Any], failed: List[str], variables: Dict[str, Any]
+    ) -> Dict[str, Any]:
+        module_args = {
+            "state": "ended",
+            "run_id": args["run_id"],
+            "name": args["name"],
+            "status": "failed" if failed else "ok",
+            "steps": [step.as_dict() for step in steps],
+        }
+        for option in ("state_dir", "log_path"):
+            if args[option]:
+                module_args[option] = args[option]
+        ended: Dict[str, Any] = self._execute_module(
+            module_name="miniecom.maintenance.maintenance_run", module_args=module_args, task_vars=variables
+        )
+        return ended
+
+    def _keep(
+        self, directory: Optional[str], host: str, run_id: str, record: Dict[str, Any], footer: List[str]
+    ) -> Optional[str]:
+        """Copy the record to the controller; a controller that cannot keep it does not fail the run, but is told so."""
+        if not directory:
+            return None
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", "%s_%s" % (host, run_id))
+        path = os.path.join(os.path.abspath(os.path.expanduser(directory)), name)
+        try:
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            self._write(path + ".json", json.dumps(record, indent=1, sort_keys=True, default=str) + "\n")
+        except (OSError, AnsibleError) as error:
+            footer.append("no copy on the controller: %s" % error)
+            return None
+        return path
+
+    @staticmethod
+    def _write(path: str, text: str) -> None:
+        write_atomic(path, text.encode("utf-8"), 0o600)

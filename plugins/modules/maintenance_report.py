@@ -1,0 +1,130 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documentation of the action plugin of the same name; all work is done on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: maintenance_report
+short_description: End a run, show what it did, keep a copy on the controller
+version_added: 0.1.0
+description:
+  - Collects the registered results of a run's steps, ends the run on the host with M(miniecom.maintenance.maintenance_run), writes record and
+    summary into a directory of the controller, and prints one table per host.
+  - The task fails when a step failed, and names it, so that a rescued failure still ends the run failed.
+  - Works the same in check mode, where the table says WOULD and the host is left alone.
+  - With O(lines) it only prints these lines.
+options:
+  run_id:
+    description: The run to end, as returned by M(miniecom.maintenance.maintenance_run).
+    type: str
+  name:
+    description: What the run is called in the summary.
+    type: str
+    default: maintenance
+  steps:
+    description:
+      - In order, what to show. Steps whose variable is not defined did not run and are left out.
+      - A step that is deliberately left out sets its variable to C(skipped=true) with a C(reason).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      step:
+        description: Title of the step.
+        type: str
+        required: true
+      variable:
+        description: Name of the variable that the step's task registered.
+        type: str
+        required: true
+  lines:
+    description: Print these lines and do nothing else.
+    type: list
+    elements: str
+  directory:
+    description: Directory on the controller for record and summary. Without it no copy is kept.
+    type: path
+  state_dir:
+    description: State directory on the host.
+    type: path
+  log_path:
+    description: Maintenance log on the host; see M(miniecom.maintenance.maintenance_run).
+    type: path
+attributes:
+  check_mode:
+    description: Whether check mode tells what would happen without changing anything.
+    support: full
+    details: Record and summary lie on the controller only.
+  diff_mode:
+    description: Whether diff mode shows what changes, or in check mode would change.
+    support: none
+    details: A report never counts as a change.
+  idempotent:
+    description: Whether a second run with nothing new reports no change.
+    support: full
+  platform:
+    description: On which platforms the module runs.
+    support: full
+    platforms: linux
+author:
+  - miniecom.maintenance contributors (@miniecom)
+seealso:
+  - module: miniecom.maintenance.maintenance_run
+"""
+
+EXAMPLES = r"""
+- name: End the run and show what it did
+  miniecom.maintenance.maintenance_report:
+    run_id: "{{ run.run_id }}"
+    name: weekly maintenance
+    directory: ~/.local/state/miniecom-maintenance
+    steps:
+      - step: backup
+        variable: backup_result
+      - step: compaction
+        variable: mongo_maintenance_compact_result
+
+- name: Print some lines
+  miniecom.maintenance.maintenance_report:
+    lines:
+      - MongoDB holds 131.2 MiB that compaction would give back.
+"""
+
+RETURN = r"""
+run_id:
+  description: The run.
+  returned: when a run was ended
+  type: str
+status:
+  description: V(ok) or V(failed).
+  returned: when a run was ended
+  type: str
+steps:
+  description: One entry a step, with C(step), C(status), C(headline), C(bytes), C(seconds) and C(findings).
+  returned: when a run was ended
+  type: list
+  elements: dict
+failed_steps:
+  description: Titles of the steps that failed.
+  returned: when a run was ended
+  type: list
+  elements: str
+record_path:
+  description: The record on the host.
+  returned: when a run was ended outside check mode
+  type: str
+copy:
+  description: The record on the controller.
+  returned: when O(directory) is set
+  type: str
+lines:
+  description: The lines printed.
+  returned: when O(lines) is set
+  type: list
+  elements: str
+"""

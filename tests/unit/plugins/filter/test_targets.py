@@ -1,0 +1,31 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.miniecom.maintenance.plugins.filter.targets import targets
+
+GROUPS = {"all": ["a", "b"], "miniecom": ["a"], "empty": [], "ungrouped": ["b"]}
+
+
+@pytest.mark.parametrize(
+    "pattern", ["miniecom", "a", "empty:miniecom", "miniecom:!b", "mini*", "web[1:3],a", ["miniecom", "b"]]
+)
+def test_somebody(pattern: object) -> None:
+    assert targets(pattern, GROUPS)
+
+
+@pytest.mark.parametrize("pattern", ["empty", "nowhere", "", "!miniecom", "empty:nowhere"])
+def test_nobody(pattern: str) -> None:
+    with pytest.raises(AnsibleFilterError, match="no host to maintain"):
+        targets(pattern, GROUPS)
+
+
+@pytest.mark.parametrize("pattern", ["all", "*", "all:!a"])
+def test_never_everybody(pattern: str) -> None:
+    with pytest.raises(AnsibleFilterError, match="never run on all hosts"):
+        targets(pattern, GROUPS)
