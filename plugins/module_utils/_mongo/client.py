@@ -15,7 +15,7 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
-from urllib.parse import unquote_plus
+from urllib.parse import unquote
 
 from .._core import dotenv
 from .._core.arguments import ArgumentSpec
@@ -56,7 +56,7 @@ _NODE_ONLY = frozenset(
 
 _ESCAPE = (
     "Write special characters of user name and password in percent-encoding, for example %40 for @, %3A for :, %2F for / "
-    "and %25 for %; python3 -c \"import getpass, urllib.parse as u; print(u.quote_plus(getpass.getpass()))\" encodes one."
+    "and %25 for %; python3 -c \"import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=''))\" encodes one."
 )
 _SHAPE = "It must look like mongodb://USER:PASSWORD@HOST:PORT/DATABASE?authSource=admin."
 
@@ -208,7 +208,9 @@ def parse_host(text: str) -> Tuple[str, int]:
     port = int(match.group(3) or DEFAULT_PORT) if match else 0
     if not match or not 0 < port < 65536:
         raise MaintenanceError(
-            "not an address of a MongoDB server", repr(text), next_step="Write HOST:PORT, for example 127.0.0.1:27017."
+            "not an address of a MongoDB server",
+            "address" if "@" in text else repr(text),
+            next_step="Write HOST:PORT, for example 127.0.0.1:27017."
         )
     return match.group(1) or match.group(2), port
 
@@ -276,7 +278,7 @@ def resolve(params: Mapping[str, Any]) -> Address:
     )
     plain = "%s://%s%s/%s%s" % (scheme, userinfo + "@" if userinfo else "", hosts, path, "?" + query if query else "")
     parsed = _parse(plain, source)
-    for secret in (parsed.get("password"), unquote_plus(userinfo.partition(":")[2])):
+    for secret in (parsed.get("password"), dict(parsed["options"]).get("tlsCertificateKeyFilePassword"), unquote(userinfo.partition(":")[2])):
         SECRETS.register(secret)
     options = dict(parsed["options"])
     seeds = tuple((str(host), int(port or DEFAULT_PORT)) for host, port in parsed["nodelist"])
@@ -314,11 +316,14 @@ def _take_apart(uri: str, source: str) -> Tuple[str, str, str, str, str]:
     # An @ behind the first slash, with none before it, belongs to a password that holds the slash.
     if "@" in path or ("@" in tail and not userinfo) or re.search(r"[\s]", rest):
         raise _bad_uri("user name or password hold a character that must be escaped", source, _ESCAPE)
+    if "." in path or re.search(r"[%\"$*<>:|\\]", path):
+        raise _bad_uri("the database name holds a character that is not allowed", source, _SHAPE)
     if "@" in userinfo or userinfo.count(":") > 1 or re.search(r"%(?![0-9A-Fa-f]{2})", userinfo) or "#" in rest:
         raise _bad_uri("user name or password hold a character that must be escaped", source, _ESCAPE)
     if not hosts:
         raise _bad_uri("it names no host", source, _SHAPE)
-    return match.group(1), userinfo, hosts, path, query
+    # The application's driver takes a plus sign as it stands, as the specification has it; this one would make it a space.
+    return match.group(1), userinfo.replace("+", "%2B"), hosts, path, query
 
 
 def _parse(uri: str, source: str) -> Dict[str, Any]:
@@ -353,7 +358,9 @@ def _uri_error(error: Exception, uri: str, source: str) -> MaintenanceError:
     if "escaped" in text or "non-digit" in text or "digit" in text:
         if re.search(r"://[^/?]*@", uri):
             return _bad_uri("the port is not a number", source, _SHAPE)
-        return _bad_uri("user name or password hold a character that must be escaped", source, _ESCAPE)
+        return _bad_uri("the port is not a number, or the @ before the host is missing", source, _SHAPE)
+    if "password is required" in text:
+        return _bad_uri("it names a user but no password", source, _SHAPE)
     if "Port" in text or "port" in text:
         return _bad_uri("the port is not a number between 1 and 65535", source, _SHAPE)
     if "directConnection" in text:
@@ -483,7 +490,7 @@ def translate(error: Exception, what: str, target: str, address: Optional[Addres
                 "or connect as another one."
             )
         elif number == 18 and address is not None:
-            step = "%s Connected as %r with %s." % (step, address.username, address.source)
+            step = "%s Tried as user %r with %s." % (step, address.username, address.source)
         return MaintenanceError("%s: %s" % (what, text.rstrip(".")), target, error_code(error), step)
     if isinstance(error, driver.NotPrimaryError):
         return MaintenanceError("%s: %s" % (what, text), target, error_code(error), _NEXT_STEPS[10107])
@@ -506,6 +513,7 @@ def _selection_text(text: str) -> str:
         ("No address associated", "the host name cannot be resolved (No address associated with hostname)"),
         ("SSL handshake failed", "the TLS handshake failed"),
         ("No replica set members", "no member of the replica set named in the connection string answers"),
+        ("but this node belongs to a set named", "this server is no member of the replica set named in the connection string"),
         ("No servers found yet", "no answer"),
         ("timed out", "no answer (timed out)"),
     ):
