@@ -190,7 +190,12 @@ def describe_server(hello: Mapping[str, Any], build: Mapping[str, Any]) -> Serve
     if not numbers:
         numbers = [int(number) for number in re.findall(r"\d+", str(build.get("version", "")))[:3]]
     return Server(
-        str(build.get("version", "")), tuple(numbers), topology, state, str(hello.get("setName", "")), str(hello.get("me", ""))
+        str(build.get("version", "")),
+        tuple(numbers),
+        topology,
+        state,
+        str(hello.get("setName", "")),
+        str(hello.get("me", "")),
     )
 
 
@@ -210,7 +215,7 @@ def parse_host(text: str) -> Tuple[str, int]:
         raise MaintenanceError(
             "not an address of a MongoDB server",
             "address" if "@" in text else repr(text),
-            next_step="Write HOST:PORT, for example 127.0.0.1:27017."
+            next_step="Write HOST:PORT, for example 127.0.0.1:27017.",
         )
     return match.group(1) or match.group(2), port
 
@@ -225,7 +230,9 @@ def read_uri(params: Mapping[str, Any]) -> Tuple[str, str]:
     if uri:
         return str(uri).strip(), "the option uri"
     if not env_file:
-        raise MaintenanceError("no connection string", next_step="Give uri, or env_file with the shop's environment file.")
+        raise MaintenanceError(
+            "no connection string", next_step="Give uri, or env_file with the shop's environment file."
+        )
     values = dotenv.load(str(env_file))
     # Every connection string of the file is a secret, also the one that is not used.
     for key in URI_KEYS:
@@ -278,7 +285,11 @@ def resolve(params: Mapping[str, Any]) -> Address:
     )
     plain = "%s://%s%s/%s%s" % (scheme, userinfo + "@" if userinfo else "", hosts, path, "?" + query if query else "")
     parsed = _parse(plain, source)
-    for secret in (parsed.get("password"), dict(parsed["options"]).get("tlsCertificateKeyFilePassword"), unquote(userinfo.partition(":")[2])):
+    for secret in (
+        parsed.get("password"),
+        dict(parsed["options"]).get("tlsCertificateKeyFilePassword"),
+        unquote(userinfo.partition(":")[2]),
+    ):
         SECRETS.register(secret)
     options = dict(parsed["options"])
     seeds = tuple((str(host), int(port or DEFAULT_PORT)) for host, port in parsed["nodelist"])
@@ -370,7 +381,9 @@ def _uri_error(error: Exception, uri: str, source: str) -> MaintenanceError:
     if "@" not in uri.partition("?")[2]:
         for name in re.findall(r"[?&]([A-Za-z][A-Za-z0-9.]*)=", uri):
             if re.search(r"(?i)\b%s\b" % re.escape(name), text):
-                return _bad_uri("the value of its option %s is wrong" % name, source, "See the MongoDB manual for its values.")
+                return _bad_uri(
+                    "the value of its option %s is wrong" % name, source, "See the MongoDB manual for its values."
+                )
     return _bad_uri("the driver refuses it (%s)" % type(error).__name__, source, _SHAPE)
 
 
@@ -413,7 +426,10 @@ def open_address(address: Address, connect_timeout: float = 5.0, **client_option
             if not hello.get("arbiterOnly"):
                 # ping and hello also succeed without any credentials: only a command that needs them proves something.
                 client.admin.command(
-                    "listDatabases", nameOnly=True, authorizedDatabases=True, filter={"name": address.database or "admin"}
+                    "listDatabases",
+                    nameOnly=True,
+                    authorizedDatabases=True,
+                    filter={"name": address.database or "admin"},
                 )
             build = dict(client.admin.command("buildInfo"))
     except MaintenanceError:
@@ -508,12 +524,18 @@ def _selection_text(text: str) -> str:
     for mark, words in (
         ("Connection refused", "connection refused"),
         ("Name or service not known", "the host name cannot be resolved (Name or service not known)"),
-        ("Temporary failure in name resolution", "the host name cannot be resolved (Temporary failure in name resolution)"),
+        (
+            "Temporary failure in name resolution",
+            "the host name cannot be resolved (Temporary failure in name resolution)",
+        ),
         ("nodename nor servname", "the host name cannot be resolved"),
         ("No address associated", "the host name cannot be resolved (No address associated with hostname)"),
         ("SSL handshake failed", "the TLS handshake failed"),
         ("No replica set members", "no member of the replica set named in the connection string answers"),
-        ("but this node belongs to a set named", "this server is no member of the replica set named in the connection string"),
+        (
+            "but this node belongs to a set named",
+            "this server is no member of the replica set named in the connection string",
+        ),
         ("No servers found yet", "no answer"),
         ("timed out", "no answer (timed out)"),
     ):

@@ -1,0 +1,178 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.application_setting import (
+    interpret,
+    plan_setting,
+)
+
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+BLOCKS = st.fixed_dictionaries(
+    {}, optional={"enabled": SCALARS, "message": SCALARS, "whitelistIps": VALUES, "theme": VALUES}
+)
+
+
+def document(text, type_="json"):
+    return {"_id": 1, "key": "site", "type": type_, "value": text}
+
+
+@st.composite
+def texts(draw):
+    others = draw(st.dictionaries(st.text(max_size=6).filter(lambda key: key != "maintenance"), VALUES, max_size=4))
+    entries = list(others.items())
+    if draw(st.booleans()):
+        block = draw(BLOCKS | SCALARS)
+        entries.insert(draw(st.integers(0, len(entries))), ("maintenance", block))
+    return json.dumps(
+        dict(entries), ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, 0, 2])), allow_nan=False
+    )
+
+
+def without_block(text):
+    return [(key, value) for key, value in json.loads(text).items() if key != "maintenance"]
+
+
+@given(texts(), st.none() | st.text(max_size=10), st.none() | st.lists(st.text(max_size=5), max_size=3))
+def test_switching_on_changes_the_block_alone(text, message, addresses):
+    before = interpret(document(text))
+    change = plan_setting(before, True, message, addresses)
+    after = interpret(document(change.text if change else text))
+    assert after.enabled and not after.problem
+    if message is not None:
+        assert after.message == message
+    if addresses is not None:
+        assert list(after.allow_ips) == addresses
+    new = change.text if change else text
+    assert without_block(new) == without_block(text)
+    old_block, new_block = (json.loads(source).get("maintenance") for source in (text, new))
+    if isinstance(old_block, dict):
+        ours = {"enabled", "message", "whitelistIps"}
+        assert {k: v for k, v in new_block.items() if k not in ours} == {
+            k: v for k, v in old_block.items() if k not in ours
+        }
+    # Doing it again is nothing to do.
+    assert plan_setting(after, True, message, addresses) is None
+
+
+@given(texts(), st.text(max_size=10), st.lists(st.text(max_size=5), max_size=3))
+def test_on_and_back_leaves_every_byte(text, message, addresses):
+    before = interpret(document(text))
+    if before.enabled:
+        return
+    on = plan_setting(before, True, message, addresses)
+    off = plan_setting(interpret(document(on.text)), False, previous=before.remember())
+    assert off.text == text
+
+
+@given(texts())
+def test_switching_off_without_memory(text):
+    before = interpret(document(text))
+    change = plan_setting(before, False)
+    if not before.enabled:
+        assert change is None
+    else:
+        assert interpret(document(change.text)).enabled is False
+        assert without_block(change.text) == without_block(text)
+
+
+@given(texts(), VALUES)
+def test_restoring_keeps_what_an_administrator_saved_meanwhile(text, value):
+    before = interpret(document(text))
+    on = plan_setting(before, True, "back soon")
+    meanwhile = json.dumps(dict(json.loads(on.text if on else text), shipping=value), separators=(",", ":"))
+    off = plan_setting(interpret(document(meanwhile)), False, previous=before.remember())
+    result = json.loads(off.text)
+    assert json.dumps(result["shipping"]) == json.dumps(value)
+    assert not interpret(document(off.text)).enabled
+
+
+@pytest.mark.parametrize(
+    ("enabled", "seen"),
+    [
+        ("true", True),
+        ("false", False),
+        ('"false"', True),
+        ("0", False),
+        ('""', False),
+        ("null", False),
+        ("[]", True),
+        ("{}", True),
+        ("1", True),
+    ],
+)
+def test_truth_is_the_applications(enabled, seen):
+    assert interpret(document('{"maintenance":{"enabled":%s}}' % enabled)).enabled is seen
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        document("{not json"),
+        document('{"maintenance":{"enabled":true}} trailing'),
+        document('{"a":NaN,"maintenance":{"enabled":true}}'),
+        document('["maintenance"]'),
+        document("\ufeff{}"),
+        document(""),
+        document('{"maintenance":{"enabled":true}}', "string"),
+        document({"maintenance": {"enabled": True}}),
+        document(None),
+    ],
+)
+def test_what_the_application_cannot_read_is_off_and_never_overwritten(broken):
+    setting = interpret(broken)
+    assert setting.present and setting.problem and not setting.enabled
+    assert plan_setting(setting, False) is None
+    with pytest.raises(MaintenanceError, match="cannot read its own setting"):
+        plan_setting(setting, True, "x")
+
+
+def test_missing_document_is_made_and_removed_again():
+    missing = interpret(None)
+    assert not missing.enabled and plan_setting(missing, False) is None
+    change = plan_setting(missing, True, "Grüße", ["10.0.0.1"])
+    assert change.action == "insert"
+    assert json.loads(change.text) == {
+        "maintenance": {"enabled": True, "message": "Grüße", "whitelistIps": ["10.0.0.1"]}
+    }
+    now = interpret(document(change.text))
+    assert plan_setting(now, False, previous=missing.remember()).action == "delete"
+    # An administrator saved other settings into it meanwhile: it stays, without the block.
+    grown = interpret(document(change.text[:-1] + ',"name":"Shop"}'))
+    restored = plan_setting(grown, False, previous=missing.remember())
+    assert (restored.action, restored.text) == ("update", '{"name":"Shop"}')
+
+
+def test_spelling_survives():
+    text = '{ "price" : 1.10, "big":12345678901234567890, "u":"\\u00fc\\/", "maintenance" : { "enabled":false,"x":1e3 } ,"z":0.0 }'
+    change = plan_setting(interpret(document(text)), True, "m")
+    assert change.text == text.replace('"enabled":false,"x":1e3', '"enabled":true,"x":1e3,"message":"m"')
+
+
+def test_duplicate_keys_the_last_one_counts():
+    text = '{"maintenance":{"enabled":true},"maintenance":{"enabled":false}}'
+    setting = interpret(document(text))
+    assert not setting.enabled
+    assert plan_setting(setting, True).text == '{"maintenance":{"enabled":true},"maintenance":{"enabled":true}}'
+
+
+def test_the_other_settings_never_show():
+    setting = interpret(document('{"smtp":"canary","maintenance":{"enabled":false}}'))
+    change = plan_setting(setting, True)
+    assert "canary" not in repr(setting) + repr(change) + repr(setting.remember()) + change.before + change.after
