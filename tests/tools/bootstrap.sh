@@ -1,0 +1,98 @@
+#!/bin/sh
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Makes the checkout's own .venv and unpacks the collections that the tests use into .cache/collections.
+# Does nothing when both are up to date; touches nothing outside the checkout. PYTHON names another interpreter.
+set -eu
+
+cd "$(dirname "$0")/../.."
+mkdir -p .cache
+
+# Two makes at once must not build into the same folder.
+if command -v flock >/dev/null 2>&1; then
+    exec 9>.cache/bootstrap.lock
+    flock 9
+fi
+
+ansible_wheel="ansible==12.3.0"
+wanted_collections="community/docker community/library_inventory_filtering_v1"
+
+stop() {
+    printf '%s\n' "$@" >&2
+    exit 1
+}
+
+recent_enough() {
+    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
+}
+
+can_make_venvs() {
+    "$1" -c 'import ensurepip, venv' >/dev/null 2>&1
+}
+
+find_python() {
+    without_venv=""
+    for candidate in ${PYTHON:-python3 python3.11 python3.12 python3.13 python3.14 /usr/bin/python3}; do
+        recent_enough "$candidate" || continue
+        if can_make_venvs "$candidate"; then
+            command -v "$candidate"
+            return
+        fi
+        without_venv="${without_venv:-$candidate}"
+    done
+    if [ -n "$without_venv" ]; then
+        version=$("$without_venv" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+        stop "Python's venv module is missing. Install it with:  sudo apt-get install python${version}-venv"
+    fi
+    stop "Python 3.11 or newer is needed. Install it with:  sudo apt-get install python3 python3-venv"
+}
+
+make_venv() {
+    if [ -x .venv/bin/python ] && .venv/bin/python -c '' 2>/dev/null && cmp -s requirements-dev.txt .venv/installed.txt; then
+        return
+    fi
+    python=$(find_python)
+    echo "Making .venv with $python: about a minute, once ..."
+    rm -f .venv/installed.txt
+    "$python" -m venv --clear .venv
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --no-input -r requirements-dev.txt 9>&- ||
+        stop "The packages of requirements-dev.txt could not be installed; pip's message above says why. Then: make venv"
+    # The copy is the mark of a finished installation, so it comes last.
+    cp requirements-dev.txt .venv/installed.txt.new
+    mv .venv/installed.txt.new .venv/installed.txt
+}
+
+unpack_collections() {
+    stamp=.cache/collections/unpacked.txt
+    if [ "$(cat "$stamp" 2>/dev/null)" = "$ansible_wheel $wanted_collections" ]; then
+        return
+    fi
+    echo "Unpacking the collections that the tests use (a 54 MB download, once) ..."
+    rm -rf .cache/collections .cache/collections.new
+    mkdir -p .cache/collections.new
+    .venv/bin/python -m pip download -qq --disable-pip-version-check --no-input --no-deps --dest .cache/collections.new \
+        "$ansible_wheel" 9>&- || stop "$ansible_wheel could not be downloaded; pip's message above says why. Then: make venv"
+    # shellcheck disable=SC2086 # the names are a list
+    .venv/bin/python - .cache/collections.new $wanted_collections <<'END'
+import pathlib
+import sys
+import zipfile
+
+folder = pathlib.Path(sys.argv[1])
+prefixes = tuple(f"ansible_collections/{name}/" for name in sys.argv[2:])
+(wheel,) = folder.glob("*.whl")
+with zipfile.ZipFile(wheel) as archive:
+    archive.extractall(folder, [name for name in archive.namelist() if name.startswith(prefixes)])
+wheel.unlink()
+for prefix in prefixes:
+    if not (folder / prefix / "MANIFEST.json").exists():
+        sys.exit(f"{wheel.name} does not hold {prefix}")
+END
+    mv .cache/collections.new .cache/collections
+    echo "$ansible_wheel $wanted_collections" >"$stamp"
+}
+
+make_venv
+unpack_collections
