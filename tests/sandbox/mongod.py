@@ -14,7 +14,7 @@ import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from tests.sandbox.fetch import mongod_binary
@@ -112,7 +112,7 @@ class Mongod:
 
     # -- life ----------------------------------------------------------------------------------------------------
 
-    def __enter__(self) -> Mongod:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -184,6 +184,7 @@ class Mongod:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                # Only a system call is made there, so threads of this process do not matter.
                 preexec_fn=_die_with_parent if self._die_with_parent else None,
             )
 
