@@ -90,7 +90,7 @@ def test_what_cannot_be_read_is_empty_and_what_is_gone_is_left_out(tmp_path: Pat
     (tmp_path / "11").mkdir()  # ended between listing and reading
     (tmp_path / "12").mkdir()
     (tmp_path / "12" / "stat").write_text("12 (torn) S 1")
-    fake_process(tmp_path, 13, "Uid:\tx\n")
+    fake_process(tmp_path, 13, "Uid:\tx\ty\n")
     assert [process.pid for process in list_processes(str(tmp_path))] == [10]
     found = read_process(10, str(tmp_path))
     assert found is not None
