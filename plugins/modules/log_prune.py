@@ -180,7 +180,7 @@ class LogPrune(Task[List[LogFile]]):
                     packed.write(chunk)
             handle.flush()
             source.seek(0)
-            with gzip.open(handle.name, "rb") as copy:
+            with gzip.open(partial_name(target), "rb") as copy:
                 while True:
                     left, right = source.read(CHUNK), copy.read(CHUNK)
                     if left != right:

@@ -117,7 +117,13 @@ def _result(values: Dict[str, Any]) -> Dict[str, Any]:
     return cleaned
 
 
+def _warn(module: AnsibleModule, values: Dict[str, Any]) -> None:
+    for warning in values.pop("warnings", ()):
+        module.warn(SECRETS.clean_text(str(warning)))
+
+
 def _fail(module: AnsibleModule, context: RunContext, message: str, values: Dict[str, Any]) -> None:
+    _warn(module, values)
     cleaned = _result(values)
     try:
         context.append({"event": "failed", "message": message, "summary": cleaned.get("summary")})
@@ -166,6 +172,7 @@ def run(task_class: Type[Task[Any]], spec: ArgumentSpec, supports_check_mode: bo
     if message:
         values.setdefault("changed", False)
         _fail(module, context, message, values)
+    _warn(module, values)
     module.exit_json(**_result(values))
 
 
@@ -286,4 +293,5 @@ def run_info(
         if isinstance(values.get("summary"), dict):
             values["summary"].setdefault("seconds", round(time.monotonic() - started, 3))
         _fail(module, context, message, values)
+    _warn(module, values)
     module.exit_json(**_result(values))
