@@ -1,0 +1,446 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an audit found, and whether it is news.
+
+The first audit of a place sets its baseline and is green. From then on a finding is *known* when the baseline holds it,
+*waived* when a person has said why it may stand and until when, and *new* otherwise; only new ones turn a job red. A
+known finding that has become more severe is new again. What has gone is reported once and forgotten, so that its return
+is news.
+
+A fingerprint is keyed (HMAC-SHA256): what it stands for, a weak password perhaps, cannot be guessed from it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+from .atomic_file import write_atomic
+from .errors import MaintenanceError
+
+SEVERITIES = ("low", "medium", "high", "critical")
+FAIL_ON = SEVERITIES + ("none",)
+NEW, KNOWN, WAIVED, FIXED = "new", "known", "waived", "fixed"
+WAIVER_SCOPE = "waivers"
+KEY_BYTES = 32
+BASELINE_VERSION = 1
+
+
+def printable(text: str) -> str:
+    """A file name as one line of valid text: undecodable bytes and control characters become escapes."""
+    if text.isprintable():
+        return text
+    pieces = []
+    for character in text:
+        if 0xDC80 <= ord(character) <= 0xDCFF:
+            pieces.append("\\x%02x" % (ord(character) - 0xDC00))
+        elif character.isprintable():
+            pieces.append(character)
+        else:
+            pieces.append(character.encode("unicode_escape").decode("ascii"))
+    return "".join(pieces)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    Attributes:
+        rule: id of the rule, lower-case words with dashes.
+        severity: low, medium, high or critical.
+        target: the object, as a person would call it; with rule and subject it makes the identity.
+        message: what is wrong; never a secret.
+        remediation: what to do about it, a full sentence.
+        line: line number in the target, 0 when there is none.
+        scope: what was audited when it was found (a path, "ports"); baselines are kept for each scope.
+        subject: what tells it from other findings of the same rule and target; may be a secret, and is never
+            returned, shown or stored: it only enters the keyed fingerprint.
+        fingerprint, status: filled in by `judge`.
+    """
+
+    rule: str
+    severity: str
+    target: str
+    message: str
+    remediation: str
+    line: int = 0
+    scope: str = ""
+    subject: str = ""
+    fingerprint: str = ""
+    status: str = NEW
+
+    def __repr__(self) -> str:
+        return "Finding(%s, %s, %s)" % (self.rule, self.target, self.status)
+
+    @property
+    def id(self) -> str:
+        return "%s-%s" % (self.rule, self.fingerprint[:8])
+
+    def as_dict(self) -> Dict[str, Any]:
+        entry: Dict[str, Any] = {
+            "id": self.id,
+            "rule": self.rule,
+            "severity": self.severity,
+            "target": self.target,
+            "message": self.message,
+            "remediation": self.remediation,
+            "fingerprint": self.fingerprint,
+            "status": self.status,
+        }
+        if self.line:
+            entry["line"] = self.line
+        return entry
+
+
+def severity_rank(severity: str) -> int:
+    return SEVERITIES.index(severity)
+
+
+def fingerprint(key: bytes, finding: Finding) -> str:
+    """The keyed fingerprint of a finding: 32 hexadecimal digits, the same wherever in the file it moves."""
+    text = "\0".join((finding.rule, finding.target, finding.subject))
+    return hmac.new(key, text.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:32]
+
+
+def key_id(key: bytes) -> str:
+    """Tells two keys apart without giving either away."""
+    return hmac.new(key, b"key id", hashlib.sha256).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A person's word that a finding may stand: what (fingerprint or id, or globs), why and until when (inclusive)."""
+
+    reason: str
+    expires: date
+    fingerprint: str = ""
+    target: str = ""
+    rule: str = ""
+
+    def matches(self, finding: Finding) -> bool:
+        if self.fingerprint:
+            return self.fingerprint in (finding.fingerprint, finding.id)
+        return fnmatch.fnmatchcase(finding.target, self.target or "*") and fnmatch.fnmatchcase(
+            finding.rule, self.rule or "*"
+        )
+
+    def expired(self, today: date) -> bool:
+        return today > self.expires
+
+    def __str__(self) -> str:
+        return " ".join(
+            "%s=%s" % (name, value)
+            for name, value in (("fingerprint", self.fingerprint), ("rule", self.rule), ("target", self.target))
+            if value
+        )
+
+
+def parse_waivers(items: Optional[Iterable[Mapping[str, Any]]]) -> List[Waiver]:
+    """Waivers from the module option.
+
+    Raises:
+        MaintenanceError: one names nothing, gives no reason, or its date is none.
+    """
+    waivers = []
+    for item in items or ():
+        named = {key: str(item.get(key) or "") for key in ("fingerprint", "target", "rule")}
+        label = "waiver %s" % {key: value for key, value in named.items() if value}
+        if not any(named.values()):
+            raise MaintenanceError(
+                "a waiver names no finding", next_step="Give it a fingerprint, or a glob for target, rule or both."
+            )
+        if not str(item.get("reason") or "").strip():
+            raise MaintenanceError("a waiver has no reason", label, next_step="Say why the finding may stand.")
+        try:
+            expires = datetime.strptime(str(item.get("expires")), "%Y-%m-%d").date()
+        except ValueError as error:
+            raise MaintenanceError(
+                "the expiry of a waiver is not a date",
+                "%s, expires: %r" % (label, item.get("expires")),
+                next_step="Write the last day on which it holds, as in 2027-03-31.",
+            ) from error
+        waivers.append(Waiver(str(item["reason"]), expires, **named))
+    return waivers
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finding as the baseline remembers it."""
+
+    rule: str
+    target: str
+    severity: str
+    since: str
+
+    def as_dict(self) -> Dict[str, str]:
+        return {"rule": self.rule, "target": self.target, "severity": self.severity, "since": self.since}
+
+
+# Scope -> fingerprint -> entry. A scope that is there with no entry was audited and clean.
+Baseline = Dict[str, Dict[str, Entry]]
+
+
+@dataclass
+class Judgement:
+    """What `judge` decided.
+
+    Attributes:
+        findings: all of them, the most severe first, with fingerprint and status.
+        failing: the new ones at or above the threshold.
+        resolved: what the baseline held and is gone, once each.
+        baseline: the baseline from now on.
+        first: scopes that were audited for the first time.
+    """
+
+    findings: List[Finding]
+    failing: List[Finding]
+    resolved: List[Entry]
+    baseline: Baseline
+    first: List[str]
+
+    def count(self, status: str) -> int:
+        return sum(1 for finding in self.findings if finding.status == status)
+
+
+def judge(
+    found: Iterable[Finding],
+    baseline: Baseline,
+    waivers: Sequence[Waiver],
+    fail_on: str,
+    key: bytes,
+    now: datetime,
+    scopes: Collection[str],
+    rules: Optional[Collection[str]] = None,
+    blind: Sequence[str] = (),
+    update: bool = False,
+) -> Judgement:
+    """Tell news from what is known. Pure.
+
+    Args:
+        found: the findings of this audit, each with its scope.
+        baseline: what earlier audits left; not modified.
+        waivers: what may stand.
+        fail_on: the severity from which a new finding counts as failing; "none" for never.
+        key: key of the fingerprints.
+        now: the present moment.
+        scopes: everything that was audited; only there can something be resolved.
+        rules: the rules that were examined, None for all.
+        blind: paths below which nothing could be seen: what is known there stays known.
+        update: take everything found as known from now on.
+    """
+    since = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    today = now.date()
+    audited = sorted(set(scopes) | {WAIVER_SCOPE})
+    first = [scope for scope in audited if scope not in baseline]
+    after: Baseline = {scope: dict(entries) for scope, entries in baseline.items()}
+    for scope in first:
+        after[scope] = {}
+
+    judged: Dict[Tuple[str, str], Finding] = {}
+    for finding in list(found) + expired_waivers(waivers, today):
+        finding = replace(finding, fingerprint=fingerprint(key, finding))
+        place = (finding.scope, finding.fingerprint)
+        if place in judged:
+            continue
+        entry = after.setdefault(finding.scope, {}).get(finding.fingerprint)
+        status = NEW
+        if finding.scope in first or update:
+            status = KNOWN
+        elif entry is not None and severity_rank(finding.severity) <= severity_rank(entry.severity):
+            status = KNOWN
+        if any(waiver.matches(finding) and not waiver.expired(today) for waiver in waivers):
+            # Not taken into the baseline: when the waiver ends, the finding is news.
+            status = WAIVED
+        elif status == KNOWN and (entry is None or update):
+            after[finding.scope][finding.fingerprint] = Entry(
+                finding.rule, finding.target, finding.severity, entry.since if entry else since
+            )
+        judged[place] = replace(finding, status=status)
+
+    resolved = []
+    for scope in audited:
+        for mark, entry in sorted(baseline.get(scope, {}).items()):
+            if (scope, mark) in judged or (rules is not None and scope != WAIVER_SCOPE and entry.rule not in rules):
+                continue
+            if any(entry.target == path or entry.target.startswith(path.rstrip("/") + "/") for path in blind):
+                continue
+            resolved.append(entry)
+            del after[scope][mark]
+
+    findings = sorted(
+        judged.values(), key=lambda item: (-severity_rank(item.severity), item.target, item.line, item.rule)
+    )
+    failing = []
+    if fail_on != "none":
+        failing = [
+            item for item in findings if item.status == NEW and severity_rank(item.severity) >= severity_rank(fail_on)
+        ]
+    return Judgement(findings, failing, resolved, after, first)
+
+
+def expired_waivers(waivers: Iterable[Waiver], today: date) -> List[Finding]:
+    """A finding for each waiver whose time is over."""
+    return [
+        Finding(
+            rule="waiver-expired",
+            severity="medium",
+            target="waiver %s" % waiver,
+            message="this waiver ended on %s; its reason was: %s" % (waiver.expires.isoformat(), waiver.reason),
+            remediation="Mend what it covered and remove it, or decide anew and give it another date.",
+            scope=WAIVER_SCOPE,
+        )
+        for waiver in waivers
+        if waiver.expired(today)
+    ]
+
+
+class AuditState:
+    """Key and baselines of one host, in the state directory.
+
+    Args:
+        state_dir: the state directory.
+        check: check mode: nothing is written; a key that does not exist yet is made up in memory.
+    """
+
+    def __init__(self, state_dir: str, check: bool) -> None:
+        self.state_dir = state_dir
+        self.check = check
+        self.key_path = os.path.join(state_dir, "audit.key")
+        self.temporary_key = False
+
+    def baseline_path(self, audit: str) -> str:
+        return os.path.join(self.state_dir, "baselines", audit + ".json")
+
+    def key(self) -> bytes:
+        """The key of this host's fingerprints; made, readable by its owner only, by the first real audit."""
+        try:
+            return self._read_key()
+        except FileNotFoundError:
+            pass
+        fresh = secrets.token_bytes(KEY_BYTES)
+        if self.check:
+            self.temporary_key = True
+            return fresh
+        temporary = "%s.%s" % (self.key_path, secrets.token_hex(4))
+        try:
+            os.makedirs(self.state_dir, mode=0o700, exist_ok=True)
+            write_atomic(temporary, fresh, 0o600)
+            try:
+                # link() never replaces: of two first audits at once, both use the key of the one that was first.
+                os.link(temporary, self.key_path)
+            except FileExistsError:
+                pass
+            finally:
+                os.unlink(temporary)
+            return self._read_key()
+        except OSError as error:
+            raise _state_error("cannot make the key of the audits", self.key_path, error) from error
+
+    def _read_key(self) -> bytes:
+        try:
+            with open(self.key_path, "rb") as handle:
+                key = handle.read(KEY_BYTES + 1)
+        except NotADirectoryError as error:
+            raise _state_error("cannot read the key of the audits", self.key_path, error) from error
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise _state_error("cannot read the key of the audits", self.key_path, error) from error
+        if len(key) != KEY_BYTES:
+            raise MaintenanceError(
+                "the key of the audits is damaged",
+                self.key_path,
+                next_step="Remove it: the next audit makes another and begins its baseline anew.",
+            )
+        return key
+
+    def load(self, audit: str, key: bytes) -> Tuple[Baseline, List[str]]:
+        """The baseline of an audit, empty when there is none, and warnings."""
+        path = self.baseline_path(audit)
+        try:
+            with open(path, encoding="utf-8") as handle:
+                found = json.load(handle)
+        except (FileNotFoundError, NotADirectoryError):
+            return {}, []
+        except OSError as error:
+            raise _state_error("cannot read the baseline", path, error) from error
+        except ValueError:
+            found = {}
+        try:
+            if found["version"] != BASELINE_VERSION:
+                raise ValueError("version")
+            baseline = {
+                str(scope): {str(mark): Entry(**entry) for mark, entry in entries.items()}
+                for scope, entries in found["scopes"].items()
+            }
+            severities_known = all(
+                entry.severity in SEVERITIES for entries in baseline.values() for entry in entries.values()
+            )
+            if not severities_known:
+                raise ValueError("severity")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            # Guessing here would turn known findings red, or new ones green.
+            raise MaintenanceError(
+                "the baseline cannot be understood",
+                path,
+                next_step="Restore it from a backup, or remove it: the next audit then sets a new one.",
+            ) from error
+        if found.get("key") != key_id(key):
+            if self.temporary_key:
+                return {}, ["%s belongs to a key that is missing; a real run would begin the baseline anew." % path]
+            return {}, ["The key %s has changed since the last audit: the baseline is begun anew." % self.key_path]
+        return baseline, []
+
+    def store(self, audit: str, key: bytes, baseline: Baseline) -> None:
+        """Write the baseline, in one step, if it differs from what is there; never in check mode."""
+        if self.check:
+            return
+        text = json.dumps(
+            {
+                "version": BASELINE_VERSION,
+                "key": key_id(key),
+                "scopes": {
+                    scope: {mark: entry.as_dict() for mark, entry in entries.items()}
+                    for scope, entries in baseline.items()
+                },
+            },
+            indent=1,
+            sort_keys=True,
+        )
+        path = self.baseline_path(audit)
+        data = (text + "\n").encode("utf-8")
+        try:
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            if not same_content(path, data):
+                write_atomic(path, data, 0o600)
+        except OSError as error:
+            raise _state_error("cannot write the baseline", path, error) from error
+
+
+def same_content(path: str, data: bytes) -> bool:
+    """Whether a regular file holds exactly these bytes."""
+    try:
+        with open(path, "rb") as handle:
+            return handle.read(len(data) + 1) == data
+    except OSError:
+        return False
+
+
+def _state_error(what: str, path: str, error: OSError) -> MaintenanceError:
+    step = "Check that the file system of state_dir is writable and has space."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        step = (
+            "Run as the owner of the state directory, usually root (become: true), or set state_dir. "
+            "This process runs as uid %d." % os.geteuid()
+        )
+    return MaintenanceError(what, path, errno.errorcode.get(error.errno or 0, error.errno), step)
