@@ -1,0 +1,232 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which modes to narrow, and how to give them back: the planners are pure, the acting half works on one inode.
+
+A mode is only ever narrowed. What the running shop needs is kept: where a process of the shop can reach a file or
+directory only through the bits that a fix would remove, the object is left alone and the reason says who uses it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Sequence, Tuple
+
+from .._core.errors import MaintenanceError, SkipAction
+from .._core.finding import printable
+from .._core.plan import Action, Kept, Plan
+from .permission_rules import RULES, Problem, Status
+from .walker import open_below
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who uses the tree: a process of the shop, or a user named in the options.
+
+    Attributes:
+        below: the paths that are used; everything when empty.
+    """
+
+    uid: int
+    groups: FrozenSet[int]
+    name: str
+    below: Tuple[str, ...] = ()
+
+    def reaches(self, path: str) -> bool:
+        return not self.below or any(path == top or path.startswith(top.rstrip("/") + "/") for top in self.below)
+
+
+def granted(status: Status, mode: int, user: User) -> int:
+    """The bits (rwx as 0..7) that a user has on an object of that owner under a mode; root has all."""
+    if user.uid == 0:
+        return 7
+    if user.uid == status.uid:
+        return (mode >> 6) & 7
+    if status.gid in user.groups:
+        return (mode >> 3) & 7
+    return mode & 7
+
+
+def narrowed(mode: int, remove: int, status: Status, users: Iterable[User]) -> Tuple[int, List[User]]:
+    """The mode without the bits to remove, as far as the users of the tree keep what they have.
+
+    Returns:
+        The new mode, and the users who would lose reading (a directory: writing) even then; when there are any,
+        the mode is the old one.
+    """
+    users = list(users)
+    strict = mode & ~remove
+    # The rights of a group stay when a user of the tree is in it and has them through nothing else.
+    gentle = strict | (mode & 0o060 & remove)
+    for candidate in (strict, gentle):
+        losers = [user for user in users if granted(status, mode, user) & ~granted(status, candidate, user) & 6]
+        if not losers:
+            return candidate, []
+    return mode, losers
+
+
+def plan_fixes(
+    problems: Iterable[Problem], wanted: FrozenSet[str], users: Sequence[User], roots: Mapping[str, str]
+) -> Plan:
+    """One action for each object whose mode can be narrowed. Pure.
+
+    Args:
+        problems: what the audit found.
+        wanted: ids of the rules to mend.
+        users: who uses the tree now.
+        roots: path of an object -> the audited path it was found below.
+    """
+    plan = Plan()
+    by_path: Dict[str, List[Problem]] = {}
+    for problem in problems:
+        if problem.rule.id in wanted and problem.rule.remove:
+            by_path.setdefault(problem.path, []).append(problem)
+    for path in sorted(by_path):
+        group = by_path[path]
+        status = group[0].status
+        shown = printable(path)
+        if status.kind == stat.S_IFREG and status.links > 1:
+            plan.kept.append(
+                Kept(shown, "it has %d names (hard links), some perhaps elsewhere; mend it by hand" % status.links)
+            )
+            continue
+        remove = 0
+        for problem in group:
+            remove |= problem.rule.remove
+        mode, losers = narrowed(status.mode, remove, status, [user for user in users if user.reaches(path)])
+        if losers:
+            who = ", ".join(sorted({user.name for user in losers}))
+            plan.kept.append(
+                Kept(
+                    shown,
+                    "mode %04o is what %s uses it by; make that user its owner or put it in its group first"
+                    % (status.mode, who),
+                )
+            )
+            continue
+        if mode == status.mode:
+            plan.kept.append(Kept(shown, "mode %04o is as narrow as the users of the tree allow" % mode))
+            continue
+        plan.actions.append(
+            Action(
+                "chmod",
+                shown,
+                "%04o -> %04o: %s" % (status.mode, mode, ", ".join(sorted(problem.rule.id for problem in group))),
+                data={
+                    "path": path,
+                    "root": roots[path],
+                    "device": status.device,
+                    "inode": status.inode,
+                    "uid": status.uid,
+                    "gid": status.gid,
+                    "before": status.mode,
+                    "after": mode,
+                },
+            )
+        )
+    return plan
+
+
+def plan_undo(entries: Iterable[Tuple[Mapping[str, Any], Any]]) -> Plan:
+    """Give back the modes that a fix took. Pure.
+
+    Args:
+        entries: what the fix noted, each with the present `Status` of the path, or None when it is gone.
+    """
+    plan = Plan()
+    for note, status in entries:
+        shown = printable(note["path"])
+        if status is None:
+            plan.kept.append(Kept(shown, "it is gone"))
+        elif (status.device, status.inode) != (note["device"], note["inode"]):
+            plan.kept.append(Kept(shown, "another file has taken its place since; its mode is left alone"))
+        elif status.mode == note["before"]:
+            plan.kept.append(Kept(shown, "it has mode %04o, as before the fix" % status.mode))
+        elif status.mode != note["after"]:
+            plan.kept.append(Kept(shown, "somebody has changed its mode to %04o since; it is left alone" % status.mode))
+        else:
+            plan.actions.append(
+                Action(
+                    "chmod",
+                    shown,
+                    "%04o -> %04o: as before the fix" % (note["after"], note["before"]),
+                    data=dict(note, before=note["after"], after=note["before"]),
+                )
+            )
+    return plan
+
+
+def status_of(result: os.stat_result) -> Status:
+    return Status(
+        stat.S_IFMT(result.st_mode),
+        stat.S_IMODE(result.st_mode),
+        result.st_uid,
+        result.st_gid,
+        result.st_dev,
+        result.st_ino,
+        result.st_nlink,
+    )
+
+
+def change_mode(data: Mapping[str, Any]) -> None:
+    """Set the mode of exactly the inode that was planned.
+
+    Raises:
+        SkipAction: it is gone, replaced, or its mode or owner changed since planning.
+        MaintenanceError: the system refused.
+    """
+    path = data["path"]
+    try:
+        descriptor = open_below(data["root"], path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise SkipAction("it is gone, or a part of its path is a symbolic link now") from error
+        raise _refused(path, error) from error
+    try:
+        now = status_of(os.fstat(descriptor))
+        if now.kind not in (stat.S_IFREG, stat.S_IFDIR):
+            raise SkipAction("it is no longer a file or a directory")
+        if (now.device, now.inode) != (data["device"], data["inode"]):
+            raise SkipAction("another file has taken its place since planning")
+        if (now.mode, now.uid, now.gid) != (data["before"], data["uid"], data["gid"]):
+            raise SkipAction("its mode or owner has changed since planning")
+        # fchmod() refuses an O_PATH descriptor; through /proc the same inode is reached, by no name that could be swapped.
+        os.chmod("/proc/self/fd/%d" % descriptor, data["after"])
+    except OSError as error:
+        raise _refused(path, error) from error
+    finally:
+        os.close(descriptor)
+
+
+def current(root: str, path: str) -> Any:
+    """The present status of a path, None when it is gone or reached only through a link."""
+    try:
+        descriptor = open_below(root, path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return None
+        raise _refused(path, error) from error
+    try:
+        return status_of(os.fstat(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+def _refused(path: str, error: OSError) -> MaintenanceError:
+    step = "Run as the owner of the file or as root (become: true)."
+    if error.errno == errno.EROFS:
+        step = "Its file system is mounted read-only."
+    elif error.errno == errno.EPERM and os.geteuid() == 0:
+        step = "It may be immutable (lsattr shows an i): chattr -i takes that away."
+    return MaintenanceError(
+        "cannot change the mode", printable(path), errno.errorcode.get(error.errno or 0, error.errno), step
+    )
+
+
+def fixable(names: Iterable[str]) -> List[str]:
+    """Those of the rules that a narrower mode mends."""
+    return [name for name in names if RULES[name].remove]
