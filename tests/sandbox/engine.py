@@ -27,23 +27,20 @@ from pathlib import Path
 from typing import Any
 
 from tests.sandbox import bridge as net
+from tests.sandbox import traces
 from tests.sandbox.apt import PackagesUnavailable, debian_package, locked
 
 # A unix socket's path holds 107 characters; the longest below the exec root is containerd's second socket.
 SOCKET_PATH_MAX = 107
 LONGEST_SOCKET = "exec/containerd/containerd.sock.ttrpc"
 
-# What was tested together. sid moves on: its versions are pinned, so that a newer one fails loudly.
+# Debian 12's runc and client serve all of them: the later ones want a newer libc. What a release names first is found
+# first. sid moves on: its versions are pinned, so that a newer one fails loudly instead of being another engine.
+_BOOKWORM = ("bookworm", ["docker.io", "containerd", "runc", "libdevmapper1.02.1"])
 RELEASES: dict[str, list[tuple[str, list[str]]]] = {
-    "bookworm": [("bookworm", ["docker.io", "containerd", "runc", "libdevmapper1.02.1"])],
-    "trixie": [
-        ("trixie", ["docker.io", "containerd", "docker-cli"]),
-        ("bookworm", ["docker.io", "containerd", "runc", "libdevmapper1.02.1"]),
-    ],
-    "sid": [
-        ("sid", ["docker.io", "containerd", "docker-cli"]),
-        ("bookworm", ["docker.io", "containerd", "runc", "libdevmapper1.02.1"]),
-    ],
+    "bookworm": [_BOOKWORM],
+    "trixie": [("trixie", ["docker.io", "containerd"]), _BOOKWORM],
+    "sid": [("sid", ["docker.io=28.5.2+dfsg4-5", "containerd=2.1.9+ds1-5"]), _BOOKWORM],
 }
 # The resolver of container names works through NAT rules inside each container's own network namespace.
 IPTABLES = [
@@ -56,17 +53,9 @@ IPTABLES = [
     "libnftnl11",
     "libxtables12",
 ]
-# containerd and dockerd make these on their way, whatever the configuration says.
-LITTER = (
-    "/run/docker/plugins",
-    "/run/docker",
-    "/run/containerd/s",
-    "/run/containerd/fifo",
-    "/run/containerd",
-    "/opt/containerd/bin",
-    "/opt/containerd/lib",
-    "/opt/containerd",
-)
+# All that an engine puts into its folder, its log left out.
+FILES = "data exec bin cli daemon.json dockerd.pid key.json xtables.lock engine.json engine.json.partial".split()
+CLI_PLUGINS = ("docker-compose", "docker-buildx")
 
 
 class EngineUnavailable(Exception):
@@ -82,7 +71,7 @@ class EngineError(Exception):
 
 
 @dataclass(frozen=True)
-class _Traces:
+class _Record:
     """What has to go when the engine stops, kept in a file so that a later process can clean up as well."""
 
     bridge: str
@@ -173,7 +162,7 @@ class Engine:
             json.dumps({"cliPluginsExtraDirs": [str(folder) for folder in plugins]}), encoding="utf-8"
         )
         # The client is always Debian 12's: it talks to every engine here and needs nothing newer of the machine.
-        client = debian_package(RELEASES["bookworm"][0][1], "bookworm") / "usr/bin"
+        client = debian_package(_BOOKWORM[1], _BOOKWORM[0]) / "usr/bin"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER_")}
         environment.update(
             PATH=f"{client}:{os.environ.get('PATH', os.defpath)}",
@@ -188,8 +177,7 @@ class Engine:
         done = subprocess.run(
             ["docker", *arguments],
             env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             timeout=timeout,
             check=False,
@@ -248,13 +236,13 @@ class Engine:
             return self
         self._check_machine()
         path = self.programs()
-        if (self.directory / "traces.json").exists():
+        if (self.directory / "engine.json").exists():
             self._clear()
         self.directory.mkdir(parents=True, exist_ok=True)
         # One at a time looks for a free subnet: two engines that start together must not find the same one.
         with locked(Path("/tmp/.miniecom-engine.lock")):
             block = net.free_block(int(self._digest, 16))
-            self._write_traces(_Traces(self.bridge, str(block), str(self.short)))
+            self._write_record(_Record(self.bridge, str(block), str(self.short)))
             net.create(self.bridge, str(block[1]), 24)
         self._launch(path, block, tied)
         try:
@@ -266,23 +254,27 @@ class Engine:
 
     def restart(self, timeout: float = 60) -> None:
         """Stop the daemon in an orderly way and start it again on the same data."""
-        traces = self._traces()
-        if traces is None:
+        record = self._record()
+        if record is None:
             raise EngineUnavailable(f"no engine was started in {self.directory}")
-        self._end_daemon(signal.SIGTERM)
-        self._launch(self.programs(), ipaddress.IPv4Network(traces.block), tied=False)
+        self.pause_daemon()
+        self._launch(self.programs(), ipaddress.IPv4Network(record.block), tied=False)
         self._wait(timeout)
+
+    def pause_daemon(self) -> None:
+        """Stop the daemon, and the containers with it, in an orderly way; restart() starts it on the same data."""
+        self._end_daemon(signal.SIGTERM)
 
     def stop(self, keep: bool = False) -> None:
         """Stop the engine and its containers at once and remove every trace; the folder too unless keep is set."""
         self._clear()
         if not keep:
-            _remove(self.directory)
+            traces.remove(self.directory)
 
     def kill(self) -> None:
         """Kill the daemon the hard way, as a crash would: everything else stays as it is."""
         for pid in self._daemons():
-            _signal(pid, signal.SIGKILL)
+            traces.send(pid, signal.SIGKILL)
         self._reap()
 
     # -- starting ------------------------------------------------------------------------------------------------
@@ -315,7 +307,9 @@ class Engine:
                 [str(self.directory / "bin"), *map(str, path), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]
             ),
             "LD_LIBRARY_PATH": ":".join(
-                sorted({str(p) for r in [*roots, iptables] for w in ("lib", "usr/lib") for p in r.glob(f"{w}/*-linux-gnu")})
+                sorted(
+                    {str(p) for r in [*roots, iptables] for w in ("lib", "usr/lib") for p in r.glob(f"{w}/*-linux-gnu")}
+                )
             ),
             "XTABLES_LOCKFILE": str(self.directory / "xtables.lock"),
             "XTABLES_LIBDIR": str(next(iptables.glob("usr/lib/*/xtables"))),
@@ -363,7 +357,9 @@ class Engine:
                 (folder / name).unlink(missing_ok=True)
                 (folder / name).symlink_to(programs / f"xtables-{kind}-multi")
             # Tried in an empty network namespace: no rule of the machine is read or written.
-            probe = "iptables -t nat -A OUTPUT -d 127.0.0.11 -p udp --dport 53 -j DNAT --to-destination 127.0.0.11:40000"
+            probe = (
+                "iptables -t nat -A OUTPUT -d 127.0.0.11 -p udp --dport 53 -j DNAT --to-destination 127.0.0.11:40000"
+            )
             done = subprocess.run(
                 ["unshare", "--net", *probe.split()], env=environment, capture_output=True, text=True, check=False
             )
@@ -394,143 +390,74 @@ class Engine:
 
     # -- clearing away -------------------------------------------------------------------------------------------
 
-    def _traces(self) -> _Traces | None:
+    def _record(self) -> _Record | None:
         try:
-            return _Traces(**json.loads((self.directory / "traces.json").read_text(encoding="utf-8")))
+            return _Record(**json.loads((self.directory / "engine.json").read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
 
-    def _write_traces(self, traces: _Traces) -> None:
-        partial = self.directory / "traces.json.partial"
-        partial.write_text(json.dumps(asdict(traces)), encoding="utf-8")
-        partial.rename(self.directory / "traces.json")
+    def _write_record(self, record: _Record) -> None:
+        partial = self.directory / "engine.json.partial"
+        partial.write_text(json.dumps(asdict(record)), encoding="utf-8")
+        partial.rename(self.directory / "engine.json")
 
     def _clear(self) -> None:
         """End every process, mount, bridge and file of this engine, whatever state it is in."""
-        traces = self._traces()
-        # Containers first and without grace: dockerd then has nothing to wait for. They may restart meanwhile
-        # (restart policies), so once more when the daemon is gone.
-        self._kill_containers()
-        self._end_daemon(signal.SIGTERM)
+        record = self._record()
+        # The daemon first and without grace: nothing of its data is needed, and it would restart its containers.
+        self._end_daemon(signal.SIGKILL)
+        exec_root = self.short / "exec"
         deadline = time.monotonic() + 20
-        while rest := [*self._container_processes(), *self._helpers()]:
+        while rest := [*traces.in_group(self.bridge), *traces.of_exec_root(exec_root), *self._daemons()]:
             for pid in rest:
-                _signal(pid, signal.SIGKILL)
+                traces.send(pid)
             self._reap()
             if time.monotonic() > deadline:
                 raise EngineUnavailable(f"processes {rest} of the engine in {self.directory} do not end")
             time.sleep(0.02)
-        for _ in range(3):
-            for mount in sorted(self._mounts(), key=len, reverse=True):
-                _unmount(mount)
-        if mounts := self._mounts():
+        folders = {self.directory, self.short}
+        for point in traces.mounts_below(folders):
+            traces.unmount(point)
+        if mounted := traces.mounts_below(folders):
             # Removing files below a mount would remove what is mounted there.
-            raise EngineUnavailable(f"still mounted, nothing was removed: {', '.join(mounts)}")
+            raise EngineUnavailable(f"still mounted, nothing was removed: {', '.join(mounted)}")
         net.delete(self.bridge)
-        if traces is not None:
-            for name in net.bridges_within(traces.block):
+        if record is not None:
+            for name in net.bridges_within(record.block):
                 net.delete(name)
-        self._remove_cgroups()
-        for name in ("data", "exec", "key.json", "dockerd.pid", "daemon.json", "xtables.lock", "bin", "cli", "traces.json"):
-            _remove(self.directory / name)
+        traces.remove_group(self.bridge)
+        for name in FILES:
+            traces.remove(self.directory / name)
         if self.short != self.directory:
-            _remove(self.short)
-        _remove(self.socket)
-        _remove(self.wanted_socket)
+            traces.remove(self.short)
+        traces.remove(self.socket)
+        traces.remove(self.wanted_socket)
         if shutil.which("dockerd", path=os.defpath + ":/usr/sbin") is None:
-            _tidy()
+            traces.tidy()
 
     def _end_daemon(self, how: int) -> None:
         daemons = self._daemons()
         for pid in daemons:
-            _signal(pid, how)
+            traces.send(pid, how)
         deadline = time.monotonic() + 15
         while daemons and time.monotonic() < deadline:
             self._reap()
-            self._kill_containers()
             daemons = [pid for pid in self._daemons() if pid in daemons]
             time.sleep(0.02)
         for pid in daemons:
-            _signal(pid, signal.SIGKILL)
+            traces.send(pid, signal.SIGKILL)
         self._reap()
 
     def _reap(self) -> None:
         if self._process is not None:
             try:
-                self._process.wait(timeout=0.5)
+                self._process.wait(timeout=0.05)
             except subprocess.TimeoutExpired:
                 return
 
     def _daemons(self) -> list[int]:
         marker = f"--data-root={self.data_root}"
-        return [pid for pid, argv in _processes() if marker in argv]
-
-    def _helpers(self) -> list[int]:
-        """containerd, its shims and dockerd itself: all name the exec root on their command lines."""
-        exec_root = f"{self.short}/exec/"
-        return [
-            pid
-            for pid, argv in _processes()
-            if pid != os.getpid() and any(exec_root in word for word in argv) and _program(argv) in _OWN_PROGRAMS
-        ] + self._daemons()
-
-    def _container_processes(self) -> list[int]:
-        marker = f"/{self.bridge}/"
-        found = []
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
-            try:
-                if marker in (entry / "cgroup").read_text(encoding="utf-8") and _state(entry) != "Z":
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-        return found
-
-    def _kill_containers(self) -> None:
-        for pid in self._container_processes():
-            _signal(pid, signal.SIGKILL)
-
-    def _mounts(self) -> list[str]:
-        roots = tuple(f"{root}/" for root in {str(self.directory), str(self.short)})
-        with open("/proc/self/mountinfo", encoding="utf-8") as lines:
-            points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
-        return [point for point in points if point.startswith(roots)]
-
-    def _remove_cgroups(self) -> None:
-        top = Path("/sys/fs/cgroup")
-        for parent in {top / self.bridge, *top.glob(f"*/{self.bridge}")}:
-            for folder, _, _ in os.walk(parent, topdown=False):
-                for _ in range(50):
-                    try:
-                        os.rmdir(folder)
-                        break
-                    except FileNotFoundError:
-                        break
-                    except OSError:
-                        time.sleep(0.02)  # the kernel empties the group of killed processes a moment later
-
-
-_OWN_PROGRAMS = frozenset({"dockerd", "containerd", "containerd-shim", "containerd-shim-runc-v1",
-                           "containerd-shim-runc-v2", "docker-proxy", "runc", "libnetwork-setkey"})
-CLI_PLUGINS = ("docker-compose", "docker-buildx")
-
-
-def _tidy() -> None:
-    """Remove the empty folders that engines make outside their own, and sockets that nothing listens on any more."""
-    for path in Path("/run/containerd/s").glob("*"):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            try:
-                probe.connect(str(path))
-            except ConnectionRefusedError:
-                path.unlink(missing_ok=True)
-            except OSError:
-                continue
-    for litter in LITTER:
-        try:
-            os.rmdir(litter)
-        except OSError:
-            continue  # missing, or another engine's shims live there
+        return [pid for pid, argv in traces.processes() if marker in argv]
 
 
 def _find(name: str, path: Iterable[Path]) -> Path:
@@ -542,43 +469,6 @@ def _find(name: str, path: Iterable[Path]) -> Path:
 
 def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-
-
-def _processes() -> Iterable[tuple[int, list[str]]]:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                argv = (entry / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
-                if argv != [""] and _state(entry) != "Z":
-                    yield int(entry.name), argv
-            except OSError:
-                continue
-
-
-def _program(argv: Sequence[str]) -> str:
-    return os.path.basename(argv[0])
-
-
-def _state(entry: Path) -> str:
-    return (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
-
-
-def _signal(pid: int, how: int) -> None:
-    try:
-        os.kill(pid, how)
-    except ProcessLookupError:
-        return
-
-
-def _unmount(point: str) -> None:
-    subprocess.run(["umount", "-l", point], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def base_image(engine: Engine) -> str:

@@ -10,7 +10,6 @@ leaves no build cache, and lets a test say how old an image is.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import importlib.util
 import io
@@ -37,7 +36,13 @@ PACKAGES = (
     "ca-certificates libcurl4 python3 "
     "cron dbus iproute2 logrotate openssh-server procps python3-apt python3-venv rsync sudo systemd systemd-sysv"
 ).split()
-EXCLUDED = ("/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*", "/usr/lib/*/perl/*/CORE/*")
+EXCLUDED = (
+    "/usr/share/doc/*",
+    "/usr/share/info/*",
+    "/usr/share/locale/*",
+    "/usr/share/man/*",
+    "/usr/lib/*/perl/*/CORE/*",
+)
 # An operator who reaches root by sudo alone, as on the machines of the shop's users.
 OPERATOR = "ops"
 CUSTOMIZE = (
@@ -52,10 +57,22 @@ CUSTOMIZE = (
 
 @dataclass(frozen=True)
 class Layer:
-    """One uncompressed tar file of an image."""
+    """One uncompressed tar of an image: a file of the cache, or the bytes themselves."""
 
-    path: Path
-    digest: str  # SHA-256 of the file, in hex
+    source: Path | bytes = field(repr=False)
+    digest: str  # SHA-256 of the tar, in hex
+
+    @property
+    def size(self) -> int:
+        return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
+
+    def pieces(self) -> Iterator[bytes]:
+        if isinstance(self.source, bytes):
+            yield self.source
+            return
+        with self.source.open("rb") as handle:
+            while piece := handle.read(1 << 20):
+                yield piece
 
 
 @dataclass(frozen=True)
@@ -151,7 +168,11 @@ def _build(path: Path) -> None:
             str(partial),
             f"deb {archive} {SUITE} main",
         ],
-        env={**os.environ, "TMPDIR": str(work), "PATH": f"{programs / 'usr/bin'}:{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"},
+        env={
+            **os.environ,
+            "TMPDIR": str(work),
+            "PATH": f"{programs / 'usr/bin'}:{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -244,18 +265,20 @@ def _archive(images: Sequence[Image]) -> Iterator[bytes]:
     """The bytes of a docker-archive, in pieces: the root filesystem is too large to hold in memory."""
     layers = {layer.digest: layer for image in images for layer in image.layers}
     for layer in layers.values():
-        yield _header(f"{layer.digest}.tar", layer.path.stat().st_size)
-        size = 0
-        with layer.path.open("rb") as handle:
-            while piece := handle.read(1 << 20):
-                size += len(piece)
-                yield piece
-        yield b"\0" * (-size % 512)
+        yield _header(f"{layer.digest}.tar", layer.size)
+        yield from layer.pieces()
+        yield b"\0" * (-layer.size % 512)
     manifest = []
     for image in images:
         document = image.document()
         name = f"{image.id.partition(':')[2]}.json"
-        manifest.append({"Config": name, "RepoTags": list(image.tags) or None, "Layers": [f"{layer.digest}.tar" for layer in image.layers]})
+        manifest.append(
+            {
+                "Config": name,
+                "RepoTags": list(image.tags) or None,
+                "Layers": [f"{layer.digest}.tar" for layer in image.layers],
+            }
+        )
         yield _member(name, document)
     yield _member("manifest.json", json.dumps(manifest).encode())
     yield b"\0" * 1024
@@ -317,12 +340,16 @@ def pymongo_layer() -> Layer:
     return files_layer("pymongo", files)
 
 
-def small_image(tag: str | None, content: bytes, created: datetime | None = None, labels: Mapping[str, str] | None = None) -> Image:
+def small_image(
+    tag: str | None, content: bytes, created: datetime | None = None, labels: Mapping[str, str] | None = None
+) -> Image:
     """A tiny image that only stands there to be kept or removed: one layer with one file of the given content."""
-    digest = hashlib.sha256(content).hexdigest()[:12]
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        _add(archive, set(), "content", content, None)
     return Image(
         (tag,) if tag else (),
-        (files_layer(f"small-{digest}", {"content": content}),),
+        (Layer(buffer.getvalue(), hashlib.sha256(buffer.getvalue()).hexdigest()),),
         {"Labels": dict(labels or {})},
         created,
     )

@@ -1,0 +1,174 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The private Docker Engine: it works, it keeps to itself, and nothing of it stays."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox import bridge
+from tests.sandbox.engine import SOCKET_PATH_MAX, Engine, EngineError, EngineUnavailable, base_image
+
+pytestmark = pytest.mark.usefixtures("docker_engine")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def leftovers(engine: Engine) -> list[str]:
+    """Whatever of an engine is still on the machine: files, processes, mounts, bridges, control groups."""
+    found = [str(path) for path in (engine.directory, engine.socket, engine.wanted_socket) if os.path.lexists(path)]
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().decode("utf-8", "replace")
+                groups = (entry / "cgroup").read_text()
+                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            if state != "Z" and (f"{engine.directory}/" in command or f"/{engine.bridge}/" in groups):
+                found.append(f"process {entry.name}: {command}")
+    found += [line for line in Path("/proc/mounts").read_text().splitlines() if str(engine.directory) in line]
+    found += [name for name in os.listdir("/sys/class/net") if name == engine.bridge]
+    found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{engine.bridge}")]
+    return found
+
+
+def serve(engine: Engine, name: str, *options: str) -> None:
+    engine.docker(
+        "run", "--detach", f"--name={name}", *options, base_image(engine), "python3", "-m", "http.server", "8000"
+    )
+
+
+def fetch(address: str) -> int:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                return int(answer.status)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+
+
+def test_published_ports_and_container_names_work(docker_engine: Engine) -> None:
+    docker_engine.docker("network", "create", "engine-test")
+    try:
+        serve(docker_engine, "engine-test-web", "--network=engine-test", "--publish=127.0.0.1:0:8000")
+        published = docker_engine.docker("port", "engine-test-web", "8000").strip()
+        assert published.startswith("127.0.0.1:")
+        assert fetch(f"http://{published}/") == 200
+        script = "import urllib.request; print(urllib.request.urlopen('http://engine-test-web:8000/').status)"
+        image = base_image(docker_engine)
+        answer = docker_engine.docker("run", "--rm", "--network=engine-test", image, "python3", "-c", script)
+        assert answer.strip() == "200"
+    finally:
+        docker_engine.docker("rm", "--force", "engine-test-web", check=False)
+        docker_engine.docker("network", "rm", "engine-test")
+
+
+def test_compose_and_the_client_talk_to_this_engine(docker_engine: Engine) -> None:
+    environment = docker_engine.environment()
+    assert environment["DOCKER_HOST"] == docker_engine.docker_host != "unix:///var/run/docker.sock"
+    name = json.loads(docker_engine.docker("info", "--format", "{{json .DockerRootDir}}"))
+    assert name == str(docker_engine.data_root)
+    assert "Docker Compose" in docker_engine.docker("compose", "version")
+
+
+def test_an_error_names_the_request_and_the_engines_words(docker_engine: Engine) -> None:
+    with pytest.raises(EngineError, match=r"GET /containers/nope/json: 404 .*No such container") as caught:
+        docker_engine.api("GET", "/containers/nope/json")
+    assert caught.value.status == 404
+
+
+def test_stop_leaves_nothing(tmp_path: Path) -> None:
+    before = sorted(os.listdir("/sys/class/net"))
+    with Engine(tmp_path / "engine") as engine:
+        engine.docker("network", "create", "another")
+        serve(engine, "web", "--network=another", "--restart=always", "--volume=kept:/data")
+        assert leftovers(engine)
+    assert leftovers(engine) == []
+    assert sorted(os.listdir("/sys/class/net")) == before
+
+
+def test_starting_is_idempotent_and_restart_keeps_the_data(tmp_path: Path) -> None:
+    with Engine(tmp_path / "engine") as engine:
+        engine.api("POST", "/volumes/create", {"Name": "kept"})
+        assert Engine(tmp_path / "engine").start().api("GET", "/volumes/kept")["Name"] == "kept"
+        engine.restart()
+        assert engine.api("GET", "/volumes/kept")["Name"] == "kept"
+
+
+def test_a_killed_engine_is_cleared_away_by_the_next_start(tmp_path: Path) -> None:
+    engine = Engine(tmp_path / "engine").start()
+    try:
+        serve(engine, "survivor")
+        engine.kill()
+        assert not engine.running
+        assert any("http.server" in found for found in leftovers(engine)), "the container should outlive a crash"
+        engine = Engine(tmp_path / "engine").start()
+        assert engine.api("GET", "/containers/json?all=1") == []
+        assert not any("http.server" in found for found in leftovers(engine))
+    finally:
+        engine.stop()
+    assert leftovers(engine) == []
+
+
+def test_two_engines_do_not_see_each_other(tmp_path: Path, docker_engine: Engine) -> None:
+    with Engine(tmp_path / "second") as second:
+        second.api("POST", "/volumes/create", {"Name": "mine"})
+        assert second.bridge != docker_engine.bridge
+        networks = [
+            ipaddress.ip_network(f"{bridge.address_of(e.bridge)}/20", strict=False) for e in (second, docker_engine)
+        ]
+        assert not networks[0].overlaps(networks[1])
+        with pytest.raises(EngineError, match="404"):
+            docker_engine.api("GET", "/volumes/mine")
+    assert docker_engine.running
+
+
+def test_a_long_path_has_its_socket_elsewhere(tmp_path: Path) -> None:
+    directory = tmp_path / ("long" * 20) / "engine"
+    with Engine(directory) as engine:
+        assert len(engine.docker_host) < SOCKET_PATH_MAX
+        assert engine.wanted_socket.resolve() == engine.socket
+        assert engine.running
+    assert leftovers(engine) == []
+    assert not engine.short.exists()
+
+
+def test_without_root_it_says_so(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    script = (
+        "import os, sys; os.setgid(65534); os.setuid(65534)\n"
+        "from tests.sandbox.engine import Engine, EngineUnavailable\n"
+        "try:\n    Engine(sys.argv[1]).start()\n"
+        "except EngineUnavailable as error:\n    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", script, str(tmp_path / "engine")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "needs root" in done.stdout
+    assert not (tmp_path / "engine").exists()
+
+
+def test_a_daemon_that_cannot_start_tells_why_and_leaves_nothing(tmp_path: Path) -> None:
+    engine = Engine(tmp_path / "engine")
+    engine.directory.mkdir()
+    (engine.directory / "data").write_text("a file where the data folder should be", encoding="ascii")
+    with pytest.raises(EngineUnavailable, match="dockerd ended with status"):
+        engine.start()
+    engine.stop()
+    assert leftovers(engine) == []
