@@ -95,6 +95,7 @@ from typing import Any, Dict, List, Optional
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.atomic_file import (
     atomic_writer,
+    partial_name,
     sync_directory,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction

@@ -193,7 +193,7 @@ class RunState:
         except OSError as error:
             raise _os_error("cannot write the lease", self.lease_path, error) from error
 
-    def begin(self, name: str, owner: str, takeover: bool, now: datetime) -> "Beginning":
+    def begin(self, name: str, owner: str, takeover: bool, now: datetime) -> Beginning:
         """Take the lease.
 
         Returns:
