@@ -1,0 +1,38 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Options of every module that talks to MongoDB."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The connection."""
+
+    DOCUMENTATION = r"""
+options:
+  uri:
+    description:
+      - Connection string of the MongoDB server, for example V(mongodb://USER:PASSWORD@127.0.0.1:27017/miniecom?authSource=admin).
+      - Special characters in user name and password are written in percent-encoding, as the shop's own driver wants them.
+      - Give either this or O(env_file).
+    type: str
+  env_file:
+    description:
+      - The shop's environment file on the host, from which the connection string is read; E(MONGODB_URI) wins over E(MONGO_URI) as in the shop itself.
+      - The secret then never leaves the host.
+    type: path
+  address:
+    description:
+      - V(HOST:PORT) that replaces the hosts of the connection string; user, database and options stay.
+      - Needed where the string names a host that resolves only inside the compose network. M(miniecom.maintenance.context_info) returns it.
+      - The connection then goes to exactly this server, whatever replica set it belongs to.
+    type: str
+  connect_timeout:
+    description: Seconds to wait for the server.
+    type: int
+    default: 5
+requirements:
+  - pymongo >= 4.10.1 on the host
+"""

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Members of a replica set, and what depends on the server's version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from .client import Connection, Server, mongo_errors
+
+# The first version that has a behaviour, from the manual. A server takes options that it does not know without a word
+# (6.0 takes `dryRun: true` and compacts), so none is sent to one that is older than this table says.
+SINCE: Dict[str, Tuple[int, ...]] = {
+    # compact holds no lock that keeps reads and writes of the collection waiting.
+    "compact_online": (4, 4),
+    # compact {dryRun: true} and {freeSpaceTargetMB: n}; the latter's default is 20.
+    "compact_dry_run": (8, 0),
+    "compact_free_space_target": (8, 0),
+}
+
+
+def supports(server: Server, feature: str) -> bool:
+    """Whether the server's version has a feature of the table."""
+    return server.version_array >= SINCE[feature]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member of a replica set as the connected member sees it.
+
+    Attributes:
+        lag_seconds: how far its last applied operation is behind the primary's; None when not known.
+    """
+
+    name: str
+    state: str
+    healthy: bool
+    is_self: bool
+    lag_seconds: Optional[float]
+
+    def as_dict(self) -> Dict[str, Any]:
+        return {
+            "name": self.name,
+            "state": self.state.lower(),
+            "healthy": self.healthy,
+            "connected": self.is_self,
+            "lag_seconds": self.lag_seconds,
+        }
+
+
+def interpret_members(status: Mapping[str, Any]) -> List[Member]:
+    """A replSetGetStatus answer as data."""
+    entries = list(status.get("members") or [])
+    newest = [
+        entry["optimeDate"] for entry in entries if entry.get("stateStr") == "PRIMARY" and entry.get("optimeDate")
+    ]
+    members = []
+    for entry in entries:
+        applied = entry.get("optimeDate")
+        # An arbiter holds no data; a member that is down reports the epoch.
+        known = bool(newest) and applied is not None and entry.get("health") == 1 and entry.get("stateStr") != "ARBITER"
+        members.append(
+            Member(
+                str(entry.get("name", "")),
+                str(entry.get("stateStr", "")),
+                entry.get("health") == 1,
+                bool(entry.get("self")),
+                max(0.0, (newest[0] - applied).total_seconds()) if known else None,
+            )
+        )
+    return members
+
+
+def read_members(connection: Connection) -> List[Member]:
+    """Members of the replica set; empty on a standalone.
+
+    Raises:
+        MaintenanceError: the server refuses.
+    """
+    if connection.server.topology != "replica set":
+        return []
+    with mongo_errors("cannot read the state of the replica set", connection.address.where):
+        return interpret_members(connection.client.admin.command("replSetGetStatus"))
+
+
+def oplog_window_seconds(connection: Connection) -> Optional[float]:
+    """Seconds between the oldest and the newest entry of the oplog: how long a member may be away. None without an oplog.
+
+    Raises:
+        MaintenanceError: the server refuses.
+    """
+    if connection.server.topology != "replica set":
+        return None
+    with mongo_errors("cannot read the oplog", "local.oplog.rs"):
+        oplog = connection.client.local["oplog.rs"]
+        ends = [oplog.find_one({}, {"ts": 1}, sort=[("$natural", direction)]) for direction in (1, -1)]
+    if not all(ends):
+        return None
+    return float(ends[1]["ts"].time - ends[0]["ts"].time)
