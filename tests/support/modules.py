@@ -1,0 +1,164 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run a module of the collection in a process of its own, as it runs on a target."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAP = ROOT / "tests" / "support" / "trap"
+# Whatever falls back on the environment's Docker Engine must not find one.
+NO_DOCKER_HOST = "unix:///nonexistent/no-default-docker-engine-in-tests.sock"
+
+
+class ModuleBroken(AssertionError):
+    """The module ended without an answer in JSON."""
+
+
+@dataclass
+class ModuleResult:
+    """What came back; ``result`` is empty when the module was killed."""
+
+    rc: int
+    result: dict[str, Any] = field(default_factory=dict)
+    stdout: str = ""
+    stderr: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return self.rc != 0 or bool(self.result.get("failed"))
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.result.get("changed"))
+
+    @property
+    def msg(self) -> str:
+        return str(self.result.get("msg", ""))
+
+    @property
+    def output(self) -> str:
+        """All that left the process: for looking for canaries."""
+        return self.stdout + self.stderr
+
+
+@functools.cache
+def _library() -> Path:
+    """A folder that holds nothing but a link to the controller's ansible package.
+
+    An older interpreter must see ansible's module_utils, but not the controller's other packages.
+    """
+    import ansible
+
+    source = Path(ansible.__file__).parent
+    folder = ROOT / ".cache" / "ansible-package"
+    link = folder / "ansible"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (link.is_symlink() and link.readlink() == source):
+        fresh = folder / f".ansible.{os.getpid()}"
+        fresh.symlink_to(source)
+        fresh.replace(link)
+    return folder
+
+
+def module_environment(env: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """The environment of a module under test; a None in ``env`` takes the variable away."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTEST_"))}
+    # The trap is named first, before a sitecustomize that the machine may have.
+    environment["PYTHONPATH"] = os.pathsep.join([str(TRAP), str(_library()), str(ROOT / "collections")])
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    environment["DOCKER_HOST"] = NO_DOCKER_HOST
+    for name, value in (env or {}).items():
+        if value is None:
+            environment.pop(name, None)
+        else:
+            environment[name] = value
+    return environment
+
+
+def start_module(
+    name: str,
+    params: Mapping[str, Any],
+    *,
+    check: bool = False,
+    diff: bool = False,
+    python: str | os.PathLike[str] | None = None,
+    env: Mapping[str, str | None] | None = None,
+    kill_at: int | None = None,
+) -> subprocess.Popen[str]:
+    """Start a module and return its process at once; ``finish_module`` waits for it. See ``run_module``."""
+    environment = module_environment(env)
+    if kill_at is not None:
+        environment["MINIECOM_TEST_KILL_AT"] = str(kill_at)
+    given = {key: (os.fspath(value) if isinstance(value, os.PathLike) else value) for key, value in params.items()}
+    arguments = {"_ansible_check_mode": check, "_ansible_diff": diff, **given}
+    process = subprocess.Popen(
+        [os.fspath(python or sys.executable), str(ROOT / "tests" / "support" / "module_process.py"), name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env=environment,
+        cwd="/",
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def finish_module(process: subprocess.Popen[str], timeout: float = 120) -> ModuleResult:
+    """Wait for a started module.
+
+    timeout: in seconds; then the module is killed and subprocess.TimeoutExpired raised.
+    """
+    try:
+        stdout, stderr = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    if process.returncode < 0:
+        return ModuleResult(process.returncode, {}, stdout, stderr)
+    try:
+        result = json.loads(stdout)
+    except ValueError as error:
+        raise ModuleBroken(f"ended with {process.returncode} and no JSON\n{stdout}\n{stderr}") from error
+    return ModuleResult(process.returncode, result, stdout, stderr)
+
+
+def run_module(
+    name: str,
+    params: Mapping[str, Any],
+    *,
+    check: bool = False,
+    diff: bool = False,
+    python: str | os.PathLike[str] | None = None,
+    env: Mapping[str, str | None] | None = None,
+    timeout: float = 120,
+    kill_at: int | None = None,
+) -> ModuleResult:
+    """Run a module and wait for it.
+
+    name: without namespace.
+    python: another interpreter, for example the fixture ``old_python``.
+    env: changes of the environment; None takes a variable away.
+    timeout: in seconds.
+    kill_at: the module kills itself (SIGKILL) just before it passes its action boundary of this number. There is one
+        before each action and one after it: 0 is before the first action, 1 after it, 2 before the second.
+    """
+    process = start_module(name, params, check=check, diff=diff, python=python, env=env, kill_at=kill_at)
+    return finish_module(process, timeout)
