@@ -376,7 +376,7 @@ def _uri_error(error: Exception, uri: str, source: str) -> MaintenanceError:
         return _bad_uri("the port is not a number between 1 and 65535", source, _SHAPE)
     if "directConnection" in text:
         return _bad_uri("directConnection allows one host only", source, "Remove the option or the other hosts.")
-    if isinstance(error, FileNotFoundError) or isinstance(error, OSError):
+    if isinstance(error, OSError):
         return _bad_uri("a file that it names cannot be read", source, "Check tlsCAFile and tlsCertificateKeyFile.")
     if "@" not in uri.partition("?")[2]:
         for name in re.findall(r"[?&]([A-Za-z][A-Za-z0-9.]*)=", uri):

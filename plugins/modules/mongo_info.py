@@ -1,0 +1,293 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mongo_info
+short_description: Tells what a MongoDB server holds, what of it is free, and how it is doing
+description:
+  - Returns kind and version of the server, sizes of databases, collections and indexes, the bytes in them that compacting would give back, how often each index is
+    used, and the server's health.
+  - Reads statistics only, never documents, and returns nothing of the content of operations.
+  - What the user may not read is returned as null, with a warning that names the role.
+extends_documentation_fragment:
+  - miniecom.maintenance.attributes.info
+  - miniecom.maintenance.mongo
+  - miniecom.maintenance.run
+options:
+  databases:
+    description:
+      - Databases to describe. Default is the one that the connection string names, or when it names none all that the user may see except C(admin), C(config) and C(local).
+    type: list
+    elements: str
+    default: []
+  collections:
+    description: Collections to describe, in each of the databases. Default is all.
+    type: list
+    elements: str
+    default: []
+notes:
+  - Free bytes are as of the server's last checkpoint, which it takes every minute.
+  - Of more than 200 collections the 200 largest are returned; the totals are of all.
+seealso:
+  - module: miniecom.maintenance.mongo_compact
+author:
+  - miniecom.maintenance contributors (@miniecom)
+"""
+
+EXAMPLES = r"""
+- name: Look at the shop's database
+  miniecom.maintenance.mongo_info:
+    env_file: /opt/miniecom/.env
+    address: 127.0.0.1:27017
+  register: mongo
+
+- name: Show the collections that waste most
+  ansible.builtin.debug:
+    msg: "{{ mongo.collections | sort(attribute='reclaimable_bytes', reverse=true) | map(attribute='name') | first }}"
+
+- name: Show indexes that nobody uses
+  ansible.builtin.debug:
+    msg: "{{ mongo.unused_indexes }}"
+  when: mongo.unused_indexes
+
+- name: Describe one collection
+  miniecom.maintenance.mongo_info:
+    env_file: /opt/miniecom/.env
+    collections: [orders]
+"""
+
+RETURN = r"""
+server:
+  description: The server.
+  returned: success
+  type: dict
+  contains:
+    address:
+      description: Host and port that were connected to.
+      type: str
+    version:
+      description: As the server reports it.
+      type: str
+    topology:
+      description: V(standalone), V(replica set) or V(mongos).
+      type: str
+    state:
+      description: V(primary), V(secondary), V(arbiter) or V(other); V(primary) on a standalone.
+      type: str
+    set_name:
+      description: Name of the replica set.
+      type: str
+    authorization:
+      description: Whether the server asks for credentials; null when the user may not read it.
+      type: bool
+    bind:
+      description: Addresses that the server listens on by its settings; null when not set, or when the user may not read it.
+      type: str
+databases:
+  description: The databases, with collections, indexes, documents and bytes.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - name: miniecom
+      collections: 43
+      views: 0
+      indexes: 120
+      documents: 1200000
+      data_bytes: 1153433600
+      storage_bytes: 524288000
+      index_bytes: 104857600
+      reusable_bytes: 335544320
+      filesystem_bytes: 107374182400
+      filesystem_free_bytes: 53687091200
+collections:
+  description: The collections, largest first, each with its indexes.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    database:
+      description: Its database.
+      type: str
+    name:
+      description: Its name.
+      type: str
+    kind:
+      description: V(collection), V(capped), V(view), V(timeseries) or V(system).
+      type: str
+    documents:
+      description: Number of documents, from the statistics.
+      type: int
+    data_bytes:
+      description: Size of the documents.
+      type: int
+    storage_bytes:
+      description: Length of its file.
+      type: int
+    reusable_bytes:
+      description: Bytes in that file which hold nothing.
+      type: int
+    index_bytes:
+      description: Length of all its indexes' files.
+      type: int
+    index_reusable_bytes:
+      description: Bytes in those which hold nothing.
+      type: int
+    reclaimable_bytes:
+      description: What compacting is expected to give back, indexes included.
+      type: int
+    indexes:
+      description: Each index with keys, bytes, reusable_bytes, accesses, accesses_since, unique, ttl_seconds and unused.
+      type: list
+      elements: dict
+unused_indexes:
+  description: Indexes unused on this member for a week or more that serve neither uniqueness nor expiry, as V(database.collection.index).
+  returned: success
+  type: list
+  elements: str
+health:
+  description: Uptime, connections, the operation that runs longest, members, replication lag and oplog window.
+  returned: success
+  type: dict
+  sample:
+    uptime_seconds: 86400
+    connections: {current: 12, available: 51188}
+    oldest_operation: {operation: find, namespace: miniecom.orders, seconds: 0.2, waiting_for_lock: false}
+    members: []
+    replication_lag_seconds: null
+    oplog_window_seconds: null
+summary:
+  description: The few numbers a person wants.
+  returned: success
+  type: dict
+  contains:
+    headline:
+      description: One sentence.
+      type: str
+    storage_bytes:
+      description: Bytes on disk of all collections described, indexes included.
+      type: int
+    reusable_bytes:
+      description: Bytes of these which hold nothing.
+      type: int
+    reclaimable_bytes:
+      description: What compacting is expected to give back.
+      type: int
+    collections:
+      description: Number of collections described.
+      type: int
+    unused_indexes:
+      description: Number of unused indexes.
+      type: int
+"""
+
+from typing import Any, Dict, List
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import RunContext, utc_now
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import LIST_CAP, run_info
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import format_size
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import (
+    MONGO_ARGUMENTS,
+    Connection,
+    connect,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compaction import SKIPPED_KINDS, predict
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.health import Prober
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.storage import (
+    CollectionStatistics,
+    choose_databases,
+    read_collections,
+    read_database,
+    require_names,
+)
+
+SPEC = (
+    ArgumentSpec(
+        {
+            "databases": {"type": "list", "elements": "str", "default": []},
+            "collections": {"type": "list", "elements": "str", "default": []},
+        }
+    )
+    + MONGO_ARGUMENTS
+    + RUN_ARGUMENTS
+)
+
+
+def describe(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
+    """Everything that the module returns."""
+    with connect(module.params) as connection:
+        return _describe(connection, module.params)
+
+
+def _describe(connection: Connection, params: Dict[str, Any]) -> Dict[str, Any]:
+    now = utc_now()
+    prober = Prober(connection)
+    names = choose_databases(connection, params["databases"], fallback_to_all=True)
+    statistics: List[CollectionStatistics] = []
+    for name in names:
+        statistics += read_collections(connection, name, params["collections"])
+    require_names(statistics, params["collections"], names)
+    statistics.sort(key=lambda entry: (-entry.bytes, entry.namespace))
+    unused: List[str] = []
+    collections = []
+    for position, entry in enumerate(statistics):
+        values = dict(entry.as_dict(), reclaimable_bytes=0 if entry.kind in SKIPPED_KINDS else predict(entry))
+        # What is not returned need not be asked for.
+        if position < LIST_CAP and entry.kind in ("collection", "capped"):
+            use = prober.index_use(entry.database, entry.name)
+            for index in values["indexes"]:
+                if index["name"] in use:
+                    index.update(use[index["name"]].as_dict(now))
+                    if index["unused"]:
+                        unused.append("%s.%s" % (entry.namespace, index["name"]))
+        collections.append(values)
+    return {
+        "server": prober.server(),
+        "databases": [read_database(connection, name).as_dict() for name in names],
+        "collections": collections,
+        "unused_indexes": unused,
+        "health": prober.health(),
+        "summary": _summary(connection, statistics, collections, unused),
+        "warnings": prober.warnings,
+    }
+
+
+def _summary(
+    connection: Connection,
+    statistics: List[CollectionStatistics],
+    collections: List[Dict[str, Any]],
+    unused: List[str],
+) -> Dict[str, Any]:
+    storage = sum(entry.bytes for entry in statistics)
+    reclaimable = sum(entry["reclaimable_bytes"] for entry in collections)
+    return {
+        "headline": "MongoDB %s (%s): %d collections, %s on disk, about %s reclaimable"
+        % (
+            connection.server.version,
+            connection.server.topology,
+            len(statistics),
+            format_size(storage),
+            format_size(reclaimable),
+        ),
+        "storage_bytes": storage,
+        "reusable_bytes": sum(entry.reusable for entry in statistics),
+        "reclaimable_bytes": reclaimable,
+        "collections": len(statistics),
+        "unused_indexes": len(unused),
+    }
+
+
+def main() -> None:
+    run_info(describe, SPEC)
+
+
+if __name__ == "__main__":
+    main()
