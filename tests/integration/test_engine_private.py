@@ -138,7 +138,7 @@ def test_two_engines_do_not_see_each_other(tmp_path: Path, docker_engine: Engine
 def test_a_long_path_has_its_socket_elsewhere(tmp_path: Path) -> None:
     directory = tmp_path / ("long" * 20) / "engine"
     with Engine(directory) as engine:
-        assert len(engine.docker_host) < SOCKET_PATH_MAX
+        assert len(engine.docker_host) <= SOCKET_PATH_MAX + len("unix://")
         assert engine.wanted_socket.resolve() == engine.socket
         assert engine.running
     assert leftovers(engine) == []
@@ -148,8 +148,9 @@ def test_a_long_path_has_its_socket_elsewhere(tmp_path: Path) -> None:
 def test_without_root_it_says_so(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     script = (
-        "import os, sys; os.setgid(65534); os.setuid(65534)\n"
+        "import os, sys\n"
         "from tests.sandbox.engine import Engine, EngineUnavailable\n"
+        "os.setgid(65534); os.setuid(65534)\n"
         "try:\n    Engine(sys.argv[1]).start()\n"
         "except EngineUnavailable as error:\n    print(error)\n"
     )

@@ -30,8 +30,8 @@ from tests.sandbox import bridge as net
 from tests.sandbox import traces
 from tests.sandbox.apt import PackagesUnavailable, debian_package, locked
 
-# A unix socket's path holds 107 characters; the longest below the exec root is containerd's second socket.
-SOCKET_PATH_MAX = 107
+# containerd takes no more for its sockets (the kernel would take 107); the longest below the exec root is this one.
+SOCKET_PATH_MAX = 104
 LONGEST_SOCKET = "exec/containerd/containerd.sock.ttrpc"
 
 # Debian 12's runc and client serve all of them: the later ones want a newer libc. What a release names first is found
@@ -115,7 +115,7 @@ class Engine:
         self.wanted_socket = Path(os.path.abspath(socket_path)) if socket_path else self.directory / "docker.sock"
         self._digest = hashlib.sha256(str(self.directory).encode()).hexdigest()[:8]
         # Where a folder's path is too long for sockets, they live in a short place and are linked from the folder.
-        too_long = max(len(str(self.directory / LONGEST_SOCKET)), len(str(self.wanted_socket))) >= SOCKET_PATH_MAX
+        too_long = max(len(str(self.directory / LONGEST_SOCKET)), len(str(self.wanted_socket))) > SOCKET_PATH_MAX
         self.short = Path(f"/run/mcm-{self._digest}") if too_long else self.directory
         self.socket = self.short / "docker.sock" if too_long else self.wanted_socket
         self.log = self.directory / "dockerd.log"
