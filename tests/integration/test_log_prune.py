@@ -1,0 +1,105 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import gzip
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.modules import run_module
+
+DAY = 86400
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    for age in (1, 9, 20, 40):
+        log = folder / f"ops{age}.log"
+        log.write_text(f"{age} days old\n" * 5000)
+        log.chmod(0o640)
+        os.utime(log, (time.time() - age * DAY,) * 2)
+    return folder
+
+
+def parameters(logs: Path, tmp_path: Path) -> dict[str, object]:
+    return {
+        "paths": [str(logs)],
+        "compress_after": "7d",
+        "remove_after": "30d",
+        "state_dir": str(tmp_path / "state"),
+    }
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_check_mode_changes_nothing_and_predicts_what_happens(logs: Path, tmp_path: Path) -> None:
+    before = contents(logs)
+    checked = run_module("log_prune", parameters(logs, tmp_path), check=True, diff=True)
+    assert checked.result["changed"] is True
+    assert contents(logs) == before
+    assert "ops20.log: compress" in checked.result["diff"]["after"]
+    done = run_module("log_prune", parameters(logs, tmp_path))
+    assert done.result["plan"] == checked.result["plan"]
+    assert [action["status"] for action in done.result["actions"]] == ["done", "done", "done"]
+    assert sorted(contents(logs)) == ["ops1.log", "ops20.log.gz", "ops9.log.gz"]
+
+
+def test_compressed_logs_keep_content_mode_and_age(logs: Path, tmp_path: Path) -> None:
+    before = (logs / "ops20.log").stat()
+    text = (logs / "ops20.log").read_bytes()
+    run_module("log_prune", parameters(logs, tmp_path))
+    packed = logs / "ops20.log.gz"
+    assert gzip.decompress(packed.read_bytes()) == text
+    assert packed.stat().st_mtime == before.st_mtime
+    assert packed.stat().st_mode == before.st_mode
+    again = run_module("log_prune", parameters(logs, tmp_path))
+    assert again.result["changed"] is False
+
+
+def test_a_log_that_a_process_has_open_stays(logs: Path, tmp_path: Path) -> None:
+    with open(logs / "ops40.log", "ab"):
+        done = run_module("log_prune", parameters(logs, tmp_path))
+    assert (logs / "ops40.log").exists()
+    assert {"target": str(logs / "ops40.log"), "reason": "a process has it open"} in done.result["kept"]
+
+
+def test_a_run_killed_after_the_copy_is_finished_by_the_next(logs: Path, tmp_path: Path) -> None:
+    log = logs / "ops9.log"
+    copy = logs / "ops9.log.gz"
+    copy.write_bytes(gzip.compress(log.read_bytes()))
+    (logs / ".ops20.log.gz.miniecom-partial").write_bytes(b"half a copy")
+    run_module("log_prune", parameters(logs, tmp_path))
+    assert sorted(contents(logs)) == ["ops1.log", "ops20.log.gz", "ops9.log.gz"]
+
+
+def test_an_unrelated_file_of_that_name_is_left_alone(logs: Path, tmp_path: Path) -> None:
+    other = logs / "ops9.log.gz"
+    other.write_bytes(gzip.compress(b"something else"))
+    run_module("log_prune", parameters(logs, tmp_path))
+    assert (logs / "ops9.log").exists()
+    assert gzip.decompress(other.read_bytes()) == b"something else"
+
+
+def test_links_are_not_followed(logs: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim.log"
+    victim.write_bytes(b"x")
+    os.utime(victim, (0, 0))
+    (logs / "link.log").symlink_to(victim)
+    run_module("log_prune", parameters(logs, tmp_path))
+    assert victim.exists()
+    assert (logs / "link.log").is_symlink()
+
+
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    done = run_module("log_prune", parameters(tmp_path / "nowhere", tmp_path))
+    assert done.rc != 0
+    assert str(tmp_path / "nowhere") in done.result["msg"]
