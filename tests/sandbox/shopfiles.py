@@ -1,0 +1,181 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shop's folder as it lies on a host: its files, and an ``.env`` as people write them."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+STANDIN = Path(__file__).resolve().parent / "standin"
+DATABASE = "handmade_harmony"
+ROOT_USER = "root"
+
+# The shop's scripts. None is executable in its repository; none of them does anything here.
+SCRIPTS = (
+    "backup disk_alert enter_maintenance exit_maintenance healthcheck logs_collect monitor_services restore "
+    "rotate_backups run_maintenance_tasks sec_audit test_backup"
+).split()
+
+
+def root_password() -> str:
+    """A random password with the characters that break naive scripts and connection strings.
+
+    It can stand in double quotes: there is no ``$``, no backslash and no double quote in it.
+    """
+    return f"{secrets.token_hex(6)}@:/?#[]%+&= '<{secrets.token_hex(3)}>é"
+
+
+@dataclass
+class ShopSettings:
+    """What the shop's ``.env`` is made from.
+
+    root: the shop's folder.
+    mongo: host and port as the API reaches them.
+    host: address that API and frontend listen on; empty for all, as in a container.
+    api_port, frontend_port: their ports.
+    password: of the database's root user.
+    extra: further assignments, or other values for those below.
+    """
+
+    root: Path
+    mongo: str
+    password: str
+    api_port: int = 3001
+    frontend_port: int = 8080
+    host: str = ""
+    database: str = DATABASE
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def uri(self) -> str:
+        login = f"{ROOT_USER}:{quote(self.password, safe='')}"
+        return f"mongodb://{login}@{self.mongo}/{self.database}?authSource=admin"
+
+
+def env_text(settings: ShopSettings) -> str:
+    """The shop's ``.env``, with all that its syntax allows: quotes, spaces, ``#``, apostrophes, ``export``, CRLF,
+    and keys that occur twice, of which the last wins."""
+    jwt, passphrase, smtp = secrets.token_hex(32), secrets.token_hex(12), secrets.token_urlsafe(12)
+    lines = [
+        "# Handmade Harmony: production settings",
+        "NODE_ENV=production",
+        "PORT=5000  # the example's; see below",
+        'SHOP_NAME="Handmade Harmony #1 shop"',
+        "SHOP_MOTTO=Gifts that aren't made by machines",
+        "SHOP_TAGLINE='Made with \"love\" # and clay'",
+        "ALERT_EMAIL=Ops Team <ops@example.org>",
+        "export CURRENCY=INR\r",
+        "EMPTY=",
+        "  SPACED =  value with spaces   # and a comment",
+        "WHITELIST=*",
+        "",
+        "# database",
+        "MONGO_ROOT_USER=admin",
+        "MONGO_ROOT_PASSWORD=changeme",
+        f"MONGO_ROOT_USER={ROOT_USER}",
+        f'MONGO_ROOT_PASSWORD="{settings.password}"',
+        # MONGODB_URI wins, whatever stands here and in whichever order.
+        f"MONGO_URI=mongodb://{settings.mongo}/ecommerce",
+        f"export MONGODB_URI='{settings.uri}'\r",
+        "",
+        f"JWT_SECRET={jwt}",
+        "SMTP_HOST=127.0.0.1\r",
+        "SMTP_PORT=25",
+        "SMTP_USER=shop@example.org",
+        f'SMTP_PASS="{smtp} # not a comment"',
+        "",
+        "# maintenance",
+        f'BACKUP_DIR="{settings.root}/storage/backups"',
+        "ENCRYPT_BACKUP=false",
+        f"BACKUP_PASSPHRASE='{passphrase} it is'",
+        "COMPRESS_BACKUP=true",
+        "BACKUP_RETENTION_DAYS=30",
+        "BACKUP_RETENTION_DAYS=14",
+        "BACKUP_RETENTION_WEEKS=12",
+        "BACKUP_RETENTION_MONTHS=12",
+        # The shop's are 80 and 90; a workstation's disk may well be fuller than a server's should be.
+        "DISK_WARN_PCT=96",
+        "DISK_CRITICAL_PCT=99",
+        "LOG_RETENTION_DAYS=30",
+        "MAX_LOG_SIZE=100M",
+        "MAX_LOG_SIZE=2M\r",
+        "MAINTENANCE_MODE=false",
+        "UPDATE_IMAGES=false",
+        "",
+        f"PORT={settings.api_port}",
+        f"FRONTEND_PORT={settings.frontend_port}",
+    ]
+    if settings.host:
+        lines.append(f"HOST={settings.host}")
+    lines += [f'{key}="{value}"' for key, value in settings.extra.items()]
+    return "\n".join(lines) + "\n"
+
+
+def write_shop(settings: ShopSettings, compose_files: Mapping[str, str] | None = None) -> None:
+    """Write the shop's folder in good order: what is wrong with it comes from trouble.py.
+
+    compose_files: file name -> text, instead of the shop's own compose files (for a shop that really runs from them).
+    """
+    root = settings.root
+    shutil.copytree(STANDIN / "shop", root, dirs_exist_ok=True)
+    for folder in ("backend/src", "backend/uploads/products", "backend/storage/invoices", "backend/storage/labels"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    for folder in ("storage/logs", "storage/backups", "storage/uploads", "scripts"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(STANDIN / "api.py", root / "backend/src/server.py")
+    shutil.copyfile(STANDIN / "frontend.py", root / "frontend/server.py")
+    _write_compose(root, compose_files)
+    example = "".join(
+        f"{line}\n" for line in ("PORT=5000", "MONGODB_URI=mongodb://mongo:27017/miniecom", "JWT_SECRET=")
+    )
+    (root / ".env.example").write_text(example * 2, encoding="utf-8")
+    for name in SCRIPTS:
+        text = f'#!/usr/bin/env bash\n# stands for the shop\'s own script\necho "{name}: nothing to do in a sandbox"\n'
+        (root / "scripts" / f"{name}.sh").write_text(text, encoding="utf-8")
+    write_application_files(root / "backend")
+    for path in [root, *root.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    descriptor = os.open(root / ".env", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as handle:
+        handle.write(env_text(settings))
+
+
+def _write_compose(root: Path, files: Mapping[str, str] | None) -> None:
+    if files is None:
+        base = (root / "docker-compose.yml").read_text(encoding="utf-8")
+        files = {}
+        for variant in ("prod", "dev"):
+            text = base.replace("mongo_data", f"mongo_data_{variant}").replace(
+                "mongo_config", f"mongo_config_{variant}"
+            )
+            for name in ("mongo", "api", "frontend", "worker", "nginx", "mongo_express"):
+                text = text.replace(
+                    f"container_name: miniecom_{name}\n", f"container_name: miniecom_{name}_{variant}\n"
+                )
+            files[f"docker-compose.{variant}.yml"] = text
+    for name, text in files.items():
+        (root / name).write_text(text, encoding="utf-8")
+
+
+def write_application_files(folder: Path, rng_seed: int = 1) -> None:
+    """What customers and staff have uploaded and the API has written, below the API's working directory."""
+    rng = random.Random(rng_seed)
+    for kind in ("uploads/products", "storage/invoices", "storage/labels"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+    for number in range(24):
+        image = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + rng.randbytes(rng.randrange(4_000, 40_000)) + b"\xff\xd9"
+        (folder / f"uploads/products/bowl-{number}.jpg").write_bytes(image)
+    # A name as a customer's camera and language make them.
+    (folder / "uploads/products/Schüssel (1) it's new.jpg").write_bytes(b"\xff\xd8\xff\xe0" + rng.randbytes(5_000))
+    for kind, prefix in (("storage/invoices", "INV"), ("storage/labels", "LBL")):
+        for number in range(15):
+            page = b"%PDF-1.4\n" + rng.randbytes(2_000).hex().encode() + b"\n%%EOF\n"
+            (folder / kind / f"{prefix}-{number:06d}.pdf").write_bytes(page)
