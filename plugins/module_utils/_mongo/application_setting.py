@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from json.decoder import scanstring
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
@@ -115,7 +114,7 @@ def _members(text: str, start: int = 0) -> Tuple[List[_Member], int, int]:
         if text[position : position + 1] != '"':
             raise ValueError("no key at %d" % position)
         begin = position
-        key, position = scanstring(text, position + 1, True)
+        key, position = _value(text, position)
         position = _skip(text, position)
         if text[position : position + 1] != ":":
             raise ValueError("no colon at %d" % position)

@@ -15,7 +15,7 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from .._core import dotenv
 from .._core.arguments import ArgumentSpec
@@ -256,7 +256,11 @@ def register_password(uri: str) -> None:
         return
     # Both readings of a string with an @ too many: the whole up to the last one, and up to the first slash.
     for userinfo in (rest.rpartition("@")[0], re.split(r"[/?]", rest)[0].rpartition("@")[0]):
-        SECRETS.register(userinfo.partition(":")[2])
+        password = userinfo.partition(":")[2]
+        # Escapes may be written in small letters, too.
+        encoded = quote(unquote(password), safe="")
+        for form in (password, re.sub("%[0-9A-F]{2}", lambda escape: escape.group().lower(), encoded)):
+            SECRETS.register(form)
 
 
 def resolve(params: Mapping[str, Any]) -> Address:
@@ -473,7 +477,7 @@ def error_code(error: Exception) -> Any:
     return "%s %s" % (number, name) if name else number
 
 
-def error_number(error: Exception) -> Optional[int]:
+def error_number(error: BaseException) -> Optional[int]:
     """The number of a driver error; NotPrimaryError keeps it in its details only."""
     number = getattr(error, "code", None)
     if number is None:
