@@ -1,0 +1,317 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is in a folder of backups: names, dates, which of them are verified, what killed runs left behind.
+
+A backup is ``YYYYmmdd_HHMMSS.tar.gz`` (the host's local time, as the shop's own script names it), with ``.enc`` when
+it is encrypted. That a backup was read back and found whole is recorded beside it, in a hidden file named after it;
+hidden, so that nothing that looks for ``20*`` or ``*.tar.gz*`` takes it for a backup. The record holds size and
+modification time of the archive and counts only while both are still the same.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import re
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+
+from .._core.atomic_file import PARTIAL_SUFFIX, sync_directory, write_atomic
+from .._core.errors import MaintenanceError
+
+_NAME = re.compile(r"^(?P<date>[0-9]{8}_[0-9]{6})\.tar\.gz(?P<encrypted>\.enc)?$")
+_SIDECAR = re.compile(r"^\.(?P<archive>[0-9]{8}_[0-9]{6}\.tar\.gz(?:\.enc)?)\.verified\.json$")
+# The temporary names of an archive and of its record; nothing else is ever taken for a leftover of ours.
+_PARTIAL = re.compile(
+    r"^\.{1,2}[0-9]{8}_[0-9]{6}\.tar\.gz(?:\.enc)?(?:\.verified\.json)?" + re.escape(PARTIAL_SUFFIX) + "$"
+)
+DATE_FORMAT = "%Y%m%d_%H%M%S"
+ARCHIVE_SUFFIX = ".tar.gz"
+ENCRYPTED_SUFFIX = ".enc"
+MAX_SIDECAR_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Verification:
+    """That an archive was read back whole.
+
+    Attributes:
+        size, mtime_ns: of the archive when it was verified, in bytes and nanoseconds.
+        sha256: of the archive file.
+        started: when its making began, as a UTC timestamp: data younger than this is not in it.
+        database: name of the database in it.
+        address: which server it came from.
+        components: what else is in it.
+        bytes_documents: raw size of its documents in bytes.
+        restore_tested: when a restore of it last succeeded, as a UTC timestamp; "" if never.
+    """
+
+    size: int
+    mtime_ns: int
+    sha256: str
+    started: str
+    verified: str
+    database: str
+    address: str = ""
+    components: Tuple[str, ...] = ()
+    consistency: str = ""
+    collections: int = 0
+    documents: int = 0
+    bytes_documents: int = 0
+    bytes_files: int = 0
+    restore_tested: str = ""
+
+    def to_json(self) -> bytes:
+        values: Dict[str, Any] = dict(self.__dict__, components=list(self.components), format=1)
+        return (json.dumps(values, sort_keys=True, indent=1) + "\n").encode()
+
+
+def parse_verification(data: bytes) -> Optional[Verification]:
+    """The record in data; None when it is none, for whatever reason: then the archive counts as not verified."""
+    try:
+        values = json.loads(data)
+        texts: Dict[str, Any] = {
+            key: str(values.get(key, "")) for key in ("database", "address", "consistency", "restore_tested")
+        }
+        numbers: Dict[str, Any] = {
+            key: int(values.get(key, 0)) for key in ("collections", "documents", "bytes_documents", "bytes_files")
+        }
+        return Verification(
+            int(values["size"]),
+            int(values["mtime_ns"]),
+            str(values["sha256"]),
+            started=_checked_time(values["started"]),
+            verified=_checked_time(values["verified"]),
+            components=tuple(str(item) for item in values.get("components", [])),
+            **texts,
+            **numbers,  # type: ignore[arg-type]
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _checked_time(text: str) -> str:
+    parse_utc(text)
+    return text
+
+
+def parse_utc(text: str) -> datetime:
+    """The moment of a UTC timestamp such as 2026-11-24T03:07:00Z."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class Backup:
+    """One archive.
+
+    Attributes:
+        date: the local time in its name.
+        inode, mtime_ns, size: its identity, checked again before it is removed; size in bytes.
+        verification: how it was verified, None when it was not or has changed since.
+        stale: a record stands beside it, but the archive has changed since.
+    """
+
+    name: str
+    path: str
+    date: datetime
+    size: int
+    mtime_ns: int
+    inode: int
+    encrypted: bool = False
+    verification: Optional[Verification] = None
+    stale: bool = False
+
+    @property
+    def verified(self) -> bool:
+        return self.verification is not None
+
+    def age_seconds(self, now: datetime) -> float:
+        """Age of its data: from the record where there is one, else by its name, read as the host's local time."""
+        if self.verification is not None:
+            return (now - parse_utc(self.verification.started)).total_seconds()
+        return (now - self.date.astimezone()).total_seconds()
+
+
+@dataclass
+class Catalogue:
+    """What a folder holds. Lists are in the order of their dates, oldest first.
+
+    Attributes:
+        partials: leftovers of killed runs, as (path, bytes).
+        orphan_sidecars: records whose archive is gone, as paths.
+        foreign: how many other entries there are; they are never touched.
+    """
+
+    path: str
+    backups: List[Backup] = field(default_factory=list)
+    partials: List[Tuple[str, int]] = field(default_factory=list)
+    orphan_sidecars: List[str] = field(default_factory=list)
+    foreign: int = 0
+
+    def newest_verified(self) -> Optional[Backup]:
+        verified = [backup for backup in self.backups if backup.verification is not None]
+        return max(verified, key=_when, default=None)
+
+
+def _when(backup: Backup) -> Tuple[str, str]:
+    assert backup.verification is not None
+    return (backup.verification.started, backup.name)
+
+
+def sidecar_path(archive: str) -> str:
+    """Where the record of an archive stands."""
+    directory, name = os.path.split(archive)
+    return os.path.join(directory, "." + name + ".verified.json")
+
+
+def parse_name(name: str) -> Optional[Tuple[datetime, bool]]:
+    """Local time and whether encrypted, of a backup's name; None for any other name, an impossible date included."""
+    match = _NAME.match(name)
+    if match is None:
+        return None
+    try:
+        return datetime.strptime(match.group("date"), DATE_FORMAT), bool(match.group("encrypted"))
+    except ValueError:
+        return None
+
+
+def read_sidecar(archive: str) -> Optional[Verification]:
+    """The record of an archive as it stands, whether or not it still fits; None when there is none."""
+    try:
+        descriptor = os.open(sidecar_path(archive), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as handle:
+        if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+            return None
+        return parse_verification(handle.read(MAX_SIDECAR_BYTES))
+
+
+def write_sidecar(archive: str, verification: Verification) -> None:
+    write_atomic(sidecar_path(archive), verification.to_json(), 0o600)
+    sync_directory(os.path.dirname(archive))
+
+
+def look_at(path: str) -> Optional[Backup]:
+    """The backup at path; None when it is none (name, not a regular file, gone)."""
+    parsed = parse_name(os.path.basename(path))
+    if parsed is None:
+        return None
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    record = read_sidecar(path)
+    fits = record is not None and (record.size, record.mtime_ns) == (status.st_size, status.st_mtime_ns)
+    return Backup(
+        os.path.basename(path),
+        path,
+        parsed[0],
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ino,
+        parsed[1],
+        record if fits else None,
+        record is not None and not fits,
+    )
+
+
+def read_catalogue(path: str, missing_ok: bool = False) -> Catalogue:
+    """What the folder at path holds. Reads names, sizes and records; no archive is opened.
+
+    Raises:
+        MaintenanceError: there is no such folder, or it cannot be read.
+    """
+    found = Catalogue(path)
+    try:
+        names = sorted(os.listdir(path))
+    except FileNotFoundError:
+        if missing_ok:
+            return found
+        raise MaintenanceError(
+            "there is no folder of backups", path, "ENOENT", "Check the path, or make a first backup with mongo_backup."
+        ) from None
+    except OSError as error:
+        code = errno.errorcode.get(error.errno or 0, error.errno)
+        raise MaintenanceError(
+            "cannot read the folder of backups", path, code, "Run as its owner or as root (become: true)."
+        ) from error
+    for name in names:
+        full = os.path.join(path, name)
+        backup = look_at(full)
+        sidecar = _SIDECAR.match(name)
+        if backup is not None:
+            found.backups.append(backup)
+        elif _PARTIAL.match(name):
+            try:
+                status = os.lstat(full)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISREG(status.st_mode):
+                found.partials.append((full, status.st_size))
+        elif sidecar:
+            if not os.path.lexists(os.path.join(path, sidecar.group("archive"))):
+                found.orphan_sidecars.append(full)
+        else:
+            found.foreign += 1
+    found.backups.sort(key=lambda entry: (entry.date, entry.name))
+    return found
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a name is that of a temporary file of a backup being made."""
+    return bool(_PARTIAL.match(os.path.basename(name)))
+
+
+def backup_name(moment: datetime, encrypted: bool = False) -> str:
+    """The name of a backup begun at a moment, in the host's local time."""
+    return moment.astimezone().strftime(DATE_FORMAT) + ARCHIVE_SUFFIX + (ENCRYPTED_SUFFIX if encrypted else "")
+
+
+@contextmanager
+def folder_lock(path: str) -> Iterator[bool]:
+    """Keep other backups and removals out of a folder; gives False when another process has it.
+
+    The lock is the kernel's and dies with the process. Where the file system knows no locks of folders (NFS), it gives
+    True: the run's lease then is what keeps two apart.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except BlockingIOError:
+            free = False
+        except OSError:
+            free = True
+        yield free
+    finally:
+        os.close(descriptor)
+
+
+def describe(backup: Backup, now: datetime) -> Dict[str, Any]:
+    """A backup as modules return it."""
+    entry: Dict[str, Any] = {
+        "name": backup.name,
+        "path": backup.path,
+        "date": backup.date.strftime("%Y-%m-%dT%H:%M:%S"),
+        "bytes": backup.size,
+        "age_hours": round(backup.age_seconds(now) / 3600.0, 1),
+        "encrypted": backup.encrypted,
+        "verified": backup.verified,
+        "changed_since_verified": backup.stale,
+    }
+    record: Mapping[str, Any] = backup.verification.__dict__ if backup.verification else {}
+    for key in ("database", "consistency", "documents", "collections", "restore_tested"):
+        entry[key] = record.get(key)
+    entry["components"] = list(record.get("components", ()))
+    return entry

@@ -1,0 +1,256 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""gzip, fast: written in chunks by several threads, read in one thread while another one works.
+
+A stream of gzip members one after the other is a gzip file (RFC 1952, section 2.2): gunzip, tar and mongorestore
+read it as one. Each chunk is one member, so that chunks can be compressed side by side.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import struct
+import threading
+import zlib
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Callable, Deque, List, Optional, Union
+
+try:
+    from isal import isal_zlib
+except ImportError:
+    isal_zlib = None
+
+from .._core.errors import MaintenanceError
+
+CHUNK_BYTES = 2 * 1024 * 1024
+READ_BYTES = 1024 * 1024
+_GZIP = 31  # zlib's wbits for a gzip header and trailer
+_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+_ERRORS = (zlib.error,) if isal_zlib is None else (zlib.error, isal_zlib.error)
+
+
+def engine() -> str:
+    """Which library compresses: isal (Intel's, several times faster) or zlib."""
+    return "zlib" if isal_zlib is None else "isal"
+
+
+def _with_zlib(level: int) -> Callable[[bytes], bytes]:
+    def compress(data: bytes) -> bytes:
+        packer = zlib.compressobj(level, zlib.DEFLATED, _GZIP)
+        return packer.compress(data) + packer.flush()
+
+    return compress
+
+
+def compressor(compression: str) -> Callable[[bytes], bytes]:
+    """The function that turns bytes into one gzip member.
+
+    Args:
+        compression: ``fast`` (isal level 2, or zlib level 1 where isal is missing), ``small`` (zlib level 6; higher
+            levels gain next to nothing) or ``none`` (stored).
+    """
+    if compression == "none":
+        return _with_zlib(0)
+    if compression == "small":
+        return _with_zlib(6)
+    if isal_zlib is None:
+        return _with_zlib(1)
+
+    def compress(data: bytes) -> bytes:
+        packed: bytes = isal_zlib.compress(data, 2, _GZIP)
+        return packed
+
+    return compress
+
+
+def stored_member(data: bytes) -> bytes:
+    """One gzip member that holds data uncompressed, in one block: its length depends on nothing but len(data).
+
+    Args:
+        data: at most 65535 bytes.
+    """
+    length = len(data)
+    block = b"\x01" + struct.pack("<HH", length, length ^ 0xFFFF) + data
+    return _HEADER + block + struct.pack("<II", zlib.crc32(data) & 0xFFFFFFFF, length & 0xFFFFFFFF)
+
+
+def threads_for_compression() -> int:
+    """As many as there are cores for this process, four at most: the shop runs here too."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:
+        cores = os.cpu_count() or 1
+    return max(1, min(4, cores))
+
+
+class GzipWriter:
+    """Compresses what is written, in threads, and passes it on in order.
+
+    Args:
+        write: gets the compressed bytes; called only from the thread that writes here.
+        compress: bytes to one gzip member.
+        threads: how many chunks are compressed at a time; memory stays below about (threads + 2) * 3 * CHUNK_BYTES.
+    """
+
+    def __init__(
+        self, write: Callable[[bytes], Any], compress: Callable[[bytes], bytes], threads: Optional[int] = None
+    ) -> None:
+        self._write = write
+        self._compress = compress
+        self._threads = threads or threads_for_compression()
+        self._pool: Optional[ThreadPoolExecutor] = None
+        self._pieces: List[bytes] = []
+        self._held = 0
+        self._waiting: Deque[Future[bytes]] = deque()
+
+    def write(self, data: bytes) -> int:
+        self._pieces.append(data)
+        self._held += len(data)
+        if self._held >= CHUNK_BYTES:
+            self._submit()
+        return len(data)
+
+    def _submit(self) -> None:
+        chunk = b"".join(self._pieces)
+        self._pieces, self._held = [], 0
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads)
+        self._waiting.append(self._pool.submit(self._compress, chunk))
+        while len(self._waiting) > self._threads:
+            self._write(self._waiting.popleft().result())
+
+    def flush(self) -> None:
+        """Pass on everything written so far, as whole members."""
+        if self._held:
+            self._submit()
+        while self._waiting:
+            self._write(self._waiting.popleft().result())
+
+    def close(self) -> None:
+        """End the threads; does not flush."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+            self._pool = None
+
+
+class GzipReader:
+    """Decompresses a gzip stream of any number of members; read(n) gives at most n bytes, and b"" at its end.
+
+    Raises:
+        MaintenanceError: damaged or cut off.
+    """
+
+    def __init__(self, stream: Any, name: str = "") -> None:
+        self._stream = stream
+        self._name = name
+        self._library: Any = isal_zlib or zlib
+        self._unpacker: Any = None
+        self._rest = b""
+
+    def read(self, size: int = READ_BYTES) -> bytes:
+        if size < 0:
+            size = READ_BYTES
+        while size:
+            if not self._rest:
+                self._rest = self._stream.read(READ_BYTES)
+            if not self._rest:
+                if self._unpacker is None:
+                    return b""
+                # The library may have taken all input and still hold output that did not fit into the last read.
+                return self._last_output(size)
+            if self._unpacker is None:
+                # Zero bytes after the last member are padding, which gzip allows.
+                self._rest = self._rest.lstrip(b"\0")
+                if not self._rest:
+                    continue
+                self._unpacker = self._library.decompressobj(_GZIP)
+            try:
+                data: bytes = self._unpacker.decompress(self._rest, size)
+            except _ERRORS as error:
+                raise self._damaged(str(error)) from error
+            if self._unpacker.eof:
+                self._rest = self._unpacker.unused_data
+                self._unpacker = None
+            else:
+                self._rest = self._unpacker.unconsumed_tail
+            if data:
+                return data
+        return b""
+
+    def _last_output(self, size: int) -> bytes:
+        try:
+            data: bytes = self._unpacker.decompress(b"", size)
+        except _ERRORS as error:
+            raise self._damaged(str(error)) from error
+        if self._unpacker.eof:
+            self._unpacker = None
+        elif not data:
+            raise self._damaged("it ends early")
+        return data
+
+    def _damaged(self, why: str) -> MaintenanceError:
+        return MaintenanceError(
+            "the gzip data is damaged: " + why, self._name, next_step="Do not rely on this file; make a new backup."
+        )
+
+
+class Prefetch:
+    """Reads another stream ahead in a thread of its own; read(n) gives at most n bytes.
+
+    An error of the stream is raised where its data would have been read.
+    """
+
+    def __init__(self, stream: Any, depth: int = 8) -> None:
+        self._stream = stream
+        self._queue: queue.Queue[Union[bytes, BaseException]] = queue.Queue(depth)
+        self._stop = threading.Event()
+        self._rest = b""
+        self._position = 0
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                data = self._stream.read(READ_BYTES)
+                if not self._put(data) or not data:
+                    return
+        except BaseException as error:
+            self._put(error)
+
+    def _put(self, item: Union[bytes, BaseException]) -> bool:
+        while not self._stop.is_set():
+            try:
+                self._queue.put(item, timeout=0.2)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def read(self, size: int = READ_BYTES) -> bytes:
+        if self._position >= len(self._rest):
+            if self._ended:
+                return b""
+            item = self._queue.get()
+            if isinstance(item, BaseException):
+                self._ended = True
+                raise item
+            if not item:
+                self._ended = True
+                return b""
+            self._rest, self._position = item, 0
+        if size < 0:
+            size = READ_BYTES
+        data = self._rest[self._position : self._position + size]
+        self._position += len(data)
+        return data
+
+    def close(self) -> None:
+        """Stop reading ahead; the underlying stream may be closed afterwards."""
+        self._stop.set()
+        self._thread.join()

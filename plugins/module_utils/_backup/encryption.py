@@ -1,0 +1,112 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Encrypted backups: what ``openssl enc -aes-256-cbc -pbkdf2`` writes and reads.
+
+The program openssl does it, as in the shop's own scripts, so that anybody can decrypt a backup with it. The passphrase
+goes through a pipe, never through an argument or the environment, where other users could read it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from typing import Any, BinaryIO, List, Optional
+
+from .._core.errors import MaintenanceError
+from .._core.redaction import SECRETS
+
+_CIPHER = ["enc", "-aes-256-cbc", "-pbkdf2", "-salt"]
+_COPY_BYTES = 1024 * 1024
+
+
+def read_passphrase(path: str) -> bytes:
+    """The first line of a file, without its line end.
+
+    Raises:
+        MaintenanceError: unreadable or empty.
+    """
+    try:
+        with open(path, "rb") as handle:
+            passphrase = handle.readline(4096).rstrip(b"\r\n")
+    except OSError as error:
+        code = errno.errorcode.get(error.errno or 0, error.errno)
+        raise MaintenanceError(
+            "cannot read the file with the passphrase",
+            path,
+            code,
+            "Set passphrase_file to a file that this user may read.",
+        ) from error
+    if not passphrase:
+        raise MaintenanceError(
+            "the file with the passphrase is empty", path, next_step="Write the passphrase into its first line."
+        )
+    SECRETS.register(passphrase.decode("utf-8", "surrogateescape"))
+    return passphrase
+
+
+class Openssl:
+    """One run of openssl: reads the file given, its output is read with read(n).
+
+    Raises:
+        MaintenanceError: openssl is missing or failed; a wrong passphrase shows as that, too.
+    """
+
+    def __init__(self, source: BinaryIO, passphrase: bytes, decrypt: bool, name: str) -> None:
+        self._name = name
+        self._decrypt = decrypt
+        reading, writing = os.pipe()
+        try:
+            os.write(writing, passphrase + b"\n")
+            os.close(writing)
+            arguments: List[str] = ["openssl", *_CIPHER, "-pass", "fd:%d" % reading]
+            if decrypt:
+                arguments.append("-d")
+            self._process: Optional[subprocess.Popen[bytes]] = subprocess.Popen(
+                arguments, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(reading,)
+            )
+        except OSError as error:
+            raise MaintenanceError(
+                "cannot run openssl",
+                name,
+                errno.errorcode.get(error.errno or 0, error.errno),
+                "Install the package openssl.",
+            ) from error
+        finally:
+            os.close(reading)
+
+    def read(self, size: int = _COPY_BYTES) -> bytes:
+        process: Any = self._process
+        data: bytes = process.stdout.read(size)
+        if not data and size:
+            self._finish()
+        return data
+
+    def _finish(self) -> None:
+        process: Any = self._process
+        message = process.stderr.read().decode("utf-8", "replace")
+        if process.wait() != 0:
+            self._process = None
+            what = "cannot decrypt" if self._decrypt else "cannot encrypt"
+            step = (
+                "The passphrase is wrong, or the file is damaged, or it was not made by openssl enc -aes-256-cbc -pbkdf2."
+                if self._decrypt
+                else "See the message of openssl."
+            )
+            reason = " ".join(message.split())[:200]
+            raise MaintenanceError(
+                "%s (openssl: %s)" % (what, SECRETS.clean_text(reason)), self._name, process.returncode, step
+            )
+
+    def close(self) -> None:
+        process = self._process
+        if process is not None:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+            self._process = None

@@ -1,0 +1,156 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The manifest inside a backup: what was written, counted from the bytes as they were written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+FORMAT = 1
+MAX_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class CollectionRecord:
+    """One collection as written.
+
+    Attributes:
+        data: where its documents stand; differs from the name for time-series collections.
+        documents, bytes: of its raw documents.
+        sha256: over all raw documents in the order of the dump.
+        indexes: their names.
+    """
+
+    name: str
+    type: str
+    data: str
+    documents: int
+    bytes: int
+    sha256: str
+    indexes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class ComponentRecord:
+    """One folder or file beside the database.
+
+    Attributes:
+        kind: directory or file.
+        files: how many regular files.
+        sha256: over one line for each entry (its own SHA-256, path and size).
+        source: where it was read from.
+    """
+
+    name: str
+    kind: str
+    files: int
+    bytes: int
+    sha256: str
+    source: str = ""
+
+
+@dataclass
+class Manifest:
+    """What a backup holds. Times are UTC timestamps."""
+
+    name: str
+    started: str
+    database: str
+    finished: str = ""
+    address: str = ""
+    server_version: str = ""
+    topology: str = ""
+    consistency: str = "none"
+    consistency_note: str = ""
+    compression: str = ""
+    tool: str = ""
+    collections: List[CollectionRecord] = field(default_factory=list)
+    components: List[ComponentRecord] = field(default_factory=list)
+    missing: List[Dict[str, str]] = field(default_factory=list)
+    notes: List[str] = field(default_factory=list)
+    format: int = FORMAT
+
+    def to_json(self) -> bytes:
+        return (json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode(
+            "utf-8", "surrogateescape"
+        )
+
+    @property
+    def documents(self) -> int:
+        return sum(entry.documents for entry in self.collections)
+
+    @property
+    def bytes_documents(self) -> int:
+        return sum(entry.bytes for entry in self.collections)
+
+    @property
+    def bytes_files(self) -> int:
+        return sum(entry.bytes for entry in self.components)
+
+
+def parse(data: bytes) -> Optional[Manifest]:
+    """The manifest in data; None when it is not one of ours (the shop's own backups have another kind)."""
+    try:
+        values: Dict[str, Any] = json.loads(data.decode("utf-8", "surrogateescape"))
+        if values.pop("format") != FORMAT:
+            return None
+        values["collections"] = [CollectionRecord(**entry) for entry in values["collections"]]
+        values["components"] = [ComponentRecord(**entry) for entry in values["components"]]
+        return Manifest(**values)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found of one collection or component when the backup was read back, or restored."""
+
+    count: int
+    bytes: int
+    sha256: str
+
+
+def differences(
+    manifest: Manifest,
+    collections: Optional[Mapping[str, Found]],
+    components: Optional[Mapping[str, Found]],
+) -> List[str]:
+    """What differs between a manifest and what was found; an empty list when nothing does. Pure.
+
+    Args:
+        collections: by the name under which the documents stand; None leaves them out.
+        components: by name; None leaves them out.
+    """
+    found: List[str] = []
+    if collections is not None:
+        wanted = {
+            entry.data: Found(entry.documents, entry.bytes, entry.sha256)
+            for entry in manifest.collections
+            if entry.type != "view"
+        }
+        found += _compare("collection", "documents", wanted, collections)
+    if components is not None:
+        wanted = {entry.name: Found(entry.files, entry.bytes, entry.sha256) for entry in manifest.components}
+        found += _compare("component", "files", wanted, components)
+    return found
+
+
+def _compare(kind: str, unit: str, wanted: Mapping[str, Found], found: Mapping[str, Found]) -> List[str]:
+    lines = []
+    for name in sorted(set(wanted) | set(found)):
+        expected, actual = wanted.get(name), found.get(name)
+        if expected is None:
+            lines.append("%s %s is not in the manifest" % (kind, name))
+        elif actual is None:
+            lines.append("%s %s is missing" % (kind, name))
+        elif expected.count != actual.count:
+            lines.append("%s %s has %d %s instead of %d" % (kind, name, actual.count, unit, expected.count))
+        elif expected.bytes != actual.bytes:
+            lines.append("%s %s has %d bytes instead of %d" % (kind, name, actual.bytes, expected.bytes))
+        elif expected.sha256 != actual.sha256:
+            lines.append("%s %s has other content than was written" % (kind, name))
+    return lines

@@ -1,0 +1,422 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The archive file of a backup: a tar.gz in the shop's layout, written and read as a stream.
+
+The size of the database dump is known only when it ends, and tar wants it before. Its tar header is therefore written
+as a gzip member of its own, uncompressed and so of a fixed length, and written again in place when the size is known.
+What is compressed already (the dump itself, images) is stored, not compressed a second time. gzip, tar and Python
+read the result like any other tar.gz.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+import stat
+import tarfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+
+from .._core.errors import MaintenanceError
+from .compress import GzipReader, GzipWriter, compressor, stored_member
+from .manifest import MAX_BYTES, ComponentRecord, Found, Manifest, parse
+
+DUMP_NAME = "mongo.archive.gz"
+MANIFEST_NAME = "manifest.json"
+RESERVED = (DUMP_NAME, MANIFEST_NAME)
+BLOCK = 512
+COPY_BYTES = 1024 * 1024
+# Read whole before its header is written: its size then cannot change in between.
+SMALL_FILE_BYTES = 4 * 1024 * 1024
+_COMPRESSED = frozenset(
+    "7z avif br bz2 docx gif gz heic jpeg jpg lz4 m4a m4v mov mp3 mp4 ogg opus pdf png rar tgz webm webp woff woff2 xlsx xz zip zst".split()
+)
+
+
+@dataclass
+class Component:
+    """Counts what is written or read of one component."""
+
+    name: str
+    kind: str = "directory"
+    files: int = 0
+    bytes: int = 0
+    source: str = ""
+    digest: Any = field(default_factory=hashlib.sha256, repr=False)
+
+    def add(self, path: str, size: int, sha256: str) -> None:
+        """Note one entry; path relative to the component, sha256 its content's (or "dir", or a link's target)."""
+        self.digest.update(("%s %d %s\n" % (sha256, size, path)).encode("utf-8", "surrogateescape"))
+
+    def add_file(self, path: str, size: int, sha256: str) -> None:
+        self.files += 1
+        self.bytes += size
+        self.add(path, size, sha256)
+
+    def record(self) -> ComponentRecord:
+        return ComponentRecord(self.name, self.kind, self.files, self.bytes, self.digest.hexdigest(), self.source)
+
+    def found(self) -> Found:
+        return Found(self.files, self.bytes, self.digest.hexdigest())
+
+
+class BackupWriter:
+    """Writes one backup into an open, seekable file.
+
+    Args:
+        write: called with the bytes of the file in order.
+        handle: the file that write() writes to; used to go back to a header.
+        folder: name of the folder that everything stands in.
+        mtime: seconds since the epoch, for entries that have no time of their own.
+    """
+
+    def __init__(
+        self, write: Callable[[bytes], Any], handle: BinaryIO, folder: str, mtime: int, compression: str
+    ) -> None:
+        self._write = write
+        self._handle = handle
+        self._folder = folder
+        self._mtime = mtime
+        self._stored = GzipWriter(write, compressor("none"), threads=1)
+        self._packed = GzipWriter(write, compressor(compression))
+        self._current = self._packed
+        self.notes: List[str] = []
+        self._put(self._header("", 0, tarfile.DIRTYPE, 0o700, mtime), False)
+
+    def _header(self, name: str, size: int, kind: bytes, mode: int, mtime: float, link: str = "") -> bytes:
+        info = tarfile.TarInfo(self._folder + "/" + name if name else self._folder)
+        info.size, info.type, info.mode, info.mtime, info.linkname = size, kind, mode & 0o7777, int(mtime), link
+        return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+
+    def _put(self, data: bytes, stored: bool) -> None:
+        wanted = self._stored if stored else self._packed
+        if wanted is not self._current:
+            self._current.flush()
+            self._current = wanted
+        wanted.write(data)
+
+    def _pad(self, size: int, stored: bool) -> None:
+        if size % BLOCK:
+            self._put(b"\0" * (BLOCK - size % BLOCK), stored)
+
+    @contextmanager
+    def stream(self, name: str) -> Iterator[Callable[[bytes], Any]]:
+        """A file of unknown size: gives the function to write its content with. Stored, not compressed."""
+        self._current.flush()
+        self._current = self._stored
+        position = self._handle.tell()
+        self._write(stored_member(self._header(name, 0, tarfile.REGTYPE, 0o600, self._mtime)))
+        size = 0
+
+        def write(data: bytes) -> int:
+            nonlocal size
+            size += len(data)
+            self._stored.write(data)
+            return len(data)
+
+        yield write
+        self._pad(size, True)
+        self._stored.flush()
+        end = self._handle.tell()
+        self._handle.seek(position)
+        self._handle.write(stored_member(self._header(name, size, tarfile.REGTYPE, 0o600, self._mtime)))
+        self._handle.seek(end)
+
+    def add_bytes(self, name: str, data: bytes, mode: int = 0o600, mtime: Optional[float] = None) -> None:
+        stored = _is_compressed(name)
+        self._put(self._header(name, len(data), tarfile.REGTYPE, mode, self._mtime if mtime is None else mtime), stored)
+        self._put(data, stored)
+        self._pad(len(data), stored)
+
+    def add_manifest(self, manifest: Manifest) -> None:
+        self.add_bytes(MANIFEST_NAME, manifest.to_json())
+
+    def add_path(self, name: str, path: str) -> Component:
+        """A file, or a folder with everything below it, under a name of its own.
+
+        Symbolic links below the folder are kept as links; sockets, pipes and devices are left out and noted. A file
+        that vanishes while the folder is read is noted, one that shrinks meanwhile is an error.
+
+        Raises:
+            MaintenanceError: something cannot be read.
+        """
+        component = Component(name, source=path)
+        try:
+            status = os.stat(path)
+            if stat.S_ISDIR(status.st_mode):
+                self._put(self._header(name, 0, tarfile.DIRTYPE, status.st_mode, status.st_mtime), False)
+                self._add_tree(component, path, "")
+            elif stat.S_ISREG(status.st_mode):
+                component.kind = "file"
+                self._add_file(component, path, "", name, follow=True)
+            else:
+                raise MaintenanceError("neither a file nor a folder", path, next_step="Correct the path of %s." % name)
+        except OSError as error:
+            raise read_error(error, path) from error
+        return component
+
+    def _add_tree(self, component: Component, directory: str, relative: str) -> None:
+        with os.scandir(directory) as entries:
+            ordered = sorted(entries, key=lambda entry: entry.name)
+        for entry in ordered:
+            inside = relative + "/" + entry.name if relative else entry.name
+            name = component.name + "/" + inside
+            try:
+                status = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(status.st_mode):
+                    self._put(self._header(name, 0, tarfile.DIRTYPE, status.st_mode, status.st_mtime), False)
+                    component.add(inside, 0, "dir")
+                    self._add_tree(component, entry.path, inside)
+                elif stat.S_ISLNK(status.st_mode):
+                    target = os.readlink(entry.path)
+                    self._put(self._header(name, 0, tarfile.SYMTYPE, 0o777, status.st_mtime, target), False)
+                    component.add(inside, 0, "link:" + target)
+                elif stat.S_ISREG(status.st_mode):
+                    self._add_file(component, entry.path, inside, name)
+                else:
+                    self.notes.append("%s: left out, neither file nor folder nor link" % entry.path)
+            except FileNotFoundError:
+                self.notes.append("%s: vanished while the folder was read" % entry.path)
+
+    def _add_file(self, component: Component, path: str, inside: str, name: str, follow: bool = False) -> None:
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+        with os.fdopen(os.open(path, flags), "rb", 0) as source:
+            status = os.fstat(source.fileno())
+            self.add_stream(component, inside, name, source, status.st_size, status.st_mode, status.st_mtime)
+
+    def add_stream(
+        self, component: Component, inside: str, name: str, source: Any, size: int, mode: int, mtime: float
+    ) -> None:
+        """One file of a component from anything with read(n)."""
+        stored = _is_compressed(name)
+        digest = hashlib.sha256()
+        if size <= SMALL_FILE_BYTES:
+            data = _read_up_to(source, SMALL_FILE_BYTES + 1)
+            if len(data) <= SMALL_FILE_BYTES:
+                digest.update(data)
+                self.add_bytes(name, data, mode, mtime)
+                component.add_file(inside, len(data), digest.hexdigest())
+                return
+            # It has grown past what is read whole: the part beyond the size below is a later state and left out.
+            data = data[:size]
+        else:
+            data = b""
+        self._put(self._header(name, size, tarfile.REGTYPE, mode, mtime), stored)
+        left = size
+        while left:
+            data = data or source.read(min(COPY_BYTES, left))
+            if not data:
+                raise MaintenanceError(
+                    "the file became shorter while it was read",
+                    name,
+                    next_step="Something rewrites it in place: run again.",
+                )
+            digest.update(data)
+            self._put(data, stored)
+            left -= len(data)
+            data = b""
+        self._pad(size, stored)
+        component.add_file(inside, size, digest.hexdigest())
+
+    def add_tar(self, name: str, chunks: Any, source: str) -> Component:
+        """A folder or file given as a tar stream (as a container engine sends it), under a name of its own.
+
+        Args:
+            chunks: iterable of the tar's bytes, its first entry being the folder or file itself.
+        """
+        component = Component(name, source=source)
+        top: Optional[str] = None
+        with _open_stream(_ChunkReader(chunks)) as tar:
+            for info in tar:
+                tar.members = []  # else tarfile keeps every entry in memory
+                path = info.name.strip("/")
+                if top is None:
+                    top = path
+                    inside = ""
+                elif not path.startswith(top + "/"):
+                    raise MaintenanceError("unexpected entry in the container's copy", info.name)
+                else:
+                    inside = path[len(top) + 1 :]
+                target = name + "/" + inside if inside else name
+                if info.isdir():
+                    self._put(self._header(target, 0, tarfile.DIRTYPE, info.mode, info.mtime), False)
+                    if inside:
+                        component.add(inside, 0, "dir")
+                elif info.issym():
+                    self._put(self._header(target, 0, tarfile.SYMTYPE, 0o777, info.mtime, info.linkname), False)
+                    component.add(inside, 0, "link:" + info.linkname)
+                elif info.isreg():
+                    if not inside:
+                        component.kind = "file"
+                    self.add_stream(component, inside, target, tar.extractfile(info), info.size, info.mode, info.mtime)
+                else:
+                    self.notes.append("%s:%s: left out, neither file nor folder nor link" % (source, info.name))
+        return component
+
+    def close(self) -> None:
+        """Write the end of the tar."""
+        self._put(b"\0" * (2 * BLOCK), False)
+        self._current.flush()
+
+    def release(self) -> None:
+        """End the threads, whether or not all went well."""
+        self._stored.close()
+        self._packed.close()
+
+
+def _open_stream(stream: Any) -> Any:
+    """A tar read once from start to end, from anything with read(n)."""
+    return tarfile.open(fileobj=stream, mode="r|", bufsize=COPY_BYTES)
+
+
+class _ChunkReader(io.RawIOBase):
+    """read(n) over an iterable of bytes."""
+
+    def __init__(self, chunks: Any) -> None:
+        super().__init__()
+        self._chunks = iter(chunks)
+        self._rest = b""
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._rest:
+            self._rest = next(self._chunks, b"")
+        if size < 0:
+            size = len(self._rest)
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data
+
+
+def _read_up_to(source: Any, limit: int) -> bytes:
+    pieces, size = [], 0
+    while size < limit:
+        piece = source.read(min(COPY_BYTES, limit - size))
+        if not piece:
+            break
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
+
+
+def _is_compressed(name: str) -> bool:
+    return name.rpartition(".")[2].lower() in _COMPRESSED
+
+
+def read_error(error: OSError, path: str) -> MaintenanceError:
+    """An error while a component is read; an error of the destination is passed through as it is."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG) and not error.filename:
+        raise error
+    code = errno.errorcode.get(error.errno or 0, error.errno)
+    return MaintenanceError(
+        "cannot read what is to be backed up",
+        str(error.filename or path),
+        code,
+        "Run as its owner or as root (become: true).",
+    )
+
+
+@dataclass
+class ReadBack:
+    """What a backup turned out to hold when it was read.
+
+    Attributes:
+        folder: the folder that everything stands in.
+        dump: what the function for the database dump returned; None when there is no dump.
+        components: counted by name.
+        manifest: ours, or None.
+        entries: how many tar entries.
+    """
+
+    folder: str = ""
+    dump: Any = None
+    has_dump: bool = False
+    components: Dict[str, Component] = field(default_factory=dict)
+    manifest: Optional[Manifest] = None
+    entries: int = 0
+
+    def found_components(self) -> Mapping[str, Found]:
+        return {name: component.found() for name, component in self.components.items()}
+
+
+def read_backup(stream: Any, name: str, read_dump: Callable[[Any], Any]) -> ReadBack:
+    """Read a backup from its first byte to its last; nothing is written anywhere.
+
+    Args:
+        stream: the file's bytes.
+        name: for messages.
+        read_dump: called with a stream of the uncompressed database dump; what it leaves unread is passed over.
+
+    Raises:
+        MaintenanceError: damaged, cut off, or not a backup.
+    """
+    found = ReadBack()
+    unpacked = GzipReader(stream, name)
+    try:
+        with _open_stream(unpacked) as tar:
+            for info in tar:
+                tar.members = []
+                found.entries += 1
+                _read_entry(found, tar, info, name, read_dump)
+        # The gzip trailer of the last member is checked only when its end has been read.
+        while unpacked.read():
+            pass
+    except (tarfile.TarError, EOFError) as error:
+        raise MaintenanceError(
+            "this is not a whole tar archive (%s)" % error,
+            name,
+            next_step="Do not rely on this file; make a new backup.",
+        ) from error
+    if not found.entries:
+        raise MaintenanceError("the archive is empty", name, next_step="Do not rely on this file; make a new backup.")
+    return found
+
+
+def _read_entry(
+    found: ReadBack, tar: tarfile.TarFile, info: tarfile.TarInfo, name: str, read_dump: Callable[[Any], Any]
+) -> None:
+    folder, component_name, inside = _split(info.name)
+    found.folder = found.folder or folder
+    if folder != found.folder:
+        raise MaintenanceError(
+            "the archive holds more than one folder", name, next_step="This is not a backup of the shop."
+        )
+    if not component_name:
+        return
+    if component_name == DUMP_NAME and not inside:
+        found.has_dump = True
+        found.dump = read_dump(GzipReader(tar.extractfile(info), "%s in %s" % (DUMP_NAME, name)))
+        return
+    if component_name == MANIFEST_NAME and not inside:
+        source = tar.extractfile(info)
+        data = source.read(MAX_BYTES) if source is not None else b""
+        found.manifest = parse(data)
+        return
+    component = found.components.setdefault(component_name, Component(component_name))
+    if info.isdir():
+        if inside:
+            component.add(inside, 0, "dir")
+    elif info.issym():
+        component.add(inside, 0, "link:" + info.linkname)
+    elif info.isreg():
+        if not inside:
+            component.kind = "file"
+        digest = hashlib.sha256()
+        source = tar.extractfile(info)
+        while source is not None:
+            data = source.read(COPY_BYTES)
+            if not data:
+                break
+            digest.update(data)
+        component.add_file(inside, info.size, digest.hexdigest())
+
+
+def _split(path: str) -> Tuple[str, str, str]:
+    parts = path.strip("/").split("/", 2)
+    if parts and parts[0] == ".":  # tar czf X.tar.gz ./FOLDER
+        parts = path.strip("/").split("/", 3)[1:]
+    parts += [""] * (3 - len(parts))
+    return parts[0], parts[1], parts[2]

@@ -1,0 +1,138 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import making
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catalogue import (
+    look_at,
+    read_catalogue,
+    sidecar_path,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.encryption import Openssl, read_passphrase
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.manifest import (
+    CollectionRecord,
+    Found,
+    Manifest,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+
+RECORD = CollectionRecord("a", "collection", "a", 1, 3, "aa")
+
+
+def job(tmp_path: Path, name: str = "20261124_020000.tar.gz", **changes: object) -> making.Job:
+    uploads = tmp_path / "uploads"
+    uploads.mkdir(exist_ok=True)
+    (uploads / "a.jpg").write_bytes(b"abc")
+    (tmp_path / "dest").mkdir(exist_ok=True)
+
+    def write(out: object) -> list[CollectionRecord]:
+        out(b"dump")  # type: ignore[operator]
+        return [RECORD]
+
+    def read(stream: object) -> dict[str, Found]:
+        assert stream.read() == b"dump"  # type: ignore[attr-defined]
+        return {"a": Found(1, 3, "aa")}
+
+    values: dict[str, object] = {
+        "write_dump": write,
+        "read_dump": read,
+        "parts": [making.Part("uploads", str(uploads))],
+        **changes,
+    }
+    return making.Job(str(tmp_path / "dest" / name), Manifest(name, "2026-11-24T02:00:00Z", "shop"), **values)  # type: ignore[arg-type]
+
+
+def test_a_backup_is_verified_when_it_gets_its_name(tmp_path: Path) -> None:
+    made = making.make(job(tmp_path))
+    found = look_at(str(tmp_path / "dest" / "20261124_020000.tar.gz"))
+    assert found is not None
+    assert found.verification == made.verification
+    assert found.verification.components == ("uploads",)
+    assert found.size == (tmp_path / "dest" / "20261124_020000.tar.gz").stat().st_size
+    assert (tmp_path / "dest" / "20261124_020000.tar.gz").stat().st_mode & 0o777 == 0o600
+    assert Path(sidecar_path(found.path)).stat().st_mode & 0o777 == 0o600
+
+
+def test_what_was_read_back_must_be_what_was_written(tmp_path: Path) -> None:
+    bad = job(tmp_path, read_dump=lambda stream: {"a": Found(2, 3, "aa")})
+    with pytest.raises(MaintenanceError, match="not what was written"):
+        making.make(bad)
+    assert list((tmp_path / "dest").iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [MaintenanceError("x"), OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("passphrase", [None, b"secret"])
+def test_nothing_remains_of_a_backup_that_failed(
+    tmp_path: Path, error: BaseException, passphrase: bytes | None
+) -> None:
+    def write(out: object) -> list[CollectionRecord]:
+        out(b"x" * 10_000_000)  # type: ignore[operator]
+        raise error
+
+    expected = MaintenanceError if isinstance(error, OSError) else type(error)
+    with pytest.raises(expected) as caught:
+        making.make(job(tmp_path, write_dump=write, passphrase=passphrase))
+    if isinstance(error, OSError):
+        assert "ENOSPC" in str(caught.value)
+    assert list((tmp_path / "dest").iterdir()) == []
+
+
+def test_it_stops_before_the_disk_is_full(tmp_path: Path) -> None:
+    def write(out: object) -> list[CollectionRecord]:
+        for _count in range(40):
+            out(b"x" * 1_000_000)  # type: ignore[operator]
+        return [RECORD]
+
+    with pytest.raises(MaintenanceError, match="less than min_free"):
+        making.make(job(tmp_path, write_dump=write, compression="none", min_free=2**60))
+    assert list((tmp_path / "dest").iterdir()) == []
+
+
+def test_an_existing_backup_is_never_written_over(tmp_path: Path) -> None:
+    making.make(job(tmp_path))
+    before = (tmp_path / "dest" / "20261124_020000.tar.gz").read_bytes()
+    with pytest.raises(MaintenanceError, match="exists already"):
+        making.make(job(tmp_path))
+    assert (tmp_path / "dest" / "20261124_020000.tar.gz").read_bytes() == before
+
+
+def test_encrypted_as_openssl_does_it(tmp_path: Path) -> None:
+    making.make(job(tmp_path, "20261124_020000.tar.gz.enc", passphrase=b"a 'good' passphrase $HOME"))
+    (backup,) = read_catalogue(str(tmp_path / "dest")).backups
+    assert backup.encrypted
+    assert backup.verified
+    (tmp_path / "pass").write_text("a 'good' passphrase $HOME\n")
+    plain = subprocess.run(
+        ["openssl", "enc", "-d", "-aes-256-cbc", "-pbkdf2", "-pass", f"file:{tmp_path / 'pass'}", "-in", backup.path],
+        check=True,
+        capture_output=True,
+    ).stdout
+    listed = subprocess.run(["tar", "tzf", "-"], input=plain, check=True, capture_output=True).stdout.decode().split()
+    assert "20261124_020000/uploads/a.jpg" in listed
+    assert "20261124_020000/mongo.archive.gz" in listed
+
+
+def test_a_wrong_passphrase_says_so(tmp_path: Path) -> None:
+    making.make(job(tmp_path, "20261124_020000.tar.gz.enc", passphrase=b"right"))
+    with (
+        (tmp_path / "dest" / "20261124_020000.tar.gz.enc").open("rb") as source,
+        closing(Openssl(source, b"wrong", True, "x")) as cipher,
+        pytest.raises(MaintenanceError, match="passphrase is wrong"),
+    ):
+        while cipher.read():
+            pass
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\r\nsecond\n"])
+def test_an_empty_passphrase_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "pass").write_bytes(content)
+    with pytest.raises(MaintenanceError, match="is empty"):
+        read_passphrase(str(tmp_path / "pass"))

@@ -1,0 +1,143 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue, planning
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
+MIB = 1024 * 1024
+
+
+def backup(hours: float, verified: bool = True, **changes: object) -> catalogue.Backup:
+    started = NOW - timedelta(hours=hours)
+    values = {
+        "size": 50,
+        "mtime_ns": 1,
+        "sha256": "00",
+        "started": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "verified": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "database": "shop",
+        "components": ("uploads",),
+        "bytes_documents": 100,
+        **changes,
+    }
+    encrypted = bool(values.pop("encrypted", False))
+    name = catalogue.backup_name(started, encrypted)
+    record = catalogue.Verification(**values) if verified else None  # type: ignore[arg-type]
+    return catalogue.Backup(
+        name, "/b/" + name, started.astimezone().replace(tzinfo=None), 50, 1, 1, encrypted, record, not verified
+    )
+
+
+def observation(*backups: catalogue.Backup, **changes: object) -> planning.Observation:
+    values: dict[str, object] = {
+        "collections": 3,
+        "documents": 10,
+        "bytes_documents": 100 * MIB,
+        "free": 1000 * MIB,
+        "included": [planning.Included("uploads", "/srv/uploads", 10 * MIB, 5)],
+        **changes,
+    }
+    return planning.Observation("shop", "localhost:27017", catalogue.Catalogue("/b", list(backups)), **values)  # type: ignore[arg-type]
+
+
+WISHES = planning.Wishes("/b", 20 * 3600, "20h", 256 * MIB)
+
+
+def test_the_first_backup() -> None:
+    plan = planning.plan_backup(observation(), WISHES, NOW)
+    (action,) = plan.actions
+    assert action.action == "back_up"
+    assert action.reason == "there is no verified backup yet"
+    assert action.predicted
+    assert 60 * MIB <= action.bytes - 10 * MIB <= 61 * MIB
+
+
+def test_a_fresh_verified_backup_is_reused() -> None:
+    plan = planning.plan_backup(observation(backup(30), backup(3)), WISHES, NOW)
+    assert plan.actions == []
+    assert plan.kept[0].target == backup(3).path
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (backup(21), "is 21 h old, more than 20h"),
+        (backup(3, verified=False), "has changed since it was verified"),
+        (backup(3, database="other"), "is of another database"),
+        (backup(3, components=()), "holds no uploads"),
+        (backup(-3), "dated in the future"),
+    ],
+)
+def test_what_is_not_reused_and_why(found: catalogue.Backup, reason: str) -> None:
+    plan = planning.plan_backup(observation(found), WISHES, NOW)
+    assert reason in plan.actions[0].reason
+
+
+def test_an_unencrypted_backup_is_no_substitute_for_an_encrypted_one() -> None:
+    wishes = planning.Wishes("/b", 20 * 3600, "20h", 0, encrypted=True)
+    assert "not encrypted" in planning.plan_backup(observation(backup(3)), wishes, NOW).actions[0].reason
+    assert planning.plan_backup(observation(backup(3, encrypted=True)), wishes, NOW).actions == []
+
+
+def test_an_older_fitting_backup_is_found_behind_a_newer_one_that_does_not_fit() -> None:
+    plan = planning.plan_backup(observation(backup(5), backup(3, database="other")), WISHES, NOW)
+    assert plan.kept[0].target == backup(5).path
+
+
+def test_zero_always_makes_a_new_one() -> None:
+    wishes = planning.Wishes("/b", 0, "0", 0)
+    assert planning.plan_backup(observation(backup(0.01)), wishes, NOW).actions
+
+
+def test_an_empty_database_is_refused() -> None:
+    for empty in ({"documents": 0}, {"collections": 0}):
+        with pytest.raises(MaintenanceError, match="database is empty"):
+            planning.plan_backup(observation(**empty), WISHES, NOW)
+
+
+def test_what_is_missing_is_refused_unless_it_is_optional() -> None:
+    missing = planning.Included("uploads", "/srv/uploads", problem="no such file or directory")
+    with pytest.raises(MaintenanceError, match=r"uploads \(/srv/uploads\): no such file"):
+        planning.plan_backup(observation(included=[missing]), WISHES, NOW)
+    optional = planning.Included("uploads", "/srv/uploads", problem="no such file or directory", optional=True)
+    plan = planning.plan_backup(observation(included=[optional]), WISHES, NOW)
+    assert plan.actions
+    assert "uploads will not be in the backup" in plan.warnings[0]
+    # And a fresh backup without it is as good as a new one would be.
+    assert planning.plan_backup(observation(backup(3, components=()), included=[optional]), WISHES, NOW).actions == []
+
+
+def test_leftovers_go_first_and_count_as_space() -> None:
+    found = observation(free=250 * MIB)
+    with pytest.raises(MaintenanceError, match="not enough space"):
+        planning.plan_backup(found, WISHES, NOW)
+    found.catalogue.partials.append(("/b/.20261123_020000.tar.gz.miniecom-partial", 200 * MIB))
+    plan = planning.plan_backup(found, WISHES, NOW)
+    assert [action.action for action in plan.actions] == ["remove_leftover", "back_up"]
+
+
+@given(st.integers(0, 10**12), st.integers(0, 10**12), st.integers(0, 10**12), st.booleans())
+def test_it_never_starts_without_the_space_it_expects_to_need(
+    free: int, size: int, min_free: int, encrypted: bool
+) -> None:
+    wishes = planning.Wishes("/b", 0, "0", min_free, encrypted)
+    found = observation(free=free, bytes_documents=size)
+    try:
+        plan = planning.plan_backup(found, wishes, NOW)
+    except MaintenanceError:
+        return
+    assert free >= plan.actions[-1].bytes * (2 if encrypted else 1) + min_free
+
+
+def test_the_expected_size_learns_from_the_last_backup() -> None:
+    assert planning.expected_bytes(observation(backup(3), included=[])) == 50 * MIB + 65536

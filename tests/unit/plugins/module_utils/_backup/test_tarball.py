@@ -1,0 +1,234 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import manifest as manifests
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import tarball
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.compress import GzipWriter, compressor
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+
+FOLDER = "20261124_020000"
+
+
+def write(
+    path: Path, fill: Callable[[tarball.BackupWriter], Any], dump: bytes = b"dump", compression: str = "fast"
+) -> Any:
+    with path.open("wb") as handle:
+        writer = tarball.BackupWriter(handle.write, handle, FOLDER, 1_700_000_000, compression)
+        try:
+            with writer.stream(tarball.DUMP_NAME) as out:
+                packer = GzipWriter(out, compressor(compression))
+                packer.write(dump)
+                packer.flush()
+                packer.close()
+            result = fill(writer)
+            writer.close()
+        finally:
+            writer.release()
+    return result
+
+
+def read(path: Path) -> tarball.ReadBack:
+    def whole(stream: Any) -> bytes:
+        found = b""
+        while data := stream.read():
+            found += data
+        return found
+
+    with path.open("rb") as handle:
+        return tarball.read_backup(handle, path.name, whole)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    top = tmp_path / "source"
+    (top / "sub" / "empty").mkdir(parents=True)
+    (top / "a.jpg").write_bytes(os.urandom(5000))
+    (top / "sub" / "text.txt").write_text("text\n" * 1000)
+    (top / "nothing").write_bytes(b"")
+    (top / "big.bin").write_bytes(os.urandom(1024) * 5000)
+    (top / ("n" * 150 + "é\udce9.txt")).write_bytes(b"odd name")
+    (top / "link").symlink_to("a.jpg")
+    (top / "dangling").symlink_to("/nowhere")
+    (top / "a.jpg").chmod(0o640)
+    os.utime(top / "a.jpg", (1_600_000_000, 1_600_000_000))
+    return top
+
+
+@pytest.mark.parametrize("compression", ["fast", "small", "none"])
+def test_round_trip(tmp_path: Path, tree: Path, compression: str) -> None:
+    path = tmp_path / "x.tar.gz"
+    dump = os.urandom(1000) * 7000
+    written = write(path, lambda writer: writer.add_path("uploads", str(tree)), dump, compression)
+    found = read(path)
+    assert found.dump == dump
+    assert found.folder == FOLDER
+    assert found.components["uploads"].found() == written.found()
+    assert written.files == 5
+    assert written.bytes == 5000 + 5000 + 0 + 5_120_000 + 8
+
+
+def test_stock_tar_and_gunzip_unpack_it(tmp_path: Path, tree: Path) -> None:
+    path = tmp_path / "x.tar.gz"
+    write(path, lambda writer: writer.add_path("uploads", str(tree)), b"abc" * 100_000)
+    target = tmp_path / "target"
+    target.mkdir()
+    subprocess.run(["tar", "xzf", path, "-C", target], check=True, capture_output=True)
+    subprocess.run(["gunzip", "-t", target / FOLDER / "mongo.archive.gz"], check=True, capture_output=True)
+    subprocess.run(["diff", "-r", "--no-dereference", tree, target / FOLDER / "uploads"], check=True)
+    image = target / FOLDER / "uploads" / "a.jpg"
+    assert image.stat().st_mtime == 1_600_000_000
+    assert image.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_dump_larger_than_the_octal_size_field_of_tar_is_announced_rightly() -> None:
+    info = tarfile.TarInfo("x")
+    info.size = 9 * 1024**3
+    assert len(info.tobuf(tarfile.GNU_FORMAT)) == tarball.BLOCK
+
+
+def test_the_manifest_is_read_back(tmp_path: Path) -> None:
+    manifest = manifests.Manifest("x.tar.gz", "2026-11-24T02:00:00Z", "shop")
+    manifest.collections.append(manifests.CollectionRecord("a", "collection", "a", 1, 2, "00", ["_id_"]))
+    manifest.notes.append("odd \udce9 name")
+    path = tmp_path / "x.tar.gz"
+    write(path, lambda writer: writer.add_manifest(manifest))
+    assert read(path).manifest == manifest
+
+
+def test_what_is_no_file_is_left_out_and_noted(tmp_path: Path) -> None:
+    top = tmp_path / "source"
+    top.mkdir()
+    os.mkfifo(top / "pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(top / "socket"))
+        notes: list[str] = []
+
+        def fill(writer: tarball.BackupWriter) -> None:
+            writer.add_path("uploads", str(top))
+            notes.extend(writer.notes)
+
+        write(tmp_path / "x.tar.gz", fill)
+    assert len(notes) == 2
+    assert all("left out" in note for note in notes)
+
+
+def test_a_missing_path_names_it(tmp_path: Path) -> None:
+    with pytest.raises(MaintenanceError, match=r"nope.*ENOENT"):
+        write(tmp_path / "x.tar.gz", lambda writer: writer.add_path("uploads", str(tmp_path / "nope")))
+
+
+def test_a_file_that_shrinks_is_an_error_and_one_that_grows_is_cut(tmp_path: Path) -> None:
+    size = tarball.SMALL_FILE_BYTES + 10
+    with pytest.raises(MaintenanceError, match="became shorter"):
+        write(
+            tmp_path / "x.tar.gz",
+            lambda writer: writer.add_stream(tarball.Component("u"), "a", "u/a", io.BytesIO(b"x" * 10), size, 0o600, 0),
+        )
+
+    def grow(writer: tarball.BackupWriter) -> tarball.Component:
+        component = tarball.Component("u")
+        writer.add_stream(component, "a", "u/a", io.BytesIO(b"x" * (size + 5000)), 100, 0o600, 0)
+        writer.add_stream(component, "b", "u/b", io.BytesIO(b"y" * 200), 100, 0o600, 0)
+        return component
+
+    component = write(tmp_path / "y.tar.gz", grow)
+    assert read(tmp_path / "y.tar.gz").components["u"].found() == component.found()
+
+
+def test_a_container_s_tar_is_taken_over(tmp_path: Path, tree: Path) -> None:
+    sent = io.BytesIO()
+    with tarfile.open(fileobj=sent, mode="w") as tar:
+        tar.add(tree, "uploads-in-container")
+    data = sent.getvalue()
+    chunks = [data[position : position + 30_000] for position in range(0, len(data), 30_000)]
+    component = write(tmp_path / "x.tar.gz", lambda writer: writer.add_tar("uploads", chunks, "api:/app/uploads"))
+    found = read(tmp_path / "x.tar.gz")
+    assert found.components["uploads"].found() == component.found()
+    assert component.files == 5
+    target = tmp_path / "target"
+    target.mkdir()
+    subprocess.run(["tar", "xzf", tmp_path / "x.tar.gz", "-C", target], check=True)
+    subprocess.run(["diff", "-r", "--no-dereference", tree, target / FOLDER / "uploads"], check=True)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "text"])
+def test_damage_is_found(tmp_path: Path, tree: Path, damage: str) -> None:
+    path = tmp_path / "x.tar.gz"
+    manifest = manifests.Manifest("x", "2026-11-24T02:00:00Z", "shop")
+
+    def fill(writer: tarball.BackupWriter) -> None:
+        writer.add_path("uploads", str(tree))
+        writer.add_manifest(manifest)
+
+    write(path, fill, os.urandom(100_000))
+    data = bytearray(path.read_bytes())
+    if damage == "cut":
+        data = data[: len(data) * 2 // 3]
+    elif damage == "flip":
+        data[len(data) // 2] ^= 0x10
+    elif damage == "empty":
+        data = bytearray()
+    else:
+        data = bytearray(b"fake dump, 25 bytes long.")
+    path.write_bytes(data)
+    with pytest.raises(MaintenanceError):
+        read(path)
+
+
+def test_a_backup_of_the_shop_s_own_script_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / FOLDER
+    (folder / "uploads").mkdir(parents=True)
+    (folder / "uploads" / "a.jpg").write_bytes(b"abc")
+    subprocess.run("printf dump | gzip > mongo.archive.gz", shell=True, cwd=folder, check=True)
+    (folder / "manifest.json").write_text('{"timestamp": "20261124_020000"}')
+    for arguments in ([FOLDER], ["./" + FOLDER]):
+        subprocess.run(["tar", "czf", tmp_path / "x.tar.gz", "-C", tmp_path, *arguments], check=True)
+        found = read(tmp_path / "x.tar.gz")
+        assert found.dump == b"dump"
+        assert found.manifest is None
+        assert found.components["uploads"].files == 1
+
+
+def test_differences() -> None:
+    manifest = manifests.Manifest("x", "2026-11-24T02:00:00Z", "shop")
+    manifest.collections = [
+        manifests.CollectionRecord("a", "collection", "a", 1, 10, "aa"),
+        manifests.CollectionRecord("b", "collection", "b", 2, 20, "bb"),
+        manifests.CollectionRecord("v", "view", "v", 0, 0, ""),
+        manifests.CollectionRecord("t", "timeseries", "system.buckets.t", 3, 30, "cc"),
+    ]
+    manifest.components = [manifests.ComponentRecord("uploads", "directory", 4, 40, "dd")]
+    good = {
+        "a": manifests.Found(1, 10, "aa"),
+        "b": manifests.Found(2, 20, "bb"),
+        "system.buckets.t": manifests.Found(3, 30, "cc"),
+    }
+    uploads = {"uploads": manifests.Found(4, 40, "dd")}
+    assert manifests.differences(manifest, good, uploads) == []
+    assert manifests.differences(manifest, None, None) == []
+    bad = {
+        "a": manifests.Found(1, 10, "xx"),
+        "c": manifests.Found(0, 0, ""),
+        "system.buckets.t": manifests.Found(2, 30, "cc"),
+    }
+    assert manifests.differences(manifest, bad, {"uploads": manifests.Found(4, 41, "dd")}) == [
+        "collection a has other content than was written",
+        "collection b is missing",
+        "collection c is not in the manifest",
+        "collection system.buckets.t has 2 documents instead of 3",
+        "component uploads has 41 bytes instead of 40",
+    ]
