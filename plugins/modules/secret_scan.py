@@ -1,0 +1,197 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: secret_scan
+short_description: Find passwords, keys and tokens that are written into code and configuration
+version_added: 1.0.0
+author:
+  - miniecom.maintenance contributors (@miniecom)
+description:
+  - Scans files with Kingfisher (MongoDB's scanner, package C(kingfisher-bin)), with its own rules and with ours for a shop, such as passwords
+    in quotes, fallbacks of environment variables, and passwords and defaults in compose files.
+  - No secret is ever returned, logged or written. A finding carries the file, the line and a keyed fingerprint of the secret, which stays the
+    same when the line moves and tells nothing about the secret.
+  - Kingfisher is kept from trying the secrets on the network, from looking for updates, from reading the history of a Git repository and
+    from unpacking archives.
+  - C(.env) and C(.env.*) files are where secrets belong and are not reported; M(miniecom.maintenance.perm_audit) looks at their modes.
+    Placeholders in samples and documentation are not reported; a well-known default password anywhere else is, as V(default-credentials).
+  - In tests, seeds, samples and documentation the severity is V(medium), elsewhere V(high). Files above 10 MB are not read.
+  - Nothing is changed but the baseline, the key of the fingerprints and Kingfisher's cache of compiled rules, all in O(state_dir).
+extends_documentation_fragment:
+  - miniecom.maintenance.attributes.info
+  - miniecom.maintenance.run
+  - miniecom.maintenance.findings
+attributes:
+  check_mode:
+    details: The baseline is not written. Without a cache of compiled rules the scan takes some seconds longer.
+options:
+  paths:
+    description: Directories or files to scan, usually the shop's folder.
+    type: list
+    elements: path
+    required: true
+  exclude:
+    description: What is not scanned, as names (V(node_modules)) or as globs of paths relative to one of O(paths) (V(storage/backups)).
+    type: list
+    elements: str
+    default: [node_modules, .git, storage/backups, storage/logs, storage/uploads, storage/invoices, backend/uploads]
+  kingfisher:
+    description: The Kingfisher program. By default the one of the package C(kingfisher-bin) of the module's interpreter, else one on the C(PATH).
+    type: path
+  timeout:
+    description: How long the scan may take, as in V(10m).
+    type: str
+    default: 10m
+requirements:
+  - kingfisher-bin 2.14.0
+seealso:
+  - module: miniecom.maintenance.perm_audit
+"""
+
+EXAMPLES = r"""
+- name: Scan the shop for hard-coded secrets; the first time sets the baseline
+  miniecom.maintenance.secret_scan:
+    paths: [/opt/miniecom]
+
+- name: Fail for every new finding, whatever its severity, and keep a SARIF log
+  miniecom.maintenance.secret_scan:
+    paths: [/opt/miniecom]
+    fail_on: low
+    sarif: /var/log/miniecom/secrets.sarif
+
+- name: Accept one finding until the end of the quarter
+  miniecom.maintenance.secret_scan:
+    paths: [/opt/miniecom]
+    waivers:
+      - fingerprint: 8c1f6a8e0b5f4a2d9e0d3c1b7a695847
+        reason: test account of the payment provider, ticket OPS-131
+        expires: 2027-03-31
+"""
+
+RETURN = r"""
+findings:
+  description: What was found, the most severe first, at most 200. Never holds a secret.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - id: hard-coded-secret-8c1f6a8e
+      rule: hard-coded-secret
+      severity: high
+      target: /opt/miniecom/backend/src/mailer.js
+      line: 12
+      message: a password, key or token is written into this file
+      remediation: Move it to .env (mode 0600) and read it from the environment; then change it.
+      fingerprint: 8c1f6a8e0b5f4a2d9e0d3c1b7a695847
+      status: new
+resolved:
+  description: What the baseline knew and is gone, once.
+  returned: always
+  type: list
+  elements: dict
+baseline:
+  description: Where the baseline lies, what was scanned for the first time, and whether it was set, updated or kept.
+  returned: always
+  type: dict
+summary:
+  description: The numbers a person wants.
+  returned: always
+  type: dict
+  sample: {headline: "3 findings (3 high); 1 new", findings: 1, findings_total: 3, files_scanned: 435, bytes_scanned: 2200000, seconds: 0.7}
+"""
+
+import errno
+import os
+import shutil
+from typing import Any, Dict
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._audit import kingfisher
+from ..module_utils._audit.report import FINDING_ARGUMENTS, conclude, finish
+from ..module_utils._audit.walker import outermost
+from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.errors import MaintenanceError
+from ..module_utils._core.finding import parse_waivers
+from ..module_utils._core.run_state import RunContext, utc_now
+from ..module_utils._core.runner import run_info
+from ..module_utils._core.units import parse_duration
+
+SPEC = (
+    ArgumentSpec(
+        {
+            "paths": {"type": "list", "elements": "path", "required": True},
+            "exclude": {
+                "type": "list",
+                "elements": "str",
+                "default": [
+                    "node_modules",
+                    ".git",
+                    "storage/backups",
+                    "storage/logs",
+                    "storage/uploads",
+                    "storage/invoices",
+                    "backend/uploads",
+                ],
+            },
+            "kingfisher": {"type": "path"},
+            "timeout": {"type": "str", "default": "10m"},
+        }
+    )
+    + RUN_ARGUMENTS
+    + FINDING_ARGUMENTS
+)
+
+
+def secret_scan(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
+    params = module.params
+    parse_waivers(params["waivers"])
+    timeout = parse_duration(params["timeout"])
+    roots = outermost(params["paths"])
+    if not roots:
+        raise MaintenanceError("no paths to scan", next_step="Set paths.")
+    for root in roots:
+        if not os.access(root, os.R_OK):
+            raise MaintenanceError(
+                "cannot scan this path",
+                root,
+                "EACCES" if os.path.lexists(root) else "ENOENT",
+                "Correct paths, or run as root (become: true).",
+            )
+    program = kingfisher.find_program(params["kingfisher"])
+    workspace = kingfisher.make_workspace(module.tmpdir)
+    try:
+        cache = kingfisher.cache_for(context.state_dir, workspace, context.check)
+        scan = kingfisher.scan(program, roots, [*params["exclude"], ".env"], cache, workspace, timeout)
+    except OSError as error:
+        raise MaintenanceError(
+            "cannot prepare the scan",
+            str(error.filename or ""),
+            errno.errorcode.get(error.errno or 0, error.errno),
+            "Check that state_dir and the temporary directory are writable and have space.",
+        ) from error
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
+    found = kingfisher.findings(scan.matches, roots, params["exclude"])
+    conclusion = conclude("secret_scan", params, context, found, utc_now(), roots)
+    conclusion.values["summary"].update(files_scanned=scan.files, bytes_scanned=scan.bytes)
+    if scan.incomplete:
+        conclusion.values["warnings"].append(
+            "Kingfisher could not scan everything below %s; what it could not read is not in the findings."
+            % ", ".join(roots)
+        )
+    return finish(conclusion)
+
+
+def main() -> None:
+    run_info(secret_scan, SPEC)
+
+
+if __name__ == "__main__":
+    main()
