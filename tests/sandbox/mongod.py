@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
+from tests.sandbox.daemon import Daemon
 from tests.sandbox.fetch import mongod_binary
 
 ROOT = "root"
@@ -29,10 +30,19 @@ class MongodError(Exception):
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nothing listens on now.
+
+    It lies below those that the kernel gives to outgoing connections, so that none of them takes it while a server
+    that is to come back is down.
+    """
+    while True:
+        with socket.socket() as probe:
+            try:
+                port = secrets.randbelow(12_000) + 20_000
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def _die_with_parent() -> None:  # pragma: no cover - runs in the child
@@ -47,6 +57,7 @@ class Mongod:
     port: default a free one.
     root_password: default a random one.
     die_with_parent: the server is killed when the thread that started it ends, so that a killed test run leaves none.
+    program: the mongod to run; default the one of the cache.
     The server keeps its data, port and password over stop(), kill() and start().
     """
 
@@ -59,6 +70,7 @@ class Mongod:
         *,
         root_password: str | None = None,
         die_with_parent: bool = True,
+        program: Path | None = None,
         parameters: dict[str, str] | None = None,
     ) -> None:
         self.directory = Path(directory).absolute()
@@ -69,6 +81,7 @@ class Mongod:
         self._port_is_given = port is not None
         self._die_with_parent = die_with_parent
         self._parameters = {"diagnosticDataCollectionEnabled": "false", **(parameters or {})}
+        self._program = program
         self._process: subprocess.Popen[bytes] | None = None
 
     # -- facts ---------------------------------------------------------------------------------------------------
@@ -122,7 +135,8 @@ class Mongod:
         self.stop()
 
     def command(self) -> list[str]:
-        command = [str(mongod_binary()), "--dbpath", str(self.data), "--port", str(self.port), "--bind_ip", "127.0.0.1"]
+        command = [str(self._program or mongod_binary()), "--dbpath", str(self.data), "--port", str(self.port)]
+        command += ["--bind_ip", "127.0.0.1"]
         command += ["--logpath", str(self.log), "--logappend", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
         for name, value in self._parameters.items():
             command += ["--setParameter", f"{name}={value}"]
@@ -162,6 +176,15 @@ class Mongod:
     def kill(self) -> None:
         """End the server as a power failure would; the next start() replays its journal."""
         self._end(signal.SIGKILL)
+
+    def detach(self) -> Daemon:
+        """Let go of the server: it stays, and is found again by what is returned."""
+        if self._process is None:
+            raise MongodError("the server does not run")
+        daemon = Daemon.of(self._process.pid)
+        self._process.returncode = 0  # nobody shall warn that it still runs
+        self._process = None
+        return daemon
 
     def _end(self, number: int) -> None:
         if self._process is None:

@@ -402,6 +402,14 @@ def _indexes(database: Database[Any]) -> None:
     database.settings.create_index("key", unique=True)
 
 
+def delete_products(database: Database[Any], number: int = 1) -> list[ObjectId]:
+    """Delete products for good, as the application does: what refers to them stays behind."""
+    stocked = database.inventory.distinct("productId")
+    gone = [one["_id"] for one in database.products.find({"_id": {"$in": stocked}}, {"_id": 1}).limit(number)]
+    database.products.delete_many({"_id": {"$in": gone}})
+    return gone
+
+
 def add_reclaimable(
     database: Database[Any], megabytes: int = 200, *, rng_seed: int = 1, now: datetime | None = None
 ) -> int:

@@ -1,0 +1,159 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Raise and remove the sandbox: python -m tests.sandbox up|down|status|renew.
+
+A deployment is a class with up(), down(), renew(), is_healthy() and lines(), made from its folder and from a function
+that takes lines of progress.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+HOME = Path(__file__).resolve().parents[2] / ".sandbox"
+CURRENT = HOME / "current"
+DEPLOYMENTS = ("native", "compose")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parse(arguments)
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"[{time.monotonic() - began:5.1f} s] {text}", flush=True)
+
+    try:
+        return int(_COMMANDS[options.command](options, say))
+    except KeyboardInterrupt:
+        print("interrupted; the next `up` or `down` clears up", file=sys.stderr)
+        return 130
+    except Exception as error:
+        # Those of the sandbox say what to do; the type helps with all others.
+        known = type(error).__module__.startswith("tests.sandbox")
+        print(f"sandbox: {error}" if known else f"sandbox: {type(error).__name__}: {error}", file=sys.stderr)
+        if os.environ.get("MINIECOM_SANDBOX_TRACE"):
+            raise
+        return 1
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.sandbox", description="A MiniEcom to try the collection on.")
+    parser.add_argument("command", choices=sorted(_COMMANDS))
+    parser.add_argument("--deployment", choices=DEPLOYMENTS, help="default: the one that is up, else native")
+    parser.add_argument(
+        "--directory",
+        type=lambda text: Path(os.path.abspath(text)),
+        default=os.environ.get("MINIECOM_SANDBOX") or None,
+        help="the sandbox's folder; default .sandbox/DEPLOYMENT, or the value of MINIECOM_SANDBOX",
+    )
+    return parser.parse_args(arguments)
+
+
+def _up(options: argparse.Namespace, say: Any) -> int:
+    sandbox = _open(_folder(options), say, options.deployment)
+    with _locked(sandbox.directory):
+        sandbox = _open(sandbox.directory, say, options.deployment)
+        if sandbox.up():
+            say("the sandbox is up")
+        else:
+            say("the sandbox is already up")
+        if sandbox.directory.parent == HOME:
+            _point_current_to(sandbox.directory)
+    print("\n".join(sandbox.lines()))
+    return 0
+
+
+def _down(options: argparse.Namespace, say: Any) -> int:
+    folders = [_folder(options)] if options.directory or options.deployment else [HOME / name for name in DEPLOYMENTS]
+    for folder in folders:
+        if not folder.exists():
+            continue
+        with _locked(folder):
+            _open(folder, say, None).down()
+        say(f"removed {folder}")
+    if CURRENT.is_symlink() and not CURRENT.exists():
+        CURRENT.unlink()
+    if HOME.is_dir() and not any(HOME.iterdir()):
+        HOME.rmdir()
+    return 0
+
+
+def _status(options: argparse.Namespace, say: Any) -> int:
+    folder = _folder(options)
+    if not folder.exists():
+        print(f"no sandbox in {folder}")
+        return 3
+    sandbox = _open(folder, say, options.deployment)
+    print("\n".join(sandbox.lines()))
+    return 0 if sandbox.is_healthy() else 3
+
+
+def _renew(options: argparse.Namespace, say: Any) -> int:
+    folder = _folder(options)
+    with _locked(folder):
+        _open(folder, say, options.deployment).renew()
+    say("there is something to do again")
+    return 0
+
+
+_COMMANDS = {"up": _up, "down": _down, "status": _status, "renew": _renew}
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    if options.directory:
+        return Path(options.directory)
+    if options.deployment:
+        return HOME / str(options.deployment)
+    if CURRENT.exists():
+        return CURRENT.resolve()
+    return HOME / DEPLOYMENTS[0]
+
+
+def _open(folder: Path, say: Any, deployment: str | None) -> Any:
+    """The sandbox of a folder; what lies there says of which kind it is, and must not contradict."""
+    try:
+        found = json.loads((folder / "sandbox.json").read_text(encoding="utf-8")).get("deployment")
+    except (OSError, ValueError):
+        found = None
+    if found and deployment and found != deployment:
+        raise SystemExit(f"sandbox: {folder} holds a {found} sandbox; name another --directory or take it down first")
+    kind = found or deployment or (folder.name if folder.name in DEPLOYMENTS else DEPLOYMENTS[0])
+    if kind == "compose":
+        from tests.sandbox.compose import Compose
+
+        return Compose(folder, say)
+    from tests.sandbox.native import Native
+
+    return Native(folder, say)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one command at a time work on a sandbox. The folder above it is locked, so no lock file stays behind."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _point_current_to(folder: Path) -> None:
+    partial = HOME / f".current.{os.getpid()}"
+    partial.symlink_to(folder.name)
+    partial.rename(CURRENT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
