@@ -1,0 +1,356 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one way to a Docker Engine: where it is, which one answers, and what its errors mean."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import ssl
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+
+from .._core.arguments import ArgumentSpec
+from .._core.errors import MaintenanceError, MissingLibrary
+
+try:
+    import requests
+    from docker import APIClient
+    from docker import errors as sdk
+    from docker.utils import kwargs_from_env
+
+    IMPORT_ERROR = ""
+except ImportError as error:  # pragma: no cover - tested in a process without docker
+    IMPORT_ERROR = str(error)
+
+DEFAULT_SOCKET = "unix:///var/run/docker.sock"
+
+# The version is always negotiated: an engine that is spoken to as 1.41 or older prunes named volumes with the
+# anonymous ones. From 1.53 on the engine leaves out keys that are read here; every engine known answers to 1.52.
+NEWEST_API = (1, 52)
+
+DOCKER_ARGUMENTS = ArgumentSpec(
+    {
+        "docker_host": {"type": "str"},
+        "timeout": {"type": "int", "default": 120},
+    }
+)
+
+
+class DockerUnavailable(MaintenanceError):
+    """No Docker Engine can be talked to.
+
+    Attributes:
+        reason: missing (no socket there), refused (nobody listens), permission, timeout, tls, version, address (it makes
+            no sense or does not resolve) or connection (it broke). Only `missing` and `refused` say that there may be no
+            engine at all; the others say that there is one, or that nobody can tell.
+        docker_host: where it was looked for.
+    """
+
+    def __init__(
+        self, what: str, docker_host: str, reason: str, code: Any = None, next_step: str = "", words: str = ""
+    ) -> None:
+        super().__init__(
+            what,
+            docker_host,
+            code,
+            next_step,
+            {"docker": {"available": False, "reason": reason, "docker_host": docker_host}},
+        )
+        self.docker_host = docker_host
+        self.reason = reason
+        self.words = words
+
+
+class EngineError(MaintenanceError):
+    """The engine refused a request; `status` is that of HTTP and `words` are its own."""
+
+    def __init__(self, what: str, target: str, status: int, words: str, next_step: str = "") -> None:
+        super().__init__("%s: %s" % (what, words) if words else what, target, status, next_step)
+        self.status = status
+        self.words = words
+
+
+def resolve_host(docker_host: Optional[str], environment: Optional[Mapping[str, str]] = None) -> str:
+    """Where the engine is: the option, else DOCKER_HOST, else the engine's usual socket.
+
+    Raises:
+        DockerUnavailable: the address is of a kind that does not work here.
+    """
+    found = (docker_host or "").strip() or (environment if environment is not None else os.environ).get(
+        "DOCKER_HOST", ""
+    ).strip()
+    host = found or DEFAULT_SOCKET
+    if host.startswith("/"):
+        host = "unix://" + host
+    if not re.match(r"^(unix://.+|(tcp|http|https)://[^/].*)$", host):
+        raise DockerUnavailable(
+            "this is not the address of a Docker Engine that can be used here",
+            host,
+            "address",
+            next_step="Write unix:///path/to/docker.sock or tcp://HOST:PORT. The module runs on the Docker host itself, "
+            "so ssh:// is not needed.",
+        )
+    return host
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception and all that it was made from: the libraries wrap the operating system's error three times."""
+    seen: List[int] = []
+    waiting: List[Any] = [error]
+    while waiting:
+        item = waiting.pop(0)
+        if not isinstance(item, BaseException) or id(item) in seen:
+            continue
+        seen.append(id(item))
+        yield item
+        waiting += [item.__cause__, item.__context__, getattr(item, "reason", None), *item.args]
+
+
+def _os_error(error: BaseException) -> Optional[OSError]:
+    # requests' own exceptions are OSErrors without a number.
+    return next((item for item in _chain(error) if isinstance(item, OSError) and item.errno), None)
+
+
+def unavailable(error: BaseException, host: str, timeout: int) -> DockerUnavailable:
+    """Say what kept us from the engine, and what to do about it."""
+    chain = list(_chain(error))
+    texts = " ".join(str(item) for item in chain)
+    system = _os_error(error)
+    number = system.errno if system is not None else None
+    code = errno.errorcode.get(number, number) if number else None
+    if any(isinstance(item, ssl.SSLError) for item in chain) or isinstance(error, (sdk.TLSParameterError,)):
+        return DockerUnavailable(
+            "the encrypted connection to the Docker Engine failed: %s" % _brief(chain, ssl.SSLError),
+            host,
+            "tls",
+            None,
+            "Check DOCKER_TLS_VERIFY and the certificates in DOCKER_CERT_PATH of the user this module runs as.",
+        )
+    if "HTTP request to an HTTPS server" in texts:
+        return DockerUnavailable(
+            "the Docker Engine wants an encrypted connection",
+            host,
+            "tls",
+            None,
+            "Set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH for this task.",
+        )
+    if any(isinstance(item, requests.exceptions.Timeout) for item in chain) or number == errno.ETIMEDOUT:
+        return DockerUnavailable(
+            "the Docker Engine did not answer within %d s" % timeout,
+            host,
+            "timeout",
+            code,
+            "It may be busy: raise the option timeout. It goes on with a request it has begun, so look before you repeat it.",
+        )
+    if number in (errno.ENOENT, errno.ENOTDIR):
+        return DockerUnavailable(
+            "there is no Docker Engine here, the socket does not exist",
+            host,
+            "missing",
+            code,
+            "Start it (systemctl start docker), or name its socket in docker_host.",
+        )
+    if number in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH):
+        return DockerUnavailable(
+            "no Docker Engine is listening",
+            host,
+            "refused",
+            code,
+            "Start it (systemctl start docker), or name the right address in docker_host.",
+        )
+    if number in (errno.EACCES, errno.EPERM):
+        return DockerUnavailable(
+            "the Docker Engine's socket may not be opened by uid %d" % os.geteuid(),
+            host,
+            "permission",
+            code,
+            "Run as root (become: true), or as a user who is allowed to.",
+        )
+    if isinstance(error, (sdk.InvalidVersion,)) or "client version" in texts:
+        return DockerUnavailable(
+            "the Docker Engine and the Docker SDK for Python have no API version in common: %s" % str(error),
+            host,
+            "version",
+            None,
+            "Upgrade the one that is older.",
+        )
+    if "Invalid bind address" in texts or "NameResolution" in texts or "Name or service not known" in texts:
+        return DockerUnavailable(
+            "the Docker Engine's address cannot be used", host, "address", None, "Check docker_host for a typing error."
+        )
+    return DockerUnavailable(
+        "the connection to the Docker Engine broke: %s" % str(error),
+        host,
+        "connection",
+        code,
+        "Look at the engine's log (journalctl -u docker) and run this again: what was not done is done then.",
+    )
+
+
+def _brief(chain: List[BaseException], kind: type) -> str:
+    found = [item for item in chain if isinstance(item, kind)]
+    return str(found[-1] if found else chain[0])
+
+
+@contextmanager
+def docker_errors(what: str, target: str, docker_host: str = "", timeout: int = 0) -> Iterator[None]:
+    """Translate the SDK's and the transport's exceptions.
+
+    Args:
+        what: what failed when something does ("cannot remove the image").
+        target: the object.
+
+    Raises:
+        EngineError: the engine refused; its status and its words are in it.
+        DockerUnavailable: the engine went away, or does not answer in time.
+    """
+    try:
+        yield
+    except sdk.APIError as error:
+        status = int(error.response.status_code) if error.response is not None else 0
+        words = error.explanation or str(error)
+        if isinstance(words, bytes):
+            words = words.decode("utf-8", "replace")
+        words = str(words).strip().rstrip(".")
+        if status == 400 and "client version" in words:
+            raise unavailable(error, docker_host or target, timeout) from error
+        step = ""
+        if status == 403:
+            step = "An authorization plugin or proxy of the engine may forbid it."
+        elif status >= 500:
+            step = "Look at the engine's log (journalctl -u docker)."
+        raise EngineError(what, target, status, words, step) from error
+    except (sdk.DockerException, requests.exceptions.RequestException, OSError) as error:
+        raise unavailable(error, docker_host or target, timeout) from error
+    except ValueError as error:
+        # Also requests' JSONDecodeError: something answered that is no engine.
+        raise DockerUnavailable(
+            "what answers here is not a Docker Engine: %s" % error,
+            docker_host or target,
+            "address",
+            None,
+            "Check docker_host.",
+        ) from error
+
+
+class Docker:
+    """A connection to an engine. A context manager.
+
+    Attributes:
+        api: the SDK's low-level client.
+        docker_host: where the engine is.
+        version: the engine's version ("28.5.2").
+        api_version: the version of the API that is spoken.
+    """
+
+    def __init__(self, api: Any, docker_host: str, timeout: int, version: Dict[str, Any]) -> None:
+        self.api = api
+        self.docker_host = docker_host
+        self.timeout = timeout
+        self.version = str(version.get("Version", ""))
+        self.api_version = str(api._version)
+        self._info: Optional[Dict[str, Any]] = None
+
+    @classmethod
+    def connect(cls, docker_host: Optional[str] = None, timeout: int = 120) -> Docker:
+        """Open a connection and prove that an engine answers.
+
+        Args:
+            docker_host: its address; None or "" means DOCKER_HOST, else the usual socket.
+            timeout: in seconds, for each answer.
+
+        Raises:
+            MissingLibrary: the Docker SDK for Python is not there.
+            DockerUnavailable: no engine can be talked to; `reason` says why.
+        """
+        if IMPORT_ERROR:
+            raise MissingLibrary("docker", IMPORT_ERROR)
+        host = resolve_host(docker_host)
+        # Certificates are the environment's business, as for docker itself.
+        with docker_errors("cannot connect to the Docker Engine", host, host, timeout):
+            environment = dict(os.environ, DOCKER_HOST=host)
+            options = kwargs_from_env(environment=environment)
+            options.update(base_url=options.get("base_url") or host, timeout=timeout)
+            api = APIClient(version="auto", **options)
+            try:
+                if version_tuple(api._version) > NEWEST_API:
+                    newest = ".".join(str(number) for number in NEWEST_API)
+                    api.close()
+                    api = APIClient(version=newest, **options)
+                version = api.version(api_version=False)
+            except BaseException:
+                api.close()
+                raise
+        return cls(api, host, timeout, version)
+
+    def __enter__(self) -> Docker:
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.api.close()
+
+    @property
+    def info(self) -> Dict[str, Any]:
+        """What the engine says about itself; asked for once."""
+        if self._info is None:
+            self._info = dict(self.get("/info"))
+        return self._info
+
+    @property
+    def store(self) -> str:
+        """The image store: classic or containerd."""
+        return store_of(self.info)
+
+    # -- requests ------------------------------------------------------------------------------------------------
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """One GET with JSON as the answer; the SDK's methods do not know every parameter that is needed here."""
+        with self.errors("the Docker Engine did not answer %s" % path, self.docker_host):
+            return self.api._result(self.api._get(self.api._url(path), params=parameters), json=True)
+
+    def post(self, path: str, **parameters: Any) -> Any:
+        with self.errors("the Docker Engine did not accept %s" % path, self.docker_host):
+            return self.api._result(self.api._post(self.api._url(path), params=parameters), json=True)
+
+    def errors(self, what: str, target: str) -> Any:
+        """docker_errors() that knows which engine this is."""
+        return docker_errors(what, target, self.docker_host, self.timeout)
+
+    def containers(self) -> List[Dict[str, Any]]:
+        """All containers, stopped ones too, as the engine lists them."""
+        return list(self.get("/containers/json", all=1) or [])
+
+    def df(self) -> Dict[str, Any]:
+        """What uses disk. From 1.52 on the new form is asked for, which later engines give alone."""
+        if version_tuple(self.api_version) >= (1, 52):
+            return dict(self.get("/system/df", verbose=1))
+        return dict(self.get("/system/df"))
+
+    def images(self) -> List[Dict[str, Any]]:
+        return list(self.get("/images/json") or [])
+
+    def networks(self) -> List[Dict[str, Any]]:
+        return list(self.get("/networks") or [])
+
+    def volumes(self) -> List[Dict[str, Any]]:
+        return list((self.get("/volumes") or {}).get("Volumes") or [])
+
+
+def version_tuple(text: str) -> Tuple[int, ...]:
+    """1.45 -> (1, 45); anything that is not a number counts as 0."""
+    return tuple(int(part) if part.isdigit() else 0 for part in str(text).split("."))
+
+
+def store_of(info: Mapping[str, Any]) -> str:
+    """classic or containerd, from what the engine says about itself."""
+    for entry in info.get("DriverStatus") or []:
+        if len(entry) >= 2 and entry[0] == "driver-type" and str(entry[1]).startswith("io.containerd.snapshotter"):
+            return "containerd"
+    return "classic"
