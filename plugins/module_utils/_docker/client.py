@@ -273,9 +273,9 @@ class Docker:
         # Certificates are the environment's business, as for docker itself.
         with docker_errors("cannot connect to the Docker Engine", host, host, timeout):
             environment = dict(os.environ, DOCKER_HOST=host)
-            options = kwargs_from_env(environment=environment)
+            options: Dict[str, Any] = dict(kwargs_from_env(environment=environment))
             options.update(base_url=options.get("base_url") or host, timeout=timeout)
-            api = APIClient(version="auto", **options)
+            api: Any = APIClient(version="auto", **options)
             try:
                 if version_tuple(api._version) > NEWEST_API:
                     newest = ".".join(str(number) for number in NEWEST_API)
