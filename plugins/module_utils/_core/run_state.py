@@ -24,6 +24,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional
 
 from .atomic_file import sync_directory, write_atomic
 from .errors import MaintenanceError
+from .processes import is_running, read_process
 from .redaction import SECRETS
 from .units import format_duration
 
@@ -269,6 +270,22 @@ def busy(lease: Optional[Lease], verdict: Verdict) -> MaintenanceError:
     )
 
 
+def _this_process() -> Dict[str, int]:
+    process = read_process(os.getpid())
+    return {"pid": process.pid, "start_time": process.start_time} if process else {}
+
+
+def is_abandoned(note: Mapping[str, Any], boot: str) -> bool:
+    """Whether the module that wrote a leftover's note is gone, so that nobody else will clear it away.
+
+    A module called without a run id holds no lock: only its process tells that it still works.
+    """
+    process = note.get("process") or {}
+    if not process or (boot and note.get("boot") and note["boot"] != boot):
+        return True
+    return not is_running(int(process.get("pid", 0)), int(process.get("start_time", 0)))
+
+
 class Leftovers:
     """What a killed run may leave behind, noted before it is made, so that the next run can clear it away.
 
@@ -291,6 +308,8 @@ class Leftovers:
                 "run_id": self._run_id,
                 "facts": SECRETS.clean(facts),
                 "at": iso(utc_now()),
+                "boot": boot_id(),
+                "process": _this_process(),
             }
             path = os.path.join(self._state.leftovers_dir, leftover + ".json")
             try:
