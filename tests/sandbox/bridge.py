@@ -93,17 +93,20 @@ def taken(route_table: str = "/proc/net/route") -> list[ipaddress.IPv4Network]:
     return networks
 
 
-def free_block(seed: int, in_use: list[ipaddress.IPv4Network] | None = None) -> ipaddress.IPv4Network:
+def free_block(
+    seed: int, in_use: list[ipaddress.IPv4Network] | None = None, prefer: str | None = None
+) -> ipaddress.IPv4Network:
     """Return a block of addresses that no route of the machine touches.
 
     seed: spreads engines over the range, so that two which start together hardly look at the same block.
+    prefer: the block that an engine had before; its networks remember their addresses.
     Raises OSError when the whole range is taken.
     """
     in_use = taken() if in_use is None else in_use
-    blocks = list(RANGE.subnets(new_prefix=BLOCK_PREFIX))
-    for offset in range(len(blocks)):
-        block = blocks[(seed + offset) % len(blocks)]
-        assert isinstance(block, ipaddress.IPv4Network)
+    blocks = [ipaddress.IPv4Network(str(block)) for block in RANGE.subnets(new_prefix=BLOCK_PREFIX)]
+    start = seed % len(blocks)
+    candidates = ([ipaddress.IPv4Network(prefer)] if prefer else []) + blocks[start:] + blocks[:start]
+    for block in candidates:
         if not any(block.overlaps(network) for network in in_use):
             return block
     raise OSError(f"every block of {RANGE} is in use")

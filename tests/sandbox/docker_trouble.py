@@ -46,7 +46,7 @@ class DockerTrouble:
         return asdict(self)
 
 
-def make(engine: Engine, base: str, serial: int = 0, age: timedelta = timedelta(days=40)) -> DockerTrouble:
+def make(engine: Engine, base: str, serial: int = 1, age: timedelta = timedelta(days=40)) -> DockerTrouble:
     """Make old and recent leftovers on an engine; its daemon is restarted once to date the old ones back.
 
     base: name of an image with a shell, for the containers.
@@ -60,7 +60,7 @@ def make(engine: Engine, base: str, serial: int = 0, age: timedelta = timedelta(
     # Images that an update left without a name, one of yesterday, and one that has a name and is merely unused.
     dangling = [small_image(None, seed + str(number).encode() + os.urandom(4 * MIB), old) for number in range(3)]
     recent = small_image(None, seed + b"recent" + os.urandom(MIB), now - timedelta(days=1))
-    unused = small_image(f"legacy-report:{serial + 1}", seed + b"unused" + os.urandom(2 * MIB), old)
+    unused = small_image(f"legacy-report:{serial}", seed + b"unused" + os.urandom(2 * MIB), old)
     load(engine, [*dangling, recent, unused])
     trouble.old_images = [image.id for image in dangling]
     trouble.old_image_bytes = sum(4 * MIB + len(seed) + 1 for _ in dangling)

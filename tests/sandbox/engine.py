@@ -225,30 +225,32 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self, tied: bool = False, timeout: float = 60) -> Engine:
+    def start(self, tied: bool = False, keep_data: bool = False, timeout: float = 60) -> Engine:
         """Start the engine, or do nothing when it already answers.
 
         What a killed engine left behind in the folder is cleared away first.
         tied: the engine dies with the calling process.
+        keep_data: start on the data that is there, as after a reboot, instead of an empty engine.
         Raises EngineUnavailable when it cannot run here.
         """
         if self._ping():
             return self
         self._check_machine()
         path = self.programs()
-        if (self.directory / "engine.json").exists():
-            self._clear()
+        before = self._record()
+        if before is not None:
+            self._clear(keep_data)
         self.directory.mkdir(parents=True, exist_ok=True)
         # One at a time looks for a free subnet: two engines that start together must not find the same one.
         with locked(Path("/tmp/.miniecom-engine.lock")):
-            block = net.free_block(int(self._digest, 16))
+            block = net.free_block(int(self._digest, 16), prefer=before.block if before and keep_data else None)
             self._write_record(_Record(self.bridge, str(block), str(self.short)))
             net.create(self.bridge, str(block[1]), 24)
         self._launch(path, block, tied)
         try:
             self._wait(timeout)
         except BaseException:
-            self._clear()
+            self._clear(keep_data)
             raise
         return self
 
@@ -401,7 +403,7 @@ class Engine:
         partial.write_text(json.dumps(asdict(record)), encoding="utf-8")
         partial.rename(self.directory / "engine.json")
 
-    def _clear(self) -> None:
+    def _clear(self, keep_data: bool = False) -> None:
         """End every process, mount, bridge and file of this engine, whatever state it is in."""
         record = self._record()
         # The daemon first and without grace: nothing of its data is needed, and it would restart its containers.
@@ -426,7 +428,7 @@ class Engine:
             for name in net.bridges_within(record.block):
                 net.delete(name)
         traces.remove_group(self.bridge)
-        for name in FILES:
+        for name in FILES[1:] if keep_data else FILES:
             traces.remove(self.directory / name)
         if self.short != self.directory:
             traces.remove(self.short)

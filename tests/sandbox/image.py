@@ -26,6 +26,7 @@ from typing import Any
 
 from tests.sandbox.apt import CACHE, PackagesUnavailable, debian_package, locked, mirror
 from tests.sandbox.engine import Engine, EngineError, EngineUnavailable
+from tests.sandbox.fetch import mongod_binary
 
 IMAGES = CACHE / "images"
 SUITE = "bookworm"
@@ -353,3 +354,78 @@ def small_image(
         {"Labels": dict(labels or {})},
         created,
     )
+
+
+# -- the shop's images -------------------------------------------------------------------------------------------------
+
+STANDIN = Path(__file__).resolve().parent / "standin"
+
+# As the official image does: the root user is made at the first start, before anybody else can connect.
+MONGO_ENTRYPOINT = b"""#!/usr/bin/python3
+import os, subprocess, sys, time
+import pymongo
+
+arguments = sys.argv[1:]
+user, password = (os.environ.pop("MONGO_INITDB_ROOT_" + name, "") for name in ("USERNAME", "PASSWORD"))
+if arguments[:1] == ["mongod"] and user and password:
+    if not os.path.exists("/data/db/storage.bson"):
+        first = subprocess.Popen([*arguments, "--bind_ip", "127.0.0.1", "--quiet"], stdout=subprocess.DEVNULL)
+        client = pymongo.MongoClient("127.0.0.1", 27017, directConnection=True, serverSelectionTimeoutMS=60000)
+        client.admin.command("createUser", user, pwd=password, roles=["root"])
+        client.close()
+        first.terminate()
+        if first.wait(60):
+            sys.exit("the first mongod ended with %d" % first.returncode)
+    arguments += ["--auth", "--bind_ip_all"]
+os.execvp(arguments[0], arguments)
+"""
+
+
+@dataclass(frozen=True)
+class ShopImages:
+    """Names of the images that the compose file of the shop refers to."""
+
+    base: str
+    mongo: str
+    api: str
+    frontend: str
+
+
+def shop_images(engine: Engine) -> ShopImages:
+    """Load all images of the shop in one go and return their names."""
+    debian = root_filesystem()
+    pymongo = pymongo_layer()
+    mongod = files_layer("mongod", {"usr/bin/mongod": mongod_binary()})
+    entrypoint = files_layer(
+        "mongo-entrypoint",
+        {"usr/local/bin/mongo-entrypoint": MONGO_ENTRYPOINT},
+        {"usr/local/bin/mongo-entrypoint": 0o755},
+    )
+    api = files_layer("api", {"app/src/server.py": STANDIN / "api.py", "app/package.json": b'{"name": "miniecom"}\n'})
+    frontend = files_layer("frontend", {"app/server.py": STANDIN / "frontend.py"})
+    images: dict[str, tuple[list[Layer], dict[str, Any]]] = {
+        "miniecom-base": ([debian], {"Cmd": ["/bin/bash"]}),
+        "miniecom-mongo": (
+            [debian, pymongo, mongod, entrypoint],
+            {
+                "Entrypoint": ["mongo-entrypoint"],
+                "Cmd": ["mongod", "--dbpath", "/data/db", "--wiredTigerCacheSizeGB", "0.25"],
+                "Volumes": {"/data/db": {}, "/data/configdb": {}},
+                "ExposedPorts": {"27017/tcp": {}},
+            },
+        ),
+        "miniecom-api": (
+            [debian, pymongo, api],
+            {"Cmd": ["python3", "src/server.py"], "WorkingDir": "/app", "ExposedPorts": {"3001/tcp": {}}},
+        ),
+        "miniecom-frontend": (
+            [debian, frontend],
+            {"Cmd": ["python3", "server.py"], "WorkingDir": "/app", "ExposedPorts": {"80/tcp": {}}},
+        ),
+    }
+    made = {
+        name: Image((_tag(name, layers),), tuple(layers), {"Env": [PATH], **config})
+        for name, (layers, config) in images.items()
+    }
+    load(engine, list(made.values()))
+    return ShopImages(*(made[f"miniecom-{name}"].tags[0] for name in ("base", "mongo", "api", "frontend")))
