@@ -1,0 +1,68 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sandboxes for tests: raised once a session in a folder of their own, removed without trace at its end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.dotenv import load
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A sandbox that is up."""
+
+    directory: Path
+    deployment: str
+
+    @property
+    def root(self) -> Path:
+        """The shop's folder."""
+        return self.directory / "opt" / "miniecom"
+
+    @property
+    def env_file(self) -> Path:
+        return self.root / ".env"
+
+    def environment(self) -> dict[str, str]:
+        """What makes inventories/sandbox mean this sandbox."""
+        return {"MINIECOM_SANDBOX": str(self.directory)}
+
+    def secrets(self) -> set[str]:
+        """Every password and key of the shop's environment file, in all spellings."""
+        values = load(str(self.env_file))
+        found = {
+            value
+            for key, value in values.items()
+            if any(word in key for word in ("PASS", "SECRET", "KEY", "TOKEN")) and len(value) >= 6
+        }
+        for key in ("MONGODB_URI", "MONGO_URI"):
+            password = urlsplit(values.get(key, "")).password
+            if password:
+                found |= {password, unquote(password)}
+        assert found, "a shop without secrets proves nothing"
+        return found
+
+
+def sandbox_command(verb: str, deployment: str, directory: Path) -> None:
+    """Run the sandbox's own command; raises with its output when it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.sandbox", verb, "--deployment", deployment, "--directory", str(directory)],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"sandbox {verb} failed:\n{done.stdout}")

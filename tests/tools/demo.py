@@ -1,0 +1,61 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``make demo``: raise a sandbox shop, run the weekly maintenance on it, say where to look.
+
+Usage: python -m tests.tools.demo [native|compose] [-- further arguments for ansible-playbook]
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def run_playbook(name: str, *arguments: str, environment: dict[str, str] | None = None) -> int:
+    """Run one of the collection's playbooks on the sandbox; returns the exit status of ansible-playbook."""
+    command = [
+        str(Path(sys.executable).with_name("ansible-playbook")),
+        "-i",
+        str(ROOT / "inventories" / "sandbox"),
+        str(ROOT / "playbooks" / f"{name}.yml"),
+        *arguments,
+    ]
+    merged = dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), **(environment or {}))
+    return subprocess.call(command, cwd=ROOT, env=merged)
+
+
+def main(arguments: list[str]) -> int:
+    """Returns 0 when the sandbox is up and the weekly run ended well."""
+    deployment = arguments[0] if arguments and not arguments[0].startswith("-") else "native"
+    further = [argument for argument in arguments[1:] if argument != "--"]
+    started = time.monotonic()
+    say(f"== 1/2 raising the {deployment} sandbox (a real MongoDB, a stand-in for the shop, realistic trouble)")
+    status = subprocess.call([sys.executable, "-m", "tests.sandbox", "up", "--deployment", deployment], cwd=ROOT)
+    if status:
+        return status
+    raised = time.monotonic()
+    say("== 2/2 ansible-playbook -i inventories/sandbox playbooks/weekly.yml")
+    status = run_playbook("weekly", *further)
+    ended = time.monotonic()
+    say(f"sandbox: {raised - started:.0f} s, weekly run: {ended - raised:.0f} s")
+    if status == 0:
+        say("The sandbox is still up. Run `make demo` again: nothing is left to do (changed=0).")
+    else:
+        say("The run ended failed; the summary above names the step.")
+    say("Look around: python -m tests.sandbox status (with .venv active). Remove it without trace: make demo-down")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
