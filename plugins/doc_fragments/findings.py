@@ -14,11 +14,11 @@ class ModuleDocFragment:
 options:
   fail_on:
     description:
-      - The module fails when there is a V(new) finding of this severity or above. V(none) never fails.
+      - The module fails when there is a V(new) finding of this severity or above. V(never) never does.
       - The first audit of a place sets its baseline and does not fail; V(known) and V(waived) findings never do.
       - A finding that was there at the baseline and has become more severe counts as V(new).
     type: str
-    choices: [low, medium, high, critical, none]
+    choices: [low, medium, high, critical, never]
     default: high
   waivers:
     description:

@@ -34,10 +34,11 @@ options:
     default: []
   exclude:
     description:
-      - Directories that are not entered, as names (V(node_modules)) or as globs of paths relative to one of O(paths) (V(storage/cache/*)).
+      - Directories that are not entered, as names (V(cache)) or as globs of paths relative to one of O(paths) (V(storage/cache/*)), beside
+        C(node_modules) and C(.git), which never are.
     type: list
     elements: str
-    default: [node_modules, .git]
+    default: []
   rules:
     description:
       - The rules to examine; all when omitted.
@@ -206,7 +207,7 @@ SPEC = (
     ArgumentSpec(
         {
             "paths": {"type": "list", "elements": "path", "default": []},
-            "exclude": {"type": "list", "elements": "str", "default": ["node_modules", ".git"]},
+            "exclude": {"type": "list", "elements": "str", "default": []},
             "rules": {"type": "list", "elements": "str"},
             "docker_socket": {"type": "list", "elements": "path", "default": ["/var/run/docker.sock"]},
             "fix": {"type": "raw", "default": False},
@@ -218,6 +219,7 @@ SPEC = (
     + FINDING_ARGUMENTS
 )
 
+ALWAYS_EXCLUDED = ["node_modules", ".git"]
 SOCKET_SCOPE = "docker socket"
 PEM_HEAD_BYTES = 65536
 
@@ -308,7 +310,7 @@ class PermAudit(Task[Observation]):
         return chosen if self.params["rules"] is None else chosen & frozenset(self.params["rules"])
 
     def _walk(self, root: str, observation: Observation) -> None:
-        walk = Walk(root, self.params["exclude"])
+        walk = Walk(root, ALWAYS_EXCLUDED + self.params["exclude"])
         directory, in_backups, in_scripts, trusted = "", False, False, frozenset([0])
         top_owner = 0
         try:

@@ -37,10 +37,13 @@ options:
     elements: path
     required: true
   exclude:
-    description: What is not scanned, as names (V(node_modules)) or as globs of paths relative to one of O(paths) (V(storage/backups)).
+    description:
+      - What is not scanned, as names (V(cache)) or as globs of paths relative to one of O(paths) (V(storage/cache)), beside C(node_modules),
+        C(.git), and what a shop keeps its data in - C(storage/backups), C(storage/logs), C(storage/uploads), C(storage/invoices),
+        C(storage/labels) and C(backend/uploads).
     type: list
     elements: str
-    default: [node_modules, .git, storage/backups, storage/logs, storage/uploads, storage/invoices, backend/uploads]
+    default: []
   kingfisher:
     description: The Kingfisher program. By default the one of the package C(kingfisher-bin) of the module's interpreter, else one on the C(PATH).
     type: path
@@ -123,23 +126,22 @@ from ..module_utils._core.run_state import RunContext, utc_now
 from ..module_utils._core.runner import run_info
 from ..module_utils._core.units import parse_duration
 
+ALWAYS_EXCLUDED = [
+    "node_modules",
+    ".git",
+    "storage/backups",
+    "storage/logs",
+    "storage/uploads",
+    "storage/invoices",
+    "storage/labels",
+    "backend/uploads",
+]
+
 SPEC = (
     ArgumentSpec(
         {
             "paths": {"type": "list", "elements": "path", "required": True},
-            "exclude": {
-                "type": "list",
-                "elements": "str",
-                "default": [
-                    "node_modules",
-                    ".git",
-                    "storage/backups",
-                    "storage/logs",
-                    "storage/uploads",
-                    "storage/invoices",
-                    "backend/uploads",
-                ],
-            },
+            "exclude": {"type": "list", "elements": "str", "default": []},
             "kingfisher": {"type": "path"},
             "timeout": {"type": "str", "default": "10m"},
         }
@@ -164,11 +166,12 @@ def secret_scan(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
                 "EACCES" if os.path.lexists(root) else "ENOENT",
                 "Correct paths, or run as root (become: true).",
             )
+    exclude = ALWAYS_EXCLUDED + params["exclude"]
     program = kingfisher.find_program(params["kingfisher"])
     workspace = kingfisher.make_workspace(module.tmpdir)
     try:
         cache = kingfisher.cache_for(context.state_dir, workspace, context.check)
-        scan = kingfisher.scan(program, roots, [*params["exclude"], ".env"], cache, workspace, timeout)
+        scan = kingfisher.scan(program, roots, [*exclude, ".env"], cache, workspace, timeout)
     except OSError as error:
         raise MaintenanceError(
             "cannot prepare the scan",
@@ -178,7 +181,7 @@ def secret_scan(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
         ) from error
     finally:
         shutil.rmtree(workspace, ignore_errors=True)
-    found = kingfisher.findings(scan.matches, roots, params["exclude"])
+    found = kingfisher.findings(scan.matches, roots, exclude)
     conclusion = conclude("secret_scan", params, context, found, utc_now(), roots)
     conclusion.values["summary"].update(files_scanned=scan.files, bytes_scanned=scan.bytes)
     if scan.incomplete:

@@ -29,7 +29,7 @@ from .atomic_file import write_atomic
 from .errors import MaintenanceError
 
 SEVERITIES = ("low", "medium", "high", "critical")
-FAIL_ON = SEVERITIES + ("none",)
+FAIL_ON = SEVERITIES + ("never",)
 NEW, KNOWN, WAIVED, FIXED = "new", "known", "waived", "fixed"
 WAIVER_SCOPE = "waivers"
 KEY_BYTES = 32
@@ -230,7 +230,7 @@ def judge(
         found: the findings of this audit, each with its scope.
         baseline: what earlier audits left; not modified.
         waivers: what may stand.
-        fail_on: the severity from which a new finding counts as failing; "none" for never.
+        fail_on: the severity from which a new finding counts as failing; "never" for none.
         key: key of the fingerprints.
         now: the present moment.
         scopes: everything that was audited; only there can something be resolved.
@@ -281,7 +281,7 @@ def judge(
         judged.values(), key=lambda item: (-severity_rank(item.severity), item.target, item.line, item.rule)
     )
     failing = []
-    if fail_on != "none":
+    if fail_on != "never":
         failing = [
             item for item in findings if item.status == NEW and severity_rank(item.severity) >= severity_rank(fail_on)
         ]
