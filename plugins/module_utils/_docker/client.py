@@ -32,12 +32,9 @@ DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 # anonymous ones. From 1.53 on the engine leaves out keys that are read here; every engine known answers to 1.52.
 NEWEST_API = (1, 52)
 
-DOCKER_ARGUMENTS = ArgumentSpec(
-    {
-        "docker_host": {"type": "str"},
-        "timeout": {"type": "int", "default": 120},
-    }
-)
+# For modules that may need an engine; modules that are about the engine call the second option `timeout`.
+DOCKER_ARGUMENTS = ArgumentSpec({"docker_host": {"type": "str"}, "docker_timeout": {"type": "int", "default": 120}})
+ENGINE_ARGUMENTS = ArgumentSpec({"docker_host": {"type": "str"}, "timeout": {"type": "int", "default": 120}})
 
 
 class DockerUnavailable(MaintenanceError):
@@ -144,7 +141,7 @@ def unavailable(error: BaseException, host: str, timeout: int) -> DockerUnavaila
             host,
             "timeout",
             code,
-            "It may be busy: raise the option timeout. It goes on with a request it has begun, so look before you repeat it.",
+            "It may be busy: allow more seconds (option timeout or docker_timeout). It goes on with a request it has begun, so look before you repeat it.",
         )
     if number in (errno.ENOENT, errno.ENOTDIR):
         return DockerUnavailable(
