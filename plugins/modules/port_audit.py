@@ -1,0 +1,211 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: port_audit
+short_description: Compare what listens and what Docker publishes with what is allowed
+version_added: 1.0.0
+author:
+  - miniecom.maintenance contributors (@miniecom)
+description:
+  - Reads the listening sockets of the host from C(/proc) and the published ports of running containers from the Docker Engine, and reports
+    what other machines can reach and O(allow) does not name.
+  - MongoDB, the Docker API and database user interfaces that are not confined to the loopback address are V(critical), other data stores
+    and debuggers V(high), other published ports V(high), other programs V(medium), UDP V(low).
+  - It looks at addresses, not at firewalls. Ports that Docker publishes pass by the usual host firewalls.
+  - Without root the programs behind other users' sockets are not known.
+extends_documentation_fragment:
+  - miniecom.maintenance.attributes.info
+  - miniecom.maintenance.run
+  - miniecom.maintenance.findings
+options:
+  allow:
+    description:
+      - What may be reachable. A port (V(443), V(443/tcp)), an address or network with a port (V(10.0.0.5:27017/tcp), V(10.0.0.0/8:9100),
+        V([::1]:*)), or the name of a program or container (V(sshd)).
+      - An entry covers dangerous services, too. Ports on the loopback addresses never need one.
+    type: list
+    elements: str
+    default: [22/tcp, 80/tcp, 443/tcp]
+  compose_project:
+    description: Of the published ports report only those of this Docker Compose project; those of others are listed in RV(ports) only.
+    type: str
+  docker_host:
+    description:
+      - Address of the Docker Engine, as in V(unix:///var/run/docker.sock). By default the environment variable E(DOCKER_HOST), else that socket.
+      - When no engine answers, RV(docker) says so and only the sockets of the host are audited; what is known of published ports stays known.
+    type: str
+  docker:
+    description: Whether to ask a Docker Engine at all; V(false) for a host that has none.
+    type: bool
+    default: true
+seealso:
+  - module: miniecom.maintenance.perm_audit
+"""
+
+EXAMPLES = r"""
+- name: Audit the ports of a shop behind nginx; the first time sets the baseline
+  miniecom.maintenance.port_audit:
+    allow: [443/tcp, 80/tcp, sshd]
+
+- name: Audit one compose project, with metrics allowed inside the private network
+  miniecom.maintenance.port_audit:
+    compose_project: miniecom
+    allow: [443/tcp, 80/tcp, sshd, "10.0.0.0/8:9100/tcp"]
+
+- name: Audit a native installation, where no Docker is to be asked
+  miniecom.maintenance.port_audit:
+    docker: false
+    fail_on: critical
+"""
+
+RETURN = r"""
+findings:
+  description: What is reachable and not allowed, the most severe first, at most 200.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - id: mongodb-exposed-51c0ee2b
+      rule: mongodb-exposed
+      severity: critical
+      target: "*:27017/tcp"
+      message: MongoDB, and with it every order and customer, is reachable from other machines (published by container miniecom_mongo)
+      remediation: "Publish it on 127.0.0.1 only (ports: 127.0.0.1:27017:27017), or set bindIp: 127.0.0.1 in mongod.conf."
+      fingerprint: 51c0ee2b6f9d4a7c8e1b2d3f4a5b6c7d
+      status: known
+ports:
+  description: Every port that something answers on, with the reason where it is fine; V(*) is every interface.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{proto: tcp, address: 127.0.0.1, port: 27017, program: mongod, fine: reachable from this host only}]
+docker:
+  description: Whether a Docker Engine was asked, and if not, why.
+  returned: always
+  type: dict
+  sample: {asked: true, reason: ""}
+resolved:
+  description: What the baseline knew and is gone, once.
+  returned: always
+  type: list
+  elements: dict
+baseline:
+  description: Where the baseline lies, and whether it was set, updated or kept.
+  returned: always
+  type: dict
+summary:
+  description: The numbers a person wants.
+  returned: always
+  type: dict
+  sample: {headline: "1 finding (1 critical); 0 new", findings: 0, findings_total: 1, ports_listening: 9, ports_reachable: 3, seconds: 0.05}
+"""
+
+import os
+from typing import Any, Dict, List, Tuple
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._audit.port_rules import DOCKER_SCOPE, HOST_SCOPE, Port, judge_ports, merge, parse_allow
+from ..module_utils._audit.report import FINDING_ARGUMENTS, conclude, finish
+from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.errors import MaintenanceError
+from ..module_utils._core.finding import parse_waivers
+from ..module_utils._core.processes import listening_sockets, read_process
+from ..module_utils._core.run_state import RunContext, utc_now
+from ..module_utils._core.runner import run_info
+from ..module_utils._docker.client import Docker
+from ..module_utils._docker.ports import container_name, published
+
+SPEC = (
+    ArgumentSpec(
+        {
+            "allow": {"type": "list", "elements": "str", "default": ["22/tcp", "80/tcp", "443/tcp"]},
+            "compose_project": {"type": "str"},
+            "docker_host": {"type": "str"},
+            "docker": {"type": "bool", "default": True},
+        }
+    )
+    + RUN_ARGUMENTS
+    + FINDING_ARGUMENTS
+)
+PROJECT_LABEL = "com.docker.compose.project"
+DOCKER_TIMEOUT_SECONDS = 30
+
+
+def listening() -> Tuple[List[Port], bool]:
+    """The listening sockets with the programs behind them, and whether some program could not be known."""
+    names: Dict[int, str] = {}
+    found, unknown = [], False
+    for item in listening_sockets():
+        if item.pid is None:
+            unknown = True
+        elif item.pid not in names:
+            process = read_process(item.pid)
+            names[item.pid] = process.name if process is not None else ""
+        found.append(Port(item.proto, item.address, item.port, names.get(item.pid or -1, "")))
+    return found, unknown
+
+
+def from_docker(params: Dict[str, Any]) -> Tuple[List[Port], Dict[str, Any]]:
+    """The published ports, and whether an engine was asked."""
+    if not params["docker"]:
+        return [], {"asked": False, "reason": "not wanted (docker: false)"}
+    try:
+        docker = Docker.connect(params["docker_host"], DOCKER_TIMEOUT_SECONDS)
+        containers = docker.containers()
+    except MaintenanceError as error:
+        return [], {"asked": False, "reason": str(error)}
+    project = params["compose_project"]
+    watched = {
+        container_name(container): not project or (container.get("Labels") or {}).get(PROJECT_LABEL) == project
+        for container in containers
+    }
+    ports = [
+        Port(
+            item.proto,
+            item.address,
+            item.port,
+            container=item.container,
+            private_port=item.private_port,
+            watched=watched.get(item.container, True),
+        )
+        for item in published(containers)
+    ]
+    return ports, {"asked": True, "reason": "", "containers": len(containers)}
+
+
+def port_audit(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
+    params = module.params
+    parse_waivers(params["waivers"])
+    allowed = parse_allow(params["allow"])
+    sockets, unknown = listening()
+    from_engine, docker = from_docker(params)
+    ports = merge(sockets, from_engine)
+    found, fine = judge_ports(ports, allowed)
+    conclusion = conclude(
+        "port_audit", params, context, found, utc_now(), [HOST_SCOPE] + ([DOCKER_SCOPE] if docker["asked"] else [])
+    )
+    if unknown and os.geteuid() != 0:
+        conclusion.values["warnings"].append(
+            "The programs behind other users' sockets are not known without root: run with become: true."
+        )
+    reasons = dict(fine)
+    conclusion.values["summary"].update(
+        ports_listening=len(ports), ports_reachable=sum(not port.loopback for port in ports)
+    )
+    listed = [dict(port.as_dict(), **({"fine": reasons[port]} if port in reasons else {})) for port in ports]
+    return finish(conclusion, ports=listed, docker=docker)
+
+
+def main() -> None:
+    run_info(port_audit, SPEC)
+
+
+if __name__ == "__main__":
+    main()
