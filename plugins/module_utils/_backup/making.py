@@ -28,7 +28,7 @@ from .encryption import Openssl
 from .manifest import CollectionRecord, Found, Manifest, differences
 from .tarball import DUMP_NAME, BackupWriter, read_backup
 
-_SPACE_CHECK_BYTES = 8 * 1024 * 1024
+_SPACE_CHECK_BYTES = 1024 * 1024
 _COPY_BYTES = 1024 * 1024
 
 
@@ -138,21 +138,21 @@ class _Guarded:
         self._unchecked = 0
 
     def write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while len(view):  # an unbuffered file may write less than it was given
-            view = view[self._handle.write(view) :]
         self._unchecked += len(data)
         if self._min_free and self._unchecked >= _SPACE_CHECK_BYTES:
-            self._unchecked = 0
             status = os.statvfs(self._directory)
             free = status.f_bavail * status.f_frsize
-            if free < self._min_free:
+            if free - self._unchecked < self._min_free:
                 raise MaintenanceError(
                     "only %s are left on the file system of the destination, less than min_free (%s)"
                     % (format_size(free), format_size(self._min_free)),
                     self._directory,
                     next_step="The unfinished backup was removed. Free some space there or set dest to another file system.",
                 )
+            self._unchecked = 0
+        view = memoryview(data)
+        while len(view):  # an unbuffered file may write less than it was given
+            view = view[self._handle.write(view) :]
 
 
 def _write(job: Job, handle: BinaryIO) -> None:

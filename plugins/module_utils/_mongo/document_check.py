@@ -20,10 +20,6 @@ try:
     import bson
 except ImportError:  # pragma: no cover - the client raises MissingLibrary first
     bson = None  # type: ignore[assignment]
-try:
-    from bson.codec_options import DatetimeConversion
-except ImportError:  # pymongo before 4.3
-    DatetimeConversion = None  # type: ignore[assignment,misc]
 
 from .._core.errors import MaintenanceError
 
@@ -31,11 +27,9 @@ _HELPER = """
 import struct, sys
 sys.path[:1] = [sys.argv[1]]
 from bson import decode_all
-from bson.codec_options import CodecOptions
-options = CodecOptions()
-if sys.argv[2] != "-":
-    from bson.codec_options import DatetimeConversion
-    options = CodecOptions(datetime_conversion=DatetimeConversion(int(sys.argv[2])))
+from bson.codec_options import CodecOptions, DatetimeConversion
+# Dates outside Python's range (year 0 or 10000) are valid BSON: they are read as plain numbers.
+options = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 source = sys.stdin.buffer
 while True:
     head = source.read(8)
@@ -65,15 +59,11 @@ class DocumentCheck:
         self._helpers: List[Any] = []
         self._next = 0
         package = os.path.dirname(os.path.dirname(os.path.abspath(str(bson.__file__))))
-        # Dates outside Python's range (year 0 or 10000) are valid BSON: read them as plain numbers.
-        mode = "-"
-        if DatetimeConversion is not None:
-            mode = str(int(DatetimeConversion.DATETIME_AUTO))
         try:
             for _number in range(count):
                 self._helpers.append(
                     subprocess.Popen(
-                        [sys.executable, "-c", _HELPER, package, mode],
+                        [sys.executable, "-c", _HELPER, package],
                         stdin=subprocess.PIPE,
                         stdout=subprocess.PIPE,
                         stderr=subprocess.PIPE,

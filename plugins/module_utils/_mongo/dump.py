@@ -14,16 +14,11 @@ from uuid import UUID
 
 try:
     from bson import json_util
-    from bson.codec_options import CodecOptions
+    from bson.codec_options import CodecOptions, DatetimeConversion
     from pymongo import errors as driver
 
-    try:
-        from bson.codec_options import DatetimeConversion
-
-        # An index or a view may well hold a date that Python's datetime cannot.
-        _CODEC = CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
-    except ImportError:
-        _CODEC = CodecOptions(tz_aware=True)
+    # An index or a view may well hold a date that Python's datetime cannot.
+    _CODEC = CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 except ImportError:  # pragma: no cover - the client raises MissingLibrary first
     pass
 
