@@ -280,5 +280,10 @@ def checkpoint(connection: Connection) -> str:
         with mongo_errors("cannot write a checkpoint", connection.address.where):
             connection.client.admin.command("fsync")
     except MaintenanceError as error:
+        if error_number(error.__cause__ or error) == 13:
+            return (
+                "The user may not have a checkpoint written (fsync, which the role hostManager on admin allows): "
+                "the figures may be up to a minute old."
+            )
         return "%s The figures may be up to a minute old." % error
     return ""

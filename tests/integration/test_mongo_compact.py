@@ -1,0 +1,273 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+
+import pytest
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import SkipAction
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Outcome
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import RunState, utc_now
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import client as mongo
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compaction import Compactor, Policy
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.storage import read_collection
+from tests.sandbox.mongod import Mongod
+from tests.support.kill import boundaries, kill_and_run_again
+from tests.support.modules import run_module
+
+MIB = 1024 * 1024
+
+
+def grow(database, name, mebibytes, *, delete=0.7, indexed=True):
+    """A collection of incompressible documents of 16 KiB, a share of which is deleted again, on disk."""
+    collection = database[name]
+    if indexed:
+        collection.create_index("k")
+    body = [os.urandom(16000) for _ in range(8)]
+    count = mebibytes * 64
+    for start in range(0, count, 500):
+        collection.insert_many(
+            [{"k": n, "b": body[n % 8] + n.to_bytes(8, "big") * 40} for n in range(start, start + 500)]
+        )
+    # Only what a checkpoint has written can be free afterwards.
+    database.client.admin.command("fsync")
+    if not delete:
+        return
+    collection.delete_many({"k": {"$gte": int(count * (1 - delete))}})
+    database.client.admin.command("fsync")
+
+
+@pytest.fixture
+def shop(mongod, mongo_database, state_dir):
+    with mongod.client() as client:
+        database = client[mongo_database]
+        params = {
+            "uri": mongod.uri_for(mongo_database),
+            "state_dir": str(state_dir),
+            "min_reclaimable": "2MiB",
+            "min_ratio": 0.2,
+        }
+        yield database, params
+
+
+def test_check_then_run_then_nothing(shop, state_dir):
+    database, params = shop
+    grow(database, "bloated", 16)
+    database.fine.insert_many([{"k": n, "s": os.urandom(300).hex()} for n in range(10000)])
+    database.client.admin.command("fsync")
+    database.create_collection("capped", capped=True, size=100000)
+    database.command("create", "view", viewOn="fine", pipeline=[])
+    database.create_collection("series", timeseries={"timeField": "t"})
+    database.tiny.insert_one({})
+    namespace = f"{database.name}.bloated"
+    before = database.command("collStats", "bloated")["totalSize"]
+    documents = database.bloated.count_documents({})
+
+    check = run_module("mongo_compact", params, check=True, diff=True)
+    assert not check.failed, check.msg
+    assert check.changed and check.result["actions"] == []
+    assert database.command("collStats", "bloated")["totalSize"] == before
+    assert not state_dir.exists(), "check mode writes nothing, not even the state directory"
+    [planned] = check.result["plan"]
+    assert planned["target"] == namespace and planned["predicted"] is True
+    assert check.result["summary"]["headline"].startswith("would ")
+    assert namespace in check.result["diff"]["before"]
+    kept = {entry["target"].partition(".")[2]: entry["reason"] for entry in check.result["kept"]}
+    assert "fine" in kept
+    assert "view" in kept["view"] and "capped" in kept["capped"] and "time-series" in kept["series"]
+    assert set(kept) >= {"tiny", "system.views"}
+
+    real = run_module("mongo_compact", params)
+    assert not real.failed, real.msg
+    assert real.changed
+    assert [(entry["target"], entry["status"]) for entry in real.result["actions"]] == [(namespace, "done")]
+    after = database.command("collStats", "bloated")["totalSize"]
+    freed = real.result["summary"]["bytes_freed"]
+    assert freed == before - after == real.result["actions"][0]["bytes"]
+    assert freed > 8 * MIB
+    assert abs(freed - planned["bytes"]) < 0.1 * freed, "as predicted"
+    assert database.bloated.count_documents({}) == documents
+
+    again = run_module("mongo_compact", params)
+    assert not again.failed and not again.changed and again.result["plan"] == []
+    assert again.result["summary"]["headline"].startswith("compacted nothing")
+
+
+def test_fresh_deletions_are_seen_after_a_checkpoint_in_real_runs_only(shop):
+    database, params = shop
+    grow(database, "fresh", 12, delete=0)
+    database.fresh.delete_many({"k": {"$gte": 100}})
+    assert run_module("mongo_compact", params, check=True).result["plan"] == []
+    real = run_module("mongo_compact", params)
+    assert real.changed and real.result["summary"]["bytes_freed"] > 4 * MIB
+
+
+def test_time_budget_and_named_collections(shop):
+    database, params = shop
+    grow(database, "one", 8)
+    grow(database, "two", 8)
+    seconds = 1.2 + database.command("collStats", "one")["totalSize"] / (40 * MIB)
+    result = run_module("mongo_compact", {**params, "time_budget": f"{seconds:.2f}s"}, check=True).result
+    assert len(result["plan"]) == 1 and any("time_budget" in entry["reason"] for entry in result["kept"])
+    result = run_module("mongo_compact", {**params, "collections": ["two"]}, check=True).result
+    assert [entry["target"] for entry in result["plan"]] == [f"{database.name}.two"]
+    assert result["kept"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"collections": ["nope"]}, ["nope", "NamespaceNotFound"]),
+        ({"databases": ["nope"]}, ["nope", "may see"]),
+        ({"databases": ["admin"]}, ["left alone"]),
+        ({"members": "rolling"}, ["not available yet"]),
+        ({"primary": "stepdown"}, ["not available yet"]),
+        ({"min_ratio": 25}, ["from 0 to 1"]),
+        ({"min_reclaimable": "lots"}, ["not a size"]),
+        ({"time_budget": "soon"}, ["not a duration"]),
+    ],
+)
+def test_bad_options_fail_before_anything(shop, options, words):
+    database, params = shop
+    database.c.insert_one({})
+    result = run_module("mongo_compact", {**params, **options})
+    assert result.failed and all(word in result.msg for word in words), result.msg
+
+
+def test_user_with_the_least_privileges(mongod, shop):
+    """dbAdmin on the database alone: it works, and says that the figures may be old."""
+    database, params = shop
+    grow(database, "bloated", 8)
+    database.command("createUser", "keeper", pwd="keeper-password", roles=["dbAdmin"])
+    uri = f"mongodb://keeper:keeper-password@{mongod.address}/{database.name}"
+    try:
+        result = run_module("mongo_compact", {**params, "uri": uri})
+        assert not result.failed, result.msg
+        assert result.changed
+        assert "up to a minute old" in str(result.result["warnings"])
+    finally:
+        database.command("dropUser", "keeper")
+
+
+def test_reader_may_not_compact(mongod, shop):
+    database, params = shop
+    grow(database, "bloated", 8)
+    database.command("createUser", "reader", pwd="reader-password", roles=["read"])
+    try:
+        uri = f"mongodb://reader:reader-password@{mongod.address}/{database.name}"
+        result = run_module("mongo_compact", {**params, "uri": uri})
+        assert result.failed and "13 Unauthorized" in result.msg and "dbAdmin" in result.msg
+        # What failed is still in the report.
+        assert result.result["actions"][0]["status"] == "failed"
+        assert not result.changed
+    finally:
+        database.command("dropUser", "reader")
+
+
+def test_what_changed_since_planning_is_skipped(mongod, shop):
+    database, params = shop
+    database.c.insert_one({})
+    with mongo.connect({"uri": params["uri"]}) as connection:
+        compactor = Compactor(connection, connection, Policy(MIB, 0.1), "test")
+        with pytest.raises(SkipAction, match="gone"):
+            compactor.compact(database.name, "never", 5)
+        with pytest.raises(SkipAction, match="not worth it any more"):
+            compactor.compact(database.name, "c", 5)
+
+
+def test_dropped_connection_is_waited_for_and_measured(shop):
+    """The server goes on compacting without us: the outcome is measured when it has finished."""
+    database, params = shop
+    grow(database, "bloated", 48, indexed=False)
+    with mongo.connect(params) as connection, mongo.connect(params, socketTimeoutMS=5) as hasty:
+        before = read_collection(connection, database.name, "bloated").bytes
+        outcome = Compactor(connection, hasty, Policy(MIB, 0.1), "test", sleep=lambda _s: time.sleep(0.01)).compact(
+            database.name, "bloated", 1
+        )
+        assert isinstance(outcome, Outcome)
+        assert outcome.bytes == before - read_collection(connection, database.name, "bloated").bytes > 16 * MIB
+        assert "connection was lost" in outcome.note
+
+
+def test_writes_go_on_meanwhile_and_nothing_is_lost(shop):
+    database, params = shop
+    grow(database, "bloated", 16)
+    stop, written = threading.Event(), []
+
+    def write():
+        number = 10**6
+        while not stop.is_set():
+            database.bloated.insert_one({"k": number})
+            written.append(number)
+            number += 1
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        result = run_module("mongo_compact", params)
+    finally:
+        stop.set()
+        thread.join()
+    assert not result.failed and written
+    assert database.bloated.count_documents({"k": {"$gte": 10**6}}) == len(written)
+
+
+@pytest.mark.parametrize("number", boundaries(2))
+def test_killed_at_every_boundary(shop, number):
+    database, params = shop
+    grow(database, "one", 8, indexed=False)
+    grow(database, "two", 8, indexed=False)
+    counts = {name: database[name].count_documents({}) for name in ("one", "two")}
+
+    def nothing_lost():
+        assert {name: database[name].count_documents({}) for name in counts} == counts
+
+    again = kill_and_run_again("mongo_compact", params, number, nothing_lost)
+    assert len(again.result["actions"]) == 2 - (number + 1) // 2, "what the killed run had done is not done again"
+
+
+def test_on_the_oldest_python(shop, old_python):
+    database, params = shop
+    grow(database, "bloated", 8)
+    result = run_module("mongo_compact", params, python=old_python)
+    assert not result.failed, result.msg
+    assert result.changed
+
+
+def test_record_of_the_run_holds_every_action(mongod, shop, state_dir):
+    database, params = shop
+    grow(database, "bloated", 8)
+    state = RunState(str(state_dir))
+    state.prepare()
+    run_id = state.begin("test", "tester", False, utc_now()).lease.run_id
+    result = run_module("mongo_compact", {**params, "run_id": run_id})
+    assert not result.failed, result.msg
+    events = [json.loads(line) for line in (state_dir / "runs" / f"{run_id}.jsonl").read_text().splitlines()]
+    assert any(event.get("event") == "end" and event.get("bytes", 0) > MIB for event in events)
+    assert mongod.root_password not in json.dumps(events)
+
+
+def test_primary_of_a_replica_set(tmp_path, state_dir):
+    with Mongod(tmp_path / "rs", replica_set="rs0") as server, server.client() as client:
+        grow(client.shop, "bloated", 8)
+        params = {
+            "uri": server.uri_for("shop"),
+            "state_dir": str(state_dir),
+            "min_reclaimable": "1MiB",
+            "min_ratio": 0.1,
+        }
+        # Bytes of fresh deletions stay in a replica set's history for minutes: nothing may be planned at all yet.
+        kept = run_module("mongo_compact", params).result["kept"]
+        forced = run_module("mongo_compact", {**params, "primary": "force"})
+        assert not forced.failed, forced.msg
+        reasons = [entry["reason"] for entry in kept if entry["target"] == "shop.bloated"]
+        assert reasons
+        if forced.result["plan"]:
+            assert "primary" in reasons[0]
+            assert forced.result["actions"][0]["status"] == "done"

@@ -1,0 +1,114 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from tests.sandbox.mongod import Mongod
+from tests.support.modules import run_module
+
+
+@pytest.fixture
+def shop(mongod, mongo_database, state_dir):
+    with mongod.client() as client:
+        database = client[mongo_database]
+        database.orders.insert_many([{"n": n, "s": os.urandom(500).hex()} for n in range(6000)])
+        database.orders.create_index("n", unique=True)
+        database.orders.create_index([("s", "text")])
+        database.sessions.create_index("at", expireAfterSeconds=60)
+        database.command("create", "view", viewOn="orders", pipeline=[])
+        client.admin.command("fsync")
+        database.orders.delete_many({"n": {"$lt": 4000}})
+        client.admin.command("fsync")
+        yield database, {"uri": mongod.uri_for(mongo_database), "state_dir": str(state_dir)}
+
+
+def test_figures_are_the_servers(shop, mongod, state_dir):
+    database, params = shop
+    run = run_module("mongo_info", params)
+    assert not run.failed, run.msg
+    result = run.result
+    assert not run.changed and not state_dir.exists()
+    assert result["server"]["topology"] == "standalone" and result["server"]["authorization"] is True
+    assert result["server"]["address"] == mongod.address and result["server"]["bind"] == "127.0.0.1"
+    statistics = database.command("collStats", "orders", indexDetails=True)
+    orders = result["collections"][0]
+    assert (orders["name"], orders["documents"]) == ("orders", 2000)
+    assert orders["storage_bytes"] == statistics["storageSize"]
+    assert orders["reusable_bytes"] == statistics["freeStorageSize"] > 0
+    assert orders["index_bytes"] == statistics["totalIndexSize"]
+    assert 0 < orders["reclaimable_bytes"] <= orders["reusable_bytes"] + orders["index_reusable_bytes"]
+    indexes = {index["name"]: index for index in orders["indexes"]}
+    assert indexes["n_1"]["unique"] and indexes["n_1"]["keys"] == {"n": 1}
+    assert indexes["s_text"]["keys"]["_fts"] == "text"
+    [sessions] = [entry for entry in result["collections"] if entry["name"] == "sessions"]
+    assert {index["ttl_seconds"] for index in sessions["indexes"]} == {None, 60.0}
+    assert [entry["kind"] for entry in result["collections"] if entry["name"] == "view"] == ["view"]
+    assert result["unused_indexes"] == []
+    assert result["health"]["uptime_seconds"] >= 0 and result["health"]["connections"]["current"] > 0
+    assert result["summary"]["reclaimable_bytes"] == orders["reclaimable_bytes"]
+    assert "MongoDB 6" in result["summary"]["headline"]
+    [described] = result["databases"]
+    assert described["documents"] >= 2000 and described["filesystem_free_bytes"] > 0
+
+
+def test_oldest_operation_without_its_content(shop):
+    database, params = shop
+
+    def slow():
+        list(database.orders.find({"n": {"$lt": 4040}, "$where": "sleep(50) || false", "canary": {"$ne": "personal"}}))
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    try:
+        oldest = None
+        while thread.is_alive() and not oldest:
+            run = run_module("mongo_info", {**params, "collections": ["orders"]})
+            oldest = run.result["health"]["oldest_operation"]
+    finally:
+        thread.join()
+    assert oldest["operation"] in ("find", "getMore", "aggregate")
+    assert oldest["namespace"].endswith(".orders") and oldest["seconds"] >= 0
+    assert "personal" not in run.output
+
+
+def test_user_who_may_little(mongod, shop):
+    database, params = shop
+    database.command("createUser", "reader", pwd="reader-password", roles=["read"])
+    uri = f"mongodb://reader:reader-password@{mongod.address}/{database.name}"
+    run = run_module("mongo_info", {**params, "uri": uri})
+    assert not run.failed, run.msg
+    assert run.result["server"]["authorization"] is None
+    assert run.result["collections"][0]["documents"] == 2000
+    assert "clusterMonitor" in str(run.result["warnings"])
+
+
+def test_named_and_all_databases(mongod, shop):
+    database, params = shop
+    assert run_module("mongo_info", {**params, "collections": ["nope"]}).msg.startswith("there is no collection")
+    assert run_module("mongo_info", {**params, "databases": ["nope"]}).failed
+    run = run_module("mongo_info", {**params, "uri": mongod.uri})
+    names = [entry["name"] for entry in run.result["databases"]]
+    assert database.name in names and not {"admin", "config", "local"} & set(names)
+
+
+def test_on_the_oldest_python(shop, old_python):
+    _database, params = shop
+    run = run_module("mongo_info", params, python=old_python)
+    assert not run.failed, run.msg
+
+
+def test_replica_set(tmp_path, state_dir):
+    with Mongod(tmp_path / "rs", replica_set="rs0") as server, server.client() as client:
+        client.shop.orders.insert_one({})
+        run = run_module("mongo_info", {"uri": server.uri_for("shop"), "state_dir": str(state_dir)})
+        assert not run.failed, run.msg
+        assert (run.result["server"]["topology"], run.result["server"]["set_name"]) == ("replica set", "rs0")
+        health = run.result["health"]
+        assert [member["state"] for member in health["members"]] == ["primary"]
+        assert health["oplog_window_seconds"] >= 0 and health["replication_lag_seconds"] == 0

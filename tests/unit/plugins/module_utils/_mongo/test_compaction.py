@@ -1,0 +1,217 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import Server
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compaction import (
+    DISK_NEEDED,
+    MIB,
+    SKIPPED_KINDS,
+    SMALL_FILE,
+    Observation,
+    Policy,
+    compact_command,
+    estimate_seconds,
+    plan_compaction,
+    predict,
+    predict_file,
+    shortfall_warnings,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.storage import CollectionStatistics, File
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.topology import interpret_members, supports
+
+STANDALONE = Server("6.0.5", (6, 0, 5), "standalone", "primary")
+PRIMARY = Server("6.0.5", (6, 0, 5), "replica set", "primary", "rs0")
+SECONDARY = Server("6.0.5", (6, 0, 5), "replica set", "secondary", "rs0")
+POLICY = Policy(min_reclaimable=8 * MIB, min_ratio=0.25)
+
+
+def collection(name="c", size=100 * MIB, free=50 * MIB, kind="collection", indexes=()):
+    return CollectionStatistics("shop", name, kind, 10, size - free, File("", size, free), tuple(indexes))
+
+
+def observed(*collections, server=STANDALONE, **more):
+    return Observation(server, "h:1", tuple(collections), **more)
+
+
+@pytest.mark.parametrize(
+    ("size", "free", "freed"),
+    [
+        # Lengths, free bytes and what really came free, as measured; the prediction may be wrong by a tenth of the file.
+        (1294909440, 971149312, 970997760),
+        (33100000, 26914816, 26353664),
+        (102 * 10**6, 3260000, 0),
+        (102 * 10**6, 9280000, 28672),
+        (102 * 10**6, 12500000, 8400000),
+        (102 * 10**6, 18600000, 12800000),
+        (102 * 10**6, 25800000, 20500000),
+        (102 * 10**6, 41100000, 41070000),
+        (1690000, 840000, 12288),
+        (950000, 627000, 24576),
+    ],
+)
+def test_prediction_against_measurements(size, free, freed):
+    assert abs(predict_file(File("", size, free)) - freed) <= max(SMALL_FILE, 0.04 * size)
+
+
+FILES = st.tuples(st.integers(0, 400 * MIB), st.floats(0, 1)).map(
+    lambda pair: File("f", pair[0], int(pair[0] * pair[1]))
+)
+COLLECTIONS = st.builds(
+    lambda name, kind, own, indexes: CollectionStatistics("shop", name, kind, 1, 1, own, tuple(indexes)),
+    st.text("abc", min_size=1, max_size=4),
+    st.sampled_from(["collection", "collection", "collection", *SKIPPED_KINDS]),
+    FILES,
+    st.lists(FILES, max_size=3),
+)
+POLICIES = st.builds(
+    Policy,
+    st.integers(0, 200 * MIB),
+    st.floats(0, 1),
+    st.none() | st.floats(0, 60),
+    st.sampled_from(["skip", "force"]),
+    st.floats(0, 30),
+)
+
+
+@given(
+    st.lists(COLLECTIONS, max_size=6, unique_by=lambda entry: entry.name),
+    POLICIES,
+    st.sampled_from([STANDALONE, PRIMARY, SECONDARY]),
+    st.none() | st.integers(0, 2 * DISK_NEEDED),
+    st.none() | st.floats(0, 60),
+)
+def test_every_plan(collections, policy, server, disk_free, lag):
+    plan = plan_compaction(observed(*collections, server=server, disk_free=disk_free, lag_seconds=lag), policy)
+    by_name = {entry.namespace: entry for entry in collections}
+    seen = [action.target for action in plan.actions] + [kept.target for kept in plan.kept]
+    assert sorted(seen) == sorted(by_name), "each collection is either compacted or kept, with a reason"
+    assert all(kept.reason for kept in plan.kept)
+    for action in plan.actions:
+        entry = by_name[action.target]
+        assert entry.kind == "collection"
+        assert 0 < action.bytes <= entry.reusable and action.predicted
+        assert action.bytes >= policy.min_reclaimable and action.bytes >= policy.min_ratio * entry.bytes
+    if policy.time_budget is not None:
+        assert sum(estimate_seconds(by_name[action.target]) for action in plan.actions) <= policy.time_budget
+    sizes = [action.bytes for action in plan.actions]
+    assert sizes == sorted(sizes, reverse=True)
+    refused = (
+        (server is PRIMARY and policy.primary == "skip")
+        or (server is not STANDALONE and lag is not None and lag > policy.max_lag)
+        or (disk_free is not None and disk_free < DISK_NEEDED)
+    )
+    if refused:
+        assert not plan.actions
+
+
+@given(st.lists(COLLECTIONS, max_size=4, unique_by=lambda entry: entry.name), POLICIES)
+def test_after_a_perfect_compaction_there_is_nothing_to_do(collections, policy):
+    # What the server leaves of a partly free file is less than a tenth.
+    policy = replace(policy, min_ratio=max(0.1, policy.min_ratio))
+    plan = plan_compaction(observed(*collections), policy)
+    done = {action.target for action in plan.actions}
+
+    def shrunk(entry):
+        if entry.namespace not in done:
+            return entry
+        files = [File(f.name, f.bytes - predict_file(f), f.reusable - predict_file(f)) for f in entry.files]
+        return replace(entry, file=files[0], indexes=tuple(files[1:]))
+
+    again = plan_compaction(observed(*map(shrunk, collections)), replace(policy, time_budget=None))
+    assert not done & {action.target for action in again.actions}
+
+
+def test_index_bloat_alone_is_worth_it():
+    entry = collection(free=0, indexes=[File("k_1", 60 * MIB, 40 * MIB)])
+    assert predict(entry) == 40 * MIB
+    assert plan_compaction(observed(entry), POLICY).actions
+
+
+@pytest.mark.parametrize(
+    ("entry", "policy", "words"),
+    [
+        (collection(kind="view"), POLICY, "view"),
+        (collection(kind="timeseries"), POLICY, "time-series"),
+        (collection(kind="capped"), POLICY, "capped"),
+        (collection(kind="system"), POLICY, "server's own"),
+        (collection(free=0), POLICY, "nothing to reclaim"),
+        (collection(size=MIB, free=MIB // 2), POLICY, "never shrink"),
+        (collection(free=9 * MIB), POLICY, "declines"),
+        (collection(size=20 * MIB, free=7 * MIB), POLICY, "min_reclaimable (8.0 MiB)"),
+        (collection(free=31 * MIB), replace(POLICY, min_ratio=0.5), "min_ratio (0.5)"),
+        (collection(), replace(POLICY, time_budget=1.0), "time_budget"),
+    ],
+)
+def test_the_reason_names_the_rule(entry, policy, words):
+    plan = plan_compaction(observed(entry), policy)
+    assert not plan.actions and words in plan.kept[0].reason
+
+
+def test_a_smaller_one_may_still_fit_into_the_budget():
+    big, small = collection("big", 4000 * MIB, 3000 * MIB), collection("small")
+    plan = plan_compaction(observed(big, small), replace(POLICY, time_budget=30.0))
+    assert [action.target for action in plan.actions] == ["shop.small"]
+
+
+@pytest.mark.parametrize(
+    ("version", "feature", "expected"),
+    [
+        ((4, 2, 24), "compact_online", False),
+        ((4, 4, 0), "compact_online", True),
+        ((7, 0, 14), "compact_free_space_target", False),
+        ((8, 0, 0), "compact_free_space_target", True),
+        ((10, 0, 0), "compact_free_space_target", True),
+    ],
+)
+def test_version_gates(version, feature, expected):
+    assert supports(replace(STANDALONE, version_array=version), feature) is expected
+
+
+@given(st.sampled_from([(5, 0, 0), (6, 0, 5), (7, 0, 99)]), st.sampled_from([STANDALONE, PRIMARY, SECONDARY]), POLICIES)
+def test_old_servers_get_no_option_that_they_would_ignore(version, server, policy):
+    command = compact_command(replace(server, version_array=version), "c", policy, "x")
+    assert set(command) <= {"compact", "comment", "force"}
+    assert ("force" in command) == (server is PRIMARY and policy.primary == "force")
+
+
+def test_new_servers_are_told_the_wanted_minimum():
+    new = replace(STANDALONE, version_array=(8, 0, 0))
+    assert compact_command(new, "c", replace(POLICY, min_reclaimable=8 * MIB), "x")["freeSpaceTargetMB"] == 8
+    assert compact_command(new, "c", replace(POLICY, min_reclaimable=1), "x")["freeSpaceTargetMB"] == 1
+    assert "freeSpaceTargetMB" not in compact_command(new, "c", replace(POLICY, min_reclaimable=256 * MIB), "x")
+
+
+def test_shortfall():
+    entry = {"namespace": "shop.c", "bytes_freed": 10, "bytes_predicted": 100}
+    assert "shop.c" in shortfall_warnings([entry])[0]
+    assert shortfall_warnings([dict(entry, bytes_freed=60)]) == []
+
+
+def test_member_lag():
+    from datetime import datetime
+
+    def member(state, second, health=1, own=False):
+        moment = datetime(2026, 1, 1, 0, 0, second)
+        return {"name": state, "stateStr": state, "health": health, "self": own, "optimeDate": moment}
+
+    members = interpret_members(
+        {
+            "members": [
+                member("PRIMARY", 30),
+                member("SECONDARY", 22, own=True),
+                member("DOWN", 1, 0),
+                member("ARBITER", 1),
+            ]
+        }
+    )
+    assert [entry.lag_seconds for entry in members] == [0.0, 8.0, None, None]
+    assert interpret_members({"members": [member("SECONDARY", 22)]})[0].lag_seconds is None
