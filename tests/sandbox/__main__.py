@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except Exception as error:
         # Those of the sandbox say what to do; the type helps with all others.
-        known = type(error).__module__.startswith("tests.sandbox")
+        known = isinstance(error, RuntimeError) or type(error).__module__.startswith("tests.sandbox")
         print(f"sandbox: {error}" if known else f"sandbox: {type(error).__name__}: {error}", file=sys.stderr)
         if os.environ.get("MINIECOM_SANDBOX_TRACE"):
             raise
@@ -78,12 +78,21 @@ class _Compose:
     def is_healthy(self) -> bool:
         return bool(self._compose.status(self.directory)["up"])
 
+    def _refuse_strangers(self) -> None:
+        """Only a sandbox, whole or half made, may be removed: what is in the folder may be somebody's."""
+        known = ("sandbox.json", "engine")
+        if self.directory.is_dir() and any(self.directory.iterdir()):
+            if not any((self.directory / name).exists() for name in known):
+                raise RuntimeError(f"{self.directory} is not empty and no sandbox: it is left alone")
+
     def up(self) -> bool:
+        self._refuse_strangers()
         running = self.is_healthy()
         self._compose.up(self.directory, say=self.say, megabytes=self.megabytes)
         return not running
 
     def down(self) -> None:
+        self._refuse_strangers()
         self._compose.down(self.directory)
 
     def renew(self) -> None:

@@ -422,22 +422,24 @@ def add_reclaimable(
     shares = {"audit_logs": 0.5, "analytics_events": 0.3, "sessions": 0.2}
     size = 16 * 1024
     users = [str(user["_id"]) for user in database.users.find({}, {"_id": 1}).limit(50)] or [str(make.new_id())]
-    deleted = 0
+    marks: dict[str, list[ObjectId]] = {name: [] for name in shares}
     for name, share in shares.items():
         number = int(megabytes * 1024 * 1024 * share / size)
-        marks = []
         for start in range(0, number, 200):
             documents = []
             for position in range(start, min(start + 200, number)):
                 # Oldest first, as they would have come over the year.
                 moment = make.now - timedelta(days=300 - 290 * position / number)
                 body = base64.b64encode(make.rng.randbytes(size * 3 // 4 - 128)).decode()
-                marks.append(make.new_id(moment))
-                documents.append({"_id": marks[-1], **_grown(name, make, moment, users, body)})
+                marks[name].append(make.new_id(moment))
+                documents.append({"_id": marks[name][-1], **_grown(name, make, moment, users, body)})
             database[name].insert_many(documents, ordered=False)
-        marks.sort()
-        gone = database[name].delete_many({"_id": {"$in": marks[: number * 2 // 3]}}).deleted_count
-        deleted += gone * size
+    # What never was on disk would leave no space there.
+    database.client.admin.command("fsync")
+    deleted = 0
+    for name, ids in marks.items():
+        oldest = sorted(ids)[: len(ids) * 2 // 3]
+        deleted += database[name].delete_many({"_id": {"$in": oldest}}).deleted_count * size
     database.client.admin.command("fsync")
     return deleted
 
