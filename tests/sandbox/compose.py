@@ -384,6 +384,31 @@ class Compose:
             raise SandboxError(f"files cannot be put into the API's container: {status} {answer.decode()}")
 
 
+def up(directory: Path, *, say: Say = print, megabytes: int = MEGABYTES) -> dict[str, Any]:
+    """Raise the sandbox of a folder and return its facts."""
+    sandbox = Compose(directory, say, megabytes=megabytes)
+    sandbox.up()
+    return sandbox.facts
+
+
+def renew(directory: Path, *, say: Say = print, megabytes: int = MEGABYTES) -> dict[str, Any]:
+    """Make new trouble in the sandbox of a folder and return its facts."""
+    sandbox = Compose(directory, say, megabytes=megabytes)
+    sandbox.renew()
+    return sandbox.facts
+
+
+def down(directory: Path) -> None:
+    """Remove the sandbox of a folder without trace."""
+    Compose(directory).down()
+
+
+def status(directory: Path) -> dict[str, Any]:
+    """The facts of the sandbox of a folder, with ``up`` and the state of each container."""
+    sandbox = Compose(directory)
+    return {**sandbox.facts, "up": sandbox.is_healthy(), "containers": sandbox.states()}
+
+
 def _free_ports(*names: str) -> dict[str, int]:
     ports: dict[str, int] = {}
     while len(set(ports.values())) < len(names):
