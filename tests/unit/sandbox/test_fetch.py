@@ -1,0 +1,60 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox import fetch
+
+
+def fake_ldd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Only another machine has other libraries, so what ldd says of it is given here."""
+    program = tmp_path / "ldd"
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+
+def test_what_is_missing_is_named_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_ldd(
+        tmp_path,
+        monkeypatch,
+        "\tlibcurl.so.4 => not found\n\tlibssl.so.3 => not found\n\tlibcrypto.so.3 => not found\n"
+        "\tlibc.so.6 => /lib/libc.so.6 (0x0)\n",
+    )
+    program = tmp_path / "mongod"
+    program.touch()
+    monkeypatch.setattr(fetch, "MONGOD", program)
+    with pytest.raises(fetch.ProgramUnavailable) as error:
+        fetch.mongod_binary()
+    assert "sudo apt-get install libcurl4 libssl3" in str(error.value)
+    assert "libcrypto.so.3" in str(error.value)
+
+
+def test_an_old_libc_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_ldd(tmp_path, monkeypatch, "./mongod: /lib/libc.so.6: version `GLIBC_2.34' not found (required by ./mongod)")
+    assert fetch.missing_libraries(tmp_path / "mongod") == ["GLIBC_2.34"]
+
+
+def test_nothing_is_missing_here() -> None:
+    assert fetch.missing_libraries(Path("/bin/sh")) == []
+
+
+def test_a_program_that_cannot_run_here(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no program")
+    with pytest.raises(fetch.ProgramUnavailable):
+        fetch.missing_libraries(tmp_path / "text")
+
+
+def test_logrotate_runs(tmp_path: Path) -> None:
+    try:
+        program = fetch.logrotate_into(tmp_path)
+    except fetch.PackagesUnavailable as error:
+        pytest.skip(f"NOT TESTED: logrotate: {error}")
+    done = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True)
+    assert "logrotate" in done.stdout + done.stderr
