@@ -23,6 +23,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import pymongo
+
 from tests.sandbox.daemon import Daemon, of_folder, spawn
 from tests.sandbox.fetch import PackagesUnavailable, logrotate_into, mongod_binary
 from tests.sandbox.mongod import Mongod, free_port
@@ -266,7 +268,14 @@ class Native:
             path = self.root / program
             # The working directory is what tells the shop's API from any other Python process: backend/.
             folder = self.root / program.partition("/")[0]
-            environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+            # Nothing of this process's environment is the shop's business, only where its library lies.
+            libraries = str(Path(pymongo.__file__).parents[1])
+            environment = {
+                "PATH": os.defpath,
+                "LANG": "C.UTF-8",
+                "PYTHONPATH": libraries,
+                "PYTHONDONTWRITEBYTECODE": "1",
+            }
             log = self.directory / "log" / f"{name}.log"
             self._remember(name, spawn([sys.executable, str(path)], folder, log, environment))
             self._wait_for(name, log)
