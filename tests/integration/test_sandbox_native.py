@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.sandbox import __main__ as main_module
 from tests.sandbox.daemon import Daemon, of_folder, start_time
 from tests.sandbox.native import FACTS, Native
 
@@ -150,3 +151,21 @@ def test_a_stranger_folder_is_left_alone(tmp_path: Path, verb: str) -> None:
     assert done.returncode == 1
     assert "no sandbox" in done.stderr
     assert precious.read_text() == "mine"
+
+
+def test_default_folder_with_its_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "checkout" / ".sandbox"
+    home.parent.mkdir()
+    monkeypatch.setattr(main_module, "HOME", home)
+    monkeypatch.setattr(main_module, "CURRENT", home / "current")
+    monkeypatch.delenv("MINIECOM_SANDBOX", raising=False)
+    try:
+        assert main_module.main(["up", "--megabytes", "1"]) == 0
+        assert (home / "current").resolve() == home / "native"
+        assert sorted(path.name for path in home.iterdir()) == ["current", "native"]
+        assert main_module.main(["status"]) == 0
+        # Another deployment cannot take the folder over.
+        assert main_module.main(["down", "--deployment", "compose", "--directory", str(home / "native")]) != 0
+    finally:
+        assert main_module.main(["down"]) == 0
+    assert list(home.parent.iterdir()) == []

@@ -173,7 +173,7 @@ def _open(folder: Path, say: Any, options: argparse.Namespace) -> Any:
     except (OSError, ValueError):
         found = None
     if found and options.deployment and found != options.deployment:
-        raise SystemExit(f"sandbox: {folder} holds a {found} sandbox; name another --directory or take it down first")
+        raise RuntimeError(f"{folder} holds a {found} sandbox; name another --directory or take it down first")
     kind = found or options.deployment or (folder.name if folder.name in DEPLOYMENTS else DEPLOYMENTS[0])
     if kind == "compose":
         return _Compose(folder, say, options.megabytes)
