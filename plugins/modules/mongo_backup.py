@@ -77,14 +77,14 @@ options:
     default: fast
   passphrase_file:
     description:
-      - Encrypt the archive with the passphrase in the first line of this file on the host. The result is C(YYYYmmdd_HHMMSS.tar.gz.enc), as C(openssl enc -aes-256-cbc
-        -pbkdf2) makes it; the program openssl is needed.
+      - Encrypt the archive with the passphrase in the first line of this file on the host. The result is C(YYYYmmdd_HHMMSS.tar.gz.enc),
+        as C(openssl enc -aes-256-cbc -pbkdf2) makes it; the program openssl is needed.
       - The unencrypted archive exists only in a file without a name, which vanishes with the process. Twice the space is needed meanwhile.
     type: path
   consistency:
     description:
-      - V(auto) reads everything as of one moment (V(snapshot)) on a replica set or sharded cluster of MongoDB 5.0 or newer, and V(none) elsewhere. When the server
-        gives the snapshot up because the dump takes longer than its history window, V(auto) starts again with V(none).
+      - V(auto) reads everything as of one moment (V(snapshot)) on a replica set or sharded cluster of MongoDB 5.0 or newer, and V(none)
+        elsewhere. When the server gives the snapshot up because the dump takes longer than its history window, V(auto) starts again with V(none).
       - V(locked) locks the server against writes (fsyncLock) while the database is read, at most for O(lock_timeout). Writers wait; readers do not.
       - V(none) reads collections one after the other while the application goes on writing.
       - The manifest states which one it was.
@@ -120,7 +120,7 @@ seealso:
   - module: miniecom.maintenance.backup_info
   - module: miniecom.maintenance.backup_prune
 author:
-  - miniecom.maintenance contributors
+  - miniecom.maintenance contributors (@miniecom)
 """
 
 EXAMPLES = r"""
@@ -168,7 +168,12 @@ plan:
   returned: always
   type: list
   elements: dict
-  sample: [{"action": "back_up", "target": "/srv/backups/20261124_020000.tar.gz", "reason": "there is no verified backup yet", "bytes": 41943040, "predicted": true}]
+  sample:
+    - action: back_up
+      target: /srv/backups/20261124_020000.tar.gz
+      reason: there is no verified backup yet
+      bytes: 41943040
+      predicted: true
 kept:
   description: The backup that was reused, if one was.
   returned: always
@@ -321,7 +326,7 @@ class MongoBackup(Task[planning.Observation]):
 
     def __init__(self, module: Any) -> None:
         super().__init__(module)
-        self._connection: Optional[Connection] = None
+        self._opened: Optional[Connection] = None
         self._sources: List[dump.Source] = []
         self._entries: List[Entry] = []
         self._made: Optional[making.Made] = None
@@ -347,8 +352,7 @@ class MongoBackup(Task[planning.Observation]):
             raise MaintenanceError(
                 "there is no folder for the backup", dest, "ENOTDIR", "Make it, or set dest to a folder that exists."
             )
-        self._connection = connect(params)
-        connection = self._connection
+        self._opened = connection = connect(params)
         database = connection.require_database(params["database"])
         if database in dump.SYSTEM_DATABASES:
             raise MaintenanceError(
@@ -374,7 +378,6 @@ class MongoBackup(Task[planning.Observation]):
 
     def _any_document(self, database: str) -> int:
         """1 when the statistics say nothing but there is a document: they may be forbidden, or stale after a crash."""
-        assert self._connection is not None
         for source in self._sources:
             if source.type != "view" and dump.has_documents(self._connection, database, source):
                 return 1
@@ -436,7 +439,6 @@ class MongoBackup(Task[planning.Observation]):
             return self._back_up(action)
 
     def _release_lock(self, action: Action) -> Outcome:
-        assert self._connection is not None
         count = unlock(self._connection)
         self.run.leftovers.done(str(action.data["leftover"]))
         if not count:
@@ -483,13 +485,18 @@ class MongoBackup(Task[planning.Observation]):
         )
 
     @property
+    def _connection(self) -> Connection:
+        """The connection that observe() opened."""
+        if self._opened is None:
+            raise ValueError("not observed yet")
+        return self._opened
+
+    @property
     def _database(self) -> str:
-        assert self._connection is not None
         return str(self.params["database"] or self._connection.database_name)
 
     def _make(self, path: str, consistency: dump.Consistency) -> making.Made:
         connection = self._connection
-        assert connection is not None
         started = utc_now()
         while os.path.lexists(path):
             # Two in one second; the name holds no more.
@@ -532,7 +539,6 @@ class MongoBackup(Task[planning.Observation]):
         self, write: Callable[[bytes], Any], consistency: dump.Consistency, manifest: Manifest
     ) -> Sequence[CollectionRecord]:
         connection = self._connection
-        assert connection is not None
         lock: Optional[WriteLock] = None
         leftover = ""
         if consistency.mode == "locked":
@@ -685,8 +691,8 @@ class MongoBackup(Task[planning.Observation]):
         return {"backup": describe(backup, utc_now())} if backup is not None else {}
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
+        if self._opened is not None:
+            self._opened.close()
 
 
 def main() -> None:

@@ -161,8 +161,7 @@ class Catalogue:
 
 
 def _when(backup: Backup) -> Tuple[str, str]:
-    assert backup.verification is not None
-    return (backup.verification.started, backup.name)
+    return (backup.verification.started if backup.verification else "", backup.name)
 
 
 def sidecar_path(archive: str) -> str:

@@ -1,0 +1,153 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""List the backups in a folder."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_info
+short_description: List the backups of a MiniEcom shop
+version_added: 0.1.0
+description:
+  - Lists the archives C(YYYYmmdd_HHMMSS.tar.gz) and C(YYYYmmdd_HHMMSS.tar.gz.enc) directly in a folder, those of the shop's own scripts included.
+  - Reads names, sizes and the records that M(miniecom.maintenance.mongo_backup) leaves beside its archives; no archive is opened, so it is
+    quick however large they are. Whether one restores is proven by M(miniecom.maintenance.mongo_restore).
+  - A backup counts as verified when such a record stands beside it and its size and modification time are still those of the record.
+  - A folder that does not exist is no error; there are no backups then.
+options:
+  path:
+    description: Folder with the backups.
+    type: path
+    required: true
+extends_documentation_fragment:
+  - miniecom.maintenance.attributes.info
+  - miniecom.maintenance.run
+seealso:
+  - module: miniecom.maintenance.mongo_backup
+  - module: miniecom.maintenance.backup_prune
+author:
+  - miniecom.maintenance contributors (@miniecom)
+"""
+
+EXAMPLES = r"""
+- name: Look at the backups
+  miniecom.maintenance.backup_info:
+    path: /opt/miniecom/storage/backups
+  register: backups
+
+- name: Fail when there is no verified backup of the last two days
+  ansible.builtin.assert:
+    that:
+      - backups.summary.verified > 0
+      - backups.summary.age_hours < 48
+"""
+
+RETURN = r"""
+backups:
+  description: All backups, newest first; at most 200, their number is in C(counts.backups).
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name: {description: File name., type: str}
+    path: {description: Full path., type: str}
+    date: {description: "The host's local time in the name.", type: str}
+    bytes: {description: Size., type: int}
+    age_hours: {description: "Age of the data, from the record or else from the name.", type: float}
+    encrypted: {description: Whether it is encrypted., type: bool}
+    verified: {description: Whether it was verified and has not changed since., type: bool}
+    changed_since_verified: {description: Whether it was verified and has changed since., type: bool}
+    restore_tested: {description: "When a restore of it last succeeded, in UTC; empty if never.", type: str}
+    database: {description: Name of the database in it., type: str}
+    components: {description: What else is in it., type: list, elements: str}
+    consistency: {description: "V(snapshot), V(locked) or V(none).", type: str}
+    documents: {description: How many documents., type: int}
+    collections: {description: How many collections., type: int}
+newest:
+  description: The newest backup.
+  returned: when there is one
+  type: dict
+newest_verified:
+  description: The newest verified backup.
+  returned: when there is one
+  type: dict
+summary:
+  description: The few numbers.
+  returned: always
+  type: dict
+  contains:
+    headline: {description: One sentence., type: str}
+    backups: {description: How many backups., type: int}
+    verified: {description: How many of them are verified., type: int}
+    restore_tested: {description: How many of them were restored successfully., type: int}
+    bytes: {description: Size of all., type: int}
+    age_hours: {description: "Age of the newest verified backup, null if there is none.", type: float}
+    newest_age_hours: {description: "Age of the newest backup, verified or not, null if there is none.", type: float}
+    partials: {description: Leftovers of killed runs., type: int}
+    bytes_partials: {description: Size of these., type: int}
+    foreign: {description: Other files and folders there; never touched., type: int}
+"""
+
+from typing import Any, Dict
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catalogue import describe, read_catalogue
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import RunContext, utc_now
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import run_info
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import format_duration, format_size
+
+SPEC = ArgumentSpec({"path": {"type": "path", "required": True}}) + RUN_ARGUMENTS
+
+
+def backup_info(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
+    """What the folder holds, as return values."""
+    del context
+    now = utc_now()
+    found = read_catalogue(module.params["path"], missing_ok=True)
+    backups = [describe(backup, now) for backup in reversed(found.backups)]
+    verified = found.newest_verified()
+    newest = found.backups[-1] if found.backups else None
+    values: Dict[str, Any] = {"backups": backups}
+    summary: Dict[str, Any] = {
+        "backups": len(backups),
+        "verified": sum(1 for backup in found.backups if backup.verified),
+        "restore_tested": sum(
+            1 for backup in found.backups if backup.verification is not None and backup.verification.restore_tested
+        ),
+        "bytes": sum(backup.size for backup in found.backups),
+        "age_hours": None,
+        "newest_age_hours": None,
+        "partials": len(found.partials),
+        "bytes_partials": sum(size for _path, size in found.partials),
+        "foreign": found.foreign,
+    }
+    if newest is None:
+        summary["headline"] = "there is no backup"
+    else:
+        values["newest"] = describe(newest, now)
+        summary["newest_age_hours"] = values["newest"]["age_hours"]
+        summary["headline"] = "%d backups (%s), none of them verified" % (len(backups), format_size(summary["bytes"]))
+    if verified is not None:
+        values["newest_verified"] = describe(verified, now)
+        summary["age_hours"] = values["newest_verified"]["age_hours"]
+        summary["headline"] = "%d backups (%s), the newest verified one is %s old" % (
+            len(backups),
+            format_size(summary["bytes"]),
+            format_duration(max(0.0, verified.age_seconds(now))),
+        )
+    values["summary"] = summary
+    return values
+
+
+def main() -> None:
+    run_info(backup_info, SPEC)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""backup_info and backup_prune on real folders: what goes, what stays, and what a kill leaves."""
+
+from __future__ import annotations
+
+import os
+import signal
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue
+from tests.support.modules import ModuleResult, run_module
+
+POLICY = {"keep_daily": 14, "keep_weekly": 12, "keep_monthly": 12}
+
+
+def make(path: Path, moment: datetime, verified: bool = False) -> Path:
+    archive = path / catalogue.backup_name(moment.astimezone())
+    archive.write_bytes(b"x" * 100)
+    if verified:
+        status = archive.stat()
+        utc = moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        catalogue.write_sidecar(
+            str(archive), catalogue.Verification(status.st_size, status.st_mtime_ns, "00", utc, utc, "shop")
+        )
+    return archive
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """400 daily backups, the last one verified, and things that are none of ours."""
+    path = tmp_path / "backups"
+    path.mkdir()
+    last = datetime.now().replace(microsecond=0) - timedelta(hours=1)
+    for day in range(400):
+        make(path, last - timedelta(days=day), verified=day == 0)
+    old = (last - timedelta(days=900)).strftime(catalogue.DATE_FORMAT)
+    (path / "archive-of-the-founder").mkdir()
+    (path / "archive-of-the-founder" / f"{old}.tar.gz").write_text("kept by hand")
+    (path / old).mkdir()
+    (path / old / "mongo.archive.gz").write_text("x")
+    (path / f"{old}-before-the-move.tar.gz").write_text("kept by hand")
+    (path / f"{old}.tar.gz").symlink_to(path / f"{old}-before-the-move.tar.gz")
+    return path
+
+
+def tree(path: Path) -> set[str]:
+    return {str(entry.relative_to(path)) for entry in path.rglob("*")}
+
+
+def ok(result: ModuleResult) -> ModuleResult:
+    assert not result.failed, result.msg
+    return result
+
+
+def backups_in(path: Path) -> list[str]:
+    return [backup.name for backup in catalogue.read_catalogue(str(path)).backups]
+
+
+def run(folder: Path, state_dir: Path, **options: Any) -> ModuleResult:
+    check = bool(options.pop("check", False))
+    kill_at = options.pop("kill_at", None)
+    given = {"path": str(folder), "state_dir": str(state_dir), **POLICY, **options}
+    return run_module("backup_prune", given, check=check, diff=check, kill_at=kill_at)
+
+
+# --- info
+
+
+def test_info_lists_without_opening_anything(folder: Path, state_dir: Path) -> None:
+    for name in backups_in(folder)[:-1]:
+        (folder / name).chmod(0)
+    (folder / ".20200101_000000.tar.gz.miniecom-partial").write_bytes(b"abc")
+    before = tree(folder)
+    result = ok(run_module("backup_info", {"path": str(folder), "state_dir": str(state_dir)}))
+    assert not result.changed
+    summary = result.result["summary"]
+    assert (summary["backups"], summary["verified"], summary["partials"], summary["bytes_partials"]) == (400, 1, 1, 3)
+    assert result.result["counts"]["backups"] == 400
+    assert len(result.result["backups"]) == 200
+    newest = result.result["backups"][0]
+    assert newest["verified"]
+    assert newest == result.result["newest"] == result.result["newest_verified"]
+    assert 0.9 < summary["age_hours"] < 1.5
+    assert tree(folder) == before
+    assert not state_dir.exists()
+
+
+def test_info_about_a_folder_that_is_not_there(tmp_path: Path, state_dir: Path) -> None:
+    result = ok(run_module("backup_info", {"path": str(tmp_path / "nope"), "state_dir": str(state_dir)}))
+    assert result.result["summary"]["headline"] == "there is no backup"
+    assert result.result["summary"]["age_hours"] is None
+
+
+# --- prune
+
+
+def test_prune_removes_what_check_mode_told_and_nothing_else(folder: Path, state_dir: Path) -> None:
+    before = tree(folder)
+    would = ok(run(folder, state_dir, check=True))
+    assert would.changed
+    assert tree(folder) == before
+    assert not state_dir.exists()
+    real = ok(run(folder, state_dir))
+    assert real.result["plan"] == would.result["plan"]
+    assert real.result["counts"] == {**would.result["counts"], "actions": real.result["counts"]["plan"]}
+    gone = before - tree(folder)
+    count = real.result["summary"]["removed"]
+    assert len(gone) == count == would.result["summary"]["removed"]
+    assert real.result["summary"]["bytes_freed"] == count * 100
+    # 36 of a policy over 400 days, a few less when buckets coincide, as depends on the day of the week.
+    assert 30 <= len(backups_in(folder)) <= 38
+    assert all(catalogue.parse_name(name) for name in gone)
+    assert (folder / "archive-of-the-founder").is_dir()
+    again = ok(run(folder, state_dir))
+    assert not again.changed
+    assert tree(folder) == before - gone
+
+
+def test_an_empty_policy_removes_nothing(folder: Path, state_dir: Path) -> None:
+    before = tree(folder)
+    result = ok(run(folder, state_dir, keep_daily=0, keep_weekly=0, keep_monthly=0))
+    assert not result.changed
+    assert tree(folder) == before
+
+
+def test_no_verified_backup_no_removal(folder: Path, state_dir: Path) -> None:
+    newest = folder / backups_in(folder)[-1]
+    newest.write_bytes(b"y" * 100)
+    before = tree(folder)
+    result = run(folder, state_dir)
+    assert result.failed
+    assert "without a verified one younger than 48h: there is none" in result.msg
+    assert tree(folder) == before
+    # In a real run an assumption is no backup.
+    assert run(folder, state_dir, assume_verified=True).failed
+    assert tree(folder) == before
+    would = ok(run(folder, state_dir, assume_verified=True, check=True))
+    assert would.result["plan"][0]["assumes"] == "a verified backup made by this run"
+
+
+def test_the_cap(folder: Path, state_dir: Path) -> None:
+    before = tree(folder)
+    result = run(folder, state_dir, max_delete=5)
+    assert result.failed
+    assert "max_delete (5)" in result.msg
+    assert tree(folder) == before
+
+
+def test_while_a_job_of_the_shop_is_active(folder: Path, state_dir: Path) -> None:
+    before = tree(folder)
+    result = ok(run(folder, state_dir, blocked_by=["crontab of root: scripts/rotate_backups.sh"]))
+    assert not result.changed
+    assert tree(folder) == before
+    assert result.result["summary"]["blocked"]
+    assert result.result["findings"][0]["severity"] == "critical"
+    assert "rotate_backups.sh" in result.result["findings"][0]["target"]
+
+
+def test_a_record_goes_with_its_backup(tmp_path: Path, state_dir: Path) -> None:
+    now = datetime.now().replace(microsecond=0)
+    old = make(tmp_path, now - timedelta(days=3), verified=True)
+    new = make(tmp_path, now - timedelta(hours=1), verified=True)
+    ok(run(tmp_path, state_dir, keep_daily=0, keep_weekly=0, keep_monthly=0, keep_last=1))
+    assert not old.exists()
+    assert sorted(os.listdir(tmp_path)) == sorted([new.name, f".{new.name}.verified.json"])
+
+
+def test_while_a_backup_is_being_written(folder: Path, state_dir: Path) -> None:
+    before = tree(folder)
+    with catalogue.folder_lock(str(folder)) as free:
+        assert free
+        result = run(folder, state_dir)
+    assert result.failed
+    assert "a backup is being written" in result.msg
+    assert tree(folder) == before
+
+
+@pytest.mark.parametrize("boundary", [0, 1, 2, 5])
+def test_killed_at_any_boundary_the_next_run_finishes(tmp_path: Path, state_dir: Path, boundary: int) -> None:
+    now = datetime.now().replace(microsecond=0)
+    names = [make(tmp_path, now - timedelta(hours=1, days=day), verified=day < 2).name for day in range(5)]
+    options = {"keep_daily": 2, "keep_weekly": 0, "keep_monthly": 0}
+    killed = run(tmp_path, state_dir, kill_at=boundary, **options)
+    assert killed.rc == -signal.SIGKILL
+    # Oldest first, one at a time: what is left is always a good set of backups.
+    assert backups_in(tmp_path) == sorted(names)[(boundary + 1) // 2 :]
+    ok(run(tmp_path, state_dir, **options))
+    assert backups_in(tmp_path) == sorted(names)[3:]
+
+
+def test_killed_between_a_backup_and_its_record(tmp_path: Path, state_dir: Path) -> None:
+    now = datetime.now().replace(microsecond=0)
+    make(tmp_path, now - timedelta(hours=1), verified=True)
+    make(tmp_path, now - timedelta(days=9), verified=True).unlink()
+    result = ok(run(tmp_path, state_dir))
+    assert [action["action"] for action in result.result["actions"]] == ["remove_record"]
+    assert len(os.listdir(tmp_path)) == 2
+    assert not ok(run(tmp_path, state_dir)).changed
+
+
+def test_negative_numbers_and_a_missing_folder(folder: Path, state_dir: Path, tmp_path: Path) -> None:
+    assert "negative" in run(folder, state_dir, keep_daily=-1).msg
+    assert "no folder of backups" in run(tmp_path / "nope", state_dir).msg
