@@ -42,6 +42,10 @@ def leftovers(engine: Engine) -> list[str]:
     return found
 
 
+def networks_of(block: str) -> list[str]:
+    return bridge.bridges_within(str(ipaddress.ip_network(block, strict=False)))
+
+
 def serve(engine: Engine, name: str, *options: str) -> None:
     engine.docker(
         "run", "--detach", f"--name={name}", *options, base_image(engine), "python3", "-m", "http.server", "8000"
@@ -90,13 +94,14 @@ def test_an_error_names_the_request_and_the_engines_words(docker_engine: Engine)
 
 
 def test_stop_leaves_nothing(tmp_path: Path) -> None:
-    before = sorted(os.listdir("/sys/class/net"))
     with Engine(tmp_path / "engine") as engine:
+        block = f"{bridge.address_of(engine.bridge)}/20"
         engine.docker("network", "create", "another")
         serve(engine, "web", "--network=another", "--restart=always", "--volume=kept:/data")
         assert leftovers(engine)
+        assert len(networks_of(block)) == 2
     assert leftovers(engine) == []
-    assert sorted(os.listdir("/sys/class/net")) == before
+    assert networks_of(block) == []
 
 
 def test_starting_is_idempotent_and_restart_keeps_the_data(tmp_path: Path) -> None:
