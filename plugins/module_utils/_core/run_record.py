@@ -1,0 +1,101 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The record of a run: a summary beside its events, and its entry in the maintenance log."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from datetime import datetime, timedelta
+from typing import Any, Dict, List, Mapping
+
+from . import maintenance_log
+from .atomic_file import write_atomic
+from .redaction import SECRETS
+from .run_state import Lease, RunState, iso, parse_iso
+
+EVENT_CAP = 200
+_RUN_DATE = re.compile(r"^(\d{8}T\d{6}Z)-[0-9a-f]+\.(?:jsonl|json)$")
+
+
+def record_path(state: RunState, run_id: str) -> str:
+    return state.spool_path(run_id)[: -len("l")]
+
+
+def read_record(state: RunState, run_id: str) -> Dict[str, Any]:
+    try:
+        with open(record_path(state, run_id), encoding="utf-8") as handle:
+            found = json.load(handle)
+        return found if isinstance(found, dict) else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def write_record(state: RunState, record: Mapping[str, Any]) -> str:
+    path = record_path(state, str(record["run_id"]))
+    text = json.dumps(SECRETS.clean(dict(record)), indent=1, sort_keys=True, default=str) + "\n"
+    write_atomic(path, text.encode("utf-8"), 0o600)
+    return path
+
+
+def prune_records(state: RunState, keep_days: int, now: datetime) -> int:
+    oldest = (now - timedelta(days=max(keep_days, 1))).strftime("%Y%m%dT%H%M%SZ")
+    count = 0
+    for name in sorted(os.listdir(state.runs_dir)):
+        match = _RUN_DATE.match(name)
+        if match and match.group(1) < oldest:
+            os.unlink(os.path.join(state.runs_dir, name))
+            count += 1
+    return count
+
+
+def write_log(path: str, moment: datetime, lines: List[str], run_id: str) -> None:
+    path = os.path.realpath(path)
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as handle:
+            before = handle.read()
+    except FileNotFoundError:
+        before = ""
+    after = maintenance_log.append(before, moment, lines, run_id)
+    if after != before:
+        write_atomic(path, after.encode("utf-8", "surrogateescape"), None if before else 0o640)
+
+
+def close_dead(state: RunState, lease: Lease, reason: str, now: datetime) -> None:
+    """A dead run gets its record, too: what it had done stands in its events."""
+    if read_record(state, lease.run_id):
+        return
+    record = {
+        "run_id": lease.run_id,
+        "name": lease.name,
+        "owner": lease.owner,
+        "started": lease.started,
+        "ended": lease.renewed,
+        "status": "died",
+        "reason": reason,
+        "closed": iso(now),
+        "steps": [],
+    }
+    try:
+        write_record(state, record)
+    except OSError:
+        pass  # a full disk must not keep the next run from making room
+
+
+def first_event(state: RunState, run_id: str) -> Dict[str, Any]:
+    return next((event for event in state.events(run_id) if event.get("event") == "begun"), {})
+
+
+def seconds_between(started: str, ended: str) -> float:
+    try:
+        return max((parse_iso(ended) - parse_iso(started)).total_seconds(), 0.0)
+    except ValueError:
+        return 0.0
+
+
+def with_events(state: RunState, record: Mapping[str, Any]) -> Dict[str, Any]:
+    events = list(state.events(str(record["run_id"])))
+    return dict(record, events=events[:EVENT_CAP], event_count=len(events))
