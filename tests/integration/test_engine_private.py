@@ -127,6 +127,20 @@ def test_a_killed_engine_is_cleared_away_by_the_next_start(tmp_path: Path) -> No
     assert leftovers(engine) == []
 
 
+def test_the_engine_of_a_killed_test_run_is_swept_away(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "from tests.sandbox.engine import Engine\n"
+        "Engine(sys.argv[1]).start(tied=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    orphan = Engine(tmp_path / "orphan")
+    subprocess.run([sys.executable, "-B", "-c", script, str(orphan.directory)], cwd=ROOT, check=False)
+    assert leftovers(orphan)
+    with Engine(tmp_path / "next"):
+        assert leftovers(orphan) == []
+
+
 def test_two_engines_do_not_see_each_other(tmp_path: Path, docker_engine: Engine) -> None:
     with Engine(tmp_path / "second") as second:
         second.api("POST", "/volumes/create", {"Name": "mine"})

@@ -67,6 +67,19 @@ def address_of(name: str) -> str | None:
         return None
 
 
+def set_note(name: str, text: str) -> None:
+    """Keep a line of text with a bridge; the kernel holds up to 255 bytes."""
+    Path(f"/sys/class/net/{name}/ifalias").write_bytes(text.encode()[:255])
+
+
+def note(name: str) -> str:
+    """Return the text kept with a bridge, empty when there is none."""
+    try:
+        return Path(f"/sys/class/net/{name}/ifalias").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def bridges_within(network: str) -> list[str]:
     """Return the names of all bridges whose address lies in a network."""
     wanted = ipaddress.ip_network(network)

@@ -243,9 +243,12 @@ class Engine:
         self.directory.mkdir(parents=True, exist_ok=True)
         # One at a time looks for a free subnet: two engines that start together must not find the same one.
         with locked(Path("/tmp/.miniecom-engine.lock")):
+            _sweep()
             block = net.free_block(int(self._digest, 16), prefer=before.block if before and keep_data else None)
             self._write_record(_Record(self.bridge, str(block), str(self.short)))
             net.create(self.bridge, str(block[1]), 24)
+            if tied:
+                net.set_note(self.bridge, f"{os.getpid()} {traces.started(os.getpid())} {self.directory}")
         self._launch(path, block, tied)
         try:
             self._wait(timeout)
@@ -460,6 +463,17 @@ class Engine:
     def _daemons(self) -> list[int]:
         marker = f"--data-root={self.data_root}"
         return [pid for pid, argv in traces.processes() if marker in argv]
+
+
+def _sweep() -> None:
+    """Clear away tied engines whose process was killed: dockerd went with it, bridges and data did not."""
+    for name in net.bridges_within(str(net.RANGE)):
+        pid, _, rest = net.note(name).partition(" ")
+        started, _, directory = rest.partition(" ")
+        if directory and traces.started(int(pid)) != started:
+            engine = Engine(directory)
+            if engine.bridge == name:
+                engine.stop()
 
 
 def _find(name: str, path: Iterable[Path]) -> Path:

@@ -46,6 +46,14 @@ def _alive(entry: Path) -> bool:
     return (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0] != "Z"
 
 
+def started(pid: int) -> str:
+    """When a process was started, in the kernel's clock ticks; empty when there is none. With its id it is unique."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
 def of_exec_root(exec_root: Path) -> list[int]:
     """containerd and its shims: they name the exec root on their command lines."""
     return [
