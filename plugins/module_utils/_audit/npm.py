@@ -1,0 +1,262 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Asks npm about vulnerable and outdated packages, and tells an answer from a failure.
+
+`npm audit --json` exits with 1 both when it found something and when it failed: only the keys of what it prints tell
+them apart. A registry that does not offer audits must never pass for one that knows no vulnerabilities.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from .._core.errors import MaintenanceError
+from .._core.finding import Finding, printable
+from .._core.redaction import SECRETS
+
+SEVERITY = {"info": "low", "low": "low", "moderate": "medium", "high": "high", "critical": "critical"}
+_LONGEST_REASON = 300
+
+
+@dataclass
+class Answer:
+    """What one npm command said.
+
+    Attributes:
+        available: it gave an answer; else reason says why not.
+        data: the answer.
+    """
+
+    available: bool
+    reason: str = ""
+    data: Dict[str, Any] = field(default_factory=dict)
+
+
+def find_npm(wanted: Optional[str]) -> Optional[str]:
+    """The npm program, None when there is none.
+
+    Raises:
+        MaintenanceError: the one named in the options cannot be run.
+    """
+    if wanted:
+        if os.path.isfile(wanted) and os.access(wanted, os.X_OK):
+            return wanted
+        raise MaintenanceError(
+            "the npm program cannot be run", wanted, next_step="Correct the option npm, or leave it out."
+        )
+    return shutil.which("npm")
+
+
+def environment(base: Mapping[str, str], workspace: str) -> Dict[str, str]:
+    """The environment of npm: the user's own configuration, but no scripts, and nothing written outside the workspace."""
+    settings = {
+        "cache": os.path.join(workspace, "cache"),
+        "logs_max": "0",
+        "update_notifier": "false",
+        "fund": "false",
+        "ignore_scripts": "true",
+        "progress": "false",
+        "color": "false",
+        "fetch_retries": "1",
+        "fetch_retry_mintimeout": "1000",
+        "fetch_retry_maxtimeout": "5000",
+        "fetch_timeout": "30000",
+    }
+    values = {key: value for key, value in base.items() if key in ("PATH", "HOME", "LANG", "HTTP_PROXY", "HTTPS_PROXY",
+              "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "NODE_EXTRA_CA_CERTS") or key.lower().startswith("npm_config_")}  # fmt: skip
+    for key, value in settings.items():
+        for spelling in ("npm_config_" + key, "NPM_CONFIG_" + key.upper()):
+            values.pop(spelling, None)
+        values["npm_config_" + key] = value
+    return values
+
+
+def ask(npm: str, arguments: Sequence[str], path: str, workspace: str, timeout: float) -> str:
+    """What an npm command prints; its exit status says nothing that the text does not say better.
+
+    Raises:
+        MaintenanceError: it cannot be started, or takes too long.
+    """
+    try:
+        process = subprocess.Popen(
+            [npm, *arguments],
+            cwd=path,
+            env=environment(os.environ, workspace),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise MaintenanceError("cannot start npm", npm, error.strerror) from error
+    try:
+        output, errors = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired as error:
+        raise MaintenanceError(
+            "npm %s did not end within %d s" % (arguments[0], timeout),
+            path,
+            next_step="Check that the npm registry answers, or raise timeout.",
+        ) from error
+    finally:
+        if process.poll() is None:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.communicate()
+    text = output.decode("utf-8", "replace")
+    return text if text.strip() else errors.decode("utf-8", "replace")
+
+
+def _short(text: str) -> str:
+    return SECRETS.clean_text(re.sub(r"\s+", " ", text).strip())[:_LONGEST_REASON]
+
+
+def _failure(data: Mapping[str, Any]) -> str:
+    """Why npm failed, from the shapes in which it says so."""
+    error = data.get("error")
+    error = error if isinstance(error, Mapping) else {}
+    parts = [str(error.get("code") or ""), str(data.get("statusCode") or ""), str(data.get("message") or "")]
+    parts += [str(error.get("summary") or ""), str(error.get("detail") or "")]
+    seen: List[str] = []
+    for part in parts:
+        part = part.strip()
+        if part and not any(part in other for other in seen):
+            seen.append(part)
+    return _short("; ".join(seen)) or "npm gave no reason"
+
+
+def read_audit(text: str) -> Answer:
+    """The answer of `npm audit --json`. Pure."""
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return Answer(False, "npm audit printed no JSON: %s" % _short(text))
+    if not isinstance(data, dict):
+        return Answer(False, "npm audit printed something unexpected")
+    if data.get("auditReportVersion") == 2 and isinstance(data.get("vulnerabilities"), dict) and "error" not in data:
+        return Answer(True, data=data)
+    if "auditReportVersion" in data and "error" not in data:
+        return Answer(False, "npm audit reports in version %s, which is not understood" % data["auditReportVersion"])
+    return Answer(False, _failure(data))
+
+
+def read_outdated(text: str) -> Answer:
+    """The answer of `npm outdated --json`. Pure."""
+    try:
+        data = json.loads(text) if text.strip() else {}
+    except ValueError:
+        return Answer(False, "npm outdated printed no JSON: %s" % _short(text))
+    if not isinstance(data, dict):
+        return Answer(False, "npm outdated printed something unexpected")
+    # A package may be called "error": its entry has a version, a failure has none.
+    error = data.get("error")
+    if isinstance(error, Mapping) and "latest" not in error and ("code" in error or "summary" in error):
+        return Answer(False, _failure(data))
+    return Answer(True, data=data)
+
+
+def outdated_list(data: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    """Outdated packages, major updates first. Pure."""
+    found = []
+    for name, entries in sorted(data.items()):
+        for entry in entries if isinstance(entries, list) else [entries]:
+            if not isinstance(entry, Mapping):
+                continue
+            current, wanted, latest = (entry.get(key) or None for key in ("current", "wanted", "latest"))
+            found.append(
+                {
+                    "name": printable(str(name)),
+                    "current": current,
+                    "wanted": wanted,
+                    "latest": latest,
+                    "update": update_kind(current or wanted, latest),
+                }
+            )
+    order = {"major": 0, "minor": 1, "patch": 2, "none": 3, "unknown": 4}
+    return sorted(found, key=lambda item: (order[str(item["update"])], str(item["name"])))
+
+
+def update_kind(current: Any, latest: Any) -> str:
+    """major, minor, patch, none or unknown: how far the latest version is from the one in use. Pure."""
+    parsed = []
+    for version in (current, latest):
+        match = re.match(r"^(\d+)\.(\d+)\.(\d+)", str(version or ""))
+        if not match:
+            return "unknown"
+        parsed.append(tuple(int(part) for part in match.groups()))
+    (old, new) = parsed
+    if new <= old:
+        return "none"
+    if new[0] != old[0]:
+        return "major"
+    return "minor" if new[1] != old[1] else "patch"
+
+
+def vulnerabilities(data: Mapping[str, Any], path: str) -> List[Finding]:
+    """One finding for each advisory on each package; packages that are only affected through others are told there. Pure.
+
+    Args:
+        data: a report of version 2.
+        path: the project.
+    """
+    findings = []
+    for name, entry in sorted(data["vulnerabilities"].items()):
+        if not isinstance(entry, Mapping):
+            continue
+        for cause in entry.get("via") or []:
+            if not isinstance(cause, Mapping):
+                continue  # a name: it has an entry, and a finding, of its own
+            advisory = advisory_id(cause)
+            title = _short(str(cause.get("title") or "known vulnerability"))
+            affected = [str(effect) for effect in entry.get("effects") or []]
+            message = "%s %s: %s" % (printable(str(name)), printable(str(cause.get("range") or "")), title)
+            if affected:
+                message += "; it comes in through %s" % ", ".join(sorted(affected)[:5])
+            findings.append(
+                Finding(
+                    rule=advisory,
+                    severity=SEVERITY.get(str(cause.get("severity") or entry.get("severity")), "high"),
+                    target="npm:%s:%s" % (printable(path), printable(str(name))),
+                    message=message,
+                    remediation=remedy(entry.get("fixAvailable"), cause),
+                    scope=path,
+                    subject=str(cause.get("source") or ""),
+                )
+            )
+    return findings
+
+
+def advisory_id(cause: Mapping[str, Any]) -> str:
+    """The id of an advisory: GHSA-..., or npm's number. Pure."""
+    match = re.search(r"GHSA(-[0-9a-z]{4}){3}", str(cause.get("url") or ""))
+    if match:
+        return match.group(0)
+    return "npm-advisory-%s" % re.sub(r"[^\w.-]", "_", str(cause.get("source") or "unknown"))
+
+
+def remedy(fix: Any, cause: Mapping[str, Any]) -> str:
+    url = str(cause.get("url") or "")
+    more = " See %s." % url if re.match(r"^https://[\w./-]+$", url) else ""
+    if isinstance(fix, Mapping):
+        kind = "a major update: read its release notes and test" if fix.get("isSemVerMajor") else "within its range"
+        return "Update %s to %s (%s).%s" % (
+            printable(str(fix.get("name"))),
+            printable(str(fix.get("version"))),
+            kind,
+            more,
+        )
+    if fix:
+        return "npm audit fix mends it without a major update.%s" % more
+    return (
+        "There is no fixed version yet; check whether the vulnerable part is used, and waive it with a date.%s" % more
+    )
