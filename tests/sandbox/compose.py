@@ -200,6 +200,7 @@ class Compose:
         """
         if self.is_healthy():
             return False
+        self.engine.check_machine()
         if self.facts.get("complete"):
             self.say("starting again what does not run")
             # After a reboot: the engine finds its containers, images and volumes again.

@@ -235,7 +235,7 @@ class Engine:
         """
         if self._ping():
             return self
-        self._check_machine()
+        self.check_machine()
         path = self.programs()
         before = self._record()
         if before is not None:
@@ -284,7 +284,8 @@ class Engine:
 
     # -- starting ------------------------------------------------------------------------------------------------
 
-    def _check_machine(self) -> None:
+    def check_machine(self) -> None:
+        """Raise EngineUnavailable when this process cannot run an engine on this machine, whatever the packages."""
         if os.name != "posix" or os.uname().sysname != "Linux":
             raise EngineUnavailable("a private Docker Engine runs on Linux only")
         if os.geteuid() != 0:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -88,7 +89,8 @@ def mounts_below(roots: Iterable[Path]) -> list[str]:
     """Mount points below folders, the deepest first."""
     prefixes = tuple(f"{root}/" for root in roots)
     with open("/proc/self/mountinfo", encoding="utf-8") as lines:
-        points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
+        # The kernel writes blanks and backslashes in paths as octal numbers.
+        points = [re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), line.split()[4]) for line in lines]
     return sorted((point for point in points if point.startswith(prefixes)), key=len, reverse=True)
 
 
