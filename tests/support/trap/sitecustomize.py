@@ -24,8 +24,8 @@ def _trap(event, arguments):
         note = os.environ.get("MINIECOM_TRAP_FILE")
         if note:
             with open(note, "a", encoding="utf-8") as handle:
-                handle.write("process {} ({}) wanted to connect to {}\n".format(os.getpid(), " ".join(sys.argv), address))
-        raise PermissionError("the machine's default Docker socket {} is out of bounds for tests".format(address))
+                handle.write(f"process {os.getpid()} ({' '.join(sys.argv)}) wanted to connect to {address}\n")
+        raise PermissionError(f"the machine's default Docker socket {address} is out of bounds for tests")
 
 
 sys.addaudithook(_trap)
