@@ -89,7 +89,9 @@ def test_check_then_run_then_nothing(shop, state_dir):
     assert [(entry["target"], entry["status"]) for entry in real.result["actions"]] == [(namespace, "done")]
     after = database.command("collStats", "bloated")["totalSize"]
     freed = real.result["summary"]["bytes_freed"]
-    assert freed == before - after == real.result["actions"][0]["bytes"]
+    assert freed == real.result["actions"][0]["bytes"]
+    # The run's own checkpoint may have trimmed the file's tail in between.
+    assert abs(freed - (before - after)) < MIB / 4
     assert freed > 8 * MIB
     assert abs(freed - planned["bytes"]) < 0.1 * freed, "as predicted"
     assert database.bloated.count_documents({}) == documents

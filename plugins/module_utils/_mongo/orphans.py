@@ -1,0 +1,397 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""References that point nowhere, found without ever taking a good one for bad.
+
+The distinct references of a field are streamed from the server (from an index alone where there is one) and looked up
+in batches in the collection that they refer to, in each form in which an id may be written. The documents that hold the
+missing ones are then read, and the missing ones looked up once more: whatever was inserted in between is no orphan.
+Memory is bounded on both sides, however large the collections. Nothing is ever written.
+
+What cannot be compared is not judged: text that is no id where all keys are ObjectIds, lists where one value is expected,
+and everything when the collection referred to is missing or empty, which is more likely a misspelt name than the end of all.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+
+from .client import error_number, mongo_errors
+from .relations import Relation
+from .storage import VIEW_CODE
+
+try:
+    from bson import DBRef, ObjectId
+    from bson.codec_options import CodecOptions, DatetimeConversion
+    from pymongo.errors import OperationFailure
+except ImportError:  # the client says so
+    DBRef = ObjectId = CodecOptions = DatetimeConversion = None  # type: ignore[assignment,misc]
+    OperationFailure = Exception  # type: ignore[assignment,misc]
+
+# Measured: larger batches gain nothing.
+PROBE_BATCH = 5000
+# Without an index each look for the holders reads the whole collection: fewer, larger looks. The ids still take
+# about 2 MB, of the 16 MB that a command may have.
+HOLDER_BATCH_UNINDEXED = 50000
+LONGEST_REFERENCE = 256
+_HEX = re.compile(r"^[0-9a-fA-F]{24}$")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one stored value is.
+
+    Attributes:
+        kind: "absent", "ignored", "other" (cannot be compared) or "reference".
+        probes: values of the key any of which would prove that a reference is good.
+    """
+
+    kind: str
+    probes: Tuple[Any, ...] = ()
+
+
+ABSENT, IGNORED, OTHER = Judgement("absent"), Judgement("ignored"), Judgement("other")
+
+
+def judge_value(value: Any, relation: Relation, has_type: Callable[[str], bool], database: str = "") -> Judgement:
+    """What a stored value is, as far as can be told without looking it up. Pure but for has_type().
+
+    Args:
+        value: as stored.
+        has_type: whether any key referred to is of a BSON type (by its alias in the query language).
+        database: where both collections are, for DBRefs.
+    """
+    if value is None:
+        return ABSENT
+    if isinstance(value, DBRef):
+        if value.collection != relation.references or value.database not in (None, database):
+            return OTHER
+        inner = judge_value(value.id, relation, has_type, database)
+        return inner if inner.kind == "reference" else OTHER
+    if isinstance(value, ObjectId):
+        probes = [(value, "objectId")]
+        if "hex_string" in relation.id_forms:
+            probes.append((str(value), "string"))
+    elif isinstance(value, str):
+        if value in relation.ignore:
+            return IGNORED
+        if len(value) > LONGEST_REFERENCE:
+            return OTHER
+        probes = [(value, "string")]
+        if _HEX.match(value) and "objectid" in relation.id_forms:
+            probes.append((ObjectId(value), "objectId"))
+    elif isinstance(value, bool):
+        return OTHER
+    elif isinstance(value, (int, float)):
+        if isinstance(value, float) and math.isnan(value):
+            return OTHER
+        probes = [(value, "number")]
+    elif isinstance(value, bytes) and len(value) <= LONGEST_REFERENCE:
+        probes = [(value, "binData")]
+    else:
+        return OTHER
+    possible = tuple(probe for probe, bson_type in probes if has_type(bson_type))
+    # Never equal to any key, whatever the data: a difference of types, not a lost document.
+    return Judgement("reference", possible) if possible else OTHER
+
+
+def values_at(document: Any, parts: Sequence[str]) -> Iterator[Any]:
+    """The values that a path such as ["items[]", "productId"] reaches in a document; None for an absent one. Pure."""
+    if not parts:
+        yield document
+        return
+    part, rest = parts[0], parts[1:]
+    name = part[:-2] if part.endswith("[]") else part
+    if not isinstance(document, Mapping):
+        # The server finds nothing below a plain value, and a list of values below a list that was not unwound.
+        yield document if isinstance(document, list) else None
+        return
+    value = document.get(name)
+    if not part.endswith("[]"):
+        yield from values_at(value, rest)
+        return
+    if value is None:
+        return
+    for element in value if isinstance(value, list) else [value]:
+        yield from values_at(element, rest)
+
+
+def created(document: Mapping[str, Any]) -> Optional[datetime]:
+    """When a document was made, the later of its createdAt and the time in its _id; None when neither tells. Pure."""
+    moments = []
+    stamp, identity = document.get("createdAt"), document.get("_id")
+    if isinstance(stamp, datetime):
+        moments.append(stamp if stamp.tzinfo else stamp.replace(tzinfo=timezone.utc))
+    if isinstance(identity, ObjectId):
+        moments.append(identity.generation_time)
+    return max(moments) if moments else None
+
+
+def showable(identity: Any) -> str:
+    """A document's _id for a report: text may be an e-mail address, so only what is an id is shown. Pure."""
+    if isinstance(identity, ObjectId) or (isinstance(identity, str) and _HEX.match(identity)):
+        return str(identity)
+    if isinstance(identity, int) and not isinstance(identity, bool):
+        return str(identity)
+    return "(an _id of type %s)" % type(identity).__name__
+
+
+@dataclass
+class Report:
+    """What came of one relation.
+
+    Attributes:
+        orphans: documents, or elements of lists, whose reference points nowhere.
+        documents: documents that hold them.
+        references: distinct references looked up.
+        missing: those of them that were not found at the first look.
+        samples: some of the documents' ids.
+        judged: False when nothing can be said; reason says why.
+        incomparable: distinct values that cannot be compared with any key.
+        too_young: orphans so far, but younger than min_age.
+    """
+
+    relation: Relation
+    orphans: int = 0
+    documents: int = 0
+    references: int = 0
+    missing: int = 0
+    samples: List[str] = field(default_factory=list)
+    judged: bool = True
+    reason: str = ""
+    incomparable: int = 0
+    too_young: int = 0
+
+    def as_dict(self) -> Dict[str, Any]:
+        return {
+            "relation": self.relation.name,
+            "references": "%s.%s" % (self.relation.references, self.relation.key),
+            "unit": self.relation.unit,
+            "orphans": self.orphans,
+            "documents": self.documents,
+            "distinct_references": self.references,
+            "incomparable": self.incomparable,
+            "too_young": self.too_young,
+            "samples": list(self.samples),
+            "judged": self.judged,
+            "reason": self.reason,
+        }
+
+
+def suspicion(report: Report) -> str:
+    """Why a report is hard to believe; "" when it is not. Pure."""
+    if report.references >= 10 and 2 * report.missing > report.references:
+        return (
+            "%s: %d of %d references point nowhere: is %s really what the field refers to, and is that collection complete?"
+            % (
+                report.relation.name,
+                report.missing,
+                report.references,
+                report.relation.references,
+            )
+        )
+    return ""
+
+
+def _batches(values: Iterable[Any], size: int) -> Iterator[List[Any]]:
+    batch: List[Any] = []
+    for value in values:
+        batch.append(value)
+        if len(batch) >= size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def is_usable_index(index: Mapping[str, Any], path: str) -> bool:
+    """Whether an index gives all values of a field in order. Pure."""
+    keys = list(dict(index.get("key") or {}).items())
+    if not keys or keys[0][0] != path or keys[0][1] not in (1, -1):
+        return False
+    # A partial or sparse index lacks documents, one with a collation has its own idea of order and equality.
+    return not any(index.get(option) for option in ("sparse", "partialFilterExpression", "hidden", "collation"))
+
+
+class Finder:
+    """Finds the orphans of relations in one database.
+
+    Args:
+        database: the driver's database.
+        cutoff: documents made later than this are too young to be judged.
+        samples: how many ids to keep for each relation.
+        progress: called now and then.
+    """
+
+    def __init__(
+        self, database: Any, cutoff: datetime, samples: int = 5, progress: Callable[[], None] = lambda: None
+    ) -> None:
+        # One date beyond the year 9999, or one broken text, must not keep everything else from being judged.
+        options = CodecOptions(
+            datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
+        )
+        self._database = database.with_options(options)
+        self._cutoff = cutoff
+        self._samples = samples
+        self._progress = progress
+        self._types: Dict[Tuple[str, str, str], bool] = {}
+        with mongo_errors("cannot list the collections", database.name):
+            self.collections: Set[str] = set(database.list_collection_names())
+
+    def find(self, relation: Relation) -> Report:
+        """Judge one relation.
+
+        Raises:
+            MaintenanceError: the server refuses or was lost.
+        """
+        report = Report(relation)
+        with mongo_errors("cannot look for orphans", "%s.%s" % (self._database.name, relation.name)):
+            report.reason = self._obstacle(relation)
+            if report.reason:
+                report.judged = False
+                return report
+            indexed = relation.unit == "document" and self._indexed(relation.collection, relation.path)
+            size = (
+                PROBE_BATCH if indexed or self._indexed(relation.collection, relation.path) else HOLDER_BATCH_UNINDEXED
+            )
+            for dangling in _batches(self._dangling(relation, report, indexed), size):
+                self._count(relation, dangling, report)
+        return report
+
+    def _obstacle(self, relation: Relation) -> str:
+        """Why a relation cannot be judged; "" when it can."""
+        for name in (relation.collection, relation.references):
+            if name not in self.collections:
+                return "there is no collection %s" % name
+        parent = self._database[relation.references]
+        if parent.find_one({}, {"_id": 1}) is None:
+            return "the collection %s is empty: every reference would count as an orphan" % relation.references
+        if relation.key != "_id":
+            if parent.find_one({relation.key: {"$ne": None}}, {"_id": 1}) is None:
+                return "no document of %s has a field %s" % (relation.references, relation.key)
+            if not self._indexed(relation.references, relation.key):
+                return "%s.%s has no index, and each of many looks would read the whole collection" % (
+                    relation.references,
+                    relation.key,
+                )
+        return ""
+
+    def _indexed(self, collection: str, path: str) -> bool:
+        try:
+            return any(is_usable_index(index, path) for index in self._database[collection].list_indexes())
+        except OperationFailure as error:
+            if error_number(error) == VIEW_CODE:
+                return False  # a view has no indexes to ask for
+            raise
+
+    def _has_type(self, relation: Relation) -> Callable[[str], bool]:
+        def ask(bson_type: str) -> bool:
+            known = (relation.references, relation.key, bson_type)
+            if known not in self._types:
+                found = self._database[relation.references].find_one({relation.key: {"$type": bson_type}}, {"_id": 1})
+                self._types[known] = found is not None
+            return self._types[known]
+
+        return ask
+
+    def _distinct(self, relation: Relation, indexed: bool) -> Iterator[Any]:
+        """Each value of the field once, as a stream."""
+        stages: List[Dict[str, Any]] = []
+        if indexed:
+            # This pair the server answers from the index alone, hopping from value to value.
+            stages.append({"$sort": {relation.path: 1}})
+        else:
+            if relation.path.split(".")[0] != "_id":
+                stages.append({"$project": {"_id": 0, relation.path: 1}})
+            stages.extend({"$unwind": "$" + path} for path in relation.lists)
+        stages.append({"$group": {"_id": "$" + relation.path}})
+        cursor = self._database[relation.collection].aggregate(stages, allowDiskUse=True, batchSize=PROBE_BATCH)
+        with cursor:
+            for entry in cursor:
+                yield entry.get("_id")
+
+    def _dangling(self, relation: Relation, report: Report, indexed: bool) -> Iterator[Any]:
+        """The stored values that point nowhere at the moment."""
+        has_type = self._has_type(relation)
+        for batch in _batches(self._distinct(relation, indexed), PROBE_BATCH):
+            references: Dict[Any, Tuple[Any, ...]] = {}
+            for value in batch:
+                judgement = judge_value(value, relation, has_type, self._database.name)
+                if judgement.kind == "reference":
+                    references[value] = judgement.probes
+                elif judgement.kind == "other":
+                    report.incomparable += 1
+                elif judgement.kind == "absent" and not relation.optional:
+                    yield None
+            report.references += len(references)
+            existing = self._existing(relation, references.values())
+            for value, probes in references.items():
+                if not existing.intersection(probes):
+                    report.missing += 1
+                    yield value
+            self._progress()
+
+    def _existing(self, relation: Relation, probes: Iterable[Tuple[Any, ...]]) -> Set[Any]:
+        """Those of the keys that exist."""
+        wanted = list({probe for several in probes for probe in several})
+        found: Set[Any] = set()
+        parent = self._database[relation.references]
+        projection = {"_id": 1} if relation.key == "_id" else {"_id": 0, relation.key: 1}
+        for start in range(0, len(wanted), 2 * PROBE_BATCH):
+            query = {relation.key: {"$in": wanted[start : start + 2 * PROBE_BATCH]}}
+            for document in parent.find(query, projection, batch_size=2 * PROBE_BATCH):
+                for value in values_at(document, relation.key.split(".")):
+                    several = value if isinstance(value, list) else [value]
+                    found.update(one for one in several if _hashable(one))
+        return found
+
+    def _count(self, relation: Relation, dangling: List[Any], report: Report) -> None:
+        """Read the documents that hold the values, look the values up again, and count what is left."""
+        missing = set(dangling)
+        has_type = self._has_type(relation)
+        projection = {"_id": 1, "createdAt": 1, relation.path: 1}
+        if relation.path.split(".")[0] in ("_id", "createdAt"):
+            projection = {"_id": 1, "createdAt": 1}
+        holders = self._database[relation.collection].find({relation.path: {"$in": dangling}}, projection)
+        parts = relation.field.split(".")
+        for chunk in _batches(holders, PROBE_BATCH):
+            held: List[Tuple[Mapping[str, Any], List[Any]]] = []
+            for document in chunk:
+                values = [value for value in values_at(document, parts) if _hashable(value) and value in missing]
+                if values:
+                    held.append((document, values))
+            references = {value for _document, values in held for value in values if value is not None}
+            probes = {value: judge_value(value, relation, has_type, self._database.name).probes for value in references}
+            # After the documents were read: a document inserted before the one it refers to has that one by now.
+            existing = self._existing(relation, probes.values())
+            appeared = {value for value, several in probes.items() if existing.intersection(several)}
+            for document, values in held:
+                self._add(document, [value for value in values if value not in appeared], report)
+            self._progress()
+
+    def _add(self, document: Mapping[str, Any], values: List[Any], report: Report) -> None:
+        if not values:
+            return
+        moment = created(document)
+        if moment is not None and moment > self._cutoff:
+            report.too_young += len(values)
+            return
+        report.orphans += len(values)
+        report.documents += 1
+        if len(report.samples) < self._samples:
+            report.samples.append(showable(document.get("_id")))
+
+
+def _hashable(value: Any) -> bool:
+    if isinstance(value, bool):
+        return False  # True equals 1 in Python, but not on the server
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,160 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which fields refer to which collections: the shop's own data model as data, and the option `relations`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any, List, Mapping, Sequence, Tuple
+
+from .._core.errors import MaintenanceError
+
+ID_FORMS = ("objectid", "hex_string")
+IGNORED = ("", "guest")
+# Where mongo_orphans puts archived documents: never looked at as data of the shop.
+ARCHIVE_SUFFIX = "__orphans"
+
+_PART = r"[^\s.$\[\]\x00]+(?:\[\])?"
+_FIELD = re.compile(r"^%s(?:\.%s)*$" % (_PART, _PART))
+_COLLECTION = re.compile(r"^[^\s$\x00]+$")
+
+
+@dataclass(frozen=True)
+class Relation:
+    """One field that refers to documents of a collection.
+
+    Attributes:
+        collection: holds the references; may be a pattern such as ``loyalty_*``.
+        field: its path; ``items[].productId`` is a field of each element of a list.
+        references: the collection referred to.
+        key: the field there that is referred to.
+        optional: null and absent are ordinary.
+        id_forms: spellings of one and the same id that are taken as equal.
+        ignore: text that stands for no reference.
+    """
+
+    collection: str
+    field: str
+    references: str
+    key: str = "_id"
+    optional: bool = True
+    id_forms: Tuple[str, ...] = ID_FORMS
+    ignore: Tuple[str, ...] = IGNORED
+
+    @property
+    def name(self) -> str:
+        return "%s.%s" % (self.collection, self.field)
+
+    @property
+    def path(self) -> str:
+        """The field as the server's query language has it."""
+        return self.field.replace("[]", "")
+
+    @property
+    def unit(self) -> str:
+        """What one orphan is: a document, or an element of a list in it."""
+        return "element" if "[]" in self.field else "document"
+
+    @property
+    def lists(self) -> Tuple[str, ...]:
+        """Paths of the lists on the way to the field, outermost first."""
+        parts = self.field.split(".")
+        found = []
+        for position, part in enumerate(parts):
+            if part.endswith("[]"):
+                found.append(".".join(parts[: position + 1]).replace("[]", ""))
+        return tuple(found)
+
+
+# Every reference of the shop's data model. None counts as an orphan for being absent: guests order, too. Most references
+# are text although each _id is an ObjectId, a few are ObjectIds, user_roles.userId holds both.
+SHOP_RELATIONS: Tuple[Relation, ...] = (
+    Relation("orders", "userId", "users"),
+    Relation("orders", "items[].productId", "products"),
+    Relation("carts", "userId", "users"),
+    Relation("carts", "items[].productId", "products"),
+    Relation("sessions", "userId", "users"),
+    Relation("addresses", "userId", "users"),
+    Relation("wishlists", "userId", "users"),
+    Relation("wishlists", "items[].productId", "products"),
+    Relation("reviews", "userId", "users"),
+    Relation("reviews", "productId", "products"),
+    # Not the other way round: an order without a payment only waits to be paid.
+    Relation("payments", "orderId", "orders"),
+    Relation("refunds", "orderId", "orders"),
+    Relation("refunds", "paymentId", "payments"),
+    Relation("shipments", "orderId", "orders"),
+    Relation("invoices", "orderId", "orders"),
+    Relation("coupon_usage", "couponId", "coupons"),
+    Relation("coupon_usage", "orderId", "orders"),
+    Relation("coupon_usage", "userId", "users"),
+    Relation("loyalty_*", "userId", "users"),
+    Relation("loyalty_*", "orderId", "orders"),
+    Relation("price_alerts", "userId", "users"),
+    Relation("price_alerts", "productId", "products"),
+    Relation("support_tickets", "userId", "users"),
+    Relation("product_questions", "userId", "users"),
+    Relation("product_questions", "productId", "products"),
+    Relation("two_factor_secrets", "userId", "users"),
+    Relation("inventory", "productId", "products"),
+    Relation("user_roles", "userId", "users"),
+    Relation("user_roles", "roleId", "roles"),
+    Relation("products", "categoryId", "categories"),
+    Relation("categories", "parentId", "categories"),
+)
+
+
+def parse_relation(entry: Mapping[str, Any]) -> Relation:
+    """One entry of the option `relations`.
+
+    Raises:
+        MaintenanceError: it makes no sense.
+    """
+    field = str(entry["field"])
+    if entry.get("unit") == "element" and "[]" not in field:
+        # items.productId with unit element: the list is all but the last part, or the field itself.
+        head, dot, tail = field.rpartition(".")
+        field = "%s[].%s" % (head, tail) if dot else "%s[]" % field
+    relation = Relation(
+        str(entry["collection"]),
+        field,
+        str(entry["references"]),
+        str(entry.get("key") or "_id"),
+        True if entry.get("optional") is None else bool(entry["optional"]),
+        tuple(entry.get("id_forms") or ID_FORMS),
+        tuple(IGNORED if entry.get("ignore") is None else entry["ignore"]),
+    )
+    wrong = ""
+    if not _FIELD.match(relation.field) or not _FIELD.match(relation.key) or "[]" in relation.key:
+        wrong = "field and key are paths such as userId or items[].productId"
+    elif not _COLLECTION.match(relation.collection) or not _COLLECTION.match(relation.references):
+        wrong = "collection and references are names of collections"
+    elif "*" in relation.references or "?" in relation.references:
+        wrong = "references names one collection, without wildcards"
+    elif entry.get("unit") == "document" and relation.unit == "element":
+        wrong = "a field with [] counts elements, unit cannot be document"
+    if wrong:
+        raise MaintenanceError("this relation makes no sense: %s" % wrong, relation.name, next_step="Correct it.")
+    return relation
+
+
+def expand(relations: Sequence[Relation], collections: Sequence[str]) -> List[Relation]:
+    """The relations with patterns replaced by the collections that exist; a pattern that meets none stays. Pure."""
+    expanded: List[Relation] = []
+    for relation in relations:
+        if not re.search(r"[*?]", relation.collection):
+            expanded.append(relation)
+            continue
+        names = [
+            name
+            for name in sorted(collections)
+            if fnmatchcase(name, relation.collection)
+            and not name.endswith(ARCHIVE_SUFFIX)
+            and not name.startswith("system.")
+        ]
+        expanded.extend([replace(relation, collection=name) for name in names] or [relation])
+    return expanded

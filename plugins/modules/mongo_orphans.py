@@ -1,0 +1,309 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mongo_orphans
+short_description: Finds documents whose reference points nowhere
+description:
+  - Looks up every reference of the shop's data, and reports those whose document is gone, with counts and some ids. It changes nothing.
+  - A reference counts as good when it is found in any form in which an id may be written, so that the text V(65a1...) finds the ObjectId of the same digits.
+  - Null, absent and empty references, the text V(guest) and whatever else O(relations[].ignore) names are no orphans.
+  - Values that cannot be equal to any key, such as a number where all keys are ObjectIds, or a list where one value is expected, are counted as
+    incomparable and not as orphans.
+  - A relation is not judged when the collection referred to is missing or empty, since then everything would be an orphan.
+  - Documents younger than O(min_age) are not judged, and each orphan is looked up a second time after its document was read, so that what is
+    inserted meanwhile is no orphan.
+  - References are streamed in batches. Memory stays small on both sides, whatever the size of the collections, and an index on the field is used
+    where there is one.
+extends_documentation_fragment:
+  - miniecom.maintenance.attributes.info
+  - miniecom.maintenance.mongo
+  - miniecom.maintenance.run
+options:
+  database:
+    description: The database. Default is the one that the connection string names.
+    type: str
+  relations:
+    description:
+      - What refers to what. Default is the shop's own data model with all its references.
+    type: list
+    elements: dict
+    suboptions:
+      collection:
+        description: The collection that holds the references. Wildcards V(*) and V(?) stand for all collections that match, archives excepted.
+        type: str
+        required: true
+      field:
+        description: Path of the field, such as V(userId). V(items[].productId) is a field of each element of the list C(items).
+        type: str
+        required: true
+      references:
+        description: The collection referred to.
+        type: str
+        required: true
+      key:
+        description: The field there that is referred to. Any other than V(_id) needs an index.
+        type: str
+        default: _id
+      optional:
+        description: Whether null and absent are ordinary. If not, they count as orphans.
+        type: bool
+        default: true
+      id_forms:
+        description: Forms of one and the same id that are taken as equal.
+        type: list
+        elements: str
+        choices: [objectid, hex_string]
+        default: [objectid, hex_string]
+      ignore:
+        description: Text that stands for no reference.
+        type: list
+        elements: str
+        default: ["", "guest"]
+      unit:
+        description:
+          - What one orphan is. V(element) makes the last list on the path one whose elements are judged one by one, as V([]) in O(relations[].field) does.
+          - Default is V(document), or V(element) where the field has V([]).
+        type: str
+        choices: [document, element]
+  action:
+    description: What to do with orphans. Only reporting is available; archiving, purging and restoring them is not yet.
+    type: str
+    choices: [report]
+    default: report
+  min_age:
+    description: Documents younger than this are not judged, by the time in their C(_id) and their C(createdAt), the later one. Such as V(1h) or V(7d).
+    type: str
+    default: 1h
+  samples:
+    description: How many ids of documents to return for each relation.
+    type: int
+    default: 5
+notes:
+  - The user needs the role C(read) on the database.
+  - On a replica set the primary is read, as a member that lags would make orphans of what it has not seen yet.
+seealso:
+  - module: miniecom.maintenance.mongo_info
+author:
+  - miniecom.maintenance contributors (@miniecom)
+"""
+
+EXAMPLES = r"""
+- name: Report what points nowhere in the shop
+  miniecom.maintenance.mongo_orphans:
+    env_file: /opt/miniecom/.env
+    address: 127.0.0.1:27017
+  register: orphans
+
+- name: Show relations that have orphans
+  ansible.builtin.debug:
+    msg: "{{ orphans.relations | selectattr('orphans') | list }}"
+
+- name: Judge a field of one's own
+  miniecom.maintenance.mongo_orphans:
+    env_file: /opt/miniecom/.env
+    min_age: 7d
+    relations:
+      - collection: gift_cards
+        field: redemptions[].orderId
+        references: orders
+      - collection: notifications
+        field: recipient
+        references: users
+        ignore: ["", "guest", "all"]
+"""
+
+RETURN = r"""
+relations:
+  description: The relations, each with what was found.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    relation:
+      description: Collection and field.
+      type: str
+    references:
+      description: Collection and key referred to.
+      type: str
+    unit:
+      description: What one orphan is, V(document) or V(element).
+      type: str
+    orphans:
+      description: Number of orphans.
+      type: int
+    documents:
+      description: Documents that hold them. With more than 50000 missing references, one that holds several may count more than once.
+      type: int
+    distinct_references:
+      description: Different references that were looked up.
+      type: int
+    incomparable:
+      description: Different values that no key can be equal to; never counted as orphans.
+      type: int
+    too_young:
+      description: References that point nowhere so far, in documents younger than O(min_age).
+      type: int
+    samples:
+      description: Ids of some of the documents. An _id that is neither an ObjectId nor a number is not shown, since it may be personal.
+      type: list
+      elements: str
+    judged:
+      description: Whether anything can be said.
+      type: bool
+    reason:
+      description: Why not.
+      type: str
+  sample:
+    - relation: inventory.productId
+      references: products._id
+      unit: document
+      orphans: 3
+      documents: 3
+      distinct_references: 3
+      incomparable: 0
+      too_young: 0
+      samples: [65a1b2c3d4e5f60718293a4b]
+      judged: true
+      reason: ""
+summary:
+  description: The few numbers a person wants.
+  returned: success
+  type: dict
+  contains:
+    headline:
+      description: One sentence.
+      type: str
+    orphans:
+      description: Orphans of all relations.
+      type: int
+    documents:
+      description: Documents that hold them, counted for each relation.
+      type: int
+    relations_judged:
+      description: How many relations were judged.
+      type: int
+    relations_not_judged:
+      description: How many were not.
+      type: int
+"""
+
+import time
+from datetime import timedelta
+from typing import Any, Callable, Dict, List
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import RunContext, utc_now
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import run_info
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import parse_duration
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import MONGO_ARGUMENTS, connect
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphans import Finder, Report, suspicion
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.relations import (
+    ID_FORMS,
+    IGNORED,
+    SHOP_RELATIONS,
+    expand,
+    parse_relation,
+)
+
+SPEC = (
+    ArgumentSpec(
+        {
+            "database": {"type": "str"},
+            "relations": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "collection": {"type": "str", "required": True},
+                    "field": {"type": "str", "required": True},
+                    "references": {"type": "str", "required": True},
+                    "key": {"type": "str", "default": "_id", "no_log": False},
+                    "optional": {"type": "bool", "default": True},
+                    "id_forms": {
+                        "type": "list",
+                        "elements": "str",
+                        "choices": list(ID_FORMS),
+                        "default": list(ID_FORMS),
+                    },
+                    "ignore": {"type": "list", "elements": "str", "default": list(IGNORED)},
+                    "unit": {"type": "str", "choices": ["document", "element"]},
+                },
+            },
+            "action": {"type": "str", "choices": ["report"], "default": "report"},
+            "min_age": {"type": "str", "default": "1h"},
+            "samples": {"type": "int", "default": 5},
+        }
+    )
+    + MONGO_ARGUMENTS
+    + RUN_ARGUMENTS
+)
+
+
+def every_half_minute(action: Callable[[], None]) -> Callable[[], None]:
+    """The action, for calling it as often as one likes."""
+    last = [time.monotonic()]
+
+    def call() -> None:
+        if time.monotonic() - last[0] > 30:
+            last[0] = time.monotonic()
+            action()
+
+    return call
+
+
+def report(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
+    """Everything that the module returns."""
+    params = module.params
+    own = params["relations"] is not None
+    relations = [parse_relation(entry) for entry in params["relations"]] if own else list(SHOP_RELATIONS)
+    cutoff = utc_now() - timedelta(seconds=parse_duration(params["min_age"]))
+    with connect(params) as connection:
+        database = connection.client[connection.require_database(params["database"])]
+        finder = Finder(database, cutoff, max(0, params["samples"]), every_half_minute(context.renew))
+        reports = [finder.find(relation) for relation in expand(relations, sorted(finder.collections))]
+    warnings = [text for text in map(suspicion, reports) if text]
+    if own:
+        # The shop's own list names collections that a shop may not use; a list that somebody wrote should be right.
+        warnings += [
+            "%s is not judged: %s" % (entry.relation.name, entry.reason) for entry in reports if not entry.judged
+        ]
+    return {
+        "relations": [entry.as_dict() for entry in reports],
+        "summary": summarise(reports),
+        "warnings": warnings,
+    }
+
+
+def summarise(reports: List[Report]) -> Dict[str, Any]:
+    """The few numbers a person wants."""
+    judged = [entry for entry in reports if entry.judged]
+    orphans = sum(entry.orphans for entry in judged)
+    concerned = sum(1 for entry in judged if entry.orphans)
+    skipped = len(reports) - len(judged)
+    headline = "no orphans in %d relations" % len(judged)
+    if orphans:
+        headline = "%d orphan%s in %d of %d relations" % (orphans, "" if orphans == 1 else "s", concerned, len(judged))
+    if skipped:
+        headline += ", %d not judged" % skipped
+    return {
+        "headline": headline,
+        "orphans": orphans,
+        "documents": sum(entry.documents for entry in judged),
+        "relations_judged": len(judged),
+        "relations_not_judged": skipped,
+    }
+
+
+def main() -> None:
+    run_info(report, SPEC)
+
+
+if __name__ == "__main__":
+    main()
