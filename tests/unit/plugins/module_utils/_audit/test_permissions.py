@@ -1,0 +1,242 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is wrong with a mode, and which mode is right: narrower, never wider, and never at the shop's expense."""
+
+from __future__ import annotations
+
+import stat
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permission_fix import (
+    User,
+    granted,
+    narrowed,
+    plan_fixes,
+    plan_undo,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permission_rules import (
+    RULES,
+    Problem,
+    Status,
+    examine_directory,
+    examine_file,
+    examine_socket,
+    plainly_fine,
+)
+
+NAMES = [".env", ".env.production", ".env.example", "site.key", "id_rsa", "id_rsa.pub", "a.js", "run.sh", "20261124.tar.gz",
+         "manifest.json", "site.pem", ".npmrc", "X.KEY", "credentials.json", "notes", ".hidden", "a.p12"]  # fmt: skip
+modes = st.integers(0, 0o7777)
+ids = st.sampled_from([0, 33, 1000, 1001])
+users = st.lists(
+    st.builds(User, uid=ids, groups=st.frozensets(ids, max_size=2), name=st.sampled_from(["node", "www"])), max_size=3
+)
+wanted = st.frozensets(st.sampled_from([name for name, rule in RULES.items() if rule.remove]))
+
+
+def status(mode: int, uid: int = 0, gid: int = 0, kind: int = stat.S_IFREG, links: int = 1) -> Status:
+    return Status(kind, mode, uid, gid, 1, 2, links)
+
+
+def rules_of(
+    name: str, mode: int, backups: bool = False, scripts: bool = False, uid: int = 0, pem: bool = False
+) -> set[str]:
+    return {rule for rule, _note in examine_file(name, status(mode, uid), backups, scripts, {0}, pem)}
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "where", "expected"),
+    [
+        (".env", 0o600, "", set()),
+        (".env", 0o400, "", set()),
+        (".env", 0o644, "", {"env-readable"}),
+        (".env", 0o640, "", {"env-group-access"}),
+        (".env", 0o666, "", {"env-readable", "world-writable-file"}),
+        (".env.production", 0o644, "", {"env-readable"}),
+        (".env.example", 0o644, "", set()),
+        (".environment", 0o644, "", set()),
+        ("site.key", 0o644, "", {"secret-readable"}),
+        ("SITE.KEY", 0o644, "", {"secret-readable"}),
+        ("site.key", 0o640, "", {"secret-group-access"}),
+        ("id_rsa", 0o644, "", {"secret-readable"}),
+        ("id_rsa.pub", 0o644, "", set()),
+        ("a.js", 0o644, "", set()),
+        ("a.js", 0o666, "", {"world-writable-program"}),
+        ("notes", 0o666, "", {"world-writable-file"}),
+        ("notes", 0o4755, "", {"setuid-file"}),
+        ("notes", 0o2755, "", {"setgid-file"}),
+        ("notes", 0o2644, "", set()),
+        ("20261124.tar.gz", 0o644, "backups", {"backup-readable"}),
+        ("20261124.tar.gz", 0o640, "backups", {"backup-group-access"}),
+        ("20261124.tar.gz", 0o644, "", set()),
+        ("manifest.json", 0o644, "backups", {"backup-sidecar-readable"}),
+        ("run.sh", 0o644, "scripts", {"script-not-executable"}),
+        ("run.sh", 0o755, "scripts", set()),
+        ("run.sh", 0o644, "", set()),
+    ],
+)
+def test_files(name: str, mode: int, where: str, expected: set[str]) -> None:
+    assert rules_of(name, mode, where == "backups", where == "scripts") == expected
+
+
+def test_a_pem_file_is_judged_by_its_content() -> None:
+    assert rules_of("site.pem", 0o644) == set()
+    assert rules_of("site.pem", 0o644, pem=True) == {"secret-readable"}
+
+
+def test_the_owner_of_a_secret_must_be_trusted() -> None:
+    assert rules_of(".env", 0o600, uid=1000) == {"secret-owner"}
+    assert rules_of("a.js", 0o644, uid=1000) == set()
+
+
+def test_directories() -> None:
+    assert examine_directory(status(0o777, kind=stat.S_IFDIR))[0][0] == "world-writable-directory"
+    assert examine_directory(status(0o1777, kind=stat.S_IFDIR)) == []
+    assert examine_directory(status(0o775, kind=stat.S_IFDIR)) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "uid", "gid", "group", "members", "expected"),
+    [
+        (0o660, 0, 0, "root", [], set()),
+        (0o660, 0, 998, "docker", [], set()),
+        (0o660, 0, 998, "docker", ["deploy", "root"], {"docker-group-members"}),
+        (0o666, 0, 998, "docker", [], {"docker-socket-open"}),
+        (0o660, 1000, 998, "docker", [], {"docker-socket-owner"}),
+        (0o660, 0, 100, "users", [], {"docker-socket-owner"}),
+        (0o600, 0, 100, "users", ["a"], set()),
+    ],
+)
+def test_docker_sockets(mode: int, uid: int, gid: int, group: str, members: list[str], expected: set[str]) -> None:
+    assert {rule for rule, _note in examine_socket(True, mode, uid, gid, group, members)} == expected
+
+
+@given(st.sampled_from(NAMES), modes, st.booleans(), st.booleans())
+def test_the_quick_answer_is_never_wrong(name: str, mode: int, backups: bool, scripts: bool) -> None:
+    if plainly_fine(name, mode, backups, scripts):
+        assert rules_of(name, mode, backups, scripts) == set()
+
+
+# -- fixes ------------------------------------------------------------------------------------------------------------
+
+
+@given(modes, modes, ids, ids, users)
+def test_a_mode_only_ever_narrows_and_nobody_who_uses_it_loses_access(
+    mode: int, remove: int, uid: int, gid: int, people: list[User]
+) -> None:
+    item = status(mode, uid, gid)
+    after, losers = narrowed(mode, remove, item, people)
+    assert after & ~mode == 0
+    assert mode & ~after & ~remove == 0
+    if losers:
+        assert after == mode
+    for user in people:
+        assert granted(item, mode, user) & 6 == granted(item, after, user) & 6
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(NAMES), modes, ids, ids, st.booleans(), st.integers(1, 2)), max_size=8),
+    wanted,
+    users,
+)
+def test_fixes_narrow_strictly_and_undo_gives_back_exactly(
+    files: list[tuple[str, int, int, int, bool, int]], rules: frozenset[str], people: list[User]
+) -> None:
+    problems, state, roots = [], {}, {}
+    for index, (name, mode, uid, gid, backups, links) in enumerate(files):
+        path = f"/srv/{index}/{name}"
+        item = Status(stat.S_IFREG, mode, uid, gid, 1, index, links)
+        state[path], roots[path] = item, "/srv"
+        problems += [
+            Problem(RULES[rule], path, item, note) for rule, note in examine_file(name, item, backups, False, {0})
+        ]
+    plan = plan_fixes(problems, rules, people, roots)
+    paths = [action.data["path"] for action in plan.actions]
+    assert len(paths) == len(set(paths))
+    after = dict(state)
+    for action in plan.actions:
+        before, narrow = action.data["before"], action.data["after"]
+        assert narrow != before and narrow & ~before == 0
+        item = state[action.data["path"]]
+        assert item.links == 1 and item.mode == before
+        removable = 0
+        for problem in problems:
+            if problem.path == action.data["path"] and problem.rule.id in rules:
+                removable |= problem.rule.remove
+        assert before & ~narrow & ~removable == 0
+        after[action.data["path"]] = Status(item.kind, narrow, item.uid, item.gid, item.device, item.inode, item.links)
+    assert not (set(paths) & {kept.target for kept in plan.kept})
+    undo = plan_undo((action.data, after[action.data["path"]]) for action in plan.actions)
+    assert len(undo.actions) == len(plan.actions)
+    for action in undo.actions:
+        assert action.data["after"] == state[action.data["path"]].mode
+        assert action.data["before"] == after[action.data["path"]].mode
+    assert not plan_undo((action.data, state[action.data["path"]]) for action in plan.actions).actions
+
+
+def one(
+    mode: int, rule: str = "env-readable", uid: int = 0, gid: int = 0, people: list[User] | None = None
+) -> tuple[str, str]:
+    item = status(mode, uid, gid, stat.S_IFDIR if "directory" in rule else stat.S_IFREG)
+    plan = plan_fixes([Problem(RULES[rule], "/srv/x", item)], frozenset([rule]), people or [], {"/srv/x": "/srv"})
+    if plan.actions:
+        return "%04o" % plan.actions[0].data["after"], plan.actions[0].reason
+    return "kept", plan.kept[0].reason
+
+
+NODE = User(1000, frozenset([1000]), "node (api, process 7)")
+
+
+def test_the_shops_own_user_is_not_locked_out() -> None:
+    assert one(0o644)[0] == "0600"
+    assert one(0o644, uid=1000, people=[NODE])[0] == "0600"
+    assert one(0o644, gid=1000, people=[NODE])[0] == "0640"
+    kept, reason = one(0o644, people=[NODE])
+    assert kept == "kept" and "node (api, process 7)" in reason
+    assert one(0o777, "world-writable-directory", people=[NODE])[0] == "kept"
+    assert one(0o777, "world-writable-directory")[0] == "0775"
+    assert one(0o777, "world-writable-directory", uid=1000, people=[NODE])[0] == "0775"
+
+
+def test_a_user_counts_only_where_it_works() -> None:
+    elsewhere = User(1000, frozenset(), "node", ("/srv/uploads",))
+    assert one(0o644, people=[elsewhere])[0] == "0600"
+    assert one(0o644, people=[User(1000, frozenset(), "node", ("/srv",))])[0] == "kept"
+
+
+def test_files_with_several_names_are_left_to_a_person() -> None:
+    item = status(0o644, links=2)
+    plan = plan_fixes(
+        [Problem(RULES["env-readable"], "/srv/.env", item)], frozenset(["env-readable"]), [], {"/srv/.env": "/srv"}
+    )
+    assert not plan.actions and "hard links" in plan.kept[0].reason
+
+
+def test_undo_leaves_alone_what_has_changed_since() -> None:
+    note = {
+        "path": "/srv/x",
+        "root": "/srv",
+        "device": 1,
+        "inode": 2,
+        "uid": 0,
+        "gid": 0,
+        "before": 0o644,
+        "after": 0o600,
+    }
+    cases = [None, Status(stat.S_IFREG, 0o600, 0, 0, 1, 99), status(0o640), status(0o644)]
+    plan = plan_undo((note, case) for case in cases)
+    assert not plan.actions and len(plan.kept) == 4
+    assert plan_undo([(note, status(0o600))]).actions[0].data["after"] == 0o644
+
+
+def test_nothing_is_fixed_that_was_not_asked_for() -> None:
+    item = status(0o4666)
+    problems = [Problem(RULES[name], "/srv/x", item) for name in ("setuid-file", "world-writable-file")]
+    plan = plan_fixes(problems, frozenset(["world-writable-file"]), [], {"/srv/x": "/srv"})
+    assert plan.actions[0].data["after"] == 0o4664
+    assert not plan_fixes(problems, frozenset(), [], {"/srv/x": "/srv"}).actions
