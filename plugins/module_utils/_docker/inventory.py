@@ -1,0 +1,428 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an engine holds at one moment, as plain data. Pure; observation.py reads it from an engine.
+
+Which object is in use is worked out from the containers alone, running and stopped. What the engine itself says about it
+(RefCount, the filter dangling) is wrong for volumes on Engine 27.4 and later, and for networks and images on all.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+
+PROJECT_LABEL = "com.docker.compose.project"
+ANONYMOUS_LABEL = "com.docker.volume.anonymous"
+NONE_TAG = "<none>:<none>"
+# Made by the engine itself; docker_gwbridge by its swarm mode.
+PREDEFINED_NETWORKS = frozenset(("bridge", "host", "none", "nat", "docker_gwbridge", "ingress"))
+STOPPED_STATES = frozenset(("exited", "created"))
+_ANONYMOUS_NAME = re.compile(r"^[0-9a-f]{64}$")
+_STAMP = re.compile(r"^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(\.\d+)?\s*(Z|[+-]\d\d:?\d\d)?")
+
+
+@dataclass(frozen=True)
+class Mount:
+    """What a container mounts. The name can be missing for a volume too (Engine 27.4 and later): the source never is."""
+
+    kind: str
+    name: str
+    source: str
+    destination: str
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container.
+
+    Attributes:
+        image: what it was made from, as it was called; image_id: what that was.
+        created, finished: Unix time; finished is None for one that never ended or was not looked at.
+        restart: its restart policy; "" when not looked at.
+        networks: names and ids of the networks that it is, or on its next start will be, connected to.
+        size: bytes of its writable layer.
+        log_bytes: bytes of its log files; None when they cannot be read from here.
+    """
+
+    id: str
+    name: str
+    image: str
+    image_id: str
+    state: str
+    created: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+    mounts: Tuple[Mount, ...] = ()
+    networks: FrozenSet[str] = frozenset()
+    size: int = 0
+    finished: Optional[float] = None
+    restart: str = ""
+    log_bytes: Optional[int] = None
+
+    @property
+    def stopped(self) -> bool:
+        return self.state in STOPPED_STATES
+
+    @property
+    def project(self) -> str:
+        return self.labels.get(PROJECT_LABEL, "")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of an image: its chain id, which two images share when they share the layer, and its bytes."""
+
+    chain: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image.
+
+    Attributes:
+        tags: without the placeholders that some versions give for none.
+        size: as listed; shared: bytes of it that other images have as well, None when unknown.
+        containers: how many the engine counts, None when it does not.
+        tagged: when it was last given a name here, Unix time; None when unknown.
+        chains: chain ids of its layers, None when not looked at.
+        layers: the same with their sizes; None when these are not known.
+        unpacked: bytes of its own snapshots under the containerd store, None when unknown.
+    """
+
+    id: str
+    tags: Tuple[str, ...]
+    created: float
+    size: int
+    digests: Tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    shared: Optional[int] = None
+    containers: Optional[int] = None
+    tagged: Optional[float] = None
+    chains: Optional[Tuple[str, ...]] = None
+    layers: Optional[Tuple[Layer, ...]] = None
+    unpacked: Optional[int] = None
+
+    @property
+    def dangling(self) -> bool:
+        """Without any tag. The engine's own filter also lists images that still have one (containerd store)."""
+        return not self.tags
+
+    @property
+    def title(self) -> str:
+        return self.tags[0] if self.tags else short_id(self.id)
+
+    @property
+    def repositories(self) -> FrozenSet[str]:
+        return frozenset(repository_of(tag) for tag in self.tags)
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One volume.
+
+    Attributes:
+        size: apparent bytes of its files, None when the engine did not measure it.
+        options: of its driver. A local volume with options is a mount of something else.
+        measured: the engine counts it as its own data.
+    """
+
+    name: str
+    driver: str
+    mountpoint: str
+    created: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    size: Optional[int] = None
+    measured: bool = False
+    created_at: str = ""
+
+    @property
+    def anonymous(self) -> bool:
+        """Made without a name. Engines before 26 set no label for it, some ways of making one on 26 neither; then the
+        name decides, sixty-four hexadecimal digits, but only when nothing whatever was said about the volume: whoever
+        labelled it, or gave its driver options, knows it by name."""
+        if ANONYMOUS_LABEL in self.labels:
+            return True
+        return bool(_ANONYMOUS_NAME.match(self.name)) and not self.labels and not self.options
+
+    @property
+    def title(self) -> str:
+        return short_id(self.name) if _ANONYMOUS_NAME.match(self.name) else self.name
+
+
+@dataclass(frozen=True)
+class Network:
+    id: str
+    name: str
+    driver: str
+    scope: str
+    created: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+    special: bool = False
+
+    @property
+    def predefined(self) -> bool:
+        return self.special or self.name in PREDEFINED_NETWORKS
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """One entry of the build cache; used: when it was last used, Unix time."""
+
+    id: str
+    kind: str
+    description: str
+    parents: Tuple[str, ...]
+    in_use: bool
+    shared: bool
+    size: int
+    created: float
+    used: float
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All that an engine holds.
+
+    Attributes:
+        store: classic or containerd.
+        hidden_containers: containers on disk that the engine does not list, as after a change of the image store; None
+            when that cannot be seen from here.
+        free_bytes: free on the file system of the engine's data, None when that cannot be seen from here.
+    """
+
+    version: str = ""
+    api_version: str = ""
+    store: str = "classic"
+    root: str = ""
+    containers: Tuple[Container, ...] = ()
+    images: Tuple[Image, ...] = ()
+    volumes: Tuple[Volume, ...] = ()
+    networks: Tuple[Network, ...] = ()
+    build_cache: Tuple[CacheEntry, ...] = ()
+    layers_size: int = 0
+    hidden_containers: Optional[int] = None
+    free_bytes: Optional[int] = None
+
+    def users_of_image(self, image: Image) -> List[Container]:
+        return [container for container in self.containers if container_uses_image(container, image.id, image.tags)]
+
+    def users_of_volume(self, volume: Volume) -> List[Container]:
+        return [c for c in self.containers if container_uses_volume(c, volume.name, volume.mountpoint)]
+
+    def users_of_network(self, network: Network) -> List[Container]:
+        return [c for c in self.containers if container_uses_network(c, network.id, network.name)]
+
+
+# -- in use -------------------------------------------------------------------------------------------------------------
+
+
+def container_uses_image(container: Container, image_id: str, tags: Sequence[str] = ()) -> bool:
+    """By id. A container may also say its image by id, or by a beginning of it, where it should say the name."""
+    if container.image_id == image_id:
+        return True
+    name = container.image.partition(":")[2] if container.image.startswith("sha256:") else container.image
+    digits = image_id.partition(":")[2]
+    if len(name) >= 12 and re.match(r"^[0-9a-f]+$", name) and digits.startswith(name):
+        return True
+    # Without an id (an engine that has lost the image's record) the name has to do.
+    return not container.image_id and (container.image in tags or container.image + ":latest" in tags)
+
+
+def container_uses_volume(container: Container, name: str, mountpoint: str) -> bool:
+    """By name or by source: the engine's list has volumes without a name, and a bind may reach into a volume's folder."""
+    place = mountpoint.rstrip("/")
+    for mount in container.mounts:
+        if mount.name and mount.name == name:
+            return True
+        source = mount.source.rstrip("/")
+        if source and (source == name or (place and (source == place or source.startswith(place + "/")))):
+            return True
+    return False
+
+
+def container_uses_network(container: Container, network_id: str, name: str) -> bool:
+    """By name or id. A container that was never started has no id there yet, and a stopped one needs the network again."""
+    return name in container.networks or network_id in container.networks
+
+
+# -- parsing ------------------------------------------------------------------------------------------------------------
+
+
+def short_id(identity: str) -> str:
+    return identity.partition(":")[2][:12] if ":" in identity else identity[:12]
+
+
+def repository_of(tag: str) -> str:
+    """registry:5000/name:1 -> registry:5000/name; name@sha256:... -> name."""
+    name = tag.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return head + slash + last.partition(":")[0]
+
+
+def parse_time(value: Any) -> Optional[float]:
+    """Unix time of the engine's timestamps (a number, or RFC 3339 with up to nine decimals); None for never."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    match = _STAMP.match(str(value or ""))
+    if not match or match.group(1) == "0001":
+        return None
+    zone = match.group(8) or "Z"
+    year, month, day, hour, minute, second = (int(match.group(number)) for number in range(1, 7))
+    try:
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc)
+    except ValueError:
+        return None
+    seconds = moment.timestamp() + float(match.group(7) or 0)
+    if zone != "Z":
+        sign = -1 if zone[0] == "+" else 1
+        seconds += sign * (int(zone[1:3]) * 3600 + int(zone[-2:]) * 60)
+    return seconds
+
+
+def _labels(raw: Mapping[str, Any]) -> Dict[str, str]:
+    return {str(key): str(value) for key, value in (raw.get("Labels") or {}).items()}
+
+
+def parse_container(raw: Mapping[str, Any], size: int = 0) -> Container:
+    """One entry of GET /containers/json."""
+    names = [str(name).lstrip("/") for name in raw.get("Names") or []]
+    own = [name for name in names if "/" not in name]
+    networks = set()
+    for name, settings in ((raw.get("NetworkSettings") or {}).get("Networks") or {}).items():
+        networks.add(str(name))
+        if (settings or {}).get("NetworkID"):
+            networks.add(str(settings["NetworkID"]))
+    mode = str((raw.get("HostConfig") or {}).get("NetworkMode") or "")
+    if mode and mode != "default" and not mode.startswith("container:"):
+        networks.add(mode)
+    mounts = tuple(
+        Mount(
+            str(mount.get("Type") or ""),
+            str(mount.get("Name") or ""),
+            str(mount.get("Source") or ""),
+            str(mount.get("Destination") or ""),
+        )
+        for mount in raw.get("Mounts") or []
+    )
+    identity = str(raw.get("Id") or "")
+    return Container(
+        identity,
+        (own or names or [short_id(identity)])[0],
+        str(raw.get("Image") or ""),
+        str(raw.get("ImageID") or ""),
+        str(raw.get("State") or ""),
+        parse_time(raw.get("Created")) or 0.0,
+        _labels(raw),
+        mounts,
+        frozenset(networks),
+        int(raw.get("SizeRw") or size or 0),
+    )
+
+
+def parse_image(raw: Mapping[str, Any]) -> Image:
+    """One entry of GET /images/json or of the images of GET /system/df."""
+    tags = [str(tag) for tag in raw.get("RepoTags") or [] if tag and str(tag) != NONE_TAG]
+    digests = [str(item) for item in raw.get("RepoDigests") or [] if item and not str(item).startswith("<none>")]
+    shared, containers = raw.get("SharedSize"), raw.get("Containers")
+    unpacked = None
+    if raw.get("Manifests"):
+        unpacked = 0
+        for manifest in raw["Manifests"]:
+            unpacked += int(((manifest.get("ImageData") or {}).get("Size") or {}).get("Unpacked") or 0)
+    return Image(
+        str(raw.get("Id") or ""),
+        tuple(sorted(tags)),
+        parse_time(raw.get("Created")) or 0.0,
+        int(raw.get("Size") or 0),
+        tuple(sorted(digests)),
+        _labels(raw),
+        int(shared) if shared is not None and int(shared) >= 0 else None,
+        int(containers) if containers is not None and int(containers) >= 0 else None,
+        unpacked=unpacked,
+    )
+
+
+def parse_volume(raw: Mapping[str, Any]) -> Volume:
+    """One volume of GET /system/df, or of GET /volumes, which measures nothing."""
+    usage = raw.get("UsageData") or {}
+    size = usage.get("Size")
+    return Volume(
+        str(raw.get("Name") or ""),
+        str(raw.get("Driver") or ""),
+        str(raw.get("Mountpoint") or ""),
+        parse_time(raw.get("CreatedAt")) or 0.0,
+        _labels(raw),
+        {str(key): str(value) for key, value in (raw.get("Options") or {}).items()},
+        int(size) if size is not None and int(size) >= 0 else None,
+        "UsageData" in raw and raw["UsageData"] is not None,
+        str(raw.get("CreatedAt") or ""),
+    )
+
+
+def parse_network(raw: Mapping[str, Any]) -> Network:
+    return Network(
+        str(raw.get("Id") or ""),
+        str(raw.get("Name") or ""),
+        str(raw.get("Driver") or ""),
+        str(raw.get("Scope") or ""),
+        parse_time(raw.get("Created")) or 0.0,
+        _labels(raw),
+        # A configuration is used by other networks, which nothing here lists.
+        bool(raw.get("Ingress") or raw.get("ConfigOnly")),
+    )
+
+
+def parse_cache_entry(raw: Mapping[str, Any]) -> CacheEntry:
+    # The engine writes this key with a leading space; versions before it have a single parent.
+    parents = raw.get("Parents") or raw.get(" Parents") or ([raw["Parent"]] if raw.get("Parent") else [])
+    created = parse_time(raw.get("CreatedAt")) or 0.0
+    return CacheEntry(
+        str(raw.get("ID") or ""),
+        str(raw.get("Type") or ""),
+        str(raw.get("Description") or ""),
+        tuple(str(parent) for parent in parents),
+        bool(raw.get("InUse")),
+        bool(raw.get("Shared")),
+        int(raw.get("Size") or 0),
+        created,
+        parse_time(raw.get("LastUsedAt")) or created,
+    )
+
+
+@dataclass(frozen=True)
+class DiskUsage:
+    """GET /system/df in either of its forms."""
+
+    images: Tuple[Mapping[str, Any], ...]
+    containers: Tuple[Mapping[str, Any], ...]
+    volumes: Tuple[Mapping[str, Any], ...]
+    build_cache: Tuple[Mapping[str, Any], ...]
+    layers_size: int
+
+
+def parse_disk_usage(raw: Mapping[str, Any]) -> DiskUsage:
+    """Read both forms: lists with LayersSize up to API 1.52, one object for each kind from 1.52 on."""
+
+    def items(legacy: str, *names: str) -> Tuple[Mapping[str, Any], ...]:
+        for name in names:
+            usage = raw.get(name)
+            if isinstance(usage, Mapping) and usage.get("Items") is not None:
+                return tuple(usage["Items"])
+        return tuple(raw.get(legacy) or ())
+
+    total = raw.get("LayersSize")
+    for name in ("ImageUsage", "ImagesUsage"):
+        if isinstance(raw.get(name), Mapping):
+            total = raw[name].get("TotalSize", total)
+    return DiskUsage(
+        items("Images", "ImageUsage", "ImagesUsage"),
+        items("Containers", "ContainerUsage", "ContainersUsage"),
+        items("Volumes", "VolumeUsage", "VolumesUsage"),
+        items("BuildCache", "BuildCacheUsage"),
+        int(total or 0),
+    )

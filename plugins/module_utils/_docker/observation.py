@@ -1,0 +1,230 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads what an engine holds. I/O only; nothing is decided here and nothing is read twice."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
+
+from .client import Docker, EngineError, version_tuple
+from .inventory import (
+    Container,
+    DiskUsage,
+    Image,
+    Inventory,
+    Volume,
+    container_uses_image,
+    parse_cache_entry,
+    parse_container,
+    parse_disk_usage,
+    parse_image,
+    parse_network,
+    parse_time,
+    parse_volume,
+)
+from .layers import chain_ids, pair_layers
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to look at: the rest costs time, volumes most of all, whose files are counted one by one.
+
+    Attributes:
+        images: dangling or unused: the layers of which images are needed; "" for none at all.
+    """
+
+    containers: bool = False
+    images: str = ""
+    volumes: bool = False
+    networks: bool = False
+    build_cache: bool = False
+    free_bytes: bool = False
+
+    @property
+    def types(self) -> List[str]:
+        found = {
+            "container": self.containers,
+            "image": bool(self.images),
+            "volume": self.volumes,
+            # Build cache holds on to layers of images.
+            "build-cache": self.build_cache or bool(self.images),
+        }
+        return [name for name, wanted in found.items() if wanted]
+
+
+EVERYTHING = Wanted(True, "unused", True, True, True)
+
+
+def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
+    """Read what an engine holds.
+
+    The containers, which decide what is in use, are read after everything that they may use: what is made in between is
+    then seen with its user, or not at all.
+
+    Raises:
+        EngineError, DockerUnavailable: the engine did not answer.
+    """
+    info = docker.info
+    root = str(info.get("DockerRootDir") or "")
+    types = wanted.types
+    usage = parse_disk_usage(docker.df(types)) if types else DiskUsage((), (), (), (), 0)
+    volumes = _volumes(docker, usage) if wanted.volumes else ()
+    networks = tuple(parse_network(raw) for raw in docker.networks()) if wanted.networks else ()
+    raw_images: List[Mapping[str, Any]] = list(usage.images)
+    if wanted.images and docker.store == "containerd" and version_tuple(docker.api_version) >= (1, 47):
+        manifests = {raw["Id"]: raw.get("Manifests") for raw in docker.images(manifests=1)}
+        raw_images = [{**raw, "Manifests": manifests.get(raw.get("Id"))} for raw in raw_images]
+    sizes = {str(raw.get("Id")): int(raw.get("SizeRw") or 0) for raw in usage.containers}
+    before = _listed(root, docker) if wanted.volumes else None
+    containers = [parse_container(raw, sizes.get(str(raw.get("Id")), 0)) for raw in docker.containers()]
+    hidden = None
+    if before is not None:
+        hidden = len(before - {container.id for container in containers} & (_listed(root, docker) or set()))
+    if wanted.containers:
+        containers = [container for container in (_inspect(docker, root, item) for item in containers) if container]
+    images = tuple(parse_image(raw) for raw in raw_images) if wanted.images else ()
+    if wanted.images:
+        images = tuple(item for item in (_layers(docker, image, containers, wanted) for image in images) if item)
+    return Inventory(
+        docker.version,
+        docker.api_version,
+        docker.store,
+        root,
+        tuple(containers),
+        images,
+        volumes,
+        networks,
+        tuple(parse_cache_entry(raw) for raw in usage.build_cache),
+        usage.layers_size,
+        hidden,
+        _free_bytes(root, docker) if wanted.free_bytes else None,
+    )
+
+
+def _volumes(docker: Docker, usage: DiskUsage) -> Tuple[Volume, ...]:
+    """Those that the engine counts as its own data, and after them the others, which are mounts of something else."""
+    found: Dict[str, Volume] = {}
+    for raw in docker.volumes():
+        volume = parse_volume(raw)
+        found[volume.name] = replace(volume, measured=False, size=None)
+    for raw in usage.volumes:
+        volume = parse_volume(raw)
+        if volume.name in found:
+            found[volume.name] = replace(volume, measured=True)
+    return tuple(found.values())
+
+
+def _is_local(docker: Docker) -> bool:
+    return docker.docker_host.startswith("unix://")
+
+
+def _listed(root: str, docker: Docker) -> Optional[Set[str]]:
+    """Containers that the engine's folder holds; None when it cannot be read from here."""
+    if not root or not _is_local(docker):
+        return None
+    try:
+        return {name for name in os.listdir(os.path.join(root, "containers")) if len(name) == 64}
+    except OSError:
+        return None
+
+
+def _free_bytes(root: str, docker: Docker) -> Optional[int]:
+    if not root or not _is_local(docker):
+        return None
+    try:
+        status = os.statvfs(root)
+    except OSError:
+        return None
+    return status.f_bavail * status.f_frsize
+
+
+def free_bytes(docker: Docker) -> Optional[int]:
+    """Bytes free for others than root on the file system of the engine's data; None when it cannot be seen from here."""
+    return _free_bytes(str(docker.info.get("DockerRootDir") or ""), docker)
+
+
+def _inspect(docker: Docker, root: str, container: Container) -> Optional[Container]:
+    """A stopped container with what its listing does not tell; None when it is gone by now."""
+    if not container.stopped:
+        return container
+    raw = inspect_container(docker, container.id)
+    if raw is None:
+        return None
+    state = raw.get("State") or {}
+    host = raw.get("HostConfig") or {}
+    return replace(
+        container,
+        finished=parse_time(state.get("FinishedAt")),
+        restart=str((host.get("RestartPolicy") or {}).get("Name") or ""),
+        log_bytes=_log_bytes(root, container.id) if root and _is_local(docker) else None,
+    )
+
+
+def inspect_container(docker: Docker, identity: str) -> Optional[Dict[str, Any]]:
+    """A container; None when there is none."""
+    try:
+        return dict(docker.get("/containers/%s/json" % identity))
+    except EngineError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def _log_bytes(root: str, identity: str) -> Optional[int]:
+    """Bytes of the container's log files, rotated ones too: neither the engine's listing nor its prune counts them."""
+    folder = os.path.join(root, "containers", identity)
+    total = 0
+    try:
+        for name in os.listdir(folder):
+            path = os.path.join(folder, name)
+            if name.startswith(identity + "-json.log"):
+                total += os.lstat(path).st_size
+            elif name == "local-logs":
+                total += sum(os.lstat(os.path.join(path, part)).st_size for part in os.listdir(path))
+    except OSError:
+        return None
+    return total
+
+
+def inspect_image(docker: Docker, name: str) -> Optional[Dict[str, Any]]:
+    """An image by id or tag; None when there is none."""
+    try:
+        return dict(docker.get("/images/%s/json" % name))
+    except EngineError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def _layers(docker: Docker, image: Image, containers: List[Container], wanted: Wanted) -> Optional[Image]:
+    """An image with what its listing does not tell; None when it is gone by now.
+
+    Under the classic store the chain of every image is needed to know what a removed one shares with the others, the sizes
+    only for those that may go. Under the containerd store both would take long and help little.
+    """
+    running = any(container_uses_image(item, image.id, image.tags) for item in containers if not item.stopped)
+    candidate = not running and (wanted.images == "unused" or image.dangling)
+    if not candidate and docker.store != "classic":
+        return image
+    raw = inspect_image(docker, image.id)
+    if raw is None:
+        # The containerd store lists some images that it cannot inspect; they stay, and say so.
+        return image if docker.store != "classic" else None
+    image = replace(image, tagged=parse_time((raw.get("Metadata") or {}).get("LastTagTime")))
+    if docker.store != "classic":
+        return image
+    diffs = [str(diff) for diff in (raw.get("RootFS") or {}).get("Layers") or []]
+    image = replace(image, chains=tuple(chain_ids(diffs)))
+    if not candidate:
+        return image
+    try:
+        history = docker.get("/images/%s/history" % image.id)
+    except EngineError as error:
+        if error.status == 404:
+            return None
+        raise
+    return replace(image, layers=pair_layers(diffs, history or []))

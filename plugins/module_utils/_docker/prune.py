@@ -1,0 +1,520 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Decides what goes. Pure: no I/O, no clock.
+
+Containers go first, then images, build cache, networks and volumes. What only a container of this plan uses goes with it,
+so that a second run finds nothing more, with one exception: volumes. A volume that any container mounts stays, also when
+that container goes in the same run; its anonymous volumes are seen, on their own, by the next run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+
+from .._core.errors import MaintenanceError
+from .._core.plan import Action, Kept, Plan
+from .._core.units import format_duration, format_size
+from .inventory import CacheEntry, Container, Image, Inventory, Network, Volume, short_id
+from .layers import Freed, freed_by
+from .protect import Protection, names_project, out_of_scope, protected
+
+# The containerd store also frees the snapshot that prepared a container's root: always this size.
+INIT_SNAPSHOT_BYTES = 28672
+# BuildKit does not count these as its prunable entries.
+INTERNAL_CACHE = frozenset(("internal", "frontend"))
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What may go. Nothing by default.
+
+    Attributes:
+        older_than: seconds.
+        keep_per_repository: newest images of each repository that stay.
+        only_labels: nothing without one of these is touched; empty for no such limit.
+        max_delete: fail when more objects than this would go; None for no limit.
+        target_free: stop once this many bytes are free; None for not.
+    """
+
+    containers: str = "none"
+    images: str = "none"
+    volumes: str = "none"
+    volume_names: Tuple[str, ...] = ()
+    networks: str = "none"
+    build_cache: str = "none"
+    older_than: float = 0.0
+    keep_per_repository: int = 0
+    protection: Protection = field(default_factory=Protection)
+    only_labels: Tuple[str, ...] = ()
+    max_delete: Optional[int] = None
+    target_free: Optional[int] = None
+
+
+class _Draft:
+    """The plan while it is being made."""
+
+    def __init__(self, policy: Policy, now: float) -> None:
+        self.policy = policy
+        self.now = now
+        self.actions: List[Action] = []
+        self.kept: List[Kept] = []
+        self.warnings: List[str] = []
+        self.containers: Set[str] = set()
+        self.images: Set[str] = set()
+        self.orphaned_layers: Dict[int, str] = {}
+
+    def keep(self, kind: str, title: str, reason: str) -> None:
+        self.kept.append(Kept("%s %s" % (kind, title), reason))
+
+    def common(self, names: Sequence[str], labels: Mapping[str, str]) -> str:
+        """Why an object stays that its own rules would let go."""
+        return out_of_scope(self.policy.only_labels, labels) or protected(self.policy.protection, names, labels)
+
+    def too_young(self, moment: Optional[float], what: str) -> str:
+        if self.policy.older_than <= 0:
+            return ""
+        if not moment:
+            return "its age is not known"
+        age = self.now - moment
+        if age < self.policy.older_than:
+            return "%s %s ago" % (what, format_duration(max(age, 0.0)))
+        return ""
+
+    def ago(self, moment: Optional[float]) -> str:
+        return format_duration(max(self.now - moment, 0.0)) + " ago" if moment else "at an unknown time"
+
+
+def plan_prune(inventory: Inventory, policy: Policy, now: float) -> Plan:
+    """What goes, in order, and why everything else of the kinds that were asked for stays.
+
+    Args:
+        now: Unix time.
+
+    Raises:
+        MaintenanceError: more would go than max_delete allows, or target_free cannot be judged.
+    """
+    draft = _Draft(policy, now)
+    if policy.containers != "none":
+        _containers(draft, inventory)
+    if policy.images != "none":
+        _images(draft, inventory)
+    if policy.build_cache != "none":
+        _build_cache(draft, inventory)
+    if policy.networks != "none":
+        _networks(draft, inventory)
+    if policy.volumes != "none" or policy.volume_names:
+        _volumes(draft, inventory)
+    if policy.target_free is not None:
+        _limit_to_target(draft, inventory)
+    plan = Plan(draft.actions, draft.kept, draft.warnings)
+    if policy.max_delete is not None and len(plan.actions) > policy.max_delete:
+        raise MaintenanceError(
+            "%d objects would be removed, max_delete allows %d; nothing was removed"
+            % (len(plan.actions), policy.max_delete),
+            next_step="Look at the plan in this result. If it is right raise max_delete, else narrow the options.",
+            details={
+                "plan": [action.as_dict() for action in plan.actions],
+                "kept": [kept.as_dict() for kept in plan.kept],
+            },
+        )
+    return plan
+
+
+# -- containers ---------------------------------------------------------------------------------------------------------
+
+
+def container_bytes(container: Container, store: str) -> int:
+    """What the removal of a container frees: its layer, its log, and under the containerd store a fixed bit more."""
+    return container.size + (container.log_bytes or 0) + (INIT_SNAPSHOT_BYTES if store == "containerd" else 0)
+
+
+def _containers(draft: _Draft, inventory: Inventory) -> None:
+    going = []
+    for container in sorted(inventory.containers, key=lambda item: (item.finished or item.created, item.id)):
+        reason = _container_stays(draft, container)
+        if reason:
+            draft.keep("container", container.name, reason)
+        else:
+            going.append(container)
+    for container in going:
+        draft.containers.add(container.id)
+        ended = "stopped %s" % draft.ago(container.finished)
+        if container.finished is None:
+            ended = "made %s and never started" % draft.ago(container.created)
+        draft.actions.append(
+            Action(
+                "remove_container",
+                container.name,
+                ended,
+                container_bytes(container, inventory.store),
+                data={"id": container.id, "finished": container.finished},
+            )
+        )
+
+
+def _container_stays(draft: _Draft, container: Container) -> str:
+    if not container.stopped:
+        return "is %s" % (container.state or "in an unknown state")
+    reason = draft.common([container.name], container.labels)
+    if reason:
+        return reason
+    if container.project and not names_project(draft.policy.only_labels, container.project):
+        return "belongs to the compose project %s" % container.project
+    if container.restart not in ("", "no", "on-failure"):
+        return "is a service that was stopped: its restart policy is %s" % container.restart
+    return draft.too_young(container.finished or container.created, "stopped" if container.finished else "made")
+
+
+# -- images -------------------------------------------------------------------------------------------------------------
+
+
+def _images(draft: _Draft, inventory: Inventory) -> None:
+    newest = _newest(inventory.images, draft.policy.keep_per_repository)
+    going: List[Image] = []
+    for image in sorted(inventory.images, key=lambda item: (item.created, item.id)):
+        reason = _image_stays(draft, inventory, image, newest)
+        if reason:
+            draft.keep("image", image.title, reason)
+        else:
+            going.append(image)
+    draft.images.update(image.id for image in going)
+    staying = [image for image in inventory.images if image.id not in draft.images]
+    freed = freed_by(going, staying, inventory.store, images_are_pinned(inventory))
+    held = {chain for image in staying for chain in image.chains or ()}
+    for image in going:
+        for layer in image.layers or ():
+            if layer.chain not in held:
+                draft.orphaned_layers[layer.size] = image.id
+    for image in going:
+        what = "dangling" if image.dangling else "used by no container"
+        draft.actions.append(
+            Action(
+                "remove_image",
+                image.title,
+                "%s, made %s%s" % (what, draft.ago(image.created), _range_note(freed[image.id])),
+                freed[image.id].low,
+                not freed[image.id].exact,
+                data={
+                    "id": image.id,
+                    "tags": list(image.tags),
+                    "references": references(image, inventory.store),
+                    "high": freed[image.id].high,
+                },
+            )
+        )
+
+
+def images_are_pinned(inventory: Inventory) -> bool:
+    """Whether something that no image lists may hold what images have: build cache, or a container of a lost image."""
+    if any(entry.shared or inventory.store != "classic" for entry in inventory.build_cache):
+        return True
+    listed = {image.id for image in inventory.images}
+    return any(container.image_id and container.image_id not in listed for container in inventory.containers)
+
+
+def references(image: Image, store: str) -> List[str]:
+    """By what to remove an image, one after the other: an image with several names goes only name by name, the last one
+    by id, since force would take it from under a stopped container."""
+    names = list(image.tags)
+    if not names and store == "classic" and len({name.partition("@")[0] for name in image.digests}) > 1:
+        # An image without tags that was pulled from two repositories. The containerd store would take more than asked.
+        names = list(image.digests)
+    return names[:-1] + [image.id]
+
+
+def _range_note(freed: Freed) -> str:
+    if freed.exact:
+        return ""
+    return "; frees between %s and %s" % (format_size(freed.low), format_size(freed.high))
+
+
+def _newest(images: Sequence[Image], count: int) -> Dict[str, List[str]]:
+    """Ids of the newest images of each repository."""
+    found: Dict[str, List[Image]] = {}
+    for image in images:
+        for repository in image.repositories:
+            found.setdefault(repository, []).append(image)
+    return {
+        repository: [item.id for item in sorted(mine, key=lambda item: (-item.created, item.id))[: max(count, 0)]]
+        for repository, mine in found.items()
+    }
+
+
+def _image_stays(draft: _Draft, inventory: Inventory, image: Image, newest: Mapping[str, List[str]]) -> str:
+    users = inventory.users_of_image(image)
+    staying = [user for user in users if user.id not in draft.containers]
+    if staying:
+        return "used by the container %s (%s)" % (staying[0].name, staying[0].state)
+    if image.containers is not None and image.containers > len(users):
+        return "the engine counts %d containers of it, and lists %d" % (image.containers, len(users))
+    if draft.policy.images == "dangling" and not image.dangling:
+        return "has a tag"
+    reason = draft.common([*image.tags, *image.repositories, short_id(image.id)], image.labels)
+    if reason:
+        return reason
+    for repository in sorted(image.repositories):
+        if image.id in newest.get(repository, ()):
+            return "among the %d newest of %s" % (draft.policy.keep_per_repository, repository)
+    # An image can be younger here than it is: what was pulled yesterday may have been made last year.
+    return draft.too_young(image.created, "made") or (
+        draft.too_young(image.tagged, "tagged here") if image.tagged and image.tags else ""
+    )
+
+
+# -- build cache --------------------------------------------------------------------------------------------------------
+
+
+def _build_cache(draft: _Draft, inventory: Inventory) -> None:
+    entries = {entry.id: entry for entry in inventory.build_cache}
+    children: Dict[str, List[str]] = {}
+    for entry in inventory.build_cache:
+        for parent in entry.parents:
+            children.setdefault(parent, []).append(entry.id)
+    stays: Dict[str, str] = {}
+    for entry in inventory.build_cache:
+        reason = _cache_stays(draft, inventory, entry)
+        if reason:
+            stays[entry.id] = reason
+    # An entry goes only after all that were built upon it: one that stays keeps its whole line of ancestors.
+    waiting = list(stays)
+    while waiting:
+        identity = waiting.pop()
+        for parent in entries[identity].parents:
+            if parent in entries and parent not in stays:
+                stays[parent] = "the entry %s, which stays, was built upon it" % identity
+                waiting.append(parent)
+    for identity in sorted(stays):
+        draft.keep("build cache", identity, stays[identity])
+    for entry in _children_first([entry for entry in inventory.build_cache if entry.id not in stays], children):
+        goes_along = entry.shared
+        reason = "last used %s" % draft.ago(entry.used)
+        if goes_along:
+            reason += ", shared with an image that goes; its bytes are counted there"
+        draft.actions.append(
+            Action(
+                "remove_build_cache",
+                entry.id,
+                "%s: %s" % (entry.description or entry.kind, reason),
+                0 if goes_along else entry.size,
+                # BuildKit rewrites the local sources with each build, and may tell a size of yesterday.
+                goes_along or entry.kind == "source.local",
+                data={"id": entry.id, "shared": goes_along},
+            )
+        )
+
+
+def _cache_stays(draft: _Draft, inventory: Inventory, entry: CacheEntry) -> str:
+    reason = draft.common([entry.id], {})
+    if reason:
+        return reason
+    if entry.in_use:
+        return "in use"
+    if entry.kind in INTERNAL_CACHE:
+        return "internal to the builder"
+    if entry.shared and not (inventory.store == "classic" and entry.size in draft.orphaned_layers):
+        return "shared with an image"
+    return draft.too_young(entry.used or entry.created, "last used")
+
+
+def _children_first(entries: Sequence[CacheEntry], children: Mapping[str, Sequence[str]]) -> List[CacheEntry]:
+    """Oldest first, except that what was built upon an entry goes before it."""
+    waiting = {entry.id: entry for entry in sorted(entries, key=lambda item: (item.used, item.id))}
+    ordered: List[CacheEntry] = []
+    while waiting:
+        free = [e for e in waiting.values() if not any(child in waiting for child in children.get(e.id, ()))]
+        # Entries that name each other as parents cannot be; they would go in any order.
+        for entry in free or list(waiting.values()):
+            ordered.append(waiting.pop(entry.id))
+    return ordered
+
+
+# -- networks -----------------------------------------------------------------------------------------------------------
+
+
+def _networks(draft: _Draft, inventory: Inventory) -> None:
+    for network in sorted(inventory.networks, key=lambda item: (item.created, item.name, item.id)):
+        reason = _network_stays(draft, inventory, network)
+        if reason:
+            draft.keep("network", network.name, reason)
+            continue
+        draft.actions.append(
+            Action(
+                "remove_network",
+                network.name,
+                "used by no container, made %s" % draft.ago(network.created),
+                data={"id": network.id, "name": network.name},
+            )
+        )
+
+
+def _network_stays(draft: _Draft, inventory: Inventory, network: Network) -> str:
+    if network.predefined:
+        return "made by the engine"
+    if network.scope != "local":
+        return "reaches beyond this host (scope %s): what uses it elsewhere is not seen here" % network.scope
+    staying = [user for user in inventory.users_of_network(network) if user.id not in draft.containers]
+    if staying:
+        return "used by the container %s (%s)" % (staying[0].name, staying[0].state)
+    project = network.labels.get("com.docker.compose.project", "")
+    mine = [item for item in inventory.containers if project and item.project == project]
+    if [item for item in mine if item.id not in draft.containers]:
+        return "belongs to the compose project %s, which has containers" % project
+    return draft.common([network.name], network.labels) or draft.too_young(network.created, "made")
+
+
+# -- volumes ------------------------------------------------------------------------------------------------------------
+
+
+def _volumes(draft: _Draft, inventory: Inventory) -> None:
+    if inventory.hidden_containers:
+        draft.warnings.append(
+            "no volume is removed: %d containers are on disk that the engine does not list, as after a change of its image "
+            "store, and what they mount cannot be seen" % inventory.hidden_containers
+        )
+    known = {volume.name for volume in inventory.volumes}
+    for name in draft.policy.volume_names:
+        if name not in known:
+            draft.keep("volume", name, "there is no volume of this name")
+    for volume in sorted(inventory.volumes, key=lambda item: (item.created, item.name)):
+        reason = _volume_stays(draft, inventory, volume)
+        if reason:
+            draft.keep("volume", volume.name, reason)
+            continue
+        what = "named in volume_names" if volume.name in draft.policy.volume_names else "anonymous"
+        draft.actions.append(
+            Action(
+                "remove_volume",
+                volume.name,
+                "%s, mounted by no container, made %s" % (what, draft.ago(volume.created)),
+                volume.size or 0,
+                volume.size is None,
+                data={
+                    "name": volume.name,
+                    "mountpoint": volume.mountpoint,
+                    "created_at": volume.created_at,
+                    "labels": dict(volume.labels),
+                },
+            )
+        )
+
+
+def _volume_stays(draft: _Draft, inventory: Inventory, volume: Volume) -> str:
+    if inventory.hidden_containers:
+        return "there are containers that the engine does not list"
+    users = inventory.users_of_volume(volume)
+    if users:
+        going = ", which goes in this run" if users[0].id in draft.containers else ""
+        return "mounted by the container %s (%s)%s" % (users[0].name, users[0].state, going)
+    if volume.driver != "local":
+        return "its driver is %s: what it holds is kept elsewhere" % (volume.driver or "unknown")
+    if volume.options:
+        return "a mount of something else, by the options of its driver"
+    if not volume.measured:
+        return "the engine does not count it as its own data"
+    if volume.name not in draft.policy.volume_names:
+        if draft.policy.volumes != "anonymous":
+            return "not named in volume_names"
+        if not volume.anonymous:
+            return "has a name, and is not named in volume_names"
+    return draft.common([volume.name], volume.labels) or draft.too_young(volume.created, "made")
+
+
+# -- limits -------------------------------------------------------------------------------------------------------------
+
+
+def _limit_to_target(draft: _Draft, inventory: Inventory) -> None:
+    """Keep what is not needed for target_free. The order of removal stays, so what is left out depends on nothing."""
+    target = draft.policy.target_free or 0
+    if inventory.free_bytes is None:
+        raise MaintenanceError(
+            "cannot tell how much is free on the file system of Docker's data",
+            inventory.root or "",
+            next_step="Leave out target_free, or run this on the Docker host as a user who may read that folder.",
+        )
+    free = inventory.free_bytes
+    actions = []
+    for action in draft.actions:
+        if free >= target:
+            draft.kept.append(
+                Kept("%s %s" % (_KINDS[action.action], action.target), "%s are free without it" % format_size(target))
+            )
+            continue
+        actions.append(replace(action, data=dict(action.data, target_free=target)))
+        free += action.bytes
+    draft.actions = actions
+    if free < target:
+        draft.warnings.append(
+            "all that may go is expected to leave at least %s free, less than target_free" % format_size(free)
+        )
+
+
+_KINDS = {
+    "remove_container": "container",
+    "remove_image": "image",
+    "remove_build_cache": "build cache",
+    "remove_network": "network",
+    "remove_volume": "volume",
+}
+
+
+# -- after the fact -------------------------------------------------------------------------------------------------
+
+
+def expected_range(actions: Sequence[Action]) -> Tuple[int, int]:
+    """Least and most bytes that actions free."""
+    low = sum(action.bytes for action in actions)
+    return low, sum(max(int(action.data.get("high", action.bytes)), action.bytes) for action in actions)
+
+
+def measured_image_bytes(before: Inventory, after: Inventory, others: int) -> int:
+    """Bytes that the removal of images really freed.
+
+    The engine's sum of layers falls by all layers of a removed image, also by those that build cache holds on to. Under the
+    classic store these are the entries that were shared and are not any more; under the containerd store that sum counts
+    containers and build cache as well.
+
+    Args:
+        others: bytes of containers and build cache freed between the two, which the containerd store's sum includes.
+    """
+    drop = before.layers_size - after.layers_size
+    if before.store != "classic":
+        return max(drop - others, 0)
+    shared = {entry.id for entry in before.build_cache if entry.shared}
+    held = sum(entry.size for entry in after.build_cache if entry.id in shared and not entry.shared)
+    return max(drop - held, 0)
+
+
+def usage(inventory: Inventory, now: float) -> Dict[str, Dict[str, Any]]:
+    """For each kind: how many, how large, and what would come free if all that nothing uses went."""
+    everything = Policy("stopped", "unused", "anonymous", tuple(v.name for v in inventory.volumes), "unused", "unused")
+    plan = plan_prune(inventory, replace(everything, only_labels=()), now)
+    found: Dict[str, Dict[str, Any]] = {}
+    totals = {
+        "containers": (
+            "remove_container",
+            len(inventory.containers),
+            sum(container_bytes(c, inventory.store) for c in inventory.containers),
+        ),
+        "images": ("remove_image", len(inventory.images), inventory.layers_size),
+        "build_cache": (
+            "remove_build_cache",
+            len(inventory.build_cache),
+            sum(entry.size for entry in inventory.build_cache if not entry.shared),
+        ),
+        "networks": ("remove_network", len(inventory.networks), 0),
+        "volumes": ("remove_volume", len(inventory.volumes), sum(volume.size or 0 for volume in inventory.volumes)),
+    }
+    for kind, (verb, count, size) in totals.items():
+        mine = [action for action in plan.actions if action.action == verb]
+        low, high = expected_range(mine)
+        found[kind] = {
+            "total": count,
+            "unused": len(mine),
+            "bytes": size,
+            "reclaimable_bytes": low,
+            "reclaimable_bytes_max": high,
+        }
+    return found
