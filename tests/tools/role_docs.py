@@ -62,7 +62,8 @@ def variables(role: Path) -> list[Variable]:
             name = line.split(":", 1)[0]
             description = " ".join(comment)
             match = _TYPE.match(description)
-            kind, choices = _type_of(values[name]), ()
+            kind = _type_of(values[name])
+            choices: tuple[str, ...] = ()
             if match:
                 kind = match.group("type")
                 choices = tuple(
@@ -98,7 +99,7 @@ def specification(role: Path) -> str:
     for tasks in sorted((role / "tasks").glob("*.yml")):
         about = _about(role, tasks.stem)
         if about:
-            specs[tasks.stem] = {"short_description": about, "options": options}
+            specs[tasks.stem] = {"short_description": about, "description": about, "options": options}
     return "---\n# Made from defaults/main.yml by `python -m tests.tools.role_docs`.\n" + yaml.dump(
         {"argument_specs": specs}, Dumper=_NoAliases, sort_keys=False, width=140
     )
