@@ -105,18 +105,9 @@ def stages() -> list[Stage]:
         Stage("docs", [list(command) for command in docs_commands()]),
         Stage(
             "ansible-lint",
-            [
-                _program(
-                    "ansible-lint",
-                    "--offline",
-                    "--profile",
-                    "production",
-                    "-q",
-                    "--nocolor",
-                    "-i",
-                    "inventories/sandbox",
-                )
-            ],
+            [_program("ansible-lint", "--offline", "--profile", "production", "-q", "--nocolor")],
+            # The playbooks refuse an inventory without hosts, also when only their syntax is checked.
+            environment={"ANSIBLE_INVENTORY": str(ROOT / "inventories" / "sandbox")},
         ),
         Stage("sanity", [_module("tests.tools.sanity")], count=count_sanity),
     ]

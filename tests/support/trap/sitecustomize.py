@@ -14,7 +14,7 @@ import sys
 FORBIDDEN = ("/var/run/docker.sock", "/run/docker.sock")
 
 
-def _trap(event, arguments):
+def _trap(event: str, arguments: tuple) -> None:
     if event != "socket.connect":
         return
     address = arguments[1]
