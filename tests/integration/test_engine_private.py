@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox import bridge
-from tests.sandbox.engine import SOCKET_PATH_MAX, Engine, EngineError, EngineUnavailable, base_image
+from tests.sandbox.engine import SOCKET_PATH_MAX, Engine, EngineError, EngineUnavailable
+from tests.sandbox.image import SYSTEMD_RUN_ARGUMENTS, systemd_image, tiny_image
 
 pytestmark = pytest.mark.usefixtures("docker_engine")
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,9 +48,8 @@ def networks_of(block: str) -> list[str]:
 
 
 def serve(engine: Engine, name: str, *options: str) -> None:
-    engine.docker(
-        "run", "--detach", f"--name={name}", *options, base_image(engine), "python3", "-m", "http.server", "8000"
-    )
+    command = ["httpd", "-f", "-h", "/www", "-p", "8000"]
+    engine.docker("run", "--detach", f"--name={name}", *options, tiny_image(engine), *command)
 
 
 def fetch(address: str) -> int:
@@ -70,10 +70,9 @@ def test_published_ports_and_container_names_work(docker_engine: Engine) -> None
         published = docker_engine.docker("port", "engine-test-web", "8000").strip()
         assert published.startswith("127.0.0.1:")
         assert fetch(f"http://{published}/") == 200
-        script = "import urllib.request; print(urllib.request.urlopen('http://engine-test-web:8000/').status)"
-        image = base_image(docker_engine)
-        answer = docker_engine.docker("run", "--rm", "--network=engine-test", image, "python3", "-c", script)
-        assert answer.strip() == "200"
+        reader = ["run", "--rm", "--network=engine-test", tiny_image(docker_engine)]
+        answer = docker_engine.docker(*reader, "wget", "-q", "-O", "-", "http://engine-test-web:8000/")
+        assert answer.strip() == "served"
     finally:
         docker_engine.docker("rm", "--force", "engine-test-web", check=False)
         docker_engine.docker("network", "rm", "engine-test")
@@ -118,10 +117,10 @@ def test_a_killed_engine_is_cleared_away_by_the_next_start(tmp_path: Path) -> No
         serve(engine, "survivor")
         engine.kill()
         assert not engine.running
-        assert any("http.server" in found for found in leftovers(engine)), "the container should outlive a crash"
+        assert any("httpd" in found for found in leftovers(engine)), "the container should outlive a crash"
         engine = Engine(tmp_path / "engine").start()
         assert engine.api("GET", "/containers/json?all=1") == []
-        assert not any("http.server" in found for found in leftovers(engine))
+        assert not any("httpd" in found for found in leftovers(engine))
     finally:
         engine.stop()
     assert leftovers(engine) == []
@@ -192,3 +191,23 @@ def test_a_daemon_that_cannot_start_tells_why_and_leaves_nothing(tmp_path: Path)
         engine.start()
     engine.stop()
     assert leftovers(engine) == []
+
+
+def test_debian_boots_in_a_container(docker_engine: Engine) -> None:
+    """What tests of roles need of a host: systemd, sshd, cron, sudo without a password for an ordinary user."""
+    image = systemd_image(docker_engine)
+    docker_engine.docker("run", "--detach", "--name=engine-test-host", *SYSTEMD_RUN_ARGUMENTS, image)
+    try:
+        inside = ("exec", "engine-test-host")
+        deadline = time.monotonic() + 60
+        while (
+            state := docker_engine.docker(*inside, "systemctl", "is-system-running", check=False).strip()
+        ) != "running":
+            failed = docker_engine.docker(*inside, "systemctl", "--failed", check=False)
+            assert state != "degraded" and time.monotonic() < deadline, f"{state}: {failed}"
+            time.sleep(0.1)
+        for unit in ("ssh", "cron", "dbus"):
+            assert docker_engine.docker(*inside, "systemctl", "is-active", unit, check=False).strip() == "active", unit
+        assert docker_engine.docker("exec", "--user=ops", "engine-test-host", "sudo", "-n", "id", "-u").strip() == "0"
+    finally:
+        docker_engine.docker("rm", "--force", "--volumes", "engine-test-host")

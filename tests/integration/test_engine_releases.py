@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox import docker_trouble
-from tests.sandbox.engine import Engine, base_image
+from tests.sandbox.engine import Engine
+from tests.sandbox.image import tiny_image
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("MINIECOM_TEST_ENGINE_RELEASES"), reason="set MINIECOM_TEST_ENGINE_RELEASES=1 to run this lane"
@@ -37,11 +38,11 @@ def test_an_engine_is_what_it_is_called_and_does_the_same(
         assert engine.version.startswith(version)
         assert engine.api("GET", "/version")["ApiVersion"] == api
         assert engine.api("GET", "/info")["Driver"] == driver
-        image = base_image(engine)
+        image = tiny_image(engine)
         engine.docker("network", "create", "n1")
-        engine.docker("run", "--detach", "--name=web", "--network=n1", image, "python3", "-m", "http.server", "80")
-        resolve = "import socket; print(socket.gethostbyname('web'))"
-        assert engine.docker("run", "--rm", "--network=n1", image, "python3", "-c", resolve).startswith("10.")
+        engine.docker("run", "--detach", "--name=web", "--network=n1", image, "httpd", "-f", "-h", "/www")
+        page = engine.docker("run", "--rm", "--network=n1", image, "wget", "-q", "-O", "-", "http://web/")
+        assert page.strip() == "served"
         made = docker_trouble.make(engine, image)
         prune = engine.api("POST", '/containers/prune?filters={"until":["168h"]}')
         assert len(prune["ContainersDeleted"]) == 3

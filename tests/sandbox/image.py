@@ -185,14 +185,14 @@ def _build(path: Path) -> None:
     partial.rename(path)
 
 
-def files_layer(name: str, files: Mapping[str, Path | bytes], modes: Mapping[str, int] | None = None) -> Layer:
+def files_layer(name: str, files: Mapping[str, Path | bytes | str], modes: Mapping[str, int] | None = None) -> Layer:
     """A layer of the given files, kept in the cache by its content.
 
-    files: path inside the image -> a file or folder of this machine, or the content itself.
+    files: path inside the image -> a file or folder of this machine, the content itself, or (text) a link's target.
     modes: path inside the image -> permission bits, 0644 otherwise (0755 for programs).
     """
     modes = modes or {}
-    entries: list[tuple[str, Path | bytes]] = []
+    entries: list[tuple[str, Path | bytes | str]] = []
     for inside, source in sorted(files.items()):
         if isinstance(source, Path) and source.is_dir():
             for path in sorted(source.rglob("*")):
@@ -202,8 +202,9 @@ def files_layer(name: str, files: Mapping[str, Path | bytes], modes: Mapping[str
             entries.append((inside, source))
     facts = hashlib.sha256()
     for inside, source in entries:
-        if isinstance(source, bytes):
-            facts.update(f"{inside} {modes.get(inside)} ".encode() + source)
+        if not isinstance(source, Path):
+            content = source if isinstance(source, bytes) else f"-> {source}".encode()
+            facts.update(f"{inside} {modes.get(inside)} ".encode() + content)
         else:
             status = source.stat()
             facts.update(f"{inside} {modes.get(inside)} {status.st_size} {status.st_mtime_ns} {source}\n".encode())
@@ -221,7 +222,7 @@ def files_layer(name: str, files: Mapping[str, Path | bytes], modes: Mapping[str
     return _layer(path)
 
 
-def _add(archive: tarfile.TarFile, made: set[str], inside: str, source: Path | bytes, mode: int | None) -> None:
+def _add(archive: tarfile.TarFile, made: set[str], inside: str, source: Path | bytes | str, mode: int | None) -> None:
     parent = ""
     for part in Path(inside).parts[:-1]:
         parent = f"{parent}/{part}".lstrip("/")
@@ -231,6 +232,10 @@ def _add(archive: tarfile.TarFile, made: set[str], inside: str, source: Path | b
             folder.type, folder.mode = tarfile.DIRTYPE, 0o755
             archive.addfile(folder)
     entry = tarfile.TarInfo(inside.lstrip("/"))
+    if isinstance(source, str):
+        entry.type, entry.linkname = tarfile.SYMTYPE, source
+        archive.addfile(entry)
+        return
     entry.mode = mode if mode is not None else 0o644
     if isinstance(source, bytes):
         entry.size = len(source)
@@ -330,7 +335,7 @@ SYSTEMD_RUN_ARGUMENTS = (
 
 def pymongo_layer() -> Layer:
     """The PyMongo of the running interpreter for the image's Python; its compiled part is optional."""
-    files: dict[str, Path | bytes] = {}
+    files: dict[str, Path | bytes | str] = {}
     for package in ("pymongo", "bson", "gridfs", "dns"):
         found = importlib.util.find_spec(package)
         if found is None or not found.submodule_search_locations:
@@ -339,6 +344,25 @@ def pymongo_layer() -> Layer:
             raise EngineUnavailable(f"the Python package {package} is missing: the API image needs it")
         files[f"usr/local/lib/{PYTHON}/dist-packages/{package}"] = Path(next(iter(found.submodule_search_locations)))
     return files_layer("pymongo", files)
+
+
+APPLETS = "cat cp dd echo false head httpd ls mkdir rm seq sh sleep sync touch true wget yes".split()
+
+
+def tiny_image(engine: Engine) -> str:
+    """Load an image of two megabytes with a shell and the usual commands, and return its name.
+
+    For tests that need containers rather than Debian: it is there at once, and gone at once.
+    """
+    try:
+        busybox = next(debian_package(["busybox-static"], SUITE).rglob("bin/busybox"))
+    except PackagesUnavailable as error:
+        raise EngineUnavailable(f"the tiny image cannot be made: {error}") from error
+    files: dict[str, Path | bytes | str] = {f"bin/{name}": "busybox" for name in APPLETS}
+    layers = (files_layer("tiny", {**files, "bin/busybox": busybox, "www/index.html": b"served\n"}),)
+    name = _tag("miniecom-tiny", layers)
+    load(engine, [Image((name,), layers, {"Cmd": ["sh"], "Env": [PATH]})])
+    return name
 
 
 def small_image(
