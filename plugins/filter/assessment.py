@@ -15,7 +15,8 @@ name: assessment
 short_description: A first look at a shop in ten lines
 version_added: 0.1.0
 description:
-  - Turns the results of the read-only modules into the lines that the playbook C(assess) prints. A result that is missing or failed becomes a line that says so.
+  - Turns the results of the read-only modules into the lines that the playbook C(assess) prints.
+  - A result that is missing or failed becomes a line that says so.
 options:
   _input:
     description: Name of the host.
