@@ -70,8 +70,8 @@ options:
     type: str
     default: 10s
 notes:
-  - The user needs the role C(dbAdmin) on the database. With C(fsync) and C(inprog) on the cluster (C(hostManager) and C(clusterMonitor)) the figures are fresh and
-    other users' compactions are seen.
+  - The user needs the role C(dbAdmin) on the database. With C(fsync) and C(inprog) on the cluster (C(hostManager) and C(clusterMonitor)) the
+    figures are fresh and other users' compactions are seen.
   - Servers before 4.4 are refused, since they block the whole database.
 seealso:
   - module: miniecom.maintenance.mongo_info
@@ -292,16 +292,16 @@ def policy_of(params: Dict[str, Any]) -> Policy:
 
 class MongoCompact(Task[Observation]):
     stop_on_failure = False
+    connection: Connection
 
     def __init__(self, module: Any) -> None:
         super().__init__(module)
         self.policy = policy_of(self.params)
-        self.connection: Optional[Connection] = None
         self.compactor: Optional[Compactor] = None
-        self.worker: Optional[Connection] = None
+        self.opened: List[Connection] = []
 
     def observe(self) -> Observation:
-        connection = self.connection = connect(self.params)
+        connection = self.connection = self._open()
         server = connection.server
         if server.topology == "mongos":
             raise MaintenanceError(
@@ -338,18 +338,21 @@ class MongoCompact(Task[Observation]):
         return plan_compaction(observation, self.policy)
 
     def act(self, action: Action) -> Outcome:
-        assert self.connection is not None
         if self.compactor is None:
             # However long it takes: a client that gives up does not stop the server.
-            self.worker = connect(self.params, socketTimeoutMS=None, timeoutMS=None)
+            worker = self._open(socketTimeoutMS=None, timeoutMS=None)
             comment = "miniecom.maintenance %s" % (self.run.run_id or "mongo_compact")
-            self.compactor = Compactor(self.connection, self.worker, self.policy, comment, self._lag)
+            self.compactor = Compactor(self.connection, worker, self.policy, comment, self._lag)
         outcome = self.compactor.compact(action.data["database"], action.data["collection"], action.bytes)
         self.run.renew()
         return outcome
 
+    def _open(self, **options: Any) -> Connection:
+        connection = connect(self.params, **options)
+        self.opened.append(connection)
+        return connection
+
     def _lag(self) -> Optional[float]:
-        assert self.connection is not None
         if self.connection.server.state != "secondary":
             return None
         mine = [member for member in read_members(self.connection) if member.is_self]
@@ -357,7 +360,6 @@ class MongoCompact(Task[Observation]):
 
     def verify(self, observation: Observation, plan: Plan, results: List[ActionResult]) -> None:
         # Nothing but file sizes may have changed: what was there with documents must still be there.
-        assert self.connection is not None
         compacted = {result.action.target for result in results if result.status == "done"}
         for before in observation.collections:
             if before.namespace not in compacted or not before.documents:
@@ -389,9 +391,8 @@ class MongoCompact(Task[Observation]):
         return {"collections": measured, "warnings": plan.warnings + shortfall_warnings(measured)}
 
     def close(self) -> None:
-        for connection in (self.worker, self.connection):
-            if connection is not None:
-                connection.close()
+        for connection in self.opened:
+            connection.close()
 
 
 def main() -> None:

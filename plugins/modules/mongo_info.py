@@ -10,8 +10,8 @@ DOCUMENTATION = r"""
 module: mongo_info
 short_description: Tells what a MongoDB server holds, what of it is free, and how it is doing
 description:
-  - Returns kind and version of the server, sizes of databases, collections and indexes, the bytes in them that compacting would give back, how often each index is
-    used, and the server's health.
+  - Returns kind and version of the server, sizes of databases, collections and indexes, the bytes in them that compacting would give back, how
+    often each index is used, and the server's health.
   - Reads statistics only, never documents, and returns nothing of the content of operations.
   - What the user may not read is returned as null, with a warning that names the role.
 extends_documentation_fragment:
@@ -21,7 +21,8 @@ extends_documentation_fragment:
 options:
   databases:
     description:
-      - Databases to describe. Default is the one that the connection string names, or when it names none all that the user may see except C(admin), C(config) and C(local).
+      - Databases to describe. Default is the one that the connection string names, or when it names none all that the user may see except C(admin),
+        C(config) and C(local).
     type: list
     elements: str
     default: []

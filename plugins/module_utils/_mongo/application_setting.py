@@ -22,6 +22,8 @@ from .client import mongo_errors
 COLLECTION = "settings"
 KEY = "site"
 BLOCK = "maintenance"
+# In the order in which they are added; taken away again from the end.
+OURS = ("enabled", "message", "whitelistIps")
 
 
 @dataclass(frozen=True)
@@ -248,8 +250,8 @@ def plan_setting(
         enabled: as it shall be.
         message: shown to visitors; None leaves what is there.
         allow_ips: replaces the list of addresses that pass; None leaves what is there.
-        previous: what remember() gave before maintenance was switched on. With `enabled` false the block becomes what it
-            was then, and a document that did not exist goes again; a previous block that was on is put back switched off.
+        previous: what remember() gave before maintenance was switched on. With `enabled` false the three keys become what
+            they were then, off in any case, and a document that did not exist goes again.
 
     Raises:
         MaintenanceError: the document is one that the application cannot read: switching it on would have no effect.
@@ -270,13 +272,13 @@ def plan_setting(
             return None
         block = _edited(None, True, message, allow_ips)
         return Change("insert", "", block, _put("{}", BLOCK, block))
-    assert setting.text is not None
+    text = setting.text or ""
     if not enabled and previous is not None:
         return _restored(setting, previous)
     if enabled == setting.enabled and _same(setting, enabled, message, allow_ips):
         return None
     block = _edited(setting.block, enabled, message, allow_ips)
-    return Change("update", setting.block or "", block, _put(setting.text, BLOCK, block))
+    return Change("update", setting.block or "", block, _put(text, BLOCK, block))
 
 
 def _same(setting: Setting, enabled: bool, message: Optional[str], allow_ips: Optional[Sequence[str]]) -> bool:
@@ -298,24 +300,36 @@ def _edited(block: Optional[str], enabled: bool, message: Optional[str], allow_i
     return block
 
 
+def _raw(block: Optional[str], key: str) -> Optional[str]:
+    """The JSON text of a key's value in an object's text; None without either."""
+    if block is None or not isinstance(json.loads(block), dict):
+        return None
+    members = _members(block)[0]
+    index = _last(members, key)
+    return None if index is None else block[members[index].value_start : members[index].value_end]
+
+
 def _restored(setting: Setting, previous: Mapping[str, Any]) -> Optional[Change]:
-    assert setting.text is not None
-    old = previous.get("block")
-    before = setting.block or ""
-    if old is not None and interpret({"value": _put("{}", BLOCK, old), "type": "json"}).enabled:
-        old = _put(old, "enabled", "false")
-    if old is not None:
-        text = _put(setting.text, BLOCK, old)
+    """Our three keys as they were before; what else was changed meanwhile stays."""
+    text, old = setting.text or "", previous.get("block")
+    if setting.block is None or not isinstance(json.loads(setting.block), dict):
+        return None  # somebody took the block away: it is off
+    block = setting.block
+    for key in reversed(OURS):
+        raw = _raw(old, key)
+        block = _drop(block, key) if raw is None else _put(block, key, raw)
+    if _members(block)[0] or (old is not None and isinstance(json.loads(old), dict)):
+        text = _put(text, BLOCK, block)
     else:
-        text = _drop(setting.text, BLOCK)
-        if interpret({"value": text, "type": "json"}).enabled:
-            # A duplicate key came to light behind the one removed.
-            text = _put(setting.text, BLOCK, _edited(setting.block, False, None, None))
-        elif not previous.get("present", True) and not _members(text)[0]:
-            return Change("delete", before, "", "")
+        text = _drop(text, BLOCK) if old is None else _put(text, BLOCK, old)
+    if interpret({"value": text, "type": "json"}).enabled:
+        # It was on before us already, or a duplicate key came to light behind the one removed.
+        text = _put(text, BLOCK, _edited(block, False, None, None))
+    if not previous.get("present", True) and not _members(text)[0]:
+        return Change("delete", setting.block, "", "")
     if text == setting.text:
         return None
-    return Change("update", before, old or "", text)
+    return Change("update", setting.block, interpret({"value": text, "type": "json"}).block or "", text)
 
 
 def write_setting(database: Any, setting: Setting, change: Change) -> None:

@@ -176,3 +176,23 @@ def test_the_other_settings_never_show():
     setting = interpret(document('{"smtp":"canary","maintenance":{"enabled":false}}'))
     change = plan_setting(setting, True)
     assert "canary" not in repr(setting) + repr(change) + repr(setting.remember()) + change.before + change.after
+
+
+def test_what_an_administrator_changed_in_the_block_stays():
+    before = interpret(document('{"maintenance":{"enabled":false,"message":"old","theme":"x"}}'))
+    on = plan_setting(before, True, "ours", ["10.0.0.1"])
+    meanwhile = interpret(document(on.text.replace('"theme":"x"', '"theme":"y"')))
+    off = plan_setting(meanwhile, False, previous=before.remember())
+    assert off.text == '{"maintenance":{"enabled":false,"message":"old","theme":"y"}}'
+
+
+def test_it_was_on_before_us():
+    before = interpret(document('{"maintenance":{"enabled":true,"message":"old"}}'))
+    on = plan_setting(before, True, "ours")
+    off = plan_setting(interpret(document(on.text)), False, previous=before.remember())
+    assert off.text == '{"maintenance":{"enabled":false,"message":"old"}}'
+
+
+def test_block_was_taken_away_meanwhile():
+    before = interpret(document("{}"))
+    assert plan_setting(interpret(document('{"a":1}')), False, previous=before.remember()) is None
