@@ -15,7 +15,7 @@ author:
 description:
   - Measures the file systems under the given paths, each once, in bytes and in inodes, and judges them by two thresholds.
   - Each real run keeps its measurement in O(state_dir); from three days on the module tells in how many days a file system will be full,
-    by the median growth of the last 90 days, which a single clean-up does not upset.
+    by the median growth of the last 90 days; a single clean-up in that time does not upset it, and recurring ones are taken into account.
   - Finds the biggest directories below the paths in one pass on the same file system.
   - It reports and never fails because a disk is full; RV(status) is for the playbook to judge.
 extends_documentation_fragment:

@@ -55,7 +55,7 @@ def mounted_parts(root: str, own: Sequence[Mount], theirs: Sequence[Mount]) -> L
     parts = []
     for other_device, other_root, _point in theirs:
         if other_device == device and (other_root == inner or other_root.startswith(inner.rstrip("/") + "/")):
-            parts.append(root + other_root[len(inner.rstrip("/")) :] if inner != "/" else other_root)
+            parts.append((root.rstrip("/") + other_root[len(inner.rstrip("/")) :]).rstrip("/") or "/")
     return parts
 
 

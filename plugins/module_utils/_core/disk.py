@@ -163,7 +163,7 @@ class Forecast:
 
 
 def slope(points: Sequence[Tuple[float, float]]) -> float:
-    """The median slope of all pairs of points (the Theil-Sen estimator): a single clean-up or outlier hardly moves it."""
+    """The median slope of all pairs of points (the Theil-Sen estimator): outliers hardly move it."""
     slopes = sorted(
         (y2 - y1) / (x2 - x1) for i, (x1, y1) in enumerate(points) for x2, y2 in points[i + 1 :] if x2 != x1
     )
@@ -171,6 +171,24 @@ def slope(points: Sequence[Tuple[float, float]]) -> float:
         return 0.0
     middle = len(slopes) // 2
     return slopes[middle] if len(slopes) % 2 else (slopes[middle - 1] + slopes[middle]) / 2.0
+
+
+def without_single_drop(points: Sequence[Tuple[float, float]]) -> List[Tuple[float, float]]:
+    """The points on one side of a single large fall, where there is exactly one. Pure.
+
+    A clean-up by hand says nothing about how fast the disk fills; falls that recur, as those of a weekly clean-up, do, and
+    stay. The side after the fall counts if it is long enough for a forecast, else the one before.
+    """
+    steps = [after[1] - before[1] for before, after in zip(points, points[1:])]
+    usual = sorted(abs(step) for step in steps)[len(steps) // 2] if steps else 0.0
+    falls = [index for index, step in enumerate(steps) if step < -5 * usual]
+    if len(steps) < 4 or len(falls) != 1:
+        return list(points)
+    before, after = list(points[: falls[0] + 1]), list(points[falls[0] + 1 :])
+    for side in (after, before):
+        if len(side) >= FEWEST_SAMPLES and side[-1][0] - side[0][0] >= SHORTEST_SPAN_DAYS:
+            return side
+    return list(points)
 
 
 def forecast(samples: Iterable[Tuple[datetime, int]], available: int, now: datetime) -> Forecast:
@@ -203,7 +221,7 @@ def forecast(samples: Iterable[Tuple[datetime, int]], available: int, now: datet
             round(span, 1),
             "needs measurements of %d days, has %d" % (FEWEST_SAMPLES, len(points)),
         )
-    per_day = slope(points)
+    per_day = slope(without_single_drop(points))
     if per_day <= 0:
         return Forecast(per_day, None, len(points), round(span, 1), "it is not filling")
     return Forecast(per_day, max(0.0, available / per_day), len(points), round(span, 1))

@@ -1,0 +1,172 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From matches to findings: what is a secret, what is a label, and that none of it is ever shown."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher import (
+    Match,
+    classify,
+    command,
+    complaint,
+    find_program,
+    findings,
+    parse,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_rules import (
+    FALLBACK,
+    QUOTED,
+    RULES_YAML,
+    SHELL_DEFAULT,
+    UNQUOTED,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+
+CODE, COMPOSE = "/srv/shop/backend/src/config.js", "/srv/shop/docker-compose.yml"
+PROVIDER = "betterleaks.mongodb-connection-string"
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "value", "expected"),
+    [
+        (QUOTED, CODE, "S3cr3t-4471", ("hard-coded-secret", "high")),
+        (QUOTED, CODE, "hunter", ("hard-coded-secret", "high")),
+        (QUOTED, CODE, "changeme", ("default-credentials", "high")),
+        (QUOTED, CODE, "change-me", ("default-credentials", "high")),
+        (QUOTED, CODE, "your-secret-key", ("default-credentials", "high")),
+        (QUOTED, CODE, "supersecret", ("default-credentials", "high")),
+        (QUOTED, CODE, "password", None),
+        (QUOTED, CODE, "Password", None),
+        (QUOTED, CODE, "Enter your password", None),
+        (QUOTED, CODE, "auth.password.label", None),
+        (QUOTED, CODE, "newPassword", None),
+        (QUOTED, CODE, "/api/reset-password", None),
+        (QUOTED, CODE, "/etc/ssl/private/site.key", None),
+        (QUOTED, CODE, "https://example.com/reset", None),
+        (QUOTED, CODE, "${process.env.DB_PASSWORD}", None),
+        (QUOTED, CODE, "{{ secret }}", None),
+        (QUOTED, CODE, "********", None),
+        (QUOTED, CODE, "^(?=.*[A-Z]).{8,}$", None),
+        (QUOTED, "/srv/shop/frontend/src/locales/de.json", "Passwort1", None),
+        (QUOTED, "/srv/shop/backend/tests/login.test.js", "S3cr3t-4471", ("hard-coded-secret", "medium")),
+        (QUOTED, "/srv/shop/docs/setup.md", "S3cr3t-4471", ("hard-coded-secret", "medium")),
+        (QUOTED, "/srv/shop/docs/setup.md", "changeme", None),
+        (FALLBACK, CODE, "dev-only-4471", ("secret-fallback", "high")),
+        (FALLBACK, CODE, "your-secret-key", ("default-credentials", "high")),
+        (UNQUOTED, COMPOSE, "changeme", ("default-credentials", "high")),
+        (UNQUOTED, COMPOSE, "password", ("default-credentials", "high")),
+        (UNQUOTED, COMPOSE, "Real-4471", ("hard-coded-secret", "high")),
+        (UNQUOTED, COMPOSE, "/run/secrets/mongo", None),
+        (UNQUOTED, COMPOSE, "true", None),
+        (UNQUOTED, CODE, "config.apiKey", None),
+        (UNQUOTED, "/srv/shop/.env", "Real-4471", None),
+        (UNQUOTED, "/srv/shop/.env.production", "Real-4471", None),
+        (UNQUOTED, "/srv/shop/.env.example", "changeme", None),
+        (UNQUOTED, "/srv/shop/.env.example", "Real-4471", ("hard-coded-secret", "medium")),
+        (UNQUOTED, "/srv/shop/backend/Dockerfile", "Real-4471", ("hard-coded-secret", "high")),
+        (SHELL_DEFAULT, COMPOSE, "changeme", ("default-credentials", "high")),
+        (SHELL_DEFAULT, COMPOSE, "Real-4471", ("secret-fallback", "high")),
+        (PROVIDER, CODE, "mongodb://a:b@c/d", ("mongodb-connection-string", "high")),
+        (PROVIDER, "/srv/shop/.env", "mongodb://a:b@c/d", None),
+        ("betterleaks.generic-credential-uri", COMPOSE, "changeme", ("default-credentials", "high")),
+        ("veles.secrets/slackappconfigaccesstoken", CODE, "xoxe-1", ("slackappconfigaccesstoken", "high")),
+    ],
+)
+def test_what_a_match_is(rule: str, path: str, value: str, expected: tuple[str, str] | None) -> None:
+    verdict = classify(rule, path, value)
+    assert (verdict and (verdict.rule, verdict.severity)) == expected
+
+
+rules = st.sampled_from([QUOTED, FALLBACK, UNQUOTED, SHELL_DEFAULT, PROVIDER])
+
+
+@given(
+    st.lists(
+        st.builds(Match, rules, st.sampled_from([CODE, COMPOSE]), st.integers(1, 9), st.text(min_size=12, max_size=30))
+    )
+)
+def test_no_value_ever_stands_in_a_finding(matches: list[Match]) -> None:
+    found = findings(matches, ["/srv/shop"], [])
+    shown = json.dumps([item.as_dict() for item in found], ensure_ascii=False) + repr(found) + repr(matches)
+    for match in matches:
+        if len(set(match.value.strip())) > 6:
+            assert match.value not in shown
+
+
+def test_one_finding_for_a_secret_in_a_file_with_all_its_lines() -> None:
+    matches = [Match(QUOTED, CODE, line, "S3cr3t-4471") for line in (9, 3, 5)] + [
+        Match(QUOTED, COMPOSE, 1, "S3cr3t-4471")
+    ]
+    found = {item.target: item for item in findings(matches, ["/srv/shop"], [])}
+    assert found[CODE].line == 3 and "also on lines 5, 9" in found[CODE].message
+    assert len(found) == 2
+
+
+def test_a_providers_rule_comes_before_ours() -> None:
+    matches = [Match(QUOTED, CODE, 8, "mongodb://a:S3cr3t@h/d"), Match(PROVIDER, CODE, 8, "mongodb://a:S3cr3t@h/d")]
+    assert [item.rule for item in findings(matches, ["/srv/shop"], [])] == ["mongodb-connection-string"]
+    matches.append(Match(QUOTED, CODE, 8, "other-4471"))
+    assert len(findings(matches, ["/srv/shop"], [])) == 2
+
+
+def test_scopes_and_exclusions() -> None:
+    matches = [
+        Match(QUOTED, path, 1, "S3cr3t-4471") for path in ("/srv/shop/a.js", "/srv/shop/cache/b.js", "/opt/c.js")
+    ]
+    found = findings(matches, ["/srv/shop", "/opt"], ["cache"])
+    assert {(item.target, item.scope) for item in found} == {("/srv/shop/a.js", "/srv/shop"), ("/opt/c.js", "/opt")}
+
+
+def test_the_command_line_keeps_kingfisher_off_the_network_and_out_of_archives() -> None:
+    line = command("/bin/kf", "/tmp/rules.yml", ["/srv/shop"], ["node_modules"])
+    assert {"--no-validate", "--no-update-check", "--no-extract-archives", "--no-ignore"} <= set(line)
+    assert line[line.index("--git-history") + 1] == "none"
+    assert line[-2:] == ["--", "/srv/shop"]
+
+
+FINDING = {"rule": {"id": QUOTED}, "finding": {"path": CODE, "line": 3, "snippet": "S3cr3t-4471"}}
+AUDIT = {
+    "audit": {"summary": {"scan_partial": 1}, "repositories": [{"stats": {"blobs_scanned": 5, "bytes_scanned": 9}}]}
+}
+
+
+def test_its_output_is_read_line_by_line() -> None:
+    scan, understood = parse((json.dumps(FINDING) + "\n\n" + json.dumps(AUDIT) + "\n").encode())
+    assert understood and scan.matches == [Match(QUOTED, CODE, 3, "S3cr3t-4471")]
+    assert (scan.files, scan.bytes, scan.incomplete) == (5, 9, 1)
+
+
+@pytest.mark.parametrize(
+    "text", ["no json", '{"finding": {}}', '{"finding": 3}', '[1, 2, "finding"]', '{"finding": {"path": 1}}']
+)
+def test_what_is_not_understood_is_noticed(text: str) -> None:
+    assert parse(text.encode())[1] is False
+
+
+@given(st.binary(max_size=200))
+def test_no_output_breaks_the_parser(output: bytes) -> None:
+    parse(output)
+
+
+def test_complaints_are_cleaned() -> None:
+    text = "\x1b[31mINFO x\x1b[0m\nError: cannot read S3cr3t-4471\n"
+    assert complaint(text, [Match(QUOTED, CODE, 1, "S3cr3t-4471")]) == "Error: cannot read ********"
+    assert complaint("", []) == "nothing"
+
+
+def test_a_named_program_must_be_one() -> None:
+    with pytest.raises(MaintenanceError, match="cannot be run"):
+        find_program("/nonexistent/kingfisher")
+
+
+def test_our_rules_are_there() -> None:
+    for rule in (QUOTED, FALLBACK, UNQUOTED, SHELL_DEFAULT):
+        assert f"id: {rule}\n" in RULES_YAML

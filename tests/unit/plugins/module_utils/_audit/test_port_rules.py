@@ -1,0 +1,115 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which reachable ports are findings, and how bad."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.port_rules import (
+    DOCKER_SCOPE,
+    HOST_SCOPE,
+    Port,
+    judge_ports,
+    merge,
+    parse_allow,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+
+
+def judged(port: Port, *allow: str) -> tuple[str, str] | None:
+    found, _fine = judge_ports(
+        merge([] if port.container else [port], [port] if port.container else []), parse_allow(allow)
+    )
+    return (found[0].rule, found[0].severity) if found else None
+
+
+def host(address: str, port: int, program: str = "x", proto: str = "tcp") -> Port:
+    return Port(proto, address, port, program)
+
+
+def published(address: str, port: int, private: int, container: str = "c", watched: bool = True) -> Port:
+    return Port("tcp", address, port, container=container, private_port=private, watched=watched)
+
+
+@pytest.mark.parametrize(
+    ("port", "expected"),
+    [
+        (host("127.0.0.1", 27017, "mongod"), None),
+        (host("127.8.9.1", 27017, "mongod"), None),
+        (host("::1", 27017, "mongod"), None),
+        (host("0.0.0.0", 27017, "mongod"), ("mongodb-exposed", "critical")),
+        (host("::", 40000, "mongod"), ("mongodb-exposed", "critical")),
+        (host("10.0.0.5", 27017, "mongod"), ("mongodb-exposed", "critical")),
+        (host("0.0.0.0", 27017, ""), ("mongodb-exposed", "critical")),
+        (host("0.0.0.0", 27017, "node"), ("port-not-allowed", "medium")),
+        (host("0.0.0.0", 2375, "dockerd"), ("docker-api-exposed", "critical")),
+        (host("0.0.0.0", 9229, "node"), ("debugger-exposed", "high")),
+        (host("0.0.0.0", 6379, "redis-server"), ("datastore-exposed", "high")),
+        (host("0.0.0.0", 3001, "node"), ("port-not-allowed", "medium")),
+        (host("0.0.0.0", 68, "dhclient", "udp"), ("port-not-allowed", "low")),
+        (published("0.0.0.0", 27017, 27017), ("mongodb-exposed", "critical")),
+        (published("0.0.0.0", 12345, 27017), ("mongodb-exposed", "critical")),
+        (published("127.0.0.1", 27017, 27017), None),
+        (published("0.0.0.0", 8081, 8081, "miniecom_mongo-express_1"), ("database-ui-exposed", "critical")),
+        (published("0.0.0.0", 3001, 3001), ("published-port-not-allowed", "high")),
+        (published("0.0.0.0", 27017, 27017, "other", False), None),
+    ],
+)
+def test_severity(port: Port, expected: tuple[str, str] | None) -> None:
+    assert judged(port) == expected
+
+
+@pytest.mark.parametrize(
+    ("entry", "covered", "not_covered"),
+    [
+        ("443", host("0.0.0.0", 443), host("0.0.0.0", 444)),
+        ("443/tcp", host("::", 443), host("::", 443, proto="udp")),
+        ("10.0.0.5:27017/tcp", host("10.0.0.5", 27017, "mongod"), host("0.0.0.0", 27017, "mongod")),
+        ("10.0.0.0/8:9100", host("10.3.2.1", 9100), host("0.0.0.0", 9100)),
+        ("[fd00::1]:*", host("fd00::1", 5), host("fd00::2", 5)),
+        ("[fd00::/8]:9100/tcp", host("fd12::1", 9100), host("2001:db8::1", 9100)),
+        ("0.0.0.0:3001", host("::", 3001), host("10.0.0.1", 3001)),
+        ("*:3001", host("0.0.0.0", 3001), host("0.0.0.0", 3002)),
+        ("sshd", host("0.0.0.0", 22, "sshd"), host("0.0.0.0", 22, "nc")),
+        ("miniecom_api", published("0.0.0.0", 3001, 3001, "miniecom_api"), published("0.0.0.0", 3001, 3001, "other")),
+    ],
+)
+def test_allow(entry: str, covered: Port, not_covered: Port) -> None:
+    assert judged(covered, entry) is None
+    assert judged(not_covered, entry) is not None
+
+
+@pytest.mark.parametrize("entry", ["", "70000", "1.2.3:4", "a b", "443/sctp", "300.1.1.1:5", "*", "10.0.0.0/99:1"])
+def test_a_mistake_in_allow_is_told(entry: str) -> None:
+    with pytest.raises(MaintenanceError, match="not a port, address or program"):
+        parse_allow([entry])
+
+
+@given(st.text(max_size=20))
+def test_no_entry_breaks_the_parser(entry: str) -> None:
+    try:
+        parse_allow([entry])
+    except MaintenanceError:
+        pass
+
+
+def test_a_published_port_and_its_proxy_are_one_thing() -> None:
+    sockets = [host("0.0.0.0", 3001, "docker-proxy"), host("::", 3001, "docker-proxy"), host("0.0.0.0", 22, "sshd")]
+    ports = merge(sockets, [published("0.0.0.0", 3001, 3001, "api"), published("::", 3001, 3001, "api")])
+    assert [(port.address, port.port, port.who) for port in ports] == [("*", 22, "sshd"), ("*", 3001, "container api")]
+    assert merge([host("0.0.0.0", 3001, "nc")], []) == [Port("tcp", "*", 3001, "nc")]
+
+
+def test_published_ports_have_a_scope_of_their_own() -> None:
+    found, _fine = judge_ports([published("*", 3001, 3001), host("*", 99)], [])
+    assert {item.scope for item in found} == {DOCKER_SCOPE, HOST_SCOPE}
+
+
+def test_another_program_on_the_same_port_is_another_finding() -> None:
+    one, two = (judge_ports([host("*", 99, name)], [])[0][0] for name in ("a", "b"))
+    assert one.target == two.target == "*:99/tcp" and one.subject != two.subject

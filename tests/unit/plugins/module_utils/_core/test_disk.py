@@ -1,0 +1,170 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How full disks are, when they will be full, and what fills them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.usage import Directory, biggest, choose
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core import disk
+
+NOW = datetime(2026, 11, 24, 3, 0, tzinfo=timezone.utc)
+
+
+def days(*values: float, step: float = 1.0) -> list[tuple[datetime, int]]:
+    start = NOW - timedelta(days=step * (len(values) - 1))
+    return [(start + timedelta(days=step * index), int(value)) for index, value in enumerate(values)]
+
+
+def test_a_steady_growth_is_forecast() -> None:
+    result = disk.forecast(days(100, 110, 120, 130), 70, NOW)
+    assert result.per_day == 10 and result.days_until_full == 7 and result.samples == 4 and result.span_days == 3
+
+
+def test_one_clean_up_does_not_upset_it() -> None:
+    result = disk.forecast(days(100, 110, 120, 130, 40, 50, 60, 70, 80, 90), 100, NOW)
+    assert result.per_day == 10 and result.days_until_full == 10
+    just_before = disk.forecast(days(100, 110, 120, 130, 140, 40), 100, NOW)
+    assert just_before.per_day == 10
+    weekly = disk.forecast(days(*[100 + 10 * (n % 7) for n in range(42)]), 100, NOW)
+    assert weekly.per_day is not None and abs(weekly.per_day) < 1
+    straight = disk.slope([(x, 10.0 * x) for x in range(20)] + [(20.0, 10000.0)])
+    assert 9 <= straight <= 11
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        ([], "no measurements yet"),
+        (days(1), "has 1"),
+        (days(1, 2, step=5), "has 2"),
+        (days(1, 2, 3, step=0.2), "needs measurements"),
+        (days(30, 20, 10), "not filling"),
+        (days(10, 10, 10), "not filling"),
+        ([(NOW - timedelta(days=200 + n), n) for n in range(9)], "no measurements yet"),
+        ([(NOW + timedelta(days=1 + n), n) for n in range(9)], "no measurements yet"),
+    ],
+)
+def test_where_there_is_no_forecast_it_says_why(samples: list[tuple[datetime, int]], reason: str) -> None:
+    result = disk.forecast(samples, 100, NOW)
+    assert result.days_until_full is None and reason in result.reason
+
+
+moments = st.floats(0, 100).map(lambda age: NOW - timedelta(days=age))
+
+
+@given(st.lists(st.tuples(moments, st.integers(0, 10**15)), max_size=150), st.integers(0, 10**15))
+def test_a_forecast_is_never_negative_and_never_breaks(samples: list[tuple[datetime, int]], available: int) -> None:
+    result = disk.forecast(samples, available, NOW)
+    assert result.samples <= disk.MOST_SAMPLES
+    assert result.days_until_full is None or result.days_until_full >= 0
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=2, max_size=30), st.integers(-1000, 1000), st.integers(-(10**6), 10**6))
+def test_the_slope_of_a_line_is_exact(xs: list[int], slope: int, offset: int) -> None:
+    points = [(float(x), float(slope * x + offset)) for x in sorted(set(xs))]
+    if len(points) > 1:
+        assert disk.slope(points) == pytest.approx(slope, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("used", "expected"),
+    [(0, "ok"), (79.9, "ok"), (80, "warn"), (89.9, "warn"), (90, "critical"), (100, "critical"), (None, "ok")],
+)
+def test_thresholds(used: float | None, expected: str) -> None:
+    assert disk.judge_usage(used, 80, 90) == expected
+
+
+def test_the_worst_status_counts() -> None:
+    assert disk.worst([]) == "ok" and disk.worst(["ok", "critical", "warn"]) == "critical"
+
+
+def test_real_file_systems_are_measured_once_each(tmp_path: Path) -> None:
+    (found,) = disk.measure([str(tmp_path), str(tmp_path / "not" / "yet")])
+    assert found.paths == (str(tmp_path), str(tmp_path / "not" / "yet"))
+    assert os.path.ismount(found.mount_point)
+    assert 0 < found.percent_used <= 100 and found.bytes_used + found.bytes_available <= found.bytes_total
+    two = disk.measure([str(tmp_path), "/proc"])
+    assert [system.mount_point for system in two][1] == "/proc"
+    assert two[1].percent_used == 0 and two[1].percent_inodes_used is None
+
+
+def test_the_history_is_kept_bounded_and_survives_torn_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "HISTORY_LINES", 10)
+    history = disk.History(str(tmp_path / "state"))
+    assert history.load() == {}
+    systems = disk.measure([str(tmp_path)])
+    for hour in range(15):
+        history.add(systems, NOW + timedelta(hours=hour))
+    with open(history.path, "ab") as handle:
+        handle.write(b'{"at": "2026-')
+    samples = history.load()[systems[0].mount_point]
+    assert len(samples) <= 11 and samples[-1].at == NOW + timedelta(hours=14)
+
+
+# -- biggest directories ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for path, size in (
+        ("a/x/big", 900000),
+        ("a/x/small", 10),
+        ("b/one", 300000),
+        ("b/c/two", 200000),
+        ("d/e/f/g/deep", 500000),
+    ):
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"x" * size)
+    os.link(tmp_path / "a/x/big", tmp_path / "b" / "same")
+    with open(tmp_path / "b" / "sparse", "wb") as handle:
+        handle.truncate(10**7)
+    return tmp_path
+
+
+def test_directories_add_up_as_du_says(tree: Path) -> None:
+    usage = biggest(str(tree), 20, 60)
+    assert usage.complete and usage.unreadable == 0
+    for directory in [*usage.largest, usage.total]:
+        lines = subprocess.run(["du", "-s", "-B1", directory.path], capture_output=True, text=True, check=True).stdout
+        own = os.lstat(directory.path).st_blocks * 512
+        linked = 900000 // 4096 * 4096 + 4096
+        # The directory's own block is counted with its parent; a file with two names counts where it was met first.
+        assert int(lines.split()[0]) - own in (directory.allocated, directory.allocated + linked)
+    sparse = next(item for item in usage.largest if item.path == str(tree / "b"))
+    assert sparse.apparent >= 10**7 > sparse.allocated
+
+
+def test_mere_wrappings_are_left_out(tree: Path) -> None:
+    shown = [os.path.relpath(item.path, tree) for item in biggest(str(tree), 3, 60).largest]
+    assert "d/e/f/g" in shown and not {".", "d", "d/e", "d/e/f", "a"} & set(shown)
+
+
+def test_the_search_ends_when_its_time_is_over(tmp_path: Path) -> None:
+    for number in range(5000):
+        (tmp_path / str(number)).touch()
+    assert not biggest(str(tmp_path), 3, -1).complete
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["/r", "/r/a", "/r/a/b", "/r/c", "/r/cc"]), st.integers(0, 100)),
+        unique_by=lambda item: item[0],
+    )
+)
+def test_what_is_chosen_is_the_biggest_and_never_the_root(items: list[tuple[str, int]]) -> None:
+    directories = [Directory(path, size) for path, size in sorted(items, key=lambda item: -item[1])]
+    chosen = choose(directories, "/r", 2)
+    assert len(chosen) <= 2 and "/r" not in [item.path for item in chosen]
+    assert [item.allocated for item in chosen] == sorted((item.allocated for item in chosen), reverse=True)
