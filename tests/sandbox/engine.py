@@ -11,6 +11,7 @@ networks: images are loaded, never pulled.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import hashlib
 import http.client
 import ipaddress
@@ -21,14 +22,15 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.sandbox import bridge as net
 from tests.sandbox import traces
-from tests.sandbox.apt import PackagesUnavailable, debian_package, locked
+from tests.sandbox.apt import PackagesUnavailable, debian_package
 
 # containerd takes no more for its sockets (the kernel would take 107); the longest below the exec root is this one.
 SOCKET_PATH_MAX = 104
@@ -242,7 +244,7 @@ class Engine:
             self._clear(keep_data)
         self.directory.mkdir(parents=True, exist_ok=True)
         # One at a time looks for a free subnet: two engines that start together must not find the same one.
-        with locked(Path("/tmp/.miniecom-engine.lock")):
+        with _alone():
             _sweep()
             block = net.free_block(int(self._digest, 16), prefer=before.block if before and keep_data else None)
             self._write_record(_Record(self.bridge, str(block), str(self.short)))
@@ -464,6 +466,17 @@ class Engine:
     def _daemons(self) -> list[int]:
         marker = f"--data-root={self.data_root}"
         return [pid for pid, argv in traces.processes() if marker in argv]
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep other engines of this machine from starting meanwhile. A folder is locked, so no lock file stays behind."""
+    descriptor = os.open("/run", os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sweep() -> None:
