@@ -1,0 +1,183 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from bson import DBRef, ObjectId
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphans import (
+    Report,
+    created,
+    judge_value,
+    showable,
+    suspicion,
+    values_at,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.relations import (
+    SHOP_RELATIONS,
+    Relation,
+    expand,
+    parse_relation,
+)
+
+RELATION = Relation("orders", "userId", "users")
+# Few enough that references and keys meet.
+IDS = [ObjectId(bytes([n] * 12)) for n in range(160, 164)]
+
+KEYS = (
+    st.sampled_from(IDS) | st.sampled_from([str(i) for i in IDS]) | st.sampled_from(["legacy", "x"]) | st.integers(0, 2)
+)
+REFERENCES = st.one_of(
+    KEYS,
+    st.sampled_from(IDS).map(lambda i: str(i).upper()),
+    st.none(),
+    st.just(""),
+    st.just("guest"),
+    st.booleans(),
+    st.just(float("nan")),
+    st.binary(max_size=2),
+    st.lists(st.sampled_from(IDS), max_size=2),
+    st.dictionaries(st.just("id"), st.sampled_from(IDS), max_size=1),
+    st.builds(DBRef, st.sampled_from(["users", "admins"]), st.sampled_from(IDS)),
+    st.just(datetime(2020, 1, 1)),
+)
+
+
+def bson_type(value):
+    if isinstance(value, ObjectId):
+        return "objectId"
+    return "string" if isinstance(value, str) else "number"
+
+
+def same_id(reference, key) -> bool:
+    """The model: two values denote one id when they are equal, or when their 24 hex digits are."""
+    if isinstance(reference, DBRef):
+        return reference.collection == "users" and same_id(reference.id, key)
+    if type(reference) is not type(key) and {type(reference), type(key)} != {str, ObjectId}:
+        return False
+    # A text key is compared as text; an ObjectId has no upper case.
+    if isinstance(reference, ObjectId) or isinstance(key, ObjectId):
+        return str(reference).lower() == str(key).lower()
+    return reference == key
+
+
+def plain(reference) -> bool:
+    value = reference.id if isinstance(reference, DBRef) and reference.collection == "users" else reference
+    return isinstance(value, (ObjectId, str, int)) and not isinstance(value, bool) and value not in ("", "guest")
+
+
+@given(st.sets(KEYS, min_size=1, max_size=6), REFERENCES)
+def test_judgement_against_a_model(keys, reference):
+    types = {bson_type(key) for key in keys}
+    judgement = judge_value(reference, RELATION, types.__contains__)
+    called_orphan = judgement.kind == "reference" and not keys.intersection(judgement.probes)
+    good = any(same_id(reference, key) for key in keys)
+    assert not (good and called_orphan), "a good reference is never an orphan"
+    if not plain(reference):
+        assert not called_orphan, "what is no id is never an orphan"
+    elif not good:
+        value = reference.id if isinstance(reference, DBRef) else reference
+        hexadecimal = isinstance(value, ObjectId) or (isinstance(value, str) and len(value) == 24)
+        comparable = {bson_type(value)} | ({"objectId", "string"} if hexadecimal else set())
+        assert called_orphan is bool(comparable & types), "a bad one is found where it can be compared"
+
+
+def test_forms_can_be_restricted():
+    strict = replace(RELATION, id_forms=())
+    everything = {"objectId", "string"}.__contains__
+    assert judge_value(IDS[0], strict, everything).probes == (IDS[0],)
+    assert judge_value(str(IDS[0]), strict, everything).probes == (str(IDS[0]),)
+
+
+def test_ignored_text_is_the_relations_own():
+    everything = {"objectId", "string"}.__contains__
+    assert judge_value("guest", replace(RELATION, ignore=()), everything).kind == "reference"
+    assert judge_value("all", replace(RELATION, ignore=("all",)), everything).kind == "ignored"
+
+
+@pytest.mark.parametrize(
+    ("field", "document", "values"),
+    [
+        ("userId", {"userId": 1}, [1]),
+        ("userId", {}, [None]),
+        ("a.b", {"a": {"b": 1}}, [1]),
+        ("a.b", {"a": 5}, [None]),
+        ("a.b", {"a": [{"b": 1}]}, [[{"b": 1}]]),
+        ("items[].p", {"items": [{"p": 1}, {}, {"p": None}]}, [1, None, None]),
+        ("items[].p", {"items": {"p": 1}}, [1]),
+        ("items[].p", {"items": None}, []),
+        ("items[].p", {"items": []}, []),
+        ("items[].p", {}, []),
+        ("items[].p", {"items": [3]}, [None]),
+        ("tags[]", {"tags": [1, 2]}, [1, 2]),
+        ("a[].b[].c", {"a": [{"b": [{"c": 1}, {"c": 2}]}, {}]}, [1, 2]),
+        ("a.b[]", {"a": {"b": [1]}}, [1]),
+    ],
+)
+def test_values_at_a_path(field, document, values):
+    assert list(values_at(document, field.split("."))) == values
+
+
+def test_age_is_the_later_of_both_times():
+    early, late = datetime(2020, 1, 1, tzinfo=timezone.utc), datetime(2024, 1, 1, tzinfo=timezone.utc)
+    assert created({"_id": ObjectId.from_datetime(early), "createdAt": late.replace(tzinfo=None)}) == late
+    assert created({"_id": ObjectId.from_datetime(late), "createdAt": early}) == late
+    assert created({"_id": "x", "createdAt": "2024"}) is None
+    assert created({"_id": ObjectId.from_datetime(early)}) - early < timedelta(seconds=1)
+
+
+def test_only_ids_are_shown():
+    assert showable(IDS[0]) == str(IDS[0]) == showable(str(IDS[0]))
+    assert showable(7) == "7"
+    for personal in ("anna@example.com", {"mail": "anna@example.com"}, DBRef("anna", 1), True):
+        assert "anna" not in showable(personal) and showable(personal).startswith("(an _id of type")
+
+
+def test_suspicion():
+    assert "6 of 10" in suspicion(Report(RELATION, references=10, missing=6))
+    assert suspicion(Report(RELATION, references=10, missing=5)) == ""
+    assert suspicion(Report(RELATION, references=9, missing=9)) == ""
+
+
+def test_shops_relations_are_all_optional_and_distinct():
+    assert all(relation.optional for relation in SHOP_RELATIONS)
+    assert len({relation.name for relation in SHOP_RELATIONS}) == len(SHOP_RELATIONS)
+    for relation in SHOP_RELATIONS:
+        parse_relation({"collection": relation.collection, "field": relation.field, "references": relation.references})
+
+
+def test_unit_element_makes_the_last_list():
+    def field(name, **more):
+        return parse_relation({"collection": "c", "field": name, "references": "r", **more}).field
+
+    assert field("items.productId", unit="element") == "items[].productId"
+    assert field("tags", unit="element") == "tags[]"
+    assert field("items[].productId", unit="element") == "items[].productId"
+    assert field("userId", unit="document") == field("userId") == "userId"
+    with pytest.raises(MaintenanceError):
+        field("items[].productId", unit="document")
+
+
+def test_lists_and_path():
+    relation = Relation("c", "a[].b.d[].e", "r")
+    assert (relation.lists, relation.path, relation.unit) == (("a", "a.b.d"), "a.b.d.e", "element")
+
+
+def test_expand():
+    pattern, plain_one = Relation("loyalty_*", "userId", "users"), Relation("orders", "userId", "users")
+    there = ["loyalty_b", "loyalty_a", "loyalty_a__orphans", "orders", "system.views"]
+    assert [entry.collection for entry in expand([pattern, plain_one], there)] == ["loyalty_a", "loyalty_b", "orders"]
+    assert [entry.collection for entry in expand([pattern], ["orders"])] == ["loyalty_*"]
+    assert [entry.collection for entry in expand([Relation("*", "a", "b")], there)] == [
+        "loyalty_a",
+        "loyalty_b",
+        "orders",
+    ]
