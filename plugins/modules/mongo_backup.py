@@ -184,6 +184,10 @@ actions:
   returned: when not in check mode
   type: list
   elements: dict
+counts:
+  description: Totals of the lists, which are cut at 200 entries.
+  returned: always
+  type: dict
 summary:
   description: The few numbers.
   returned: always
