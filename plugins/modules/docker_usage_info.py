@@ -11,10 +11,11 @@ module: docker_usage_info
 short_description: Tells what Docker holds, and what of it nothing uses
 description:
   - Returns for each kind of object how many there are, how large they are, and how many bytes would come free if all that nothing uses were removed.
-  - What nothing uses is judged as M(miniecom.maintenance.docker_prune) does, from the containers, running and stopped. Containers of compose projects, and what they use, count as
-    used also while they are stopped. Volumes with a name that no container mounts count as unused here; M(miniecom.maintenance.docker_prune) removes such a volume only when it is named.
-  - Under the classic image store the bytes of images are exact, layers that several images share counted once. Under the containerd store, or where build cache may hold on to layers of
-    images, there is a least and a most.
+  - What nothing uses is judged as M(miniecom.maintenance.docker_prune) does, from the containers, running and stopped. Containers of compose projects, and what
+    they use, count as used also while they are stopped. Volumes with a name that no container mounts count as unused here; M(miniecom.maintenance.docker_prune)
+    removes such a volume only when it is named.
+  - Under the classic image store the bytes of images are exact, layers that several images share counted once. Under the containerd store, or where build cache
+    may hold on to layers of images, there is a least and a most.
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.info
   - miniecom.maintenance.docker.engine
@@ -207,7 +208,8 @@ docker:
       type: bool
     reason:
       description:
-        - V(missing) and V(refused) say that there is no engine at that address; V(permission), V(timeout), V(tls), V(version), V(address) and V(connection) that it is not known, or does not work.
+        - V(missing) and V(refused) say that there is no engine at that address.
+        - V(permission), V(timeout), V(tls), V(version), V(address) and V(connection) say that it cannot be told, or that it does not work.
       type: str
     docker_host:
       description: Where it was looked for.

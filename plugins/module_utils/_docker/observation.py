@@ -35,6 +35,7 @@ class Wanted:
 
     Attributes:
         images: dangling or unused: the layers of which images are needed; "" for none at all.
+        brief: neither logs nor layers, and no bytes of volumes.
     """
 
     containers: bool = False
@@ -43,17 +44,22 @@ class Wanted:
     networks: bool = False
     build_cache: bool = False
     free_bytes: bool = False
+    brief: bool = False
 
     @property
     def types(self) -> List[str]:
         found = {
             "container": self.containers,
             "image": bool(self.images),
-            "volume": self.volumes,
+            "volume": self.volumes and not self.brief,
             # Build cache holds on to layers of images.
             "build-cache": self.build_cache or bool(self.images),
         }
         return [name for name, wanted in found.items() if wanted]
+
+    def briefly(self) -> Wanted:
+        """What is left to look at after the fact: what is there, without its details."""
+        return replace(self, brief=True, free_bytes=False)
 
 
 EVERYTHING = Wanted(True, "unused", True, True, True)
@@ -75,8 +81,13 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
     volumes = _volumes(docker, usage) if wanted.volumes else ()
     networks = tuple(parse_network(raw) for raw in docker.networks()) if wanted.networks else ()
     raw_images: List[Mapping[str, Any]] = list(usage.images)
-    if wanted.images and docker.store == "containerd" and version_tuple(docker.api_version) >= (1, 47):
-        manifests = {raw["Id"]: raw.get("Manifests") for raw in docker.images(manifests=1)}
+    if (
+        wanted.images
+        and not wanted.brief
+        and docker.store == "containerd"
+        and version_tuple(docker.api_version) >= (1, 47)
+    ):
+        manifests = {item["Id"]: item.get("Manifests") for item in docker.images(manifests=1)}
         raw_images = [{**raw, "Manifests": manifests.get(raw.get("Id"))} for raw in raw_images]
     sizes = {str(raw.get("Id")): int(raw.get("SizeRw") or 0) for raw in usage.containers}
     before = _listed(root, docker) if wanted.volumes else None
@@ -84,10 +95,10 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
     hidden = None
     if before is not None:
         hidden = len(before - {container.id for container in containers} & (_listed(root, docker) or set()))
-    if wanted.containers:
+    if wanted.containers and not wanted.brief:
         containers = [container for container in (_inspect(docker, root, item) for item in containers) if container]
     images = tuple(parse_image(raw) for raw in raw_images) if wanted.images else ()
-    if wanted.images:
+    if wanted.images and not wanted.brief:
         images = tuple(item for item in (_layers(docker, image, containers, wanted) for image in images) if item)
     return Inventory(
         docker.version,
@@ -111,8 +122,8 @@ def _volumes(docker: Docker, usage: DiskUsage) -> Tuple[Volume, ...]:
     for raw in docker.volumes():
         volume = parse_volume(raw)
         found[volume.name] = replace(volume, measured=False, size=None)
-    for raw in usage.volumes:
-        volume = parse_volume(raw)
+    for measured in usage.volumes:
+        volume = parse_volume(measured)
         if volume.name in found:
             found[volume.name] = replace(volume, measured=True)
     return tuple(found.values())

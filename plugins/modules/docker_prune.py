@@ -1,0 +1,444 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: docker_prune
+short_description: Removes exactly the Docker objects that it planned to remove
+description:
+  - Removes containers, images, build cache, networks and volumes that nothing uses, as far as the options name them. By default it removes nothing.
+  - Each object goes one by one, without force, and only when it was in the plan and no container uses it at the moment of its removal. The engine's own
+    prune, which takes whatever is unused by then, is never called. The one request of that name is for build cache, with the id of a single entry.
+  - What is in use is judged from the containers, running and stopped, and not from what the engine says about it. A volume that any container mounts, by
+    name or by source, stays. Engine 27.4 and later would give such a volume away, with its data.
+  - What only a container of the same plan uses goes with it, except volumes. A removed container's anonymous volumes stay for now, and are seen on their
+    own by the next run.
+  - Each object that stays of the kinds asked for is returned with the reason.
+extends_documentation_fragment:
+  - miniecom.maintenance.attributes.acting
+  - miniecom.maintenance.docker.engine
+  - miniecom.maintenance.run
+attributes:
+  check_mode:
+    details:
+      - Stops after planning; nothing at all is changed on the host.
+      - Bytes are exact but for images under the containerd store, or where build cache holds on to their layers, for which there is a least and a most.
+options:
+  containers:
+    description:
+      - V(stopped) removes containers that have exited, or were made and never started.
+      - Containers of a compose project stay, unless O(only_labels) names the project as V(com.docker.compose.project=NAME). So do those that are to be
+        restarted always or unless stopped, since somebody stopped a service there.
+    type: str
+    choices: [none, stopped]
+    default: none
+  images:
+    description: V(dangling) removes images without any tag that no container uses, V(unused) all that no container uses.
+    type: str
+    choices: [none, dangling, unused]
+    default: none
+  volumes:
+    description:
+      - V(anonymous) removes volumes that were made without a name and that no container mounts. Data in them is lost.
+      - Where the engine set no label for that (before Engine 26, and on 26 in part), a name of 64 hexadecimal digits counts, if the volume has no labels
+        and no options at all.
+      - Volumes of other drivers, and local ones with options, which are mounts of something else, always stay.
+    type: str
+    choices: [none, anonymous]
+    default: none
+  volume_names:
+    description: Exact names of volumes to remove, if no container mounts them. Data in them is lost.
+    type: list
+    elements: str
+    default: []
+  networks:
+    description:
+      - V(unused) removes networks that no container is connected to, or would be on its next start. Those of a compose project that has containers stay.
+    type: str
+    choices: [none, unused]
+    default: none
+  build_cache:
+    description: V(unused) removes build cache that is not in use, not shared with an image that stays, and not the base of an entry that stays.
+    type: str
+    choices: [none, unused]
+    default: none
+  older_than:
+    description:
+      - Younger things stay, for example V(7d) or V(12h).
+      - Counted from when a container stopped, an image was made (or later given its name here), build cache was last used, a network or volume was made.
+    type: str
+    default: 0s
+  keep_per_repository:
+    description: With O(images=unused), how many of the newest images of each repository stay, used ones included.
+    type: int
+    default: 0
+  protect:
+    description: What stays whatever else is asked for.
+    type: dict
+    default: {}
+    suboptions:
+      labels:
+        description: Labels, as V(key) or V(key=value), of containers, images, networks and volumes.
+        type: list
+        elements: str
+        default: []
+      names:
+        description: Shell patterns for names of containers, networks and volumes, and for images for tags, repositories and short ids.
+        type: list
+        elements: str
+        default: []
+      projects:
+        description: Names of compose projects, all of whose objects stay.
+        type: list
+        elements: str
+        default: []
+  only_labels:
+    description:
+      - Only objects with one of these labels, as V(key) or V(key=value), are touched. Build cache has no labels, and is then left alone. Empty means no
+        such limit.
+    type: list
+    elements: str
+    default: []
+  max_delete:
+    description:
+      - Fail, before anything is removed and also in check mode, when more objects than this would go; each entry of the build cache is one. Default is no
+        limit.
+    type: int
+  target_free:
+    description:
+      - Remove no more than is needed to have this much free on the file system of Docker's data, for example V(20GiB).
+      - Objects go in the usual order, containers first, the oldest first of each kind. What others write meanwhile counts as well, so this is as good as it
+        can be and no better.
+    type: str
+notes:
+  - To remove a volume that a container has just given up takes two runs.
+  - Between the last look and the removal of a volume lies a thousandth of a second in which somebody may make a container that mounts it. No engine can
+    rule this out.
+  - Run as root on the Docker host to have the logs of stopped containers counted.
+seealso:
+  - module: miniecom.maintenance.docker_usage_info
+author:
+  - miniecom.maintenance contributors (@miniecom)
+"""
+
+EXAMPLES = r"""
+- name: Weekly clean-up
+  miniecom.maintenance.docker_prune:
+    containers: stopped
+    images: dangling
+    build_cache: unused
+    older_than: 7d
+
+- name: See what would go if all unused images went, the two newest of each repository excepted
+  miniecom.maintenance.docker_prune:
+    images: unused
+    keep_per_repository: 2
+    older_than: 30d
+    protect:
+      names: ["registry.example.com/base/*"]
+      projects: [miniecom]
+  check_mode: true
+  diff: true
+
+- name: Remove the volume of a partner's import that ended, and nothing else
+  miniecom.maintenance.docker_prune:
+    volume_names: [partner_import]
+
+- name: Make room for a backup
+  miniecom.maintenance.docker_prune:
+    build_cache: unused
+    images: dangling
+    target_free: 20GiB
+    max_delete: 500
+
+- name: Clean up after a test project
+  miniecom.maintenance.docker_prune:
+    containers: stopped
+    networks: unused
+    only_labels: [com.docker.compose.project=miniecom_test]
+"""
+
+RETURN = r"""
+changed:
+  description: Whether anything was removed; in check mode whether anything would be.
+  returned: always
+  type: bool
+plan:
+  description: What to remove, in order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    action:
+      description: V(remove_container), V(remove_image), V(remove_build_cache), V(remove_network) or V(remove_volume).
+      type: str
+    target:
+      description: Name of the container, network or volume, tag or short id of the image, id of the build cache.
+      type: str
+    reason:
+      description: Why it goes.
+      type: str
+    bytes:
+      description: Bytes that come free by it at least.
+      type: int
+    predicted:
+      description: The bytes are not exact.
+      type: bool
+  sample:
+    - action: remove_image
+      target: 0fcc6ad7c790
+      reason: dangling, made 40 d ago
+      bytes: 4194308
+kept:
+  description: What stays of the kinds that were asked for, and why.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - target: volume miniecom_mongo_data
+      reason: mounted by the container miniecom_mongo (running)
+actions:
+  description: What was done. An object that was gone, in use or changed by then is V(skipped), with the reason in C(note).
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - action: remove_image
+      target: 0fcc6ad7c790
+      status: done
+      bytes: 4194308
+      seconds: 0.012
+counts:
+  description: How many entries the lists have, which are cut at 200.
+  returned: always
+  type: dict
+docker:
+  description: Why no engine could be talked to.
+  returned: when no engine could be talked to
+  type: dict
+  contains:
+    available:
+      description: Always false.
+      type: bool
+    reason:
+      description:
+        - V(missing) and V(refused) say that there is no engine at that address.
+        - V(permission), V(timeout), V(tls), V(version), V(address) and V(connection) say that it cannot be told, or that it does not work.
+      type: str
+    docker_host:
+      description: Where it was looked for.
+      type: str
+summary:
+  description: The few numbers a person wants.
+  returned: success
+  type: dict
+  contains:
+    headline:
+      description: One sentence.
+      type: str
+    bytes:
+      description: Bytes freed; in check mode the least that would be.
+      type: int
+    bytes_freed:
+      description: Bytes that came free, as measured. Of images what the engine's sum of layers fell by, less what build cache still holds of it.
+      type: int
+    bytes_predicted:
+      description: Bytes that were expected at least of what was removed; in check mode of the plan.
+      type: int
+    bytes_predicted_max:
+      description: The same at most.
+      type: int
+    store:
+      description: The image store, V(classic) or V(containerd).
+      type: str
+    containers_removed:
+      description: How many containers went; in check mode would go. Likewise for the other kinds.
+      type: int
+    images_removed:
+      description: How many images.
+      type: int
+    build_cache_removed:
+      description: How many entries of the build cache.
+      type: int
+    networks_removed:
+      description: How many networks.
+      type: int
+    volumes_removed:
+      description: How many volumes.
+      type: int
+    objects_kept:
+      description: How many stay of the kinds that were asked for.
+      type: int
+    objects_skipped:
+      description: How many were planned and then left alone.
+      type: int
+    seconds:
+      description: How long the module took.
+      type: float
+"""
+
+from datetime import datetime
+from typing import Any, Dict, List, Optional
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, ActionResult, Outcome, Plan
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import Task, run
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import parse_duration, parse_size
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import ENGINE_ARGUMENTS, Docker
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import Inventory
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.observation import Wanted, read_inventory
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.protect import parse_protection
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import (
+    Policy,
+    expected_range,
+    headline,
+    measured_bytes,
+    plan_prune,
+    still_there,
+    vanished_volumes,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import Remover
+
+SPEC = (
+    ArgumentSpec(
+        {
+            "containers": {"type": "str", "choices": ["none", "stopped"], "default": "none"},
+            "images": {"type": "str", "choices": ["none", "dangling", "unused"], "default": "none"},
+            "volumes": {"type": "str", "choices": ["none", "anonymous"], "default": "none"},
+            "volume_names": {"type": "list", "elements": "str", "default": []},
+            "networks": {"type": "str", "choices": ["none", "unused"], "default": "none"},
+            "build_cache": {"type": "str", "choices": ["none", "unused"], "default": "none"},
+            "older_than": {"type": "str", "default": "0s"},
+            "keep_per_repository": {"type": "int", "default": 0},
+            "protect": {
+                "type": "dict",
+                "default": {},
+                "options": {
+                    "labels": {"type": "list", "elements": "str", "default": []},
+                    "names": {"type": "list", "elements": "str", "default": []},
+                    "projects": {"type": "list", "elements": "str", "default": []},
+                },
+            },
+            "only_labels": {"type": "list", "elements": "str", "default": []},
+            "max_delete": {"type": "int"},
+            "target_free": {"type": "str"},
+        }
+    )
+    + ENGINE_ARGUMENTS
+    + RUN_ARGUMENTS
+)
+KINDS = ("container", "image", "build_cache", "network", "volume")
+
+
+def policy_of(params: Dict[str, Any]) -> Policy:
+    """The options as data.
+
+    Raises:
+        MaintenanceError: an option's value makes no sense.
+    """
+    for option in ("max_delete", "keep_per_repository"):
+        if params[option] is not None and params[option] < 0:
+            raise MaintenanceError("must not be negative", "%s: %d" % (option, params[option]))
+    return Policy(
+        params["containers"],
+        params["images"],
+        params["volumes"],
+        tuple(params["volume_names"]),
+        params["networks"],
+        params["build_cache"],
+        parse_duration(params["older_than"]),
+        params["keep_per_repository"],
+        parse_protection(params["protect"]),
+        tuple(params["only_labels"]),
+        params["max_delete"],
+        parse_size(params["target_free"]) if params["target_free"] else None,
+    )
+
+
+class DockerPrune(Task[Inventory]):
+    stop_on_failure = False
+
+    def __init__(self, module: Any) -> None:
+        super().__init__(module)
+        self.policy = policy_of(self.params)
+        policy = self.policy
+        self.wanted = Wanted(
+            policy.containers != "none",
+            "" if policy.images == "none" else policy.images,
+            policy.volumes != "none" or bool(policy.volume_names),
+            policy.networks != "none",
+            policy.build_cache != "none",
+            policy.target_free is not None,
+        )
+        self.docker: Optional[Docker] = None
+        self.remover: Optional[Remover] = None
+        self.after: Optional[Inventory] = None
+
+    def observe(self) -> Inventory:
+        return read_inventory(self.engine(), self.wanted)
+
+    def engine(self) -> Docker:
+        if self.docker is None:
+            self.docker = Docker.connect(self.params["docker_host"], self.params["timeout"])
+        return self.docker
+
+    def plan(self, observation: Inventory, now: datetime) -> Plan:
+        return plan_prune(observation, self.policy, now.timestamp())
+
+    def act(self, action: Action) -> Outcome:
+        self.run.renew()
+        if self.remover is None:
+            self.remover = Remover(self.engine())
+        return self.remover.remove(action)
+
+    def verify(self, observation: Inventory, plan: Plan, results: List[ActionResult]) -> None:
+        done = [result.action for result in results if result.status == "done"]
+        if not done:
+            return
+        after = self.after = read_inventory(self.engine(), self.wanted.briefly())
+        for name in vanished_volumes(observation, after, done):
+            self.module.warn("the volume %s was removed by somebody else meanwhile" % name)
+        left = still_there(after, done)
+        if left:
+            raise MaintenanceError(
+                "%d objects are still there although the engine removed them" % len(left),
+                left[0].target,
+                next_step="Look at the engine's log (journalctl -u docker).",
+            )
+
+    def summary(self, observation: Inventory, plan: Plan, results: Optional[List[ActionResult]]) -> Dict[str, Any]:
+        done = [result for result in results or [] if result.status == "done"]
+        actions = plan.actions if results is None else [result.action for result in done]
+        low, high = expected_range(actions)
+        freed = measured_bytes(observation, self.after, done)
+        found: Dict[str, Any] = {
+            "headline": headline(actions, None if results is None else freed),
+            "bytes": low if results is None else freed,
+            "bytes_freed": freed,
+            "bytes_predicted": low,
+            "bytes_predicted_max": high,
+            "store": observation.store,
+            "objects_kept": len(plan.kept),
+            "objects_skipped": sum(result.status == "skipped" for result in results or []),
+        }
+        for kind in KINDS:
+            name = kind if kind == "build_cache" else kind + "s"
+            found[name + "_removed"] = sum(action.action == "remove_" + kind for action in actions)
+        return found
+
+    def close(self) -> None:
+        if self.docker is not None:
+            self.docker.close()
+
+
+def main() -> None:
+    run(DockerPrune, SPEC)
+
+
+if __name__ == "__main__":
+    main()
