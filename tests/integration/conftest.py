@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,12 +12,26 @@ import pytest
 from tests.support.sandboxes import Sandbox, sandbox_command
 
 
+def raised(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    directory = tmp_path_factory.mktemp("sandbox") / kind
+    try:
+        sandbox_command("up", kind, directory)
+        yield Sandbox(directory, kind)
+    finally:
+        sandbox_command("down", kind, directory)
+
+
 @pytest.fixture(scope="session")
 def native_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A native sandbox for the tests of whole playbooks."""
-    directory = tmp_path_factory.mktemp("sandbox") / "native"
-    sandbox_command("up", "native", directory)
-    try:
-        yield Sandbox(directory, "native")
-    finally:
-        sandbox_command("down", "native", directory)
+    yield from raised("native", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def compose_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A compose sandbox for the tests of whole playbooks."""
+    from tests.conftest import lacking
+
+    if os.geteuid() != 0:
+        lacking("Docker: a private engine needs root")
+    yield from raised("compose", tmp_path_factory)

@@ -2,13 +2,11 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``make demo``: raise a sandbox shop, run the weekly maintenance on it, say where to look.
-
-Usage: python -m tests.tools.demo [native|compose] [-- further arguments for ansible-playbook]
-"""
+"""``make demo``: raise a sandbox shop, run the weekly maintenance on it, say where to look."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -35,10 +33,8 @@ def run_playbook(name: str, *arguments: str, environment: dict[str, str] | None 
     return subprocess.call(command, cwd=ROOT, env=merged)
 
 
-def main(arguments: list[str]) -> int:
-    """Returns 0 when the sandbox is up and the weekly run ended well."""
-    deployment = arguments[0] if arguments and not arguments[0].startswith("-") else "native"
-    further = [argument for argument in arguments[1:] if argument != "--"]
+def up(deployment: str, further: list[str]) -> int:
+    """Raise the sandbox and run the weekly maintenance on it; 0 when both went well."""
     started = time.monotonic()
     say(f"== 1/2 raising the {deployment} sandbox (a real MongoDB, a stand-in for the shop, realistic trouble)")
     status = subprocess.call([sys.executable, "-m", "tests.sandbox", "up", "--deployment", deployment], cwd=ROOT)
@@ -50,11 +46,31 @@ def main(arguments: list[str]) -> int:
     ended = time.monotonic()
     say(f"sandbox: {raised - started:.0f} s, weekly run: {ended - raised:.0f} s")
     if status == 0:
-        say("The sandbox is still up. Run `make demo` again: nothing is left to do (changed=0).")
+        say("The sandbox is still up. Run the same again: nothing is left to do (changed=0).")
     else:
         say("The run ended failed; the summary above names the step.")
-    say("Look around: python -m tests.sandbox status (with .venv active). Remove it without trace: make demo-down")
+    say("Remove it without trace: make demo-down")
     return status
+
+
+def down() -> int:
+    """Remove whatever sandboxes are up."""
+    status = 0
+    for deployment in ("native", "compose"):
+        if (ROOT / ".sandbox" / deployment).is_dir():
+            status |= subprocess.call(
+                [sys.executable, "-m", "tests.sandbox", "down", "--deployment", deployment], cwd=ROOT
+            )
+    return status
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.demo", description=__doc__)
+    parser.add_argument("verb", choices=["up", "down"])
+    parser.add_argument("--deployment", choices=["native", "compose"], default="native")
+    parser.add_argument("further", nargs="*", help="further arguments for ansible-playbook, after --")
+    chosen = parser.parse_args(arguments)
+    return down() if chosen.verb == "down" else up(chosen.deployment, chosen.further)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,176 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The weekly run on both kinds of sandbox, in the order in which a newcomer would run things."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.playbooks import ROOT, PlaybookRun, run_playbook
+from tests.support.sandboxes import Sandbox
+
+INVENTORY = ROOT / "inventories" / "sandbox"
+
+# What the running servers write by themselves, and libraries that the first run installs.
+OWN_LIFE = ("mongod", "logs/api", "venv/", "run/", "record/", ".ansible", "engine/")
+
+
+# The modules that act on Docker, by deployment.
+DOCKER = {"native": (), "compose": ("docker_prune",)}
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int, str]]:
+    """Mode, modification time and content of all files but those that live servers write."""
+    found = {}
+    for directory, _folders, names in os.walk(folder):
+        for name in names:
+            path = Path(directory, name)
+            relative = str(path.relative_to(folder))
+            if any(part in relative for part in OWN_LIFE):
+                continue
+            status = path.lstat()
+            content = hashlib.sha256(path.read_bytes()).hexdigest() if stat.S_ISREG(status.st_mode) else ""
+            found[relative] = (status.st_mode, status.st_mtime_ns, content)
+    return found
+
+
+def weekly(sandbox: Sandbox, *arguments: str, log: Path) -> PlaybookRun:
+    return run_playbook("weekly", INVENTORY, *arguments, log=log, env=sandbox.environment())
+
+
+@dataclass
+class Story:
+    """What was run on one sandbox, in order, and what it left."""
+
+    sandbox: Sandbox
+    runs: dict[str, PlaybookRun]
+    touched_by_check: set[str]
+
+    def __getitem__(self, name: str) -> PlaybookRun:
+        return self.runs[name]
+
+
+@pytest.fixture(scope="module", params=["native", "compose"])
+def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """Everything in its order, once; the tests below look at it from their sides."""
+    sandbox: Sandbox = request.getfixturevalue(f"{request.param}_sandbox")
+    log = tmp_path_factory.mktemp("weekly") / "tasks.jsonl"
+    runs = {"check_bare": weekly(sandbox, "--check", log=log)}
+    runs["prerequisites"] = weekly(sandbox, "--tags", "prerequisites", log=log)
+    before = snapshot(sandbox.directory)
+    runs["check"] = weekly(sandbox, "--check", "--diff", log=log)
+    after = snapshot(sandbox.directory)
+    runs["first"] = weekly(sandbox, "--diff", log=log)
+    runs["second"] = weekly(sandbox, log=log)
+    return Story(sandbox, runs, {key for key in {**before, **after} if before.get(key) != after.get(key)})
+
+
+def test_check_mode_without_libraries_says_how_to_get_them(story: Story) -> None:
+    assert story["check_bare"].rc != 0
+    assert "--tags prerequisites" in story["check_bare"].output
+
+
+def test_check_mode_changes_nothing_on_the_host(story: Story) -> None:
+    story["check"].assert_ok()
+    assert story.touched_by_check == set()
+    assert "WOULD" in story["check"].output
+
+
+def test_check_mode_predicts_the_first_run(story: Story) -> None:
+    for action in ("backup_prune", "log_prune", "mongo_compact", *DOCKER[story.sandbox.deployment]):
+        predicted, done = story["check"].result(action), story["first"].result(action)
+        assert predicted["changed"] == done["changed"], action
+        assert {(entry["action"], entry["target"]) for entry in predicted["plan"]} == {
+            (entry["action"], entry["target"]) for entry in done["plan"]
+        }, action
+
+
+def test_the_first_run_does_real_work(story: Story) -> None:
+    story["first"].assert_ok()
+    compaction = story["first"].result("mongo_compact")["summary"]
+    assert compaction["bytes_freed"] > 50 * 1024**2
+    backup = story["first"].result("mongo_backup")
+    assert backup["changed"]
+    assert story["first"].result("backup_prune")["changed"]
+    for action in DOCKER[story.sandbox.deployment]:
+        assert story["first"].result(action)["summary"]["bytes_freed"] > 0
+
+
+def test_the_second_run_has_nothing_to_do(story: Story) -> None:
+    story["second"].assert_ok()
+    assert story["second"].changed() == []
+    assert story["second"].recap["sandbox"]["changed"] == 0
+    for action in ("mongo_compact", *DOCKER[story.sandbox.deployment]):
+        assert story["second"].result(action)["summary"]["bytes_freed"] == 0
+
+
+def test_a_run_with_nothing_to_do_is_cheap(story: Story) -> None:
+    calls = story["second"].module_calls("sandbox")
+    assert 10 < len(calls) <= 30, [call["task"] for call in calls]
+
+
+def test_the_record_lies_on_host_and_controller(story: Story) -> None:
+    run_id = story["second"].result("maintenance_report")["run_id"]
+    on_host = story.sandbox.directory / "state" / "runs"
+    assert (on_host / f"{run_id}.jsonl").is_file()
+    copy = json.loads((story.sandbox.directory / "record" / f"sandbox_{run_id}.json").read_text())
+    assert copy["status"] == "ok"
+    assert {"backup", "compaction", "permissions"} <= {step["step"] for step in copy["steps"]}
+    log = (story.sandbox.directory / "state" / "maintenance-log.md").read_text()
+    assert log.count("weekly maintenance") >= 2
+
+
+def test_no_secret_leaves_the_host(story: Story, tmp_path: Path) -> None:
+    verbose = weekly(story.sandbox, "-vvv", "--diff", log=tmp_path / "tasks.jsonl").assert_ok()
+    texts = {"-vvv output": verbose.output, "results": json.dumps(verbose.tasks)}
+    for folder in ("state", "record"):
+        for path in (story.sandbox.directory / folder).rglob("*"):
+            if path.is_file() and path.stat().st_size < 10**7:
+                texts[str(path)] = path.read_text(errors="replace")
+    for secret in story.sandbox.secrets():
+        for place, text in texts.items():
+            assert secret not in text, f"a secret stands in {place}"
+
+
+def test_the_shop_is_still_well(story: Story) -> None:
+    assert story["second"].result("maintenance_flag_info")["probe"]["state"] == "up"
+
+
+def test_tags_do_only_their_part(story: Story, tmp_path: Path) -> None:
+    run = weekly(story.sandbox, "--tags", "security_audit", log=tmp_path / "tasks.jsonl").assert_ok()
+    actions = {call["action"].rsplit(".", 1)[-1] for call in run.module_calls("sandbox")}
+    assert {"perm_audit", "secret_scan", "port_audit"} <= actions
+    assert not actions & {"mongo_backup", "mongo_compact", "docker_prune", "backup_prune"}
+
+
+def test_docker_is_never_skipped_in_silence(story: Story) -> None:
+    steps = {step["step"]: step for step in story["second"].result("maintenance_report")["steps"]}
+    if story.sandbox.deployment == "native":
+        assert steps["docker clean-up"]["status"] == "skipped"
+        assert "not applicable" in steps["docker clean-up"]["headline"]
+    else:
+        assert steps["docker clean-up"]["status"] == "ok"
+
+
+def test_assess_prints_ten_lines_and_leaves_nothing(story: Story, tmp_path: Path) -> None:
+    before = snapshot(story.sandbox.directory)
+    run = run_playbook(
+        "assess", INVENTORY, log=tmp_path / "tasks.jsonl", env=story.sandbox.environment(), timeout=300
+    ).assert_ok()
+    assert run.changed() == []
+    lines = run.result("maintenance_report")["lines"]
+    assert len(lines) == 10
+    assert "verified" in lines[1]
+    assert not any("unknown:" in line for line in lines), lines
+    assert snapshot(story.sandbox.directory) == before
+    made = next(task["result"]["path"] for task in run.tasks if task["action"].endswith("tempfile"))
+    assert not Path(made).exists()
