@@ -164,7 +164,6 @@ summary:
 """
 
 import os
-import pwd
 import time
 import uuid
 from dataclasses import asdict
@@ -186,6 +185,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.redaction import SECRETS
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_record import (
     close_dead,
+    default_owner,
     first_event,
     prune_records,
     read_record,
@@ -297,15 +297,6 @@ def clear_leftovers(context: RunContext, timeout: int) -> Tuple[List[str], List[
 
 
 # -- the two states ----------------------------------------------------------------------------------------------------
-
-
-def default_owner() -> str:
-    if os.environ.get("SUDO_USER"):
-        return os.environ["SUDO_USER"]
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return "uid %d" % os.geteuid()
 
 
 def _told(lease: Lease) -> Dict[str, str]:

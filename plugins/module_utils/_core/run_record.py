@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 from datetime import datetime, timedelta
 from typing import Any, Dict, List, Mapping
@@ -19,6 +20,16 @@ from .run_state import Lease, RunState, iso, parse_iso
 
 EVENT_CAP = 200
 _RUN_DATE = re.compile(r"^(\d{8}T\d{6}Z)-[0-9a-f]+\.(?:jsonl|json)$")
+
+
+def default_owner() -> str:
+    """Who runs this, when nobody says: the user who called sudo, else the one that the module runs as."""
+    if os.environ.get("SUDO_USER"):
+        return os.environ["SUDO_USER"]
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return "uid %d" % os.geteuid()
 
 
 def record_path(state: RunState, run_id: str) -> str:

@@ -1,0 +1,223 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The flag file, for people and scripts, and our own note of who put maintenance up and how it was before.
+
+The flag is one line, ``ISO8601|reason``, as the shop's own scripts write it. The note lies in the state directory.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any, Dict, Mapping, Optional
+
+from .._core.atomic_file import sync_directory, write_atomic
+from .._core.errors import MaintenanceError
+from .._core.run_state import iso
+from .._core.units import parse_duration
+
+NOTE_NAME = "maintenance.json"
+# For the web server and for whoever may be asked why the shop is closed: it holds nothing else.
+FLAG_MODE = 0o644
+_LONGEST = 4096
+
+
+@dataclass(frozen=True)
+class Flag:
+    """The flag file as found.
+
+    Attributes:
+        since: as written in it, "" when it does not say.
+        line: its first line.
+    """
+
+    present: bool
+    since: str = ""
+    reason: str = ""
+    line: str = ""
+
+
+@dataclass(frozen=True)
+class Note:
+    """Who put maintenance up, and what is needed to take it down again.
+
+    Attributes:
+        expires: when it is to end, in UTC; "" for no end. expires_option: as it was asked for.
+        on_expiry: lift or alert.
+        application: env_file, address and database of the application's own setting, and `previous`, how that was before;
+            empty when that layer was not put up.
+    """
+
+    owner: str
+    since: str
+    reason: str
+    path: str
+    expires: str = ""
+    expires_option: str = ""
+    on_expiry: str = "alert"
+    application: Dict[str, Any] = field(default_factory=dict)
+    run_id: str = ""
+
+    def expired(self, now: datetime) -> bool:
+        return bool(self.expires) and parse_moment(self.expires) <= now
+
+
+def parse_moment(text: str) -> datetime:
+    """A point in time of an ISO 8601 text; without a zone it is UTC.
+
+    Raises:
+        MaintenanceError: it is none.
+    """
+    plain = text.strip()
+    if plain.endswith(("Z", "z")):
+        plain = plain[:-1] + "+00:00"
+    try:
+        moment = datetime.fromisoformat(plain)
+    except ValueError:
+        raise MaintenanceError(
+            "not a point in time", repr(text), next_step="Write it like 2026-11-24T05:00:00Z, or a duration like 2h."
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def parse_expires(text: str, now: datetime) -> datetime:
+    """When maintenance is to end: a duration from now (``2h``, ``90m``) or a point in time.
+
+    Raises:
+        MaintenanceError: it is neither, or lies in the past.
+    """
+    try:
+        moment = now + timedelta(seconds=parse_duration(text))
+    except MaintenanceError:
+        moment = parse_moment(text)
+    except OverflowError:
+        raise MaintenanceError("that is too far away", repr(text), next_step="Leave expires out for no end.") from None
+    if moment <= now:
+        raise MaintenanceError("maintenance would have ended already", repr(text), next_step="Give a later expires.")
+    return moment
+
+
+def one_line(text: str) -> str:
+    """A reason as it may stand in the flag file."""
+    return " ".join(text.split())
+
+
+def flag_line(since: str, reason: str) -> str:
+    return "%s|%s" % (since, one_line(reason))
+
+
+def parse_flag(text: str) -> Flag:
+    line = text.splitlines()[0].strip() if text.strip() else ""
+    since, bar, reason = line.partition("|")
+    if not bar:
+        # Somebody touched the file, or wrote a word into it: it still is a flag.
+        return Flag(True, "", line, line)
+    return Flag(True, since.strip(), reason.strip(), line)
+
+
+def _error(what: str, path: str, error: OSError) -> MaintenanceError:
+    step = "Run as the owner of the folder or as root (become: true)."
+    if error.errno == errno.ENOENT:
+        step = "Its folder does not exist: set path to ROOT/storage/.maintenance of the shop."
+    elif error.errno in (errno.ENOSPC, errno.EROFS):
+        step = "Check that the file system is writable and has space."
+    return MaintenanceError(what, path, errno.errorcode.get(error.errno or 0, error.errno), step)
+
+
+def read_flag(path: str) -> Flag:
+    """Raises MaintenanceError: it cannot be read."""
+    try:
+        with open(path, "rb") as handle:
+            return parse_flag(handle.read(_LONGEST).decode("utf-8", "replace"))
+    except (FileNotFoundError, NotADirectoryError):
+        return Flag(False)
+    except OSError as error:
+        raise _error("cannot read the maintenance flag", path, error) from error
+
+
+def write_flag(path: str, line: str) -> None:
+    """Raises MaintenanceError: it cannot be written."""
+    try:
+        write_atomic(path, (line + "\n").encode("utf-8"), FLAG_MODE)
+    except OSError as error:
+        raise _error("cannot write the maintenance flag", path, error) from error
+
+
+def remove_file(path: str) -> bool:
+    """Remove a flag or a note for good; False when there was none.
+
+    Raises:
+        MaintenanceError: it cannot be removed.
+    """
+    try:
+        os.unlink(path)
+        sync_directory(os.path.dirname(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _error("cannot remove the file", path, error) from error
+    return True
+
+
+def note_path(state_dir: str) -> str:
+    return os.path.join(state_dir, NOTE_NAME)
+
+
+def read_note(state_dir: str) -> Optional[Note]:
+    """Our note, None when there is none.
+
+    Raises:
+        MaintenanceError: it cannot be read, or makes no sense.
+    """
+    path = note_path(state_dir)
+    try:
+        with open(path, encoding="utf-8") as handle:
+            found = json.load(handle)
+        return make_note(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise MaintenanceError(
+            "cannot read the note of who put maintenance up",
+            path,
+            errno.errorcode.get(error.errno or 0, error.errno),
+            "Run as the owner of the state directory, usually root (become: true), or set state_dir.",
+        ) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        # It is written in one step: whoever broke it did so by hand, and what it says must not be guessed.
+        raise MaintenanceError(
+            "the note of who put maintenance up makes no sense",
+            path,
+            next_step="Move it away, then use force: true to take maintenance down.",
+        ) from error
+
+
+def make_note(found: Mapping[str, Any]) -> Note:
+    values = {key: str(found.get(key) or "") for key in Note.__dataclass_fields__ if key != "application"}
+    values["on_expiry"] = values["on_expiry"] or "alert"
+    if values["expires"]:
+        parse_moment(values["expires"])
+    return Note(application=dict(found.get("application") or {}), **values)
+
+
+def write_note(state_dir: str, note: Note) -> None:
+    path = note_path(state_dir)
+    try:
+        os.makedirs(state_dir, mode=0o700, exist_ok=True)
+        write_atomic(path, (json.dumps(asdict(note), indent=1, sort_keys=True) + "\n").encode("utf-8"), 0o600)
+    except OSError as error:
+        raise MaintenanceError(
+            "cannot write the note of who puts maintenance up",
+            path,
+            errno.errorcode.get(error.errno or 0, error.errno),
+            "Nothing was changed. Run as root (become: true) or set state_dir, and check that there is space.",
+        ) from error
+
+
+def moment_text(moment: datetime) -> str:
+    return iso(moment)

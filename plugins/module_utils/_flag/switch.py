@@ -1,0 +1,239 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Deciding what to do to put maintenance up or take it down, layer by layer. Pure.
+
+The order is the safety: on entry our note comes first and the application last, on exit the application first and the note
+last. Killed in between, the note still tells the next run whose maintenance it was and how everything was before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from .._core.errors import MaintenanceError
+from .._core.plan import Action, Kept, Plan
+from .flag_file import Flag, Note, flag_line, moment_text, one_line, parse_expires
+
+NOBODY = "somebody else than this collection"
+
+
+@dataclass(frozen=True)
+class Application:
+    """The application's own setting, as far as deciding needs it.
+
+    Attributes:
+        enabled: visitors are turned away now.
+        change: what would have to be written to get where we want, as before and after of the maintenance block; None when
+            nothing.
+        remember: how it is now, to be put back later.
+        place: env_file, address and database, to find it again.
+    """
+
+    enabled: bool
+    change: Optional[Tuple[str, str]] = None
+    remember: Mapping[str, Any] = field(default_factory=dict)
+    place: Mapping[str, Any] = field(default_factory=dict)
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Everything that is known. application is None when that layer was not asked for."""
+
+    flag: Flag
+    note: Optional[Note]
+    application: Optional[Application] = None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What is wanted; see the options of maintenance_flag. expires is the option's text, "" for no end."""
+
+    state: str
+    path: str
+    owner: str
+    reason: str = ""
+    expires: str = ""
+    on_expiry: str = "alert"
+    force: bool = False
+    run_id: str = ""
+
+
+def is_up(layers: Layers) -> bool:
+    return layers.flag.present or bool(layers.application and layers.application.enabled)
+
+
+def standing_note(layers: Layers) -> Optional[Note]:
+    """Our note, unless it is what a killed run left of maintenance that is not up (any more, or yet)."""
+    note = layers.note
+    if note is None or is_up(layers):
+        return note
+    unseen = layers.application is None and bool(note.application.get("previous") is not None)
+    return note if unseen else None
+
+
+def owner_of(layers: Layers) -> str:
+    """Who put maintenance up: "" when it is not up, NOBODY when no note of ours says."""
+    note = standing_note(layers)
+    if note is not None:
+        return note.owner
+    return NOBODY if is_up(layers) else ""
+
+
+def check_owner(layers: Layers, policy: Policy) -> None:
+    """Raises MaintenanceError: it is somebody else's maintenance, and force is not set."""
+    owner = owner_of(layers)
+    if not owner or owner == policy.owner or policy.force:
+        return
+    note, flag = layers.note, layers.flag
+    since = note.since if note else flag.since
+    reason = note.reason if note else flag.reason
+    where = []
+    if flag.present:
+        where.append("the flag file")
+    if layers.application and layers.application.enabled:
+        where.append("the application's own setting")
+    raise MaintenanceError(
+        "maintenance was put up by %s%s%s%s"
+        % (
+            owner,
+            " at %s" % since if since else "",
+            ", because: %s" % reason if reason else "",
+            " (%s)" % " and ".join(where) if where else "",
+        ),
+        policy.path,
+        next_step="Ask them first. To %s it nevertheless, set force: true (maintenance_mode_force=true); this run is that of %s."
+        % ("take over" if policy.state == "present" else "take down", policy.owner),
+        details={"owner": owner},
+    )
+
+
+def wanted_note(layers: Layers, policy: Policy, now: datetime) -> Note:
+    """The note that maintenance is to have."""
+    old = standing_note(layers)
+    mine = old is not None and old.owner == policy.owner
+    since = layers.flag.since or moment_text(now)
+    if old is not None and old.since:
+        since = old.since
+    expires, option = "", policy.expires
+    if option:
+        # The same words again mean the same window, not a new one: else a repeated run would never come to rest.
+        if mine and old is not None and old.expires_option == option and old.expires and not old.expired(now):
+            expires = old.expires
+        else:
+            expires = moment_text(parse_expires(option, now))
+    application = dict(old.application) if old is not None else {}
+    if layers.application is not None:
+        if not layers.application.enabled or "previous" not in application:
+            application["previous"] = dict(layers.application.remember)
+        application.update(layers.application.place)
+    return Note(
+        policy.owner,
+        since,
+        one_line(policy.reason),
+        policy.path,
+        expires,
+        option,
+        policy.on_expiry,
+        application,
+        policy.run_id if not mine or old is None else old.run_id,
+    )
+
+
+def plan_present(layers: Layers, policy: Policy, now: datetime) -> Plan:
+    """Raises MaintenanceError: it is somebody else's, or the expiry makes no sense."""
+    check_owner(layers, policy)
+    note = wanted_note(layers, policy, now)
+    actions: List[Action] = []
+    kept: List[Kept] = []
+    warnings: List[str] = []
+    if note != layers.note:
+        why = "to know who closed the shop, and how it was before"
+        if layers.note is not None:
+            changed = [key for key, value in asdict(note).items() if value != asdict(layers.note)[key]]
+            why = "changed: " + ", ".join(sorted(changed))
+        actions.append(Action("write_note", "note in the state directory", why, data={"note": note}))
+    else:
+        kept.append(Kept("note in the state directory", "says so already"))
+    line = flag_line(note.since, note.reason)
+    if layers.flag.line != line:
+        why = "its text is another one" if layers.flag.present else "there is none"
+        actions.append(Action("write_flag", policy.path, why, data={"line": line}))
+    else:
+        kept.append(Kept(policy.path, "says so already"))
+    application = layers.application
+    if application is None:
+        warnings.append(
+            "the application was not told, and turns nobody away by the flag file: give application_setting as well"
+        )
+    elif application.change is not None:
+        why = "its message or its allowed addresses are others" if application.enabled else "it serves everybody"
+        actions.append(Action("switch_application_on", application.target, why))
+    else:
+        kept.append(Kept(application.target, "is on already"))
+    return Plan(actions, kept, warnings)
+
+
+def plan_absent(layers: Layers, policy: Policy) -> Plan:
+    """Raises MaintenanceError: it is somebody else's, or the application's layer was put up and cannot be found again."""
+    check_owner(layers, policy)
+    actions: List[Action] = []
+    kept: List[Kept] = []
+    application = layers.application
+    if application is not None:
+        if application.change is not None:
+            actions.append(Action("switch_application_off", application.target, "it turns visitors away"))
+        else:
+            kept.append(Kept(application.target, "is off already"))
+    if layers.flag.present:
+        actions.append(Action("remove_flag", policy.path, "maintenance is over"))
+    else:
+        kept.append(Kept(policy.path, "is not there"))
+    if layers.note is not None:
+        actions.append(Action("remove_note", "note in the state directory", "nothing is left to be put back"))
+    return Plan(actions, kept, [])
+
+
+def plan(layers: Layers, policy: Policy, now: datetime) -> Plan:
+    """What to do, in the order in which it is safe."""
+    return plan_present(layers, policy, now) if policy.state == "present" else plan_absent(layers, policy)
+
+
+def previous_of(layers_note: Optional[Note]) -> Optional[Dict[str, Any]]:
+    """How the application's setting was before we switched it on, None when we do not know."""
+    found = layers_note.application.get("previous") if layers_note is not None else None
+    return dict(found) if isinstance(found, dict) else None
+
+
+def after(layers: Layers, policy: Policy, now: datetime) -> Layers:
+    """The layers as they are when a plan has been carried out, for the difference shown."""
+    application = layers.application
+    if policy.state == "absent":
+        done = replace(application, enabled=False, change=None) if application else None
+        return Layers(Flag(False), None, done)
+    note = wanted_note(layers, policy, now)
+    line = flag_line(note.since, note.reason)
+    done = replace(application, enabled=True, change=None) if application else None
+    return Layers(Flag(True, note.since, note.reason, line), note, done)
+
+
+def render(layers: Layers, policy: Policy, block: Optional[str]) -> str:
+    """The layers as text, for diff mode.
+
+    Args:
+        block: the application's maintenance block at that time; None when that layer is not looked at.
+    """
+    lines = ["flag %s: %s" % (policy.path, layers.flag.line if layers.flag.present else "absent")]
+    if block is not None:
+        lines.append("application: %s" % (block or "no setting"))
+    note = layers.note
+    if note is None:
+        lines.append("note: absent")
+    else:
+        expiry = "%s (%s)" % (note.expires, note.on_expiry) if note.expires else "never"
+        lines.append("note: owner %s, since %s, expires %s, reason %s" % (note.owner, note.since, expiry, note.reason))
+    return "".join(line + "\n" for line in lines)
