@@ -22,46 +22,24 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.sandbox import bridge as net
-from tests.sandbox import traces
-from tests.sandbox.apt import PackagesUnavailable, debian_package
+from tests.sandbox import dockerd, traces
+from tests.sandbox.dockerd import RELEASES, EngineUnavailable
 
 # containerd takes no more for its sockets (the kernel would take 107); the longest below the exec root is this one.
 SOCKET_PATH_MAX = 104
 LONGEST_SOCKET = "exec/containerd/containerd.sock.ttrpc"
 
-# Debian 12's runc and client serve all of them: the later ones want a newer libc. What a release names first is found
-# first. sid moves on: its versions are pinned, so that a newer one fails loudly instead of being another engine.
-_BOOKWORM = ("bookworm", ["docker.io", "containerd", "runc", "libdevmapper1.02.1"])
-RELEASES: dict[str, list[tuple[str, list[str]]]] = {
-    "bookworm": [_BOOKWORM],
-    "trixie": [("trixie", ["docker.io", "containerd"]), _BOOKWORM],
-    "sid": [("sid", ["docker.io=28.5.2+dfsg4-5", "containerd=2.1.9+ds1-5"]), _BOOKWORM],
-}
-# The resolver of container names works through NAT rules inside each container's own network namespace.
-IPTABLES = [
-    "iptables",
-    "libip4tc2",
-    "libip6tc2",
-    "libmnl0",
-    "libnetfilter-conntrack3",
-    "libnfnetlink0",
-    "libnftnl11",
-    "libxtables12",
-]
+__all__ = ["Engine", "EngineError", "EngineUnavailable", "base_image"]
+
 # All that an engine puts into its folder, its log left out.
 FILES = "data exec bin cli daemon.json dockerd.pid key.json xtables.lock engine.json engine.json.partial".split()
-CLI_PLUGINS = ("docker-compose", "docker-buildx")
-
-
-class EngineUnavailable(Exception):
-    """No private engine can run here; the text says why."""
 
 
 class EngineError(Exception):
@@ -122,6 +100,7 @@ class Engine:
         self.socket = self.short / "docker.sock" if too_long else self.wanted_socket
         self.log = self.directory / "dockerd.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._tied = False
 
     # -- facts ---------------------------------------------------------------------------------------------------
 
@@ -145,33 +124,13 @@ class Engine:
     def version(self) -> str:
         return str(self.api("GET", "/version")["Version"])
 
-    def programs(self) -> list[Path]:
-        """Folders of the engine's programs, to be first on PATH."""
-        roots = []
-        try:
-            for suite, names in RELEASES[self.release]:
-                roots.append(debian_package(names, suite))
-        except PackagesUnavailable as error:
-            raise EngineUnavailable(f"the engine's packages are not to be had: {error}") from error
-        return [root / folder for root in roots for folder in ("usr/bin", "usr/sbin", "sbin")]
-
     def environment(self) -> dict[str, str]:
         """An environment in which ``docker`` and ``docker compose`` talk to this engine and to no other."""
+        environment, plugins = dockerd.client_environment(self.docker_host)
         config = self.directory / "cli"
         config.mkdir(parents=True, exist_ok=True)
-        plugins = [debian_package([name], "trixie") / "usr/libexec/docker/cli-plugins" for name in CLI_PLUGINS]
-        (config / "config.json").write_text(
-            json.dumps({"cliPluginsExtraDirs": [str(folder) for folder in plugins]}), encoding="utf-8"
-        )
-        # The client is always Debian 12's: it talks to every engine here and needs nothing newer of the machine.
-        client = debian_package(_BOOKWORM[1], _BOOKWORM[0]) / "usr/bin"
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER_")}
-        environment.update(
-            PATH=f"{client}:{os.environ.get('PATH', os.defpath)}",
-            DOCKER_HOST=self.docker_host,
-            DOCKER_CONFIG=str(config),
-        )
-        return environment
+        (config / "config.json").write_text(json.dumps({"cliPluginsExtraDirs": plugins}), encoding="utf-8")
+        return {**environment, "DOCKER_CONFIG": str(config)}
 
     def docker(self, *arguments: str, timeout: float = 300, check: bool = True, **options: Any) -> str:
         """Run the docker command against this engine and return its output; EngineError when it fails."""
@@ -238,7 +197,8 @@ class Engine:
         if self._ping():
             return self
         self.check_machine()
-        path = self.programs()
+        programs = dockerd.programs(self.release)
+        self._tied = tied
         before = self._record()
         if before is not None:
             self._clear(keep_data)
@@ -251,8 +211,8 @@ class Engine:
             net.create(self.bridge, str(block[1]), 24)
             if tied:
                 net.set_note(self.bridge, f"{os.getpid()} {traces.started(os.getpid())} {self.directory}")
-        self._launch(path, block, tied)
         try:
+            self._launch(programs, block)
             self._wait(timeout)
         except BaseException:
             self._clear(keep_data)
@@ -265,7 +225,7 @@ class Engine:
         if record is None:
             raise EngineUnavailable(f"no engine was started in {self.directory}")
         self.pause_daemon()
-        self._launch(self.programs(), ipaddress.IPv4Network(record.block), tied=False)
+        self._launch(dockerd.programs(self.release), ipaddress.IPv4Network(record.block))
         self._wait(timeout)
 
     def pause_daemon(self) -> None:
@@ -295,12 +255,11 @@ class Engine:
         if not Path("/sys/fs/cgroup").is_dir() or "cgroup" not in Path("/proc/mounts").read_text(encoding="utf-8"):
             raise EngineUnavailable("no control groups are mounted at /sys/fs/cgroup: containers cannot run here")
 
-    def _launch(self, path: Sequence[Path], block: ipaddress.IPv4Network, tied: bool) -> None:
+    def _launch(self, programs: dockerd.Programs, block: ipaddress.IPv4Network) -> None:
         for folder in (self.short, self.socket.parent):
             folder.mkdir(parents=True, exist_ok=True)
         # The bridge has the block's first /24, networks made later get theirs out of its second half.
         pool = list(block.subnets(prefixlen_diff=1))[1]
-        iptables = debian_package(IPTABLES, "bookworm")
         config: dict[str, Any] = {
             "features": {"containerd-snapshotter": True} if self.store == "containerd" else {},
             "default-address-pools": [{"base": str(pool), "size": 24}],
@@ -308,37 +267,19 @@ class Engine:
         if self.release == "bookworm":
             config["deprecated-key-path"] = str(self.directory / "key.json")
         (self.directory / "daemon.json").write_text(json.dumps(config), encoding="utf-8")
-        programs = {name: _find(name, path) for name in ("dockerd", "docker-proxy", "containerd", "runc")}
-        roots = [folder.parents[1] for folder in path if folder.parent.name == "usr"]
-        environment = {
-            "PATH": ":".join(
-                [str(self.directory / "bin"), *map(str, path), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]
-            ),
-            "LD_LIBRARY_PATH": ":".join(
-                sorted(
-                    {str(p) for r in [*roots, iptables] for w in ("lib", "usr/lib") for p in r.glob(f"{w}/*-linux-gnu")}
-                )
-            ),
-            "XTABLES_LOCKFILE": str(self.directory / "xtables.lock"),
-            "XTABLES_LIBDIR": str(next(iptables.glob("usr/lib/*/xtables"))),
-            "HOME": str(self.directory),
-            "TMPDIR": str(self.directory),
-        }
-        self._choose_iptables(iptables / "usr/sbin", environment)
-        exec_root = self.short / "exec"
         command = [
-            str(programs["dockerd"]),
+            str(programs.find("dockerd")),
             f"--config-file={self.directory / 'daemon.json'}",
             f"--host=unix://{self.socket}",
             f"--data-root={self.data_root}",
-            f"--exec-root={exec_root}",
+            f"--exec-root={self.short / 'exec'}",
             f"--pidfile={self.directory / 'dockerd.pid'}",
             f"--bridge={self.bridge}",
             "--iptables=false",
             "--ip6tables=false",
             "--ip-forward=false",
             "--ip-masq=false",
-            f"--userland-proxy-path={programs['docker-proxy']}",
+            f"--userland-proxy-path={programs.find('docker-proxy')}",
             # A group of its own tells this engine's containers from all other processes, even after a crash.
             "--exec-opt=native.cgroupdriver=cgroupfs",
             f"--cgroup-parent=/{self.bridge}",
@@ -347,33 +288,14 @@ class Engine:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
-                env=environment,
+                env=programs.environment(self.directory),
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_die_with_parent if tied else None,
+                preexec_fn=_die_with_parent if self._tied else None,
             )
-
-    def _choose_iptables(self, programs: Path, environment: dict[str, str]) -> None:
-        """Link the variant of iptables that this kernel understands into the engine's own bin folder."""
-        folder = self.directory / "bin"
-        folder.mkdir(exist_ok=True)
-        for kind in ("nft", "legacy"):
-            for name in ("iptables", "ip6tables"):
-                (folder / name).unlink(missing_ok=True)
-                (folder / name).symlink_to(programs / f"xtables-{kind}-multi")
-            # Tried in an empty network namespace: no rule of the machine is read or written.
-            probe = (
-                "iptables -t nat -A OUTPUT -d 127.0.0.11 -p udp --dport 53 -j DNAT --to-destination 127.0.0.11:40000"
-            )
-            done = subprocess.run(
-                ["unshare", "--net", *probe.split()], env=environment, capture_output=True, text=True, check=False
-            )
-            if done.returncode == 0:
-                return
-        raise EngineUnavailable(f"the kernel has no NAT, container names would not resolve: {done.stderr.strip()}")
 
     def _wait(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
@@ -488,13 +410,6 @@ def _sweep() -> None:
             engine = Engine(directory)
             if engine.bridge == name:
                 engine.stop()
-
-
-def _find(name: str, path: Iterable[Path]) -> Path:
-    for folder in path:
-        if (folder / name).is_file():
-            return folder / name
-    raise EngineUnavailable(f"{name} is in none of the unpacked packages")
 
 
 def _die_with_parent() -> None:
