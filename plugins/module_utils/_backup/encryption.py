@@ -19,6 +19,10 @@ from .._core.errors import MaintenanceError
 from .._core.redaction import SECRETS
 
 _CIPHER = ["enc", "-aes-256-cbc", "-pbkdf2", "-salt"]
+GZIP_MAGIC = b"\x1f\x8b"
+CANNOT_DECRYPT = (
+    "The passphrase is wrong, or the file is damaged, or it was not made by openssl enc -aes-256-cbc -pbkdf2."
+)
 _COPY_BYTES = 1024 * 1024
 
 
@@ -57,6 +61,7 @@ class Openssl:
     def __init__(self, source: BinaryIO, passphrase: bytes, decrypt: bool, name: str) -> None:
         self._name = name
         self._decrypt = decrypt
+        self._begun = False
         reading, writing = os.pipe()
         try:
             os.write(writing, passphrase + b"\n")
@@ -80,6 +85,14 @@ class Openssl:
     def read(self, size: int = _COPY_BYTES) -> bytes:
         process: Any = self._process
         data: bytes = process.stdout.read(size)
+        if self._decrypt and not self._begun:
+            # A wrong passphrase gives garbage; openssl itself notices it at the end only, and not always.
+            head = data if len(data) > 1 else data + process.stdout.read(2)
+            if head and not head.startswith(GZIP_MAGIC):
+                raise MaintenanceError(
+                    "cannot decrypt: what comes out is no archive", self._name, next_step=CANNOT_DECRYPT
+                )
+            data, self._begun = head, True
         if not data and size:
             self._finish()
         return data
@@ -90,11 +103,7 @@ class Openssl:
         if process.wait() != 0:
             self._process = None
             what = "cannot decrypt" if self._decrypt else "cannot encrypt"
-            step = (
-                "The passphrase is wrong, or the file is damaged, or it was not made by openssl enc -aes-256-cbc -pbkdf2."
-                if self._decrypt
-                else "See the message of openssl."
-            )
+            step = CANNOT_DECRYPT if self._decrypt else "See the message of openssl."
             reason = " ".join(message.split())[:200]
             raise MaintenanceError(
                 "%s (openssl: %s)" % (what, SECRETS.clean_text(reason)), self._name, process.returncode, step

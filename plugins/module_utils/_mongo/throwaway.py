@@ -1,0 +1,144 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A mongod that lives for one restore test: its own folder, one socket in it, no network, gone afterwards."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+import subprocess
+import time
+from typing import Any, Callable, List, Optional
+from urllib.parse import quote
+
+from .._core.errors import MaintenanceError
+from .client import Address, Connection, open_address
+
+_PR_SET_PDEATHSIG = 1
+START_SECONDS = 90.0
+# The kernel's limit for the path of a socket is 108 bytes with the final zero.
+MAX_SOCKET_PATH = 107
+SOCKET_NAME = "mongodb-27017.sock"
+LOG_NAME = "mongod.log"
+
+# Without the first, documents that expire would be gone before they are compared.
+_PARAMETERS = ("ttlMonitorEnabled=false", "diagnosticDataCollectionEnabled=false")
+
+
+def arguments(directory: str, cache_gigabytes: float = 0.25) -> List[str]:
+    """mongod's arguments for a server that keeps everything inside a folder and listens on a socket in it alone.
+
+    Args:
+        directory: the folder as the server sees it; holds db/.
+    """
+    found = ["--dbpath", directory + "/db", "--logpath", directory + "/" + LOG_NAME]
+    found += ["--bind_ip", directory + "/" + SOCKET_NAME, "--unixSocketPrefix", directory, "--port", "27017"]
+    found += ["--filePermissions", "0600", "--wiredTigerCacheSizeGB", str(cache_gigabytes)]
+    for parameter in _PARAMETERS:
+        found += ["--setParameter", parameter]
+    return found
+
+
+def socket_fits(directory: str) -> bool:
+    """Whether a socket in this folder can be connected to."""
+    return len(os.fsencode(os.path.join(directory, SOCKET_NAME))) <= MAX_SOCKET_PATH
+
+
+def _die_with_parent() -> None:  # pragma: no cover - runs in the child
+    # A module that is killed must not leave a server behind.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class ThrowawayServer:
+    """A mongod started from a program of this host.
+
+    Args:
+        program: path of mongod.
+        directory: an empty folder of our own, readable by its owner only.
+    """
+
+    def __init__(self, program: str, directory: str) -> None:
+        self._program = program
+        self._directory = directory
+        self._process: Optional[Any] = None
+
+    def start(self) -> Connection:
+        """Start and connect.
+
+        Raises:
+            MaintenanceError: it does not start; its log says why.
+        """
+        os.mkdir(os.path.join(self._directory, "db"), 0o700)
+        try:
+            self._process = subprocess.Popen(
+                [self._program, *arguments(self._directory)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd=self._directory,
+                preexec_fn=_die_with_parent,
+            )
+        except OSError as error:
+            code = errno.errorcode.get(error.errno or 0, error.errno)
+            raise MaintenanceError(
+                "cannot start a mongod for the restore test",
+                self._program,
+                code,
+                "Set mongod_program to a mongod of the same version.",
+            ) from error
+        return wait_for_server(self._directory, self._ended)
+
+    def _ended(self) -> Optional[str]:
+        status = self._process.poll() if self._process is not None else 0
+        return None if status is None else "exit status %s" % status
+
+    def stop(self) -> None:
+        """End it at once: what it holds is thrown away."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+
+def wait_for_server(directory: str, ended: Callable[[], Optional[str]]) -> Connection:
+    """Connect to the server in a folder as soon as it answers.
+
+    Args:
+        ended: gives the reason when the server has ended, else None.
+
+    Raises:
+        MaintenanceError: it ended, or does not answer in time; the end of its log is quoted.
+    """
+    path = os.path.join(directory, SOCKET_NAME)
+    address = Address(
+        ((path, 0),), "", "", source="the throwaway server", direct=True, uri="mongodb://" + quote(path, safe="")
+    )
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        reason = ended()
+        if reason is None and os.path.exists(path):
+            try:
+                return open_address(address, 2.0)
+            except MaintenanceError:
+                pass  # it is not ready yet
+        if reason is not None or time.monotonic() > deadline:
+            raise MaintenanceError(
+                "the mongod for the restore test %s" % ("ended (%s)" % reason if reason else "does not answer"),
+                directory,
+                next_step="The end of its log: %s" % (_log_end(directory) or "empty"),
+            )
+        time.sleep(0.05)
+
+
+def _log_end(directory: str) -> str:
+    try:
+        with open(os.path.join(directory, LOG_NAME), "rb") as handle:
+            lines = handle.read()[-4000:].decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    errors = [line for line in lines if '"s":"E"' in line or '"s":"F"' in line]
+    return " ".join((errors or lines)[-2:])[:600]
