@@ -59,7 +59,7 @@ options:
       optional:
         description:
           - Whether it may be missing. Then its absence is a warning and stands in the manifest. Otherwise the backup fails before anything is
-            written.
+            written. What is there but cannot be read is an error in any case, and so is an engine that does not answer.
         type: bool
         default: false
   fresh_within:
@@ -207,18 +207,24 @@ summary:
     age_hours: {description: Age of its data., type: float}
     consistency: {description: "V(snapshot), V(locked) or V(none).", type: str}
     seconds: {description: Duration., type: float}
+path:
+  description: The archive that was made or reused.
+  returned: when there is one
+  type: str
 backup:
   description: The backup as M(miniecom.maintenance.backup_info) describes it.
   returned: when there is one
   type: dict
 """
 
+import errno
 import os
 import stat
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
+from urllib.parse import quote
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import making, planning
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catalogue import (
@@ -241,12 +247,21 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.tarba
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, ActionResult, Outcome, Plan
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import utc_now
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import (
+    boot_id,
+    is_abandoned,
+    utc_now,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import Task, run
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import (
     format_size,
     parse_duration,
     parse_size,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import (
+    DOCKER_ARGUMENTS,
+    Docker,
+    EngineError,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import dump
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveReader
@@ -259,6 +274,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.docume
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.fsync_lock import WriteLock, is_locked, unlock
 
 TOOL = "miniecom.maintenance"
+COPY_BYTES = 1024 * 1024
 
 SPEC = (
     ArgumentSpec(
@@ -287,6 +303,7 @@ SPEC = (
         }
     )
     + MONGO_ARGUMENTS
+    + DOCKER_ARGUMENTS
     + RUN_ARGUMENTS
 )
 
@@ -331,6 +348,7 @@ class MongoBackup(Task[planning.Observation]):
     def __init__(self, module: Any) -> None:
         super().__init__(module)
         self._opened: Optional[Connection] = None
+        self._docker: Optional[Docker] = None
         self._sources: List[dump.Source] = []
         self._entries: List[Entry] = []
         self._made: Optional[making.Made] = None
@@ -389,17 +407,54 @@ class MongoBackup(Task[planning.Observation]):
 
     def _locks_left_behind(self, connection: Connection) -> List[str]:
         """Notes of killed runs about a lock on this server, if it is locked now."""
+        boot = boot_id()
         notes = [
             str(note.get("id"))
             for note in self.run.leftovers.found()
             if note.get("kind") == "fsync_lock"
             and (note.get("facts") or {}).get("address") == connection.address.where
-            and not os.path.exists("/proc/%s" % (note.get("facts") or {}).get("pid", "none"))
+            and is_abandoned(note, boot)
         ]
         return notes if notes and is_locked(connection) else []
 
+    def _engine(self) -> Docker:
+        if self._docker is None:
+            self._docker = Docker.connect(self.params["docker_host"], self.params["docker_timeout"])
+        return self._docker
+
+    def _look_into(self, entry: Entry, sizes: bool) -> planning.Included:
+        """An entry inside a container. An engine that does not answer is an error, never a reason to leave it out."""
+        docker, problem, size = self._engine(), "", 0
+        try:
+            # The size that the engine knows is that of everything the container has written: more than this folder.
+            found = docker.get("/containers/%s/json" % quote(entry.container, safe=""), size=1 if sizes else 0)
+            size = int(found.get("SizeRw") or 0)
+            with docker.errors("cannot look into the container", entry.source):
+                chunks, _status = docker.api.get_archive(entry.container, entry.path)
+                chunks.close()
+        except EngineError as error:
+            if error.status != 404:
+                raise
+            problem = error.words or "not found"
+        return planning.Included(entry.name, entry.source, size, 0, entry.optional, problem)
+
+    def _open_tar(self, entry: Entry) -> Callable[[], Any]:
+        def chunks() -> Iterator[bytes]:
+            docker = self._engine()
+            with docker.errors("cannot copy out of the container", entry.source):
+                stream, _status = docker.api.get_archive(entry.container, entry.path, chunk_size=COPY_BYTES)
+                while True:
+                    data = next(stream, None)
+                    if data is None:
+                        return
+                    yield data
+
+        return chunks
+
     def _look_at(self, entry: Entry, sizes: bool) -> planning.Included:
-        problem, size, files = "", 0, 0
+        if entry.container:
+            return self._look_into(entry, sizes)
+        problem, size, files, missing = "", 0, 0, False
         try:
             status = os.stat(entry.path)
             if not (stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode)):
@@ -410,7 +465,9 @@ class MongoBackup(Task[planning.Observation]):
                 size, files = making.measure(entry.path)
         except OSError as error:
             problem = (error.strerror or str(error)).lower()
-        return planning.Included(entry.name, entry.source, size, files, entry.optional, problem)
+            missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
+        # What is there and cannot be read is an error also where it might be missing.
+        return planning.Included(entry.name, entry.source, size, files, entry.optional and missing, problem)
 
     # --- plan ----------------------------------------------------------------------------------------------------
 
@@ -524,7 +581,8 @@ class MongoBackup(Task[planning.Observation]):
             if seen.problem and entry.optional:
                 manifest.missing.append({"name": entry.name, "source": entry.source, "reason": seen.problem})
             else:
-                parts.append(making.Part(entry.name, entry.source))
+                open_tar = self._open_tar(entry) if entry.container else None
+                parts.append(making.Part(entry.name, entry.source, open_tar))
         job = making.Job(
             path,
             manifest,
@@ -547,7 +605,7 @@ class MongoBackup(Task[planning.Observation]):
         leftover = ""
         if consistency.mode == "locked":
             leftover = self.run.leftovers.register(
-                "fsync_lock", address=connection.address.where, env_file=self.params["env_file"], pid=os.getpid()
+                "fsync_lock", address=connection.address.where, env_file=self.params["env_file"]
             )
             lock = WriteLock(connection.address, self._lock_seconds)
         try:
@@ -692,11 +750,13 @@ class MongoBackup(Task[planning.Observation]):
         self, observation: planning.Observation, plan: Plan, results: Optional[List[ActionResult]]
     ) -> Dict[str, Any]:
         backup = self._result(plan)
-        return {"backup": describe(backup, utc_now())} if backup is not None else {}
+        return {"backup": describe(backup, utc_now()), "path": backup.path} if backup is not None else {}
 
     def close(self) -> None:
         if self._opened is not None:
             self._opened.close()
+        if self._docker is not None:
+            self._docker.close()
 
 
 def main() -> None:

@@ -1,0 +1,136 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backups and restore tests where the shop runs in containers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pymongo
+import pytest
+
+from tests.integration.test_mongo_backup import archives, ok, wait_for
+from tests.sandbox.engine import Engine
+from tests.sandbox.image import shop_images
+from tests.sandbox.mongod import free_port
+from tests.support.modules import finish_module, run_module, start_module
+
+pytestmark = pytest.mark.docker
+PASSWORD = "canary-of-the-container"
+
+
+@pytest.fixture(scope="module")
+def shop(docker_engine: Engine) -> Iterator[dict[str, Any]]:
+    """mongo with a published port, and an API container with uploads in its writable layer."""
+    images = shop_images(docker_engine)
+    port = free_port()
+    credentials = ["-e", "MONGO_INITDB_ROOT_USERNAME=admin", "-e", f"MONGO_INITDB_ROOT_PASSWORD={PASSWORD}"]
+    docker_engine.docker(
+        "run", "-d", "--name=test_mongo", f"--publish=127.0.0.1:{port}:27017", *credentials, images.mongo
+    )
+    docker_engine.docker("create", "--name=test_api", images.base, "sleep", "1000")
+    uri = f"mongodb://admin:{PASSWORD}@mongo:27017/shop?authSource=admin"
+    with pymongo.MongoClient(
+        uri.replace("mongo:27017", f"127.0.0.1:{port}"), serverSelectionTimeoutMS=60000, directConnection=True
+    ) as client:
+
+        def answers() -> bool:
+            try:
+                client.shop.command("listCollections")
+            except pymongo.errors.PyMongoError:
+                return False
+            return True
+
+        wait_for(answers, 90)
+        client.shop.orders.insert_many([{"n": i, "x": "y" * 200} for i in range(3000)])
+        client.shop.orders.create_index("n", unique=True)
+    yield {"uri": uri, "address": f"127.0.0.1:{port}", "docker_host": docker_engine.docker_host}
+    docker_engine.docker("rm", "-f", "-v", "test_mongo", "test_api")
+
+
+@pytest.fixture
+def uploads(docker_engine: Engine, shop: dict[str, Any], tmp_path: Path) -> Path:
+    folder = tmp_path / "uploads"
+    (folder / "products").mkdir(parents=True)
+    (folder / "products" / "a.jpg").write_bytes(os.urandom(30_000))
+    (folder / "products" / "b.txt").write_text("text")
+    docker_engine.docker("cp", str(folder), "test_api:/srv/uploads")
+    return folder
+
+
+@pytest.fixture
+def params(shop: dict[str, Any], tmp_path: Path, state_dir: Path) -> dict[str, Any]:
+    (tmp_path / "dest").mkdir()
+    return {**shop, "dest": str(tmp_path / "dest"), "state_dir": str(state_dir), "min_free": "1MiB"}
+
+
+def containers(engine: Engine) -> list[str]:
+    return sorted(engine.docker("ps", "-a", "--format={{.Names}}").split())
+
+
+def test_uploads_in_a_containers_writable_layer_are_saved_and_it_all_restores(
+    docker_engine: Engine, params: dict[str, Any], shop: dict[str, Any], uploads: Path, tmp_path: Path
+) -> None:
+    params["include"] = [
+        {"name": "uploads", "path": "/srv/uploads", "container": "test_api"},
+        {"name": "labels", "path": "/srv/labels", "container": "test_api", "optional": True},
+        {"name": "invoices", "path": "/srv/invoices", "container": "gone", "optional": True},
+    ]
+    would = ok(run_module("mongo_backup", params, check=True))
+    assert would.result["summary"]["missing"] == ["labels", "invoices"]
+    result = ok(run_module("mongo_backup", params))
+    assert result.result["summary"]["components"] == ["uploads"]
+    assert PASSWORD not in result.output
+    (path,) = archives(tmp_path / "dest")
+    target = tmp_path / "unpacked"
+    target.mkdir()
+    subprocess.run(["tar", "xzf", path, "-C", target], check=True)
+    subprocess.run(["diff", "-r", uploads, target / path.name.split(".")[0] / "uploads"], check=True)
+    assert not ok(run_module("mongo_backup", params)).changed
+
+    before, volumes = containers(docker_engine), docker_engine.docker("volume", "ls", "-q")
+    test = {**shop, "src": str(path), "state_dir": params["state_dir"], "min_free": "1MiB"}
+    restored = ok(run_module("mongo_restore", test))
+    assert restored.result["summary"]["restored"]
+    assert restored.result["summary"]["documents"] == 3000
+    assert "image of the container test_mongo" in restored.result["plan"][0]["reason"]
+    assert containers(docker_engine) == before
+    assert docker_engine.docker("volume", "ls", "-q") == volumes
+
+
+def test_what_is_missing_or_cannot_be_asked_for_is_never_left_out_silently(
+    params: dict[str, Any], shop: dict[str, Any], tmp_path: Path
+) -> None:
+    params["include"] = [{"name": "uploads", "path": "/srv/nothing", "container": "test_api"}]
+    result = run_module("mongo_backup", params)
+    assert result.failed
+    assert "test_api:/srv/nothing" in result.msg
+    # Optional means that it may be missing, not that nobody looks.
+    params["include"][0]["optional"] = True
+    params["docker_host"] = f"unix://{tmp_path}/no-engine.sock"
+    result = run_module("mongo_backup", params)
+    assert result.failed
+    assert "no Docker Engine" in result.msg
+    assert os.listdir(tmp_path / "dest") == []
+
+
+def test_a_killed_restore_test_leaves_no_container_behind_for_long(
+    docker_engine: Engine, params: dict[str, Any], shop: dict[str, Any], tmp_path: Path
+) -> None:
+    ok(run_module("mongo_backup", params))
+    test = {**shop, "src": str(tmp_path / "dest"), "state_dir": params["state_dir"], "min_free": "1MiB"}
+    before = containers(docker_engine)
+    process = start_module("mongo_restore", test)
+    wait_for(lambda: containers(docker_engine) != before, 60)
+    process.send_signal(signal.SIGKILL)
+    finish_module(process)
+    result = ok(run_module("mongo_restore", test))
+    assert result.changed
+    assert containers(docker_engine) == before
+    assert list(Path(params["state_dir"]).glob("restore-test-*")) == []
