@@ -179,6 +179,13 @@ def unavailable(error: BaseException, host: str, timeout: int) -> DockerUnavaila
         return DockerUnavailable(
             "the Docker Engine's address cannot be used", host, "address", None, "Check docker_host for a typing error."
         )
+    if number is None and (
+        "Invalid response from docker daemon" in texts
+        or any(isinstance(item, (ValueError, KeyError, TypeError)) for item in chain)
+    ):
+        return DockerUnavailable(
+            "what answers here is not a Docker Engine: %s" % str(error), host, "address", None, "Check docker_host."
+        )
     return DockerUnavailable(
         "the connection to the Docker Engine broke: %s" % str(error),
         host,
@@ -221,17 +228,8 @@ def docker_errors(what: str, target: str, docker_host: str = "", timeout: int = 
         elif status >= 500:
             step = "Look at the engine's log (journalctl -u docker)."
         raise EngineError(what, target, status, words, step) from error
-    except (sdk.DockerException, requests.exceptions.RequestException, OSError) as error:
+    except (sdk.DockerException, requests.exceptions.RequestException, OSError, ValueError, TypeError) as error:
         raise unavailable(error, docker_host or target, timeout) from error
-    except ValueError as error:
-        # Also requests' JSONDecodeError: something answered that is no engine.
-        raise DockerUnavailable(
-            "what answers here is not a Docker Engine: %s" % error,
-            docker_host or target,
-            "address",
-            None,
-            "Check docker_host.",
-        ) from error
 
 
 class Docker:

@@ -1,0 +1,561 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the planner promises, whatever an engine holds and whatever is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import ActionResult, Plan
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import (
+    PROJECT_LABEL,
+    CacheEntry,
+    Container,
+    Image,
+    Inventory,
+    Layer,
+    Mount,
+    Network,
+    Volume,
+    repository_of,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.protect import (
+    Protection,
+    has_label,
+    parse_protection,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import (
+    Policy,
+    expected_range,
+    headline,
+    measured_bytes,
+    plan_prune,
+    references,
+    still_there,
+    usage,
+    vanished_volumes,
+)
+
+NOW = 1_800_000_000.0
+DAY = 86400.0
+ALL = Policy("stopped", "unused", "anonymous", (), "unused", "unused")
+HEX = "0123456789abcdef" * 4
+MANY = settings(max_examples=80, deadline=None)
+SOME = settings(max_examples=30, deadline=None)
+
+
+def place(name: str) -> str:
+    return f"/d/volumes/{name}/_data"
+
+
+# -- engines out of thin air ----------------------------------------------------------------------------------------
+
+NUMBERS = st.integers(0, 5)
+AGES = st.floats(0, 60 * DAY)
+LABELS = st.dictionaries(
+    st.sampled_from([PROJECT_LABEL, "keep", "team"]), st.sampled_from(["", "shop", "blog"]), max_size=2
+)
+STATES = st.sampled_from(["running", "paused", "restarting", "exited", "created", "dead", "removing"])
+
+
+@st.composite
+def containers(draw: st.DrawFn, number: int) -> Container:
+    state = draw(STATES)
+    mounts = []
+    for volume in draw(st.lists(NUMBERS, max_size=2)):
+        kind = draw(st.sampled_from(["named", "nameless", "inside"]))
+        source = place(f"v{volume}") + ("/sub" if kind == "inside" else "")
+        mounts.append(Mount("volume", f"v{volume}" if kind == "named" else "", source, "/x"))
+    networks = [draw(st.sampled_from([f"n{item}", f"nid{item}"])) for item in draw(st.lists(NUMBERS, max_size=2))]
+    age = draw(AGES)
+    return Container(
+        f"cid{number}",
+        f"c{number}",
+        "app",
+        f"iid{draw(NUMBERS)}",
+        state,
+        NOW - age,
+        draw(LABELS),
+        tuple(mounts),
+        frozenset(networks),
+        draw(st.integers(0, 99)),
+        NOW - age / 2 if state == "exited" else None,
+        draw(st.sampled_from(["", "no", "on-failure", "always", "unless-stopped"])),
+    )
+
+
+@st.composite
+def images(draw: st.DrawFn, number: int) -> Image:
+    tags = tuple(f"{draw(st.sampled_from(['app', 'db']))}:{number}.{i}" for i in range(draw(st.integers(0, 2))))
+    layers = tuple(Layer(f"l{item}", 10**item) for item in draw(st.lists(NUMBERS, unique=True, max_size=3)))
+    known = draw(st.booleans())
+    return Image(
+        f"iid{number}",
+        tags,
+        NOW - draw(AGES),
+        sum(layer.size for layer in layers),
+        labels=draw(LABELS),
+        chains=tuple(layer.chain for layer in layers),
+        layers=layers if known else None,
+    )
+
+
+@st.composite
+def volumes(draw: st.DrawFn, number: int) -> Volume:
+    name = f"v{number}"
+    labels = draw(LABELS)
+    if draw(st.booleans()):
+        labels = {**labels, "com.docker.volume.anonymous": ""}
+    return Volume(
+        name,
+        draw(st.sampled_from(["local", "local", "local", "nfs"])),
+        place(name),
+        NOW - draw(AGES),
+        labels,
+        draw(st.sampled_from([{}, {}, {"type": "none"}])),
+        draw(st.integers(0, 1000)),
+        draw(st.sampled_from([True, True, False])),
+    )
+
+
+@st.composite
+def networks(draw: st.DrawFn, number: int) -> Network:
+    name = draw(st.sampled_from([f"n{number}", f"n{number}", "bridge"]))
+    scope = draw(st.sampled_from(["local", "local", "swarm"]))
+    return Network(f"nid{number}", name, "bridge", scope, NOW - draw(AGES), draw(LABELS))
+
+
+@st.composite
+def cache(draw: st.DrawFn, number: int) -> CacheEntry:
+    # Parents are older entries: no circles.
+    parents = draw(st.lists(st.integers(0, number - 1), max_size=2, unique=True)) if number else []
+    used = NOW - draw(AGES)
+    return CacheEntry(
+        f"b{number}",
+        draw(st.sampled_from(["regular", "source.local", "internal"])),
+        "",
+        tuple(f"b{parent}" for parent in parents),
+        draw(st.booleans()),
+        draw(st.booleans()),
+        draw(st.sampled_from([1, 10, 100, 777])),
+        used,
+        used,
+    )
+
+
+@st.composite
+def inventories(draw: st.DrawFn) -> Inventory:
+    def some(strategy: Any) -> tuple[Any, ...]:
+        return tuple(draw(strategy(number)) for number in range(draw(st.integers(0, 6))))
+
+    return Inventory(
+        store=draw(st.sampled_from(["classic", "containerd"])),
+        containers=some(containers),
+        images=some(images),
+        volumes=some(volumes),
+        networks=some(networks),
+        build_cache=some(cache),
+        hidden_containers=draw(st.sampled_from([None, 0, 0, 1])),
+        free_bytes=draw(st.integers(0, 10**6)),
+    )
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    return Policy(
+        draw(st.sampled_from(["none", "stopped"])),
+        draw(st.sampled_from(["none", "dangling", "unused"])),
+        draw(st.sampled_from(["none", "anonymous"])),
+        tuple(draw(st.lists(st.sampled_from(["v0", "v1", "v2", "gone"]), unique=True, max_size=3))),
+        draw(st.sampled_from(["none", "unused"])),
+        draw(st.sampled_from(["none", "unused"])),
+        draw(st.sampled_from([0.0, DAY, 30 * DAY])),
+        draw(st.integers(0, 2)),
+        Protection(
+            tuple(draw(st.sampled_from([[], [], ["keep"], ["team=shop"]]))),
+            tuple(draw(st.sampled_from([[], [], ["c1", "app:*"], ["v?"], ["n*"]]))),
+            tuple(draw(st.sampled_from([[], [], ["shop"]]))),
+        ),
+        tuple(draw(st.sampled_from([[], [], ["team"], [f"{PROJECT_LABEL}=blog"]]))),
+    )
+
+
+def ids(plan: Plan) -> set[str]:
+    return {f"{action.action} {action.data.get('id', action.target)}" for action in plan.actions}
+
+
+def applied(inventory: Inventory, plan: Plan) -> Inventory:
+    """The engine after a plan: a cache entry that was shared is shared no more when its image is gone."""
+    gone = ids(plan)
+    return replace(
+        inventory,
+        containers=tuple(c for c in inventory.containers if f"remove_container {c.id}" not in gone),
+        images=tuple(i for i in inventory.images if f"remove_image {i.id}" not in gone),
+        volumes=tuple(v for v in inventory.volumes if f"remove_volume {v.name}" not in gone),
+        networks=tuple(n for n in inventory.networks if f"remove_network {n.id}" not in gone),
+        build_cache=tuple(b for b in inventory.build_cache if f"remove_build_cache {b.id}" not in gone),
+    )
+
+
+# -- promises ---------------------------------------------------------------------------------------------------------
+
+
+@SOME
+@given(inventories())
+def test_nothing_by_default(inventory: Inventory) -> None:
+    plan = plan_prune(inventory, Policy(), NOW)
+    assert not plan.actions
+    assert not plan.kept
+
+
+@MANY
+@given(inventories(), policies())
+def test_a_volume_that_any_container_mounts_never_goes(inventory: Inventory, policy: Policy) -> None:
+    plan = plan_prune(inventory, policy, NOW)
+    for action in plan.actions:
+        if action.action != "remove_volume":
+            continue
+        volume = next(item for item in inventory.volumes if item.name == action.target)
+        for container in inventory.containers:
+            for mount in container.mounts:
+                assert mount.name != volume.name
+                assert not (mount.source + "/").startswith(volume.mountpoint + "/")
+        assert volume.driver == "local"
+        assert not volume.options
+        assert volume.measured
+        assert not inventory.hidden_containers
+        named = volume.name in policy.volume_names
+        assert named or (policy.volumes == "anonymous" and volume.anonymous)
+
+
+@MANY
+@given(inventories(), policies())
+def test_what_a_container_that_stays_uses_never_goes(inventory: Inventory, policy: Policy) -> None:
+    plan = plan_prune(inventory, policy, NOW)
+    going = {action.data["id"] for action in plan.actions if action.action == "remove_container"}
+    staying = [container for container in inventory.containers if container.id not in going]
+    for action in plan.actions:
+        if action.action == "remove_image":
+            assert all(container.image_id != action.data["id"] for container in staying)
+        if action.action == "remove_network":
+            used = {name for container in staying for name in container.networks}
+            assert not used & {action.data["id"], action.data["name"]}
+            assert action.target != "bridge"
+    for container in inventory.containers:
+        if container.id in going:
+            assert container.state in ("exited", "created")
+            assert not container.project or f"{PROJECT_LABEL}={container.project}" in policy.only_labels
+            assert container.restart in ("", "no", "on-failure")
+
+
+def labels_of(inventory: Inventory) -> dict[str, tuple[str, Any, float]]:
+    found: dict[str, tuple[str, Any, float]] = {}
+    for container in inventory.containers:
+        found[container.id] = (container.name, container.labels, container.finished or container.created)
+    for image in inventory.images:
+        found[image.id] = (" ".join(image.tags), image.labels, image.created)
+    for network in inventory.networks:
+        found[network.id] = (network.name, network.labels, network.created)
+    for volume in inventory.volumes:
+        found[volume.name] = (volume.name, volume.labels, volume.created)
+    for entry in inventory.build_cache:
+        found[entry.id] = (entry.id, {}, entry.used)
+    return found
+
+
+@MANY
+@given(inventories(), policies())
+def test_what_is_protected_out_of_scope_or_too_young_never_goes(inventory: Inventory, policy: Policy) -> None:
+    known = labels_of(inventory)
+    for action in plan_prune(inventory, policy, NOW).actions:
+        name, labels, moment = known[action.data.get("id", action.target)]
+        assert not any(has_label(labels, wanted) for wanted in policy.protection.labels)
+        assert labels.get(PROJECT_LABEL, "-") not in policy.protection.projects
+        assert not policy.only_labels or any(has_label(labels, wanted) for wanted in policy.only_labels)
+        assert NOW - moment >= policy.older_than
+        if "c1" in policy.protection.names:
+            assert name != "c1"
+            assert not name.startswith("app:")
+
+
+@MANY
+@given(inventories(), policies())
+def test_everything_looked_at_goes_or_stays_with_a_reason(inventory: Inventory, policy: Policy) -> None:
+    plan = plan_prune(inventory, policy, NOW)
+    looked_at = 0
+    looked_at += len(inventory.containers) if policy.containers != "none" else 0
+    looked_at += len(inventory.images) if policy.images != "none" else 0
+    looked_at += len(inventory.build_cache) if policy.build_cache != "none" else 0
+    looked_at += len(inventory.networks) if policy.networks != "none" else 0
+    if policy.volumes != "none" or policy.volume_names:
+        present = {volume.name for volume in inventory.volumes}
+        looked_at += len(inventory.volumes) + sum(name not in present for name in policy.volume_names)
+    assert len(plan.actions) + len(plan.kept) == looked_at
+    assert all(kept.reason for kept in plan.kept)
+    assert len(ids(plan)) == len(plan.actions)
+    order = ["container", "image", "build_cache", "network", "volume"]
+    places = [order.index(action.action.partition("_")[2]) for action in plan.actions]
+    assert places == sorted(places)
+
+
+@MANY
+@given(inventories(), policies(), st.sampled_from(["age", "keep", "protect", "scope", "kinds"]))
+def test_asking_for_less_never_removes_more(inventory: Inventory, policy: Policy, how: str) -> None:
+    narrower = {
+        "age": replace(policy, older_than=policy.older_than + DAY),
+        "keep": replace(policy, keep_per_repository=policy.keep_per_repository + 1),
+        "protect": replace(policy, protection=replace(policy.protection, labels=("keep", "team=shop", "team"))),
+        "scope": replace(policy, only_labels=policy.only_labels[:1] or ("team",)),
+        "kinds": replace(policy, images="dangling" if policy.images == "unused" else "none", volumes="none"),
+    }[how]
+    if how == "scope" and policy.only_labels == ():
+        # Naming a project brings its containers into reach: only other labels narrow.
+        narrower = replace(policy, only_labels=("team",))
+    assert ids(plan_prune(inventory, narrower, NOW)) <= ids(plan_prune(inventory, policy, NOW))
+
+
+@MANY
+@given(inventories(), policies())
+def test_a_second_run_finds_only_volumes_that_containers_gave_up(inventory: Inventory, policy: Policy) -> None:
+    plan = plan_prune(inventory, policy, NOW)
+    after = applied(inventory, plan)
+    second = plan_prune(after, policy, NOW)
+    assert {action.action for action in second.actions} <= {"remove_volume"}
+    given_up = {
+        volume.name
+        for volume in inventory.volumes
+        for user in inventory.users_of_volume(volume)
+        if f"remove_container {user.id}" in ids(plan)
+    }
+    assert {action.target for action in second.actions} <= given_up
+    assert not plan_prune(applied(after, second), policy, NOW).actions
+
+
+@SOME
+@given(inventories(), policies(), st.integers(0, 5))
+def test_the_cap_fails_before_anything_is_done(inventory: Inventory, policy: Policy, cap: int) -> None:
+    free = plan_prune(inventory, policy, NOW)
+    capped = replace(policy, max_delete=cap)
+    if len(free.actions) <= cap:
+        assert plan_prune(inventory, capped, NOW) == free
+    else:
+        with pytest.raises(MaintenanceError, match=f"max_delete allows {cap}") as caught:
+            plan_prune(inventory, capped, NOW)
+        assert len(caught.value.details["plan"]) == len(free.actions)
+
+
+@SOME
+@given(inventories(), policies(), st.integers(0, 2 * 10**6))
+def test_a_target_takes_a_beginning_of_the_plan(inventory: Inventory, policy: Policy, target: int) -> None:
+    whole = plan_prune(inventory, policy, NOW)
+    some = plan_prune(inventory, replace(policy, target_free=target), NOW)
+    assert [a.target for a in some.actions] == [a.target for a in whole.actions][: len(some.actions)]
+    assert len(some.kept) + len(some.actions) == len(whole.kept) + len(whole.actions)
+    free = inventory.free_bytes or 0
+    if len(some.actions) < len(whole.actions):
+        assert free + some.bytes >= target
+    if some.actions:
+        assert free + sum(action.bytes for action in some.actions[:-1]) < target
+
+
+@SOME
+@given(inventories(), policies())
+def test_build_cache_goes_children_first_and_never_from_under_a_child(inventory: Inventory, policy: Policy) -> None:
+    plan = plan_prune(inventory, policy, NOW)
+    order = [action.target for action in plan.actions if action.action == "remove_build_cache"]
+    for entry in inventory.build_cache:
+        for parent in entry.parents:
+            if parent in order:
+                assert entry.id in order
+                assert order.index(entry.id) < order.index(parent)
+        if entry.id in order:
+            assert not entry.in_use
+            assert entry.kind != "internal"
+
+
+@SOME
+@given(inventories())
+def test_usage_never_promises_more_than_there_is(inventory: Inventory) -> None:
+    for kind, facts in usage(inventory, NOW).items():
+        assert 0 <= facts["unused"] <= facts["total"]
+        assert facts["reclaimable_bytes"] <= facts["reclaimable_bytes_max"]
+        if kind in ("containers", "volumes"):
+            assert facts["reclaimable_bytes"] <= facts["bytes"]
+
+
+# -- single rules -----------------------------------------------------------------------------------------------------
+
+
+def reasons(inventory: Inventory, policy: Policy) -> dict[str, str]:
+    return {kept.target: kept.reason for kept in plan_prune(inventory, policy, NOW).kept}
+
+
+def stopped(name: str = "c", **facts: Any) -> Container:
+    values: dict[str, Any] = {"finished": NOW - 40 * DAY, **facts}
+    return Container(name, name, "app:1", values.pop("image_id", "i"), "exited", NOW - 50 * DAY, **values)
+
+
+def test_the_age_of_a_container_counts_from_when_it_stopped() -> None:
+    policy = replace(ALL, older_than=7 * DAY)
+    assert reasons(Inventory(containers=(stopped(finished=NOW - DAY),)), policy) == {"container c": "stopped 1 d ago"}
+    assert not reasons(Inventory(containers=(stopped(),)), policy)
+    assert not reasons(Inventory(containers=(stopped(finished=None),)), policy)
+
+
+def test_a_compose_project_is_reached_only_by_its_name() -> None:
+    inventory = Inventory(containers=(stopped(labels={PROJECT_LABEL: "blog"}),))
+    assert reasons(inventory, ALL) == {"container c": "belongs to the compose project blog"}
+    assert reasons(inventory, replace(ALL, only_labels=(PROJECT_LABEL,)))
+    assert not reasons(inventory, replace(ALL, only_labels=(f"{PROJECT_LABEL}=blog",)))
+
+
+def test_what_a_stopped_project_needs_stays() -> None:
+    container = stopped(
+        labels={PROJECT_LABEL: "shop"},
+        networks=frozenset(["shop_default"]),
+        mounts=(Mount("volume", "", place(HEX), "/d"),),
+    )
+    inventory = Inventory(
+        containers=(container,),
+        images=(Image("i", (), 0.0, 5),),
+        networks=(
+            Network("n1", "shop_default", "bridge", "local", 0.0),
+            Network("n2", "shop_tools", "bridge", "local", 0.0, {PROJECT_LABEL: "shop"}),
+        ),
+        volumes=(Volume(HEX, "local", place(HEX), 1.0, size=1, measured=True),),
+    )
+    plan = plan_prune(inventory, ALL, NOW)
+    assert not plan.actions
+    assert len(plan.kept) == 5
+
+
+def test_the_newest_images_of_a_repository_stay() -> None:
+    images = tuple(Image(f"i{day}", (f"app:{day}",), NOW - day * DAY, 1) for day in range(1, 5))
+    plan = plan_prune(Inventory(images=images), replace(ALL, keep_per_repository=2), NOW)
+    assert [action.target for action in plan.actions] == ["app:4", "app:3"]
+    assert {kept.reason for kept in plan.kept} == {"among the 2 newest of app"}
+
+
+def test_an_image_of_two_repositories_stays_when_one_of_them_wants_it() -> None:
+    both = Image("i", ("app:1", "mirror/app:1"), NOW - 9 * DAY, 1)
+    newer = Image("j", ("app:2",), NOW - DAY, 1)
+    plan = plan_prune(Inventory(images=(both, newer)), replace(ALL, keep_per_repository=1), NOW)
+    assert not plan.actions
+    assert repository_of("mirror/app:1") == "mirror/app"
+
+
+def test_an_image_that_was_tagged_here_lately_is_young() -> None:
+    old = Image("i", ("app:1",), NOW - 400 * DAY, 1, tagged=NOW - DAY)
+    policy = replace(ALL, older_than=7 * DAY)
+    assert reasons(Inventory(images=(old,)), policy) == {"image app:1": "tagged here 1 d ago"}
+    assert not reasons(Inventory(images=(replace(old, tags=()),)), policy)
+
+
+def test_an_image_of_which_the_engine_knows_more_containers_stays() -> None:
+    image = Image("i", (), NOW - DAY, 1, containers=1)
+    assert "counts 1 containers" in reasons(Inventory(images=(image,)), ALL)["image i"]
+
+
+def test_images_with_several_names_go_name_by_name() -> None:
+    image = Image("i", ("a:1", "b:1"), 0.0, 1, digests=("a@sha256:1", "b@sha256:1"))
+    assert references(image, "classic") == ["a:1", "i"]
+    assert references(replace(image, tags=("a:1",)), "classic") == ["i"]
+    assert references(replace(image, tags=()), "classic") == ["a@sha256:1", "i"]
+    # There the removal of one digest would take the whole image.
+    assert references(replace(image, tags=()), "containerd") == ["i"]
+
+
+def test_volumes_stay_when_containers_are_hidden() -> None:
+    volume = Volume(HEX, "local", place(HEX), NOW - 9 * DAY, size=1, measured=True)
+    assert plan_prune(Inventory(volumes=(volume,), hidden_containers=0), ALL, NOW).actions
+    plan = plan_prune(Inventory(volumes=(volume,), hidden_containers=2), ALL, NOW)
+    assert not plan.actions
+    assert "2 containers" in plan.warnings[0]
+
+
+def test_a_volume_name_that_does_not_exist_is_told() -> None:
+    assert reasons(Inventory(), Policy(volume_names=("x",))) == {"volume x": "there is no volume of this name"}
+
+
+def test_a_name_is_exact() -> None:
+    volume = Volume("data2", "local", place("data2"), NOW, size=1, measured=True)
+    assert not plan_prune(Inventory(volumes=(volume,)), Policy(volume_names=("data", "data*")), NOW).actions
+
+
+def test_what_is_of_unknown_age_is_not_old() -> None:
+    volume = Volume("v", "local", place("v"), 0.0, size=1, measured=True)
+    policy = Policy(volume_names=("v",), older_than=DAY)
+    assert reasons(Inventory(volumes=(volume,)), policy) == {"volume v": "its age is not known"}
+
+
+def test_cache_of_an_image_that_goes_goes_along() -> None:
+    layer = Layer("l", 500)
+    image = Image("i", (), NOW - DAY, 500, chains=("l",), layers=(layer,))
+    entry = CacheEntry("b", "regular", "", (), False, True, 500, NOW - DAY, NOW - DAY)
+    plan = plan_prune(Inventory(images=(image,), build_cache=(entry,)), ALL, NOW)
+    assert [(a.target, a.bytes, a.predicted) for a in plan.actions] == [("i", 0, True), ("b", 0, True)]
+    assert expected_range(plan.actions) == (0, 500)
+    plan = plan_prune(Inventory(images=(image,), build_cache=(entry,)), replace(ALL, images="none"), NOW)
+    assert not plan.actions
+
+
+def test_a_target_that_cannot_be_judged_fails() -> None:
+    with pytest.raises(MaintenanceError, match="cannot tell how much is free"):
+        plan_prune(Inventory(), replace(ALL, target_free=1), NOW)
+
+
+def test_protection_that_would_protect_nothing_fails() -> None:
+    assert parse_protection(None) == Protection()
+    assert parse_protection({"names": ["a*"], "labels": None}) == Protection(names=("a*",))
+    with pytest.raises(MaintenanceError, match="volumes"):
+        parse_protection({"volumes": ["x"]})
+    with pytest.raises(MaintenanceError, match="list"):
+        parse_protection({"names": "a*"})
+
+
+# -- after the fact ---------------------------------------------------------------------------------------------------
+
+
+def test_bytes_are_measured_by_what_the_engine_holds() -> None:
+    image = Image("i", (), NOW - DAY, 500, chains=("l",), layers=(Layer("l", 500),))
+    shared = CacheEntry("b", "regular", "", (), False, True, 500, NOW - DAY, NOW - DAY)
+    before = Inventory(images=(image,), build_cache=(shared,), layers_size=700)
+    plan = plan_prune(before, replace(ALL, build_cache="none"), NOW)
+    done = [ActionResult(action, "done", action.bytes) for action in plan.actions]
+    # The sum of layers has fallen, but build cache holds the layer now.
+    after = Inventory(build_cache=(replace(shared, shared=False),), layers_size=200)
+    assert measured_bytes(before, after, done) == 0
+    assert measured_bytes(before, Inventory(layers_size=200), done) == 500
+    assert measured_bytes(before, None, []) == 0
+
+
+def test_bytes_under_the_containerd_store_count_layers_once() -> None:
+    before = Inventory(store="containerd", containers=(stopped(size=100, log_bytes=30),), layers_size=40_000)
+    before = replace(before, images=(Image("j", (), NOW - DAY, 500),))
+    plan = plan_prune(before, ALL, NOW)
+    done = [ActionResult(action, "done", action.bytes) for action in plan.actions]
+    after = Inventory(store="containerd", layers_size=40_000 - 100 - 28672 - 450)
+    assert measured_bytes(before, after, done) == 100 + 30 + 28672 + 450
+
+
+def test_what_the_engine_did_not_remove_is_noticed() -> None:
+    before = Inventory(containers=(stopped("a"), stopped("b")))
+    actions = plan_prune(before, ALL, NOW).actions
+    assert [a.target for a in still_there(Inventory(containers=(stopped("b"),)), actions)] == ["b"]
+    volumes = tuple(Volume(name, "local", "", NOW) for name in "xyz")
+    assert vanished_volumes(Inventory(volumes=volumes), Inventory(volumes=volumes[:1]), []) == ["y", "z"]
+
+
+def test_headlines() -> None:
+    plan = plan_prune(Inventory(containers=(stopped("a", size=2048), stopped("b"))), ALL, NOW)
+    assert headline(plan.actions, None) == "would remove 2 containers and free 2.0 KiB"
+    assert headline(plan.actions, 1024) == "removed 2 containers and freed 1.0 KiB (predicted 2.0 KiB)"
+    assert headline([], None) == "nothing to remove"
