@@ -83,6 +83,7 @@ class ActionModule(ActionBase):
             changed=False,
             run_id=args["run_id"],
             status=record["status"],
+            verdict=verdict(steps, check),
             steps=record["steps"],
             failed_steps=failed,
             record_path=ended.get("record_path"),
@@ -97,8 +98,6 @@ class ActionModule(ActionBase):
         )
         if ended.get("failed"):
             result.update(failed=True, msg="cannot end the run: %s" % ended.get("msg"))
-        elif failed:
-            result.update(failed=True, msg="%s. See the summary above." % verdict(steps, check))
         return result
 
     def _end(

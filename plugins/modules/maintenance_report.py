@@ -15,7 +15,8 @@ version_added: 0.1.0
 description:
   - Collects the registered results of a run's steps, ends the run on the host with M(miniecom.maintenance.maintenance_run), writes record and
     summary into a directory of the controller, and prints one table per host.
-  - The task fails when a step failed, and names it, so that a rescued failure still ends the run failed.
+  - It does not fail when a step failed, so that its result stays short in job logs; let a task after it fail when RV(status) is V(failed), so that a
+    rescued failure still ends the run failed. The role P(miniecom.maintenance.report#role) does.
   - Works the same in check mode, where the table says WOULD and the host is left alone.
   - With O(lines) it only prints these lines.
 options:
@@ -88,6 +89,12 @@ EXAMPLES = r"""
         variable: backup_result
       - step: compaction
         variable: mongo_maintenance_compact_result
+  register: report
+
+- name: End as failed when a step failed
+  ansible.builtin.fail:
+    msg: "{{ report.verdict }}"
+  when: report.status == 'failed'
 
 - name: Print some lines
   miniecom.maintenance.maintenance_report:
@@ -102,6 +109,10 @@ run_id:
   type: str
 status:
   description: V(ok) or V(failed).
+  returned: when a run was ended
+  type: str
+verdict:
+  description: How the run went, in one sentence.
   returned: when a run was ended
   type: str
 steps:
