@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 VERSION = "3.8"
 # The last releases for Python 3.8.
-PACKAGES = ("pymongo==4.10.1", "docker==7.1.0")
+PACKAGES = ("pymongo==4.10.1", "docker==7.2.0")
 
 
 class PythonUnavailable(Exception):
