@@ -46,7 +46,7 @@ options:
       - V(secret-readable) (high), V(secret-group-access) (medium) and V(secret-owner) (medium) are about private keys and credentials, by
         their names; a C(.pem) file counts when it holds a private key.
       - V(backup-readable) (high), V(backup-group-access) (medium) and V(backup-sidecar-readable) (low) are about files below a directory
-        named C(backups).
+        named C(backups); all such files of one directory are one finding, since backups come and go.
       - V(world-writable-directory) (high), V(world-writable-file) (high), V(world-writable-program) (critical).
       - V(setuid-file) (high), V(setgid-file) (medium), V(script-not-executable) (low), V(directory-unreadable) (medium).
       - V(docker-socket-open) (critical), V(docker-socket-owner) (high), V(docker-group-members) (low).
@@ -190,15 +190,15 @@ from ..module_utils._audit.permission_rules import (
     examine_directory,
     examine_file,
     examine_socket,
-    finding_text,
     plainly_fine,
+    to_findings,
 )
 from ..module_utils._audit.report import FINDING_ARGUMENTS, Conclusion, conclude
 from ..module_utils._audit.users import find_users, named_user
 from ..module_utils._audit.walker import Walk, outermost
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.errors import MaintenanceError
-from ..module_utils._core.finding import Finding, parse_waivers, printable
+from ..module_utils._core.finding import parse_waivers, printable
 from ..module_utils._core.plan import Action, ActionResult, Outcome, Plan
 from ..module_utils._core.run_state import utc_now
 from ..module_utils._core.runner import Task, run
@@ -416,7 +416,7 @@ class PermAudit(Task[Observation]):
         done = {
             result.action.data["path"]: result.action.data["after"] for result in results if result.status == "done"
         }
-        error = self._conclude(observation, done, frozenset())
+        error = self._conclude(observation, done, False)
         if wrong:
             raise MaintenanceError(
                 "the mode is not what it was just set to",
@@ -426,33 +426,46 @@ class PermAudit(Task[Observation]):
         if error is not None:
             raise error
 
-    def _conclude(
-        self, observation: Observation, done: Dict[str, int], excused: FrozenSet[str]
-    ) -> Optional[MaintenanceError]:
+    def _problems_after(self, observation: Observation, modes: Dict[str, int]) -> List[Problem]:
+        """The problems that stand when these paths have these modes."""
+        standing = [problem for problem in observation.problems if problem.path not in modes]
+        before = {problem.path: problem.status for problem in observation.problems}
+        for path, mode in sorted(modes.items()):
+            status = replace(before[path], mode=mode)
+            for rule, note in observation.examine[path](status):
+                if self._wanted(rule):
+                    standing.append(Problem(RULES[rule], path, status, note))
+        return standing
+
+    def _conclude(self, observation: Observation, modes: Dict[str, int], check: bool) -> Optional[MaintenanceError]:
+        """Conclude the audit.
+
+        Args:
+            modes: path -> the mode that was set, or in check mode would be.
+        """
         if self.params["undo"]:
             return None
-        remaining: List[Problem] = [problem for problem in observation.problems if problem.path not in done]
-        for path, mode in sorted(done.items()):
-            before = next(problem.status for problem in observation.problems if problem.path == path)
-            after = replace(before, mode=mode)
-            for rule, note in observation.examine[path](after):
-                if self._wanted(rule):
-                    remaining.append(Problem(RULES[rule], path, after, note))
-        left = {(problem.rule.id, problem.path) for problem in remaining}
-        fixed = [problem for problem in observation.problems if (problem.rule.id, problem.path) not in left]
+        found = to_findings(observation.problems, observation.roots)
+        left = to_findings(self._problems_after(observation, modes), observation.roots)
+        places = {(finding.rule, finding.target) for finding in left}
+        mended = [finding for finding in found if (finding.rule, finding.target) not in places]
         self._conclusion = conclude(
             "perm_audit",
             self.params,
             self.run,
-            [_finding(problem, observation.roots[problem.path]) for problem in remaining],
+            found if check else left,
             self._moment,
             observation.scopes,
-            fixed=[_finding(problem, observation.roots[problem.path]) for problem in fixed],
+            fixed=[] if check else mended,
             rules=self.params["rules"],
             blind=observation.blind,
-            excused=excused,
+            excused={(finding.rule, finding.target) for finding in mended} if check else (),
         )
         return self._conclusion.error
+
+    def _conclude_check(self, observation: Observation, plan: Plan) -> None:
+        if self._conclusion is None:
+            self._conclude(observation, {action.data["path"]: action.data["after"] for action in plan.actions}, True)
 
     def summary(self, observation: Observation, plan: Plan, results: Optional[List[ActionResult]]) -> Dict[str, Any]:
         if self.params["undo"]:
@@ -476,8 +489,8 @@ class PermAudit(Task[Observation]):
         return summary
 
     def changed(self, observation: Observation, plan: Plan, results: Optional[List[ActionResult]]) -> bool:
-        if results is None and self._conclusion is None:
-            self._conclude(observation, {}, frozenset(action.target for action in plan.actions))
+        if results is None:
+            self._conclude_check(observation, plan)
         written = self._conclusion is not None and self._conclusion.changed
         return written or super().changed(observation, plan, results)
 
@@ -517,17 +530,6 @@ def _private_pem(descriptor: int, name: str) -> bool:
             return b"PRIVATE KEY-----" in handle.read(PEM_HEAD_BYTES)
     except OSError:
         return True
-
-
-def _finding(problem: Problem, scope: str) -> Finding:
-    return Finding(
-        rule=problem.rule.id,
-        severity=problem.rule.severity,
-        target=printable(problem.path),
-        message=finding_text(problem.rule, problem.note),
-        remediation=problem.rule.remediation,
-        scope=scope,
-    )
 
 
 def main() -> None:

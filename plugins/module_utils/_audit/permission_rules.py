@@ -10,6 +10,8 @@ import stat
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, Mapping, Optional, Tuple
 
+from .._core.finding import Finding, printable
+
 OTHERS = 0o007
 GROUP = 0o070
 
@@ -22,7 +24,8 @@ class Rule:
         severity: how bad; a rule has one severity, so that a worse state of a file is another finding.
         remove: the permission bits that are wrong, 0 when narrowing the mode does not mend it.
         default_fix: mended by fix=true; the others only when named.
-        reads: mending takes reading away from somebody (and not just writing), who may be the shop itself.
+        per_directory: all files of a directory that break it are one finding. Backups come and go by the day: a
+            finding for each would be news every time.
     """
 
     id: str
@@ -31,7 +34,7 @@ class Rule:
     remediation: str
     remove: int = 0
     default_fix: bool = False
-    reads: bool = False
+    per_directory: bool = False
 
 
 _RULES = (
@@ -42,7 +45,6 @@ _RULES = (
         "Make it 0600, as perm_audit does with fix; give it to the user who runs the shop first if that is not its owner.",
         OTHERS | GROUP | 0o100,
         True,
-        True,
     ),
     Rule(
         "env-group-access",
@@ -50,7 +52,6 @@ _RULES = (
         "an environment file, full of secrets, is open to a whole group",
         "Make it 0600, or waive it when that group is the shop's own and has no other members.",
         GROUP | 0o100,
-        True,
         True,
     ),
     Rule(
@@ -60,7 +61,6 @@ _RULES = (
         "Make it 0600, as perm_audit does with fix, and consider what it protects as known to others.",
         OTHERS | GROUP,
         True,
-        True,
     ),
     Rule(
         "secret-group-access",
@@ -68,7 +68,6 @@ _RULES = (
         "a private key or secret file is open to a whole group",
         "Make it 0600, or waive it when that group is the service's own and has no other members.",
         GROUP,
-        True,
         True,
     ),
     Rule(
@@ -80,8 +79,8 @@ _RULES = (
     Rule(
         "backup-readable",
         "high",
-        "a backup, which holds the whole database and the environment file, is open to every user of the host",
-        "Make it 0600, as perm_audit does with fix, and find out what writes it so.",
+        "backups, which hold the whole database and the environment file, are open to every user of the host",
+        "Make them 0600, as perm_audit does with fix, and find out what writes them so.",
         OTHERS | GROUP,
         True,
         True,
@@ -89,7 +88,7 @@ _RULES = (
     Rule(
         "backup-group-access",
         "medium",
-        "a backup, which holds the whole database and the environment file, is open to a whole group",
+        "backups, which hold the whole database and the environment file, are open to a whole group",
         "Make it 0600, or waive it when that group has no other members.",
         GROUP,
         True,
@@ -98,7 +97,7 @@ _RULES = (
     Rule(
         "backup-sidecar-readable",
         "low",
-        "a file beside the backups (manifest, checksum, log) is open to every user of the host",
+        "files beside the backups (manifests, checksums, logs) are open to every user of the host",
         "Make it 0600, as perm_audit does with fix.",
         OTHERS,
         True,
@@ -319,16 +318,32 @@ def examine_socket(
     return found
 
 
-def finding_text(rule: Rule, note: str) -> str:
-    return "%s (%s)" % (rule.title, note) if note else rule.title
+def to_findings(problems: Iterable[Problem], scopes: Mapping[str, str]) -> List[Finding]:
+    """Findings of problems. Pure.
 
-
-def selected(rules: Optional[Iterable[str]]) -> Mapping[str, Rule]:
-    """The rules to examine: those named, all when none is.
-
-    Raises:
-        KeyError: with the name of a rule that does not exist.
+    Args:
+        scopes: path of an object -> what was audited when it was found.
     """
-    if rules is None:
-        return RULES
-    return {name: RULES[name] for name in rules}
+    found: List[Finding] = []
+    together: Dict[Tuple[str, str], List[Problem]] = {}
+    for problem in problems:
+        if problem.rule.per_directory:
+            together.setdefault((problem.rule.id, problem.path.rpartition("/")[0] or "/"), []).append(problem)
+        else:
+            text = "%s (%s)" % (problem.rule.title, problem.note) if problem.note else problem.rule.title
+            found.append(_finding(problem.rule, problem.path, text, scopes[problem.path]))
+    for (_rule, directory), group in together.items():
+        first = min(group, key=lambda problem: problem.path)
+        text = "%s: %d file%s, for instance %s (%s)" % (
+            first.rule.title,
+            len(group),
+            "" if len(group) == 1 else "s",
+            printable(first.path.rpartition("/")[2]),
+            first.note,
+        )
+        found.append(_finding(first.rule, directory, text, scopes[first.path]))
+    return found
+
+
+def _finding(rule: Rule, path: str, message: str, scope: str) -> Finding:
+    return Finding(rule.id, rule.severity, printable(path), message, rule.remediation, scope=scope)

@@ -11,7 +11,7 @@ import json
 import os
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Sequence
+from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.arguments import ArgumentSpec
 from .._core.atomic_file import write_atomic
@@ -81,7 +81,7 @@ def conclude(
     fixed: Sequence[Finding] = (),
     rules: Optional[Collection[str]] = None,
     blind: Sequence[str] = (),
-    excused: Collection[str] = (),
+    excused: Collection[Tuple[str, str]] = (),
 ) -> Conclusion:
     """Judge the findings, keep the baseline, write the SARIF log, and put together what to return.
 
@@ -91,7 +91,7 @@ def conclude(
         found: what was found and still stands.
         fixed: what was mended by this call.
         scopes, rules, blind: as in `judge`.
-        excused: targets whose findings do not fail the audit (check mode: they would be mended).
+        excused: rules and targets of findings that do not fail the audit (check mode: they would be mended).
     """
     waivers = parse_waivers(params.get("waivers"))
     state = AuditState(context.state_dir, context.check)
@@ -100,7 +100,7 @@ def conclude(
     judgement = judge(
         found, baseline, waivers, params["fail_on"], key, now, scopes, rules, blind, bool(params.get("update_baseline"))
     )
-    judgement.failing = [finding for finding in judgement.failing if finding.target not in excused]
+    judgement.failing = [finding for finding in judgement.failing if (finding.rule, finding.target) not in excused]
     if state.temporary_key:
         warnings.append(
             "There is no key for fingerprints yet and check mode makes none: the fingerprints of this run are good for this run only."

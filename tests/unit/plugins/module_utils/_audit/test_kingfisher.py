@@ -86,19 +86,14 @@ def test_what_a_match_is(rule: str, path: str, value: str, expected: tuple[str, 
 
 
 rules = st.sampled_from([QUOTED, FALLBACK, UNQUOTED, SHELL_DEFAULT, PROVIDER])
+values = st.text(min_size=11, max_size=30).map(lambda text: "\u2603" + text)
 
 
-@given(
-    st.lists(
-        st.builds(Match, rules, st.sampled_from([CODE, COMPOSE]), st.integers(1, 9), st.text(min_size=12, max_size=30))
-    )
-)
+@given(st.lists(st.builds(Match, rules, st.sampled_from([CODE, COMPOSE]), st.integers(1, 9), values)))
 def test_no_value_ever_stands_in_a_finding(matches: list[Match]) -> None:
     found = findings(matches, ["/srv/shop"], [])
     shown = json.dumps([item.as_dict() for item in found], ensure_ascii=False) + repr(found) + repr(matches)
-    for match in matches:
-        if len(set(match.value.strip())) > 6:
-            assert match.value not in shown
+    assert "\u2603" not in shown
 
 
 def test_one_finding_for_a_secret_in_a_file_with_all_its_lines() -> None:
