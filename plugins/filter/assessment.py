@@ -71,6 +71,11 @@ def _good(result: Mapping[str, Any]) -> bool:
     return bool(result) and not result.get("failed") and not result.get("skipped")
 
 
+def _age(backup: Mapping[str, Any]) -> str:
+    seconds = float(backup["age_hours"]) * 3600
+    return format_duration(seconds) if seconds >= 60 else "less than a minute"
+
+
 def _backup(backups: Mapping[str, Any]) -> str:
     if not _good(backups):
         return _unknown(backups)
@@ -79,14 +84,14 @@ def _backup(backups: Mapping[str, Any]) -> str:
         tested = newest.get("restore_tested")
         return "yes, %s, %s old, verified%s" % (
             newest["name"],
-            format_duration(float(newest["age_hours"]) * 3600),
+            _age(newest),
             ", restored on %s" % tested if tested else "; a restore was never tested",
         )
     any_backup = backups.get("newest")
     if any_backup:
         return "NOT PROVEN: %d backups, the newest %s old, none verified" % (
             backups["summary"]["backups"],
-            format_duration(float(any_backup["age_hours"]) * 3600),
+            _age(any_backup),
         )
     return "NO: there is no backup"
 
