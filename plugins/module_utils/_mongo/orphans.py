@@ -19,7 +19,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from .client import error_number, mongo_errors
 from .relations import Relation
@@ -42,9 +42,8 @@ LONGEST_REFERENCE = 256
 _HEX = re.compile(r"^[0-9a-fA-F]{24}$")
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """What one stored value is.
+class Judgement(NamedTuple):
+    """What one stored value is. One is made for each distinct reference, so it is a plain tuple.
 
     Attributes:
         kind: "absent", "ignored", "other" (cannot be compared) or "reference".
@@ -58,12 +57,12 @@ class Judgement:
 ABSENT, IGNORED, OTHER = Judgement("absent"), Judgement("ignored"), Judgement("other")
 
 
-def judge_value(value: Any, relation: Relation, has_type: Callable[[str], bool], database: str = "") -> Judgement:
-    """What a stored value is, as far as can be told without looking it up. Pure but for has_type().
+def judge_value(value: Any, relation: Relation, types: Mapping[str, bool], database: str = "") -> Judgement:
+    """What a stored value is, as far as can be told without looking it up. Pure.
 
     Args:
         value: as stored.
-        has_type: whether any key referred to is of a BSON type (by its alias in the query language).
+        types: whether any key referred to is of a BSON type (by its alias in the query language).
         database: where both collections are, for DBRefs.
     """
     if value is None:
@@ -71,7 +70,7 @@ def judge_value(value: Any, relation: Relation, has_type: Callable[[str], bool],
     if isinstance(value, DBRef):
         if value.collection != relation.references or value.database not in (None, database):
             return OTHER
-        inner = judge_value(value.id, relation, has_type, database)
+        inner = judge_value(value.id, relation, types, database)
         return inner if inner.kind == "reference" else OTHER
     if isinstance(value, ObjectId):
         probes = [(value, "objectId")]
@@ -95,7 +94,7 @@ def judge_value(value: Any, relation: Relation, has_type: Callable[[str], bool],
         probes = [(value, "binData")]
     else:
         return OTHER
-    possible = tuple(probe for probe, bson_type in probes if has_type(bson_type))
+    possible = tuple([probe for probe, bson_type in probes if types[bson_type]])
     # Never equal to any key, whatever the data: a difference of types, not a lost document.
     return Judgement("reference", possible) if possible else OTHER
 
@@ -218,6 +217,20 @@ def is_usable_index(index: Mapping[str, Any], path: str) -> bool:
     return not any(index.get(option) for option in ("sparse", "partialFilterExpression", "hidden", "collation"))
 
 
+class _KeyTypes(Dict[str, bool]):
+    """BSON types that keys are of; each is asked for when it is first looked up."""
+
+    def __init__(self, collection: Any, key: str) -> None:
+        super().__init__()
+        self._collection = collection
+        self._key = key
+
+    def __missing__(self, bson_type: str) -> bool:
+        found = self._collection.find_one({self._key: {"$type": bson_type}}, {"_id": 1}) is not None
+        self[bson_type] = found
+        return found
+
+
 class Finder:
     """Finds the orphans of relations in one database.
 
@@ -239,7 +252,7 @@ class Finder:
         self._cutoff = cutoff
         self._samples = samples
         self._progress = progress
-        self._types: Dict[Tuple[str, str, str], bool] = {}
+        self._types: Dict[Tuple[str, str], _KeyTypes] = {}
         with mongo_errors("cannot list the collections", database.name):
             self.collections: Set[str] = set(database.list_collection_names())
 
@@ -289,15 +302,11 @@ class Finder:
                 return False  # a view has no indexes to ask for
             raise
 
-    def _has_type(self, relation: Relation) -> Callable[[str], bool]:
-        def ask(bson_type: str) -> bool:
-            known = (relation.references, relation.key, bson_type)
-            if known not in self._types:
-                found = self._database[relation.references].find_one({relation.key: {"$type": bson_type}}, {"_id": 1})
-                self._types[known] = found is not None
-            return self._types[known]
-
-        return ask
+    def _key_types(self, relation: Relation) -> Mapping[str, bool]:
+        known = (relation.references, relation.key)
+        if known not in self._types:
+            self._types[known] = _KeyTypes(self._database[relation.references], relation.key)
+        return self._types[known]
 
     def _distinct(self, relation: Relation, indexed: bool) -> Iterator[Any]:
         """Each value of the field once, as a stream."""
@@ -317,11 +326,11 @@ class Finder:
 
     def _dangling(self, relation: Relation, report: Report, indexed: bool) -> Iterator[Any]:
         """The stored values that point nowhere at the moment."""
-        has_type = self._has_type(relation)
+        types = self._key_types(relation)
         for batch in _batches(self._distinct(relation, indexed), PROBE_BATCH):
             references: Dict[Any, Tuple[Any, ...]] = {}
             for value in batch:
-                judgement = judge_value(value, relation, has_type, self._database.name)
+                judgement = judge_value(value, relation, types, self._database.name)
                 if judgement.kind == "reference":
                     references[value] = judgement.probes
                 elif judgement.kind == "other":
@@ -344,7 +353,11 @@ class Finder:
         projection = {"_id": 1} if relation.key == "_id" else {"_id": 0, relation.key: 1}
         for start in range(0, len(wanted), 2 * PROBE_BATCH):
             query = {relation.key: {"$in": wanted[start : start + 2 * PROBE_BATCH]}}
-            for document in parent.find(query, projection, batch_size=2 * PROBE_BATCH):
+            cursor = parent.find(query, projection, batch_size=2 * PROBE_BATCH)
+            if relation.key == "_id":
+                found.update([document["_id"] for document in cursor])
+                continue
+            for document in cursor:
                 for value in values_at(document, relation.key.split(".")):
                     several = value if isinstance(value, list) else [value]
                     found.update(one for one in several if _hashable(one))
@@ -353,7 +366,7 @@ class Finder:
     def _count(self, relation: Relation, dangling: List[Any], report: Report) -> None:
         """Read the documents that hold the values, look the values up again, and count what is left."""
         missing = set(dangling)
-        has_type = self._has_type(relation)
+        types = self._key_types(relation)
         projection = {"_id": 1, "createdAt": 1, relation.path: 1}
         if relation.path.split(".")[0] in ("_id", "createdAt"):
             projection = {"_id": 1, "createdAt": 1}
@@ -366,7 +379,7 @@ class Finder:
                 if values:
                     held.append((document, values))
             references = {value for _document, values in held for value in values if value is not None}
-            probes = {value: judge_value(value, relation, has_type, self._database.name).probes for value in references}
+            probes = {value: judge_value(value, relation, types, self._database.name).probes for value in references}
             # After the documents were read: a document inserted before the one it refers to has that one by now.
             existing = self._existing(relation, probes.values())
             appeared = {value for value, several in probes.items() if existing.intersection(several)}
