@@ -414,7 +414,8 @@ class RunContext:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                os.write(descriptor, line)
+                if os.write(descriptor, line) < len(line):
+                    raise OSError(errno.ENOSPC, "only a part of the event was written")
             finally:
                 os.close(descriptor)
         except OSError as error:

@@ -154,9 +154,9 @@ def run(task_class: Type[Task[Any]], spec: ArgumentSpec, supports_check_mode: bo
             message = _four_steps(module, task, values)
     except MaintenanceError as error:
         values.update(error.details)
-        message = str(error)
+        message = message or str(error)
     except Exception as error:  # pylint: disable=broad-except
-        message = _unexpected(error)
+        message = message or _unexpected(error)
         if module._verbosity >= 3:
             import traceback
 
@@ -198,12 +198,18 @@ def _four_steps(module: AnsibleModule, task: Task[Any], values: Dict[str, Any]) 
         values.update(task.extra(observation, plan, None))
         return ""
     task.run.append({"event": "planned", "plan": values["plan"], "kept": len(plan.kept)})
-    results = apply(task, plan)
+    results: List[ActionResult] = []
+    message = ""
+    try:
+        apply(task, plan, results)
+    except MaintenanceError as error:
+        # The record cannot be written any more: nothing further is done, but what was done is told here.
+        values.update(error.details)
+        message = str(error)
     values["actions"] = [result.as_dict() for result in results]
     values["counts"]["actions"] = len(results)
     failed = [result for result in results if result.status == "failed"]
-    message = ""
-    if failed:
+    if failed and not message:
         message = "%d of %d actions failed; first: %s %s: %s" % (
             len(failed),
             len(plan.actions),
@@ -218,6 +224,8 @@ def _four_steps(module: AnsibleModule, task: Task[Any], values: Dict[str, Any]) 
     except MaintenanceError as error:
         values.update(error.details)
         message = message or str(error)
+    except Exception as error:  # pylint: disable=broad-except
+        message = message or _unexpected(error)
     values["changed"] = task.changed(observation, plan, results)
     values["summary"] = task.summary(observation, plan, results)
     values.update(task.extra(observation, plan, results))
@@ -226,9 +234,12 @@ def _four_steps(module: AnsibleModule, task: Task[Any], values: Dict[str, Any]) 
     return message
 
 
-def apply(task: Task[Any], plan: Plan) -> List[ActionResult]:
-    """Carry the actions out one at a time, each noted in the run's record before and after."""
-    results: List[ActionResult] = []
+def apply(task: Task[Any], plan: Plan, results: List[ActionResult]) -> None:
+    """Carry the actions out one at a time, each noted in the run's record before and after.
+
+    Args:
+        results: filled in as they come, so that they are known whatever ends this.
+    """
     for action in plan.actions:
         boundary(task.run, {"event": "begin", "action": action.action, "target": action.target})
         started = time.monotonic()
@@ -248,7 +259,6 @@ def apply(task: Task[Any], plan: Plan) -> List[ActionResult]:
         boundary(task.run, dict(result.as_dict(), event="end"))
         if result.status == "failed" and task.stop_on_failure:
             break
-    return results
 
 
 def boundary(context: RunContext, event: Dict[str, Any]) -> None:
