@@ -1,0 +1,599 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""docker_prune against a real engine of its own: what it removes, and above all what it does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import Docker, DockerUnavailable
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.observation import (
+    EVERYTHING,
+    read_inventory,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import Policy, plan_prune
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import Remover
+from tests.sandbox import docker_trouble
+from tests.sandbox.engine import Engine
+from tests.sandbox.image import Image, load, small_image, tiny_image
+from tests.support.kill import boundaries, kill_and_run_again
+from tests.support.modules import ModuleResult, run_module
+
+ALL = {
+    "containers": "stopped",
+    "images": "unused",
+    "volumes": "anonymous",
+    "networks": "unused",
+    "build_cache": "unused",
+}
+WEEKLY = {"containers": "stopped", "images": "dangling", "build_cache": "unused", "older_than": "7d"}
+
+
+@pytest.fixture(scope="module")
+def engine(docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine of this module's own: what is pruned here is not missing to other tests.
+
+    MINIECOM_TEST_ENGINE=sid MINIECOM_TEST_ENGINE_STORE=containerd runs it all on the other image store.
+    """
+    store = os.environ.get("MINIECOM_TEST_ENGINE_STORE", docker_engine.store)
+    with Engine(tmp_path_factory.mktemp("prune"), docker_engine.release, store) as own:
+        yield own
+
+
+@pytest.fixture
+def image(engine: Engine) -> Iterator[str]:
+    """The name of an image with a shell; everything else that a test leaves behind is removed."""
+    name = tiny_image(engine)
+    yield name
+    for container in engine.api("GET", "/containers/json?all=1"):
+        engine.api("DELETE", f"/containers/{container['Id']}?force=1&v=1")
+    for volume in engine.api("GET", "/volumes")["Volumes"] or []:
+        engine.api("DELETE", f"/volumes/{volume['Name']}")
+    for network in engine.api("GET", "/networks"):
+        if network["Name"] not in ("bridge", "host", "none"):
+            engine.api("DELETE", f"/networks/{network['Id']}")
+    for item in engine.api("GET", "/images/json"):
+        if name not in (item["RepoTags"] or []):
+            engine.api("DELETE", f"/images/{item['Id']}?force=1")
+    engine.api("POST", "/build/prune?all=1")
+
+
+@pytest.fixture
+def prune(engine: Engine, state_dir: Path) -> Callable[..., ModuleResult]:
+    def run(check: bool = False, diff: bool = False, **options: Any) -> ModuleResult:
+        return run_module(
+            "docker_prune",
+            {"docker_host": engine.docker_host, "state_dir": state_dir, **options},
+            check=check,
+            diff=diff,
+        )
+
+    return run
+
+
+def create(engine: Engine, name: str, image: str, start: str = "", **host: Any) -> str:
+    """Make a container, and start it when a command is given; returns its id."""
+    labels = host.pop("Labels", {})
+    volumes = host.pop("Volumes", {})
+    payload = {
+        "Image": image,
+        "Cmd": ["sh", "-c", start or "true"],
+        "Labels": labels,
+        "Volumes": volumes,
+        "HostConfig": {"NetworkMode": "none", **host},
+    }
+    identity = str(engine.api("POST", f"/containers/create?name={name}", payload)["Id"])
+    if start:
+        engine.api("POST", f"/containers/{name}/start")
+        if start != FOREVER:
+            ended(engine, name)
+    return identity
+
+
+def ended(engine: Engine, name: str) -> None:
+    """Wait until a container has ended, also as far as the engine's list knows."""
+    engine.api("POST", f"/containers/{name}/wait")
+    deadline = time.monotonic() + 20
+    while any(
+        item["State"] == "running" and f"/{name}" in item["Names"]
+        for item in engine.api("GET", "/containers/json?all=1")
+    ):
+        assert time.monotonic() < deadline
+
+
+FOREVER = "while :; do sleep 1; done"
+
+
+def volume(engine: Engine, name: str | None = None, content: bytes = b"precious", **facts: Any) -> str:
+    made = str(engine.api("POST", "/volumes/create", {**({"Name": name} if name else {}), **facts})["Name"])
+    if "DriverOpts" not in facts:
+        (place(engine, made) / "content").write_bytes(content)
+    return made
+
+
+def place(engine: Engine, name: str) -> Path:
+    return engine.data_root / "volumes" / name / "_data"
+
+
+def snapshot(engine: Engine) -> str:
+    """All that an engine holds, to be compared."""
+    usage = engine.api("GET", "/system/df")
+    return json.dumps(
+        {
+            "containers": sorted(item["Id"] + item["State"] for item in engine.api("GET", "/containers/json?all=1")),
+            "images": sorted(str((item["Id"], item["RepoTags"])) for item in usage["Images"]),
+            "volumes": sorted(item["Name"] for item in engine.api("GET", "/volumes")["Volumes"] or []),
+            "networks": sorted(item["Id"] for item in engine.api("GET", "/networks")),
+            "build_cache": sorted(item["ID"] for item in usage["BuildCache"] or []),
+        },
+        indent=1,
+    )
+
+
+def plan_of(engine: Engine, policy: Policy) -> dict[str, Action]:
+    with Docker.connect(engine.docker_host) as docker:
+        plan = plan_prune(read_inventory(docker, EVERYTHING), policy, time.time())
+    return {action.target: action for action in plan.actions}
+
+
+def kept(result: ModuleResult) -> dict[str, str]:
+    return {entry["target"]: entry["reason"] for entry in result.result["kept"]}
+
+
+def removed(result: ModuleResult) -> list[str]:
+    assert not result.failed, result.msg
+    assert {action["status"] for action in result.result["actions"]} <= {"done"}
+    return [action["target"] for action in result.result["actions"]]
+
+
+# -- what is asked for and no more ------------------------------------------------------------------------------------
+
+
+def test_nothing_by_default(engine: Engine, image: str, prune: Callable[..., ModuleResult]) -> None:
+    load(engine, [small_image(None, b"dangling")])
+    create(engine, "stopped", image, "true")
+    volume(engine)
+    engine.api("POST", "/networks/create", {"Name": "idle"})
+    before = snapshot(engine)
+    result = prune()
+    assert not result.failed, result.msg
+    assert not result.changed
+    assert (result.result["plan"], result.result["kept"]) == ([], [])
+    assert snapshot(engine) == before
+
+
+def test_weekly_cleanup_of_months_of_leftovers(engine: Engine, image: str, prune: Callable[..., ModuleResult]) -> None:
+    trouble = docker_trouble.make(engine, image)
+    before = snapshot(engine)
+    checked = prune(check=True, diff=True, **WEEKLY)
+    assert checked.changed
+    assert snapshot(engine) == before
+    assert trouble.old_containers[0] in checked.result["diff"]["before"]
+    assert checked.result["summary"]["headline"].startswith("would remove 2 containers, 3 images, ")
+    layers = engine.api("GET", "/system/df")["LayersSize"]
+    done = prune(**WEEKLY)
+    assert done.result["plan"] == checked.result["plan"]
+    assert [action["status"] for action in done.result["actions"]] == ["done"] * len(done.result["plan"])
+    summary = done.result["summary"]
+    if engine.store == "classic":
+        assert layers - engine.api("GET", "/system/df")["LayersSize"] == trouble.old_image_bytes
+        assert summary["bytes_freed"] == summary["bytes_predicted"] == summary["bytes_predicted_max"]
+        assert summary["bytes_freed"] >= trouble.old_image_bytes + trouble.old_cache_bytes
+    assert summary["bytes_predicted"] <= summary["bytes_freed"] <= summary["bytes_predicted_max"]
+    for name in trouble.keep_images:
+        engine.api("GET", f"/images/{name}/json")
+    names = {item["Names"][0].lstrip("/") for item in engine.api("GET", "/containers/json?all=1")}
+    assert names == set(trouble.keep_containers)
+    for name in trouble.keep_volumes:
+        assert (place(engine, name) / "content").exists()
+    again = prune(**WEEKLY)
+    assert not again.changed
+    assert again.result["plan"] == []
+
+
+def test_containers(engine: Engine, image: str, prune: Callable[..., ModuleResult]) -> None:
+    create(engine, "exited", image, "true")
+    create(engine, "created", image)
+    create(engine, "talkative", image, "head -c 300000 /dev/zero | tr '\\0' x | fold; echo written > /file")
+    create(engine, "running", image, FOREVER)
+    create(engine, "paused", image, FOREVER)
+    engine.api("POST", "/containers/paused/pause")
+    create(engine, "project", image, "true", Labels={"com.docker.compose.project": "shop"})
+    create(engine, "service", image, "true", RestartPolicy={"Name": "unless-stopped"})
+    engine.api("POST", "/containers/service/stop")
+    create(engine, "labelled", image, "true", Labels={"keep": "yes"})
+    create(engine, "named-report", image, "true")
+    done = prune(containers="stopped", protect={"labels": ["keep=yes"], "names": ["*-report"]})
+    assert sorted(removed(done)) == ["created", "exited", "talkative"]
+    reasons = kept(done)
+    assert reasons["container running"] == "is running"
+    assert reasons["container paused"] == "is paused"
+    assert "compose project shop" in reasons["container project"]
+    assert "restart policy" in reasons["container service"]
+    assert "label keep=yes" in reasons["container labelled"]
+    assert "*-report" in reasons["container named-report"]
+    # The log is more than the container's own layer, and nothing that the engine counts.
+    assert done.result["summary"]["bytes_freed"] > 300_000
+    engine.api("POST", "/containers/paused/unpause")
+    again = prune(containers="stopped", only_labels=["com.docker.compose.project=shop"])
+    assert removed(again) == ["project"]
+
+
+def test_images_and_the_bytes_of_shared_layers(engine: Engine, image: str, prune: Callable[..., ModuleResult]) -> None:
+    one, two, three = (small_image(f"base:{number}", os.urandom(number * 100_000)).layers[0] for number in (1, 2, 3))
+    load(
+        engine,
+        [
+            Image(("used:1",), (one,)),
+            Image(("used:2", "mirror/used:2"), (one, two)),
+            Image((), (one, two, three)),
+            Image(("keepme:1",), (three,)),
+        ],
+    )
+    create(engine, "user", "used:1", Labels={"com.docker.compose.project": "shop"})
+    layers = engine.api("GET", "/system/df")["LayersSize"]
+    done = prune(images="unused", protect={"names": ["keepme", image]})
+    assert len(removed(done)) == 2
+    left = {tag for item in engine.api("GET", "/images/json") for tag in item["RepoTags"] or []}
+    assert left == {"used:1", "keepme:1", image}
+    assert "container user (created)" in kept(done)["image used:1"]
+    drop = layers - engine.api("GET", "/system/df")["LayersSize"]
+    summary = done.result["summary"]
+    assert summary["bytes_freed"] == drop
+    if engine.store == "classic":
+        assert summary["bytes_predicted"] == summary["bytes_predicted_max"] == drop > 200_000
+    assert summary["bytes_predicted"] <= drop <= summary["bytes_predicted_max"]
+
+
+def test_dangling_means_without_any_tag(engine: Engine, image: str, prune: Callable[..., ModuleResult]) -> None:
+    load(engine, [small_image("app:1", b"first"), small_image("app:keep", b"first")])
+    load(engine, [small_image(None, b"dangling"), small_image("unused:1", b"unused")])
+    done = prune(images="dangling")
+    assert len(removed(done)) == 1
+    tags = {tag for item in engine.api("GET", "/images/json") for tag in item["RepoTags"] or []}
+    assert tags == {"app:1", "app:keep", "unused:1", image}
+
+
+def test_networks(engine: Engine, image: str, prune: Callable[..., ModuleResult]) -> None:
+    for name in ("idle", "of-created", "of-exited", "protected"):
+        engine.api("POST", "/networks/create", {"Name": name})
+    create(engine, "waits", image, NetworkMode="of-created")
+    create(engine, "ended", image, "true", NetworkMode="of-exited")
+    done = prune(networks="unused", protect={"names": ["prot*"]})
+    assert removed(done) == ["idle"]
+    assert kept(done)["network bridge"] == "made by the engine"
+    assert "container waits (created)" in kept(done)["network of-created"]
+    # The proof that their networks are there.
+    for name in ("waits", "ended"):
+        engine.api("POST", f"/containers/{name}/start")
+
+
+def test_what_only_a_removed_container_used_goes_with_it(
+    engine: Engine, image: str, prune: Callable[..., ModuleResult]
+) -> None:
+    load(engine, [small_image("job:1", b"a job's image")])
+    engine.api("POST", "/networks/create", {"Name": "job"})
+    create(engine, "job", "job:1", NetworkMode="job", Volumes={"/data": {}})
+    done = prune(**ALL, protect={"names": [image]})
+    assert removed(done) == ["job", "job:1", "job"]
+    # Its anonymous volume is seen by the next run, and not by the one after.
+    assert len(removed(prune(**ALL, protect={"names": [image]}))) == 1
+    assert not prune(**ALL, protect={"names": [image]}).changed
+
+
+# -- volumes: no data is ever lost ------------------------------------------------------------------------------------
+
+
+def test_volumes_that_any_container_mounts_stay(engine: Engine, image: str, prune: Callable[..., ModuleResult]) -> None:
+    names = {how: volume(engine) for how in ("by-name", "by-source", "inside", "running", "created")}
+    names["given"] = volume(engine, "given")
+    inside = place(engine, names["inside"]) / "deeper"
+    inside.mkdir()
+    create(engine, "by-name", image, "true", Binds=[f"{names['by-name']}:/data"])
+    create(engine, "by-source", image, "true", Binds=[f"{place(engine, names['by-source'])}:/data"])
+    create(engine, "inside", image, "true", Binds=[f"{inside}:/data"])
+    create(engine, "running", image, FOREVER, Binds=[f"{names['running']}:/data"])
+    create(engine, "created", image, Binds=[f"{names['created']}:/data", "given:/given"])
+    orphan = volume(engine)
+    done = prune(volumes="anonymous", volume_names=["given"])
+    assert removed(done) == [orphan]
+    for how, name in names.items():
+        assert (place(engine, name) / "content").read_bytes() == b"precious", how
+        assert "mounted by the container" in kept(done)[f"volume {name}"]
+    # Also when the containers themselves go: in this run not.
+    done = prune(containers="stopped", volumes="anonymous", volume_names=["given"])
+    assert "which goes in this run" in kept(done)["volume given"]
+    for name in names.values():
+        assert (place(engine, name) / "content").exists()
+
+
+def test_a_volume_with_a_name_goes_only_when_it_is_named(
+    engine: Engine, image: str, prune: Callable[..., ModuleResult]
+) -> None:
+    for name in ("data", "data2", "labelled"):
+        volume(engine, name, Labels={"keep": ""} if name == "labelled" else {})
+    elsewhere = engine.directory / "elsewhere"
+    elsewhere.mkdir(exist_ok=True)
+    options = {"type": "none", "o": "bind", "device": str(elsewhere)}
+    volume(engine, "mounted-elsewhere", DriverOpts=options)
+    anonymous = volume(engine)
+    described = volume(engine, "f" * 64, Labels={"owner": "somebody"})
+    done = prune(
+        volumes="anonymous",
+        volume_names=["data", "labelled", "mounted-elsewhere", "dat", "data*"],
+        protect={"labels": ["keep"]},
+    )
+    assert sorted(removed(done)) == sorted(["data", anonymous])
+    left = {item["Name"] for item in engine.api("GET", "/volumes")["Volumes"]}
+    assert left == {"data2", "labelled", "mounted-elsewhere", described}
+    assert kept(done)["volume dat"] == "there is no volume of this name"
+    assert "mount of something else" in kept(done)["volume mounted-elsewhere"]
+    assert done.result["summary"]["bytes_freed"] == 2 * len(b"precious")
+
+
+def test_volumes_stay_when_the_engine_hides_containers(
+    engine: Engine, image: str, prune: Callable[..., ModuleResult]
+) -> None:
+    orphan = volume(engine)
+    hidden = engine.data_root / "containers" / ("e" * 64)
+    hidden.mkdir()
+    try:
+        result = prune(volumes="anonymous", volume_names=[orphan])
+    finally:
+        hidden.rmdir()
+    assert not result.failed
+    assert result.result["plan"] == []
+    assert (place(engine, orphan) / "content").exists()
+    assert "not list" in str(result.result.get("warnings")) or "not list" in result.output
+    assert removed(prune(volumes="anonymous")) == [orphan]
+
+
+COMPOSE = """
+services:
+  mongo:
+    image: {image}
+    command: ["sh", "-c", "echo data > /data/db/file; while :; do sleep 1; done"]
+    stop_grace_period: 1s
+    volumes: ["mongo_data:/data/db", "/scratch"]
+    networks: [backend]
+volumes:
+  mongo_data:
+networks:
+  backend:
+"""
+
+
+def test_a_stopped_compose_project_loses_nothing(
+    engine: Engine, image: str, prune: Callable[..., ModuleResult], tmp_path: Path
+) -> None:
+    load(engine, [small_image("shop-mongo:old", b"x")])
+    file = tmp_path / "compose.yml"
+    file.write_text(COMPOSE.format(image=image))
+    compose = ("compose", "--project-name", "shop", "--file", str(file))
+    engine.docker(*compose, "up", "--detach", "--quiet-pull")
+    engine.docker(*compose, "stop")
+    before = json.loads(snapshot(engine))
+    done = prune(**ALL, volume_names=["shop_mongo_data"])
+    assert removed(done) == ["shop-mongo:old"]
+    after = json.loads(snapshot(engine))
+    assert {key: after[key] for key in after if key != "images"} == {
+        key: before[key] for key in before if key != "images"
+    }
+    assert (place(engine, "shop_mongo_data") / "file").read_text() == "data\n"
+    engine.docker(*compose, "start")
+    engine.docker(*compose, "down", "--volumes", "--timeout", "1")
+
+
+# -- the world changes between plan and act ---------------------------------------------------------------------------
+
+
+def skipped(engine: Engine, action: Action) -> str:
+    with Docker.connect(engine.docker_host) as docker, pytest.raises(SkipAction) as caught:
+        Remover(docker).remove(action)
+    return caught.value.reason
+
+
+EVERY = Policy("stopped", "unused", "anonymous", ("given",), "unused", "unused")
+
+
+@pytest.mark.parametrize("how", ["name", "source"])
+def test_a_volume_that_is_mounted_after_planning_stays(engine: Engine, image: str, how: str) -> None:
+    volume(engine, "given")
+    action = plan_of(engine, EVERY)["given"]
+    create(engine, "late", image, Binds=[f"{'given' if how == 'name' else place(engine, 'given')}:/data"])
+    assert "the container late (created) uses it by now" in skipped(engine, action)
+    assert (place(engine, "given") / "content").exists()
+
+
+def test_a_volume_that_is_made_anew_after_planning_stays(engine: Engine, image: str) -> None:
+    volume(engine, "given")
+    action = plan_of(engine, EVERY)["given"]
+    engine.api("DELETE", "/volumes/given")
+    volume(engine, "given", Labels={"second": ""})
+    assert "made anew" in skipped(engine, action)
+    engine.api("DELETE", "/volumes/given")
+    assert "gone already" in skipped(engine, action)
+
+
+def test_an_image_that_is_used_or_named_after_planning_stays(engine: Engine, image: str) -> None:
+    load(engine, [small_image("late:1", b"late"), small_image("late:2", b"later")])
+    actions = plan_of(engine, EVERY)
+    create(engine, "late", "late:1")
+    assert "the container late (created) uses it by now" in skipped(engine, actions["late:1"])
+    engine.api("POST", "/images/late:2/tag?repo=wanted&tag=1")
+    assert "given the name wanted:1" in skipped(engine, actions["late:2"])
+    engine.api("DELETE", "/images/wanted:1")
+    engine.api("DELETE", "/images/late:2")
+    assert "gone already" in skipped(engine, actions["late:2"])
+
+
+def test_a_network_that_is_used_after_planning_stays(engine: Engine, image: str) -> None:
+    engine.api("POST", "/networks/create", {"Name": "late"})
+    action = plan_of(engine, EVERY)["late"]
+    create(engine, "late", image, NetworkMode="late")
+    assert "the container late (created) uses it by now" in skipped(engine, action)
+    engine.api("POST", "/containers/late/start")
+
+
+def test_a_container_that_is_started_after_planning_stays(engine: Engine, image: str) -> None:
+    create(engine, "once", image, "true")
+    create(engine, "again", image, FOREVER)
+    engine.api("POST", "/containers/again/kill")
+    ended(engine, "again")
+    actions = plan_of(engine, EVERY)
+    engine.api("POST", "/containers/again/start")
+    assert "is running by now" in skipped(engine, actions["again"])
+    engine.api("POST", "/containers/once/start")
+    ended(engine, "once")
+    assert "started since planning" in skipped(engine, actions["once"])
+
+
+def test_build_cache_goes_by_its_whole_id_only(engine: Engine, image: str) -> None:
+    docker_trouble._build(engine, "cached:1", 50_000)
+    cache = {entry["ID"] for entry in engine.api("GET", "/system/df")["BuildCache"]}
+    short = Action("remove_build_cache", "x", "", data={"id": sorted(cache)[0][:5], "shared": False})
+    assert "too short" in skipped(engine, short)
+    # Shared with the image: not ours to take while the image is there.
+    done = Policy(build_cache="unused")
+    for target, action in plan_of(engine, done).items():
+        with Docker.connect(engine.docker_host) as docker:
+            Remover(docker).remove(action)
+        cache.discard(target)
+        assert {entry["ID"] for entry in engine.api("GET", "/system/df")["BuildCache"]} == cache
+
+
+def test_an_engine_that_goes_away_is_told_once_and_nothing_more_is_tried(engine: Engine, image: str) -> None:
+    create(engine, "one", image, "true")
+    create(engine, "two", image, "true")
+    actions = plan_of(engine, EVERY)
+    with Docker.connect(engine.docker_host, timeout=20) as docker:
+        remover = Remover(docker)
+        engine.pause_daemon()
+        try:
+            with pytest.raises(DockerUnavailable):
+                remover.remove(actions["one"])
+            with pytest.raises(MaintenanceError, match="not tried"):
+                remover.remove(actions["two"])
+        finally:
+            engine.restart()
+
+
+# -- limits, faults ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_the_cap_fails_before_anything_goes(
+    engine: Engine, image: str, prune: Callable[..., ModuleResult], check: bool
+) -> None:
+    for number in range(3):
+        create(engine, f"c{number}", image, "true")
+    before = snapshot(engine)
+    result = prune(check=check, containers="stopped", max_delete=2)
+    assert result.failed
+    assert "3 objects would be removed, max_delete allows 2" in result.msg
+    assert len(result.result["plan"]) == 3
+    assert snapshot(engine) == before
+    assert len(removed(prune(containers="stopped", max_delete=3))) == 3
+
+
+def test_no_more_than_is_needed_for_the_target(engine: Engine, image: str, prune: Callable[..., ModuleResult]) -> None:
+    create(engine, "exited", image, "true")
+    result = prune(containers="stopped", target_free="1KiB")
+    assert not result.changed
+    assert "1.0 KiB are free without it" in kept(result)["container exited"]
+    assert removed(prune(containers="stopped", target_free="900TiB")) == ["exited"]
+
+
+def test_no_engine(tmp_path: Path, state_dir: Path) -> None:
+    where = f"unix://{tmp_path}/none.sock"
+    result = run_module("docker_prune", {"docker_host": where, "state_dir": state_dir, "containers": "stopped"})
+    assert result.failed
+    assert result.result["docker"] == {"available": False, "reason": "missing", "docker_host": where}
+    assert "systemctl start docker" in result.msg
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"older_than": "soon"}, "not a duration"),
+        ({"target_free": "much"}, "not a size"),
+        ({"max_delete": -1}, "negative"),
+        ({"protect": {"volumes": ["x"]}}, "volumes"),
+        ({"containers": "all"}, "containers"),
+    ],
+)
+def test_options_that_make_no_sense(prune: Callable[..., ModuleResult], options: dict[str, Any], said: str) -> None:
+    result = prune(**options)
+    assert result.failed
+    assert said in result.msg
+
+
+@pytest.mark.parametrize("number", boundaries(3))
+def test_a_run_killed_anywhere_is_finished_by_the_next(
+    engine: Engine, image: str, state_dir: Path, number: int
+) -> None:
+    create(engine, "exited", image, "true")
+    load(engine, [small_image(None, b"dangling")])
+    volume(engine)
+    used = volume(engine, "used")
+    create(engine, "project", image, Binds=["used:/data"], Labels={"com.docker.compose.project": "shop"})
+
+    def nothing_lost() -> None:
+        assert (place(engine, used) / "content").read_bytes() == b"precious"
+        engine.api("GET", "/containers/project/json")
+
+    params = {
+        "docker_host": engine.docker_host,
+        "state_dir": state_dir,
+        **ALL,
+        "images": "dangling",
+        "volume_names": ["used"],
+    }
+    kill_and_run_again("docker_prune", params, number, nothing_lost)
+    assert len(engine.api("GET", "/containers/json?all=1")) == 1
+    assert len(engine.api("GET", "/volumes")["Volumes"]) == 1
+
+
+def test_it_runs_on_the_oldest_python(engine: Engine, image: str, state_dir: Path, old_python: Path) -> None:
+    create(engine, "exited", image, "true")
+    volume(engine)
+    params = {"docker_host": engine.docker_host, "state_dir": state_dir, **ALL, "protect": {"names": [image]}}
+    result = run_module("docker_prune", params, python=old_python)
+    assert len(removed(result)) == 2
+    params = {"docker_host": engine.docker_host, "state_dir": state_dir}
+    assert not run_module("docker_usage_info", params, python=old_python).failed
+
+
+# -- the engine that gives mounted volumes away -----------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not os.environ.get("MINIECOM_TEST_ENGINE_RELEASES"), reason="a lane of its own")
+def test_volumes_that_engine_28_gives_away_stay(docker_engine: Engine, tmp_path: Path, state_dir: Path) -> None:
+    with Engine(tmp_path / "engine", release="sid") as engine:
+        image = tiny_image(engine)
+        for number in range(4):
+            volume(engine, f"important{number}")
+            create(engine, f"c{number}", image, Binds=["/data", f"important{number}:/n"])
+        mounts = [mount for item in engine.api("GET", "/containers/json?all=1") for mount in item["Mounts"]]
+        assert any(not mount.get("Name") for mount in mounts), "this engine names all mounts: is it still affected?"
+        engine.restart()
+        volumes = engine.api("GET", "/system/df")["Volumes"]
+        assert any(item["UsageData"]["RefCount"] == 0 for item in volumes), "the engine protects them: no test"
+        names = [f"important{number}" for number in range(4)]
+        params = {"docker_host": engine.docker_host, "state_dir": state_dir, "volumes": "anonymous"}
+        result = run_module("docker_prune", {**params, "volume_names": names})
+        assert result.result["plan"] == []
+        assert len(engine.api("GET", "/volumes")["Volumes"]) == 8
+        for name in names:
+            assert (place(engine, name) / "content").read_bytes() == b"precious"
