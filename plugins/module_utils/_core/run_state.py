@@ -98,6 +98,11 @@ def judge(lease: Optional[Lease], lock_free: bool, boot: str, now: datetime, tak
         return Verdict("dead", "no sign of life for " + format_duration(silence))
     if takeover:
         return Verdict("dead", "taken over on request, last sign of life %s ago" % format_duration(max(silence, 0)))
+    if silence < -SILENCE_SECONDS:
+        # Not dead for that: the clock may have been set back in the middle of a run.
+        return Verdict(
+            "live", "its last sign of life is dated %s, in the future: was the clock set back?" % lease.renewed
+        )
     return Verdict("live", "last sign of life %s ago" % format_duration(max(silence, 0)))
 
 
@@ -142,8 +147,11 @@ class RunState:
         try:
             with open(self.lease_path, encoding="utf-8") as handle:
                 found = json.load(handle)
-            return Lease(**{key: str(found[key]) for key in Lease.__dataclass_fields__})
-        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+            lease = Lease(**{key: str(found[key]) for key in Lease.__dataclass_fields__})
+            parse_iso(lease.renewed)
+            self.spool_path(lease.run_id)
+            return lease
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, MaintenanceError):
             return None
         except OSError as error:
             raise _os_error("cannot read the lease", self.lease_path, error) from error

@@ -1,0 +1,32 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A lease file that makes no sense must not lock everybody out for good."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import Lease, RunState, iso, judge
+
+NOW = datetime(2026, 11, 24, 4, 0, tzinfo=timezone.utc)
+GOOD = {"run_id": "r", "name": "n", "owner": "o", "boot": "", "started": iso(NOW), "renewed": iso(NOW)}
+
+
+@pytest.mark.parametrize("damage", [{"renewed": "yesterday"}, {"renewed": ""}, {"run_id": "../../etc/x"}])
+def test_a_damaged_lease_is_none(tmp_path: Path, damage: dict[str, str]) -> None:
+    state = RunState(str(tmp_path))
+    (tmp_path / "lease.json").write_text(json.dumps({**GOOD, **damage}))
+    assert state.begin("weekly", "me", False, NOW).lease.run_id == state.lease().run_id  # type: ignore[union-attr]
+
+
+def test_a_lease_dated_in_the_future_says_so() -> None:
+    ahead = Lease("r", "n", "o", "", iso(NOW), iso(NOW + timedelta(days=3)))
+    verdict = judge(ahead, True, "", NOW)
+    assert verdict.state == "live" and "in the future" in verdict.reason
+    assert judge(ahead, True, "", NOW, takeover=True).state == "dead"
