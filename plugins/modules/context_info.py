@@ -461,13 +461,7 @@ class Look:
             reached = docker_ports.reach(container.raw, port)
             if reached:
                 return reached[0], reached[1]
-        # Of a container that is stopped the engine lists no ports: those that it would publish.
-        bindings = (detail.get("HostConfig") or {}).get("PortBindings") or {}
-        for port in list(wanted) + sorted(int(key.split("/")[0]) for key in bindings):
-            for binding in bindings.get("%d/tcp" % port) or []:
-                if binding.get("HostPort", "").isdigit() and int(binding["HostPort"]):
-                    return _usable(binding.get("HostIp") or ""), int(binding["HostPort"])
-        return "", 0
+        return _bound(detail, wanted)
 
     def _compose_mongo(self) -> Tuple[shop.Reach, Optional[Container]]:
         uri, project = self.uri, self.project
@@ -496,8 +490,11 @@ class Look:
             )
             if reached:
                 return shop.Reach(shop.host_text(reached[0], reached[1]), reached[2], exposed), container
+            # Where it would be, so that whoever connects is told that nothing listens there.
             self.warnings.append("the container %s of the database is %s" % (container.name, container.state))
-            return shop.Reach("", "its container is %s" % container.state), container
+            bound = _bound(self._inspect(container), [private])
+            where = shop.host_text(*bound) if bound[1] else ""
+            return shop.Reach(where, "its container is %s" % container.state), container
         if host == shop.MONGO_SERVICE:
             # No engine to ask: the usual published port, if something listens there.
             listening = [item for item in self.sockets if item.port == port]
@@ -555,6 +552,16 @@ class Look:
                 "%s (%s)" % (job.where, job.kind) for job in found if job.active and jobs.DELETES_BACKUPS in job.dangers
             ],
         }
+
+
+def _bound(detail: Mapping[str, Any], wanted: Sequence[int]) -> Tuple[str, int]:
+    """Where a container publishes one of its ports when it runs; of one that is stopped the engine lists no ports."""
+    bindings = (detail.get("HostConfig") or {}).get("PortBindings") or {}
+    for port in [*wanted, *sorted(int(key.split("/")[0]) for key in bindings)]:
+        for binding in bindings.get("%d/tcp" % port) or []:
+            if (binding.get("HostPort") or "").isdigit() and int(binding["HostPort"]):
+                return _usable(binding.get("HostIp") or ""), int(binding["HostPort"])
+    return "", 0
 
 
 def _directory(path: str) -> Dict[str, Any]:
