@@ -111,7 +111,7 @@ def backup_info(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
     now = utc_now()
     found = read_catalogue(module.params["path"], missing_ok=True)
     backups = [describe(backup, now) for backup in reversed(found.backups)]
-    verified = found.newest_verified()
+    verified = found.newest_verified(now)
     newest = found.backups[-1] if found.backups else None
     values: Dict[str, Any] = {"backups": backups}
     summary: Dict[str, Any] = {

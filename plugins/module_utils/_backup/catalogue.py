@@ -36,6 +36,7 @@ DATE_FORMAT = "%Y%m%d_%H%M%S"
 ARCHIVE_SUFFIX = ".tar.gz"
 ENCRYPTED_SUFFIX = ".enc"
 MAX_SIDECAR_BYTES = 1024 * 1024
+CLOCK_SKEW_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -155,8 +156,16 @@ class Catalogue:
     orphan_sidecars: List[str] = field(default_factory=list)
     foreign: int = 0
 
-    def newest_verified(self) -> Optional[Backup]:
-        verified = [backup for backup in self.backups if backup.verification is not None]
+    def newest_verified(self, now: Optional[datetime] = None) -> Optional[Backup]:
+        """The newest verified backup; with `now` those dated in the future are left out.
+
+        Made while the clock was wrong, such a one would count as fresh for years.
+        """
+        verified = [
+            backup
+            for backup in self.backups
+            if backup.verification is not None and (now is None or backup.age_seconds(now) >= -CLOCK_SKEW_SECONDS)
+        ]
         return max(verified, key=_when, default=None)
 
 

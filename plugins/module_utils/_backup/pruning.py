@@ -54,7 +54,7 @@ def plan_prune(catalogue: Catalogue, wishes: Wishes, now: datetime) -> Tuple[Pla
         MaintenanceError: backups are to go and there is no recent verified one, or more are to go than max_delete.
     """
     plan = Plan()
-    newest = catalogue.newest_verified()
+    newest = catalogue.newest_verified(now)
     age = newest.age_seconds(now) if newest is not None else None
     items = [Item(backup.name, backup.date, backup.verified) for backup in catalogue.backups]
     local_now = now.astimezone().replace(tzinfo=None)
