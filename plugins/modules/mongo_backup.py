@@ -374,6 +374,7 @@ class MongoBackup(Task[planning.Observation]):
             raise MaintenanceError(
                 "there is no folder for the backup", dest, "ENOTDIR", "Make it, or set dest to a folder that exists."
             )
+        self._refuse_recursion()
         self._opened = connection = connect(params)
         database = connection.require_database(params["database"])
         if database in dump.SYSTEM_DATABASES:
@@ -450,6 +451,17 @@ class MongoBackup(Task[planning.Observation]):
                     yield data
 
         return chunks
+
+    def _refuse_recursion(self) -> None:
+        """A folder that holds the backups must not go into the backup."""
+        dest = os.path.realpath(self.params["dest"])
+        for entry in self._entries:
+            if not entry.container and (dest + os.sep).startswith(os.path.realpath(entry.path) + os.sep):
+                raise MaintenanceError(
+                    "the folder of the backups lies inside a folder that is to be backed up",
+                    "%s in %s" % (dest, entry.path),
+                    next_step="Set dest to a folder outside it, or name narrower folders in include.",
+                )
 
     def _look_at(self, entry: Entry, sizes: bool) -> planning.Included:
         if entry.container:

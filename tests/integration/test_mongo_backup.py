@@ -407,6 +407,18 @@ def test_what_is_missing_fails_before_anything_is_written(
     assert os.listdir(dest) == []
 
 
+def test_a_backup_never_holds_the_backups(
+    mongod: Mongod, mongo_database: str, params: dict[str, Any], dest: Path
+) -> None:
+    with mongod.client() as client:
+        client[mongo_database].orders.insert_one({})
+    params["include"][0]["path"] = str(dest.parent)
+    result = run_module("mongo_backup", params)
+    assert result.failed
+    assert "inside a folder that is to be backed up" in result.msg
+    assert os.listdir(dest) == []
+
+
 @pytest.mark.parametrize("name", ["mongo.archive.gz", "manifest.json", "..", "a/b", ""])
 def test_names_that_would_break_the_layout(params: dict[str, Any], name: str) -> None:
     params["include"][0]["name"] = name
@@ -582,6 +594,26 @@ def test_a_replica_set_is_read_as_of_one_moment(replica_set: Mongod, params: dic
         assert result.result["summary"]["consistency"] == "snapshot"
         assert difference(archives(dest)[0], "shop") in (-1, 0)
         assert dump_of(archives(dest)[0]).totals[("shop", "m_ring")].documents == 1
+
+
+def test_a_snapshot_that_the_server_gives_up_is_made_again_without_one(
+    replica_set: Mongod, params: dict[str, Any], dest: Path
+) -> None:
+    params["uri"] = replica_set.uri_for("lost")
+    with replica_set.client() as client:
+        client.lost.middle.insert_many([{"x": os.urandom(20_000)} for _count in range(3000)])
+        client.admin.command("setParameter", 1, minSnapshotHistoryWindowInSeconds=0)
+        try:
+            with Writer(client.lost):
+                refused = run_module("mongo_backup", {**params, "consistency": "snapshot"})
+                result = ok(run_module("mongo_backup", params))
+        finally:
+            client.admin.command("setParameter", 1, minSnapshotHistoryWindowInSeconds=300)
+    assert refused.failed
+    assert "239 SnapshotTooOld" in refused.msg
+    assert result.result["summary"]["consistency"] == "none"
+    assert "Starting again without a snapshot" in str(result.result["warnings"])
+    assert len(archives(dest)) == 1
 
 
 def test_a_standalone_has_no_snapshot(mongod: Mongod, big_database: str, params: dict[str, Any], dest: Path) -> None:

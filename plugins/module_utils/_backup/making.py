@@ -14,15 +14,15 @@ import errno
 import hashlib
 import os
 import tempfile
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any, BinaryIO, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from .._core.atomic_file import atomic_writer, partial_name
+from .._core.atomic_file import atomic_writer
 from .._core.errors import MaintenanceError
 from .._core.units import format_size
-from .catalogue import ARCHIVE_SUFFIX, ENCRYPTED_SUFFIX, Verification, write_sidecar
+from .catalogue import ARCHIVE_SUFFIX, ENCRYPTED_SUFFIX, Verification, sidecar_path, write_sidecar
 from .compress import GzipWriter, Prefetch, compressor
 from .encryption import Openssl
 from .manifest import CollectionRecord, Found, Manifest, differences
@@ -86,11 +86,11 @@ def make(job: Job) -> Made:
     directory = os.path.dirname(job.path)
     if os.path.lexists(job.path):
         raise MaintenanceError("a backup of this name exists already", job.path, "EEXIST", "Run again.")
-    with _destination_errors(directory):
+    with _destination_errors(directory), _no_orphan(job.path):
         if job.passphrase is None:
             with atomic_writer(job.path) as handle:
                 _write(job, handle)
-                verification = _publish(job, handle, partial_name(job.path))
+                verification = _publish(job, handle)
         else:
             # A file without a name: the unencrypted text is gone with the process, however that ends.
             with tempfile.TemporaryFile(dir=directory, buffering=0) as plain:
@@ -98,8 +98,20 @@ def make(job: Job) -> Made:
                 sha256 = _read_back(job, plain)  # type: ignore[arg-type]
                 with atomic_writer(job.path) as handle:
                     _encrypt(job, plain, handle)  # type: ignore[arg-type]
-                    verification = _publish(job, handle, partial_name(job.path), sha256)
+                    verification = _publish(job, handle, sha256)
     return Made(verification, job.manifest)
+
+
+@contextmanager
+def _no_orphan(path: str) -> Iterator[None]:
+    """No record stays of an archive that did not get its name."""
+    try:
+        yield
+    except BaseException:
+        if not os.path.lexists(path):
+            with suppress(OSError):
+                os.unlink(sidecar_path(path))
+        raise
 
 
 @contextmanager
@@ -206,6 +218,9 @@ def _read_back(job: Job, handle: BinaryIO) -> str:
     """Read the archive as it stands in the file and compare it with the manifest; returns its SHA-256."""
     name = os.path.basename(job.path)
     handle.seek(0)
+    # From the disk, as far as the kernel lets us: what its cache holds is what was written, not what was stored.
+    with suppress(OSError):
+        os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     hashing = _Hashing(handle)
     with closing(Prefetch(hashing)) as ahead:
         found = read_backup(ahead, name, job.read_dump)
@@ -230,11 +245,12 @@ def _not_as_written(name: str, problems: List[str]) -> MaintenanceError:
     )
 
 
-def _publish(job: Job, handle: BinaryIO, temporary: str, plain_sha256: str = "") -> Verification:
+def _publish(job: Job, handle: BinaryIO, plain_sha256: str = "") -> Verification:
     """Verify the file under its temporary name and record that; the caller gives it its name."""
     handle.flush()
     os.fsync(handle.fileno())
-    with open(temporary, "rb", 0) as reading:
+    # The very file that was written, whatever stands under its temporary name by now.
+    with open("/proc/self/fd/%d" % handle.fileno(), "rb", 0) as reading:
         sha256 = _check_encrypted(job, reading, plain_sha256) if plain_sha256 else _read_back(job, reading)  # type: ignore[arg-type]
     status = os.fstat(handle.fileno())
     manifest = job.manifest

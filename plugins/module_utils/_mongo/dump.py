@@ -31,6 +31,7 @@ BATCH_BYTES = 1024 * 1024
 MAX_BATCH_DOCUMENTS = 20000
 READ_AHEAD = 3
 SNAPSHOT_SINCE = (5, 0)  # https://www.mongodb.com/docs/manual/reference/read-concern-snapshot/
+NAMESPACE_NOT_FOUND = 26
 SNAPSHOT_TOO_OLD = 239
 SNAPSHOT_UNAVAILABLE = 246
 # The server's own databases: a dump of them restores nothing useful into another server.
@@ -127,13 +128,15 @@ def list_sources(connection: Connection, database: str) -> List[Source]:
         if name.startswith("system.") and name != "system.js":
             continue
         kind = str(info.get("type") or "collection")
-        sources.append(_source(connection, database, target, name, kind, info))
+        source = _source(connection, database, target, name, kind, info)
+        if source is not None:
+            sources.append(source)
     return sources
 
 
 def _source(
     connection: Connection, database: str, target: Any, name: str, kind: str, info: Mapping[str, Any]
-) -> Source:
+) -> Optional[Source]:
     where = "%s.%s" % (database, name)
     indexes: List[Mapping[str, Any]] = []
     data = BUCKETS + name if kind == "timeseries" else name
@@ -141,8 +144,13 @@ def _source(
     if kind != "view":
         with mongo_errors("cannot read the indexes", where):
             # The command and not the driver's helper: that one refuses names with a dollar sign.
-            answer = target.command("listIndexes", name, cursor={})
-            indexes = list(_rest_of_cursor(target, name, answer))
+            try:
+                answer = target.command("listIndexes", name, cursor={})
+                indexes = list(_rest_of_cursor(target, name, answer))
+            except driver.OperationFailure as error:
+                if error.code == NAMESPACE_NOT_FOUND:
+                    return None  # dropped since it was listed, as temporary collections are
+                raise
         try:
             statistics = target.command("collStats", data)
         except driver.PyMongoError:
