@@ -1,0 +1,248 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""npm_audit with the real npm against a registry of our own on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import lacking
+from tests.support.modules import ModuleResult, run_module
+
+ADVISORY = {
+    "id": 1106913,
+    "url": "https://github.com/advisories/GHSA-35jh-r3h4-6jhm",
+    "title": "Command Injection in leftpad",
+    "severity": "high",
+    "vulnerable_versions": "<1.2.0",
+    "cwe": ["CWE-77"],
+    "cvss": {"score": 7.2, "vectorString": None},
+}
+VERSIONS = {"leftpad": ["1.0.0", "1.2.0", "2.0.0"], "wrapper": ["1.0.0"]}
+CANARY = "canary-registry-token-4417"
+
+
+class Registry(ThreadingHTTPServer):
+    """Answers for two packages and for the bulk audit; `status` other than 200 refuses the audit."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.status = 200
+        self.advisories: dict[str, list[dict[str, Any]]] = {"leftpad": [ADVISORY]}
+        self.asked: list[str] = []
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Registry
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+    def _answer(self, status: int, body: Any) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        name = self.path.strip("/")
+        if name not in VERSIONS:
+            return self._answer(404, {"error": "not found"})
+        versions = {
+            version: {
+                "name": name,
+                "version": version,
+                "dist": {"tarball": f"{self.server.address}{name}-{version}.tgz"},
+            }
+            for version in VERSIONS[name]
+        }
+        if name == "wrapper":
+            versions["1.0.0"]["dependencies"] = {"leftpad": "^1.0.0"}
+        return self._answer(200, {"name": name, "dist-tags": {"latest": VERSIONS[name][-1]}, "versions": versions})
+
+    def do_POST(self) -> None:
+        self.server.asked.append(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        if self.server.status != 200 or not self.path.endswith("/advisories/bulk"):
+            message = f"{self.server.status} refused"
+            return self._answer(self.server.status if self.server.status != 200 else 404, {"message": message})
+        asked = json.loads(body)
+        return self._answer(200, {name: found for name, found in self.server.advisories.items() if name in asked})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def npm() -> str:
+    found = shutil.which("npm")
+    if not found:
+        lacking("npm: no npm program on the PATH")
+    return str(found)
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    with Registry() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def project(tmp_path: Path, registry: Registry) -> Path:
+    """A project with a lock file, as `npm install` would have left it."""
+    folder = tmp_path / "backend"
+    folder.mkdir()
+    own = {"name": "shop", "version": "1.0.0", "dependencies": {"wrapper": "^1.0.0", "leftpad": "^1.0.0"}}
+    own["scripts"] = {"preinstall": "touch SCRIPT-RAN", "install": "touch SCRIPT-RAN"}
+    packages = {
+        "": {key: own[key] for key in ("name", "version", "dependencies")},
+        "node_modules/leftpad": {"version": "1.0.0", "resolved": f"{registry.address}leftpad-1.0.0.tgz"},
+        "node_modules/wrapper": {
+            "version": "1.0.0",
+            "resolved": f"{registry.address}wrapper-1.0.0.tgz",
+            "dependencies": {"leftpad": "^1.0.0"},
+        },
+    }
+    (folder / "package.json").write_text(json.dumps(own))
+    lock = {"name": "shop", "version": "1.0.0", "lockfileVersion": 3, "requires": True, "packages": packages}
+    (folder / "package-lock.json").write_text(json.dumps(lock))
+    for name in ("leftpad", "wrapper"):
+        (folder / "node_modules" / name).mkdir(parents=True)
+        (folder / "node_modules" / name / "package.json").write_text(json.dumps({"name": name, "version": "1.0.0"}))
+    host = registry.address.removeprefix("http:")
+    (folder / ".npmrc").write_text(f"registry={registry.address}\n{host}:_authToken={CANARY}\n")
+    return folder
+
+
+def audit(project: Path, state_dir: Path, **more: Any) -> ModuleResult:
+    options = {key: more.pop(key) for key in ("check", "python", "env") if key in more}
+    params = {"path": str(project), "state_dir": str(state_dir), "_ansible_verbosity": 3, **more}
+    return run_module("npm_audit", params, **options)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
+
+
+def test_vulnerable_and_outdated_packages_are_reported_and_nothing_is_touched(
+    project: Path, state_dir: Path, tmp_path: Path
+) -> None:
+    before = content(project)
+    home = tmp_path / "home"
+    home.mkdir()
+    first = audit(project, state_dir, env={"HOME": str(home)})
+    assert not first.failed and not first.changed, first.msg
+    assert first.result["audit"] == {"available": True, "status": "done", "reason": ""}
+    (found,) = first.result["findings"]
+    assert (found["rule"], found["severity"], found["status"]) == ("GHSA-35jh-r3h4-6jhm", "high", "known")
+    assert found["target"] == f"npm:{project}:leftpad" and "leftpad <1.2.0" in found["message"]
+    assert "npm audit fix" in found["remediation"]
+    assert {item["name"]: item["update"] for item in first.result["outdated"]} == {"leftpad": "major"}
+    assert first.result["outdated"][0]["wanted"] == "1.2.0"
+    second = audit(project, state_dir)
+    assert not second.failed and not second.changed and second.result["summary"]["findings"] == 0
+    assert content(project) == before and list(home.iterdir()) == []
+    assert CANARY not in first.output + second.output
+
+
+def test_a_new_advisory_fails_and_can_be_waived_by_its_name(project: Path, state_dir: Path, registry: Registry) -> None:
+    registry.advisories = {}
+    assert audit(project, state_dir).result["summary"]["headline"].startswith("nothing found")
+    registry.advisories = {"leftpad": [ADVISORY]}
+    red = audit(project, state_dir)
+    assert red.failed and "leftpad" in red.msg and red.result["outdated"]
+    waiver = {"rule": "GHSA-35jh-*", "reason": "not reached", "expires": "2999-12-31"}
+    assert not audit(project, state_dir, waivers=[waiver]).failed
+    registry.advisories = {"leftpad": [dict(ADVISORY, severity="moderate")]}
+    assert not audit(project, state_dir).failed
+
+
+@pytest.mark.parametrize("status", [405, 404, 401])
+def test_a_registry_without_audits_is_never_a_clean_bill(
+    project: Path, state_dir: Path, registry: Registry, status: int
+) -> None:
+    assert audit(project, state_dir).result["summary"]["findings_total"] == 1
+    registry.status = status
+    result = audit(project, state_dir)
+    assert not result.failed and result.result["audit"]["available"] is False
+    assert result.result["audit"]["status"] == "not available" and str(status) in result.result["audit"]["reason"]
+    assert "not available" in result.result["summary"]["headline"] and result.result["resolved"] == []
+    assert CANARY not in result.output
+    registry.status = 200
+    again = audit(project, state_dir)
+    assert not again.failed and again.result["findings"][0]["status"] == "known", "the baseline was left as it was"
+
+
+def test_a_registry_that_cannot_be_reached(project: Path, state_dir: Path, registry: Registry) -> None:
+    registry.shutdown()
+    registry.server_close()
+    result = audit(project, state_dir)
+    assert not result.failed and not result.result["audit"]["available"]
+    assert "ECONNREFUSED" in result.result["audit"]["reason"]
+    assert not result.result["outdated_status"]["available"]
+
+
+def test_a_project_without_lock_file_or_a_host_without_npm(project: Path, state_dir: Path) -> None:
+    (project / "package-lock.json").unlink()
+    result = audit(project, state_dir)
+    assert not result.failed and "ENOLOCK" in result.result["audit"]["reason"]
+    result = audit(project, state_dir, env={"PATH": "/nonexistent"})
+    assert not result.failed and "no npm on this host" in result.result["audit"]["reason"]
+
+
+def test_check_mode_writes_nothing(project: Path, state_dir: Path) -> None:
+    result = audit(project, state_dir, check=True)
+    assert not result.failed and result.result["summary"]["findings_total"] == 1 and not state_dir.exists()
+
+
+def test_an_npm_that_hangs_is_ended(project: Path, state_dir: Path, tmp_path: Path) -> None:
+    slow = tmp_path / "npm"
+    slow.write_text("#!/bin/sh\nexec sleep 600\n")
+    slow.chmod(0o755)
+    result = audit(project, state_dir, npm=str(slow), timeout="1s")
+    assert result.failed and "did not end within 1 s" in result.msg
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"path": "/nonexistent"}, "no npm project"),
+        ({"npm": "/nonexistent/npm"}, "cannot be run"),
+        ({"timeout": "x"}, "not a duration"),
+    ],
+)
+def test_mistakes_are_told(project: Path, state_dir: Path, params: dict[str, Any], message: str) -> None:
+    result = audit(project, state_dir, **params)
+    assert result.failed and message in result.msg and "defect" not in result.msg
+    with contextlib.suppress(FileNotFoundError):
+        assert os.listdir(state_dir) == []
+
+
+def test_on_the_oldest_python(project: Path, state_dir: Path, old_python: Path) -> None:
+    result = audit(project, state_dir, python=old_python)
+    assert not result.failed and result.result["summary"]["findings_total"] == 1, result.msg

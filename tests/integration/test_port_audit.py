@@ -1,0 +1,162 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""port_audit on real sockets and on real published ports."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.sandbox.mongod import free_port
+from tests.support.modules import ModuleResult, run_module
+
+if TYPE_CHECKING:
+    from tests.sandbox.engine import Engine
+
+# Other programs of the machine may come and go during the test: only what the test made itself counts.
+NO_ENGINE = "unix:///nonexistent/docker.sock"
+
+
+def audit(state_dir: Path, **more: Any) -> ModuleResult:
+    options = {key: more.pop(key) for key in ("check", "python") if key in more}
+    return run_module("port_audit", {"state_dir": str(state_dir), "docker_host": NO_ENGINE, **more}, **options)
+
+
+def finding(result: ModuleResult, port: int) -> dict[str, Any]:
+    return next((item for item in result.result["findings"] if f":{port}/" in item["target"]), {})
+
+
+def listed(result: ModuleResult, port: int) -> dict[str, Any]:
+    return next((item for item in result.result["ports"] if item["port"] == port), {})
+
+
+@contextlib.contextmanager
+def listening(address: str, port: int, kind: int = socket.SOCK_STREAM) -> Iterator[None]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, kind) as server:
+        server.bind((address, port))
+        if kind == socket.SOCK_STREAM:
+            server.listen()
+        yield
+
+
+def test_a_new_port_on_every_interface_is_found_and_one_on_loopback_is_not(state_dir: Path) -> None:
+    port, private = free_port(), free_port()
+    first = audit(state_dir, fail_on="never")
+    assert not first.failed and first.result["baseline"]["state"] == "set"
+    assert first.result["docker"]["asked"] is False and "nonexistent" in first.result["docker"]["reason"]
+    with listening("0.0.0.0", port), listening("127.0.0.1", private):
+        result = audit(state_dir, fail_on="medium")
+        assert result.failed and str(port) in str(result.result["findings"])
+        new = finding(result, port)
+        assert (new["rule"], new["severity"], new["status"]) == ("port-not-allowed", "medium", "new")
+        assert finding(result, private) == {} and listed(result, private)["fine"] == "reachable from this host only"
+        assert listed(result, port)["program"].startswith("python")
+        assert finding(audit(state_dir, fail_on="never", allow=[f"{port}/tcp"]), port) == {}
+        assert finding(audit(state_dir, fail_on="never", allow=[f"127.0.0.1:{port}"]), port)
+        accepted = audit(state_dir, update_baseline=True)
+        assert not accepted.failed and finding(accepted, port)["status"] == "known"
+        assert not audit(state_dir, fail_on="never").changed
+        assert finding(audit(state_dir, fail_on="never"), port)["status"] == "known"
+
+
+def test_udp_is_told_more_softly(state_dir: Path) -> None:
+    port = free_port()
+    with listening("0.0.0.0", port, socket.SOCK_DGRAM):
+        assert finding(audit(state_dir, fail_on="never"), port)["severity"] == "low"
+
+
+def test_a_program_that_calls_itself_mongod_is_critical_beyond_loopback(state_dir: Path, tmp_path: Path) -> None:
+    """The kernel's word counts: the name of the program, on whatever port."""
+    program = tmp_path / "mongod"
+    program.write_bytes(Path("/bin/cat").read_bytes())
+    program.chmod(0o755)
+    port = free_port()
+    with socket.socket() as server:
+        server.bind(("0.0.0.0", port))
+        server.listen()
+        with subprocess.Popen([str(program)], stdin=subprocess.PIPE, pass_fds=[server.fileno()]) as process:
+            server.close()
+            result = audit(state_dir, fail_on="never")
+            process.communicate()
+    if os.geteuid() == 0:
+        new = finding(result, port)
+        assert (new["rule"], new["severity"]) == ("mongodb-exposed", "critical")
+        assert "127.0.0.1" in new["remediation"]
+
+
+def test_check_mode_writes_nothing(state_dir: Path) -> None:
+    result = audit(state_dir, check=True, fail_on="never")
+    assert not result.failed and not state_dir.exists()
+
+
+@pytest.mark.parametrize("allow", ["70000", "a b", "443/sctp"])
+def test_a_mistake_in_allow_is_told(state_dir: Path, allow: str) -> None:
+    result = audit(state_dir, allow=[allow])
+    assert result.failed and "not a port, address or program" in result.msg and "443/tcp" in result.msg
+
+
+def test_docker_can_be_left_out(state_dir: Path) -> None:
+    result = audit(state_dir, docker=False, fail_on="never")
+    assert result.result["docker"] == {"asked": False, "reason": "not wanted (docker: false)"}
+
+
+def test_on_the_oldest_python(state_dir: Path, old_python: Path) -> None:
+    result = audit(state_dir, fail_on="never", python=old_python)
+    assert not result.failed, result.msg
+
+
+@pytest.mark.docker
+def test_published_ports(docker_engine: Engine, state_dir: Path) -> None:
+    from tests.sandbox.image import tiny_image
+
+    name, other = (f"port-audit-{secrets.token_hex(3)}" for _ in range(2))
+    port, private, foreign = free_port(), free_port(), free_port()
+    params = {"docker_host": docker_engine.docker_host, "fail_on": "never"}
+    image = tiny_image(docker_engine)
+    serve = ["httpd", "-f", "-h", "/www", "-p", "27017"]
+    known = audit(state_dir, **params)
+    assert known.result["docker"]["asked"] is True
+    try:
+        docker_engine.docker(
+            "run", "--detach", f"--name={name}", "--label=com.docker.compose.project=shop",
+            f"--publish={port}:27017", f"--publish=127.0.0.1:{private}:27017", image, *serve,
+        )  # fmt: skip
+        docker_engine.docker(
+            "run",
+            "--detach",
+            f"--name={other}",
+            "--label=com.docker.compose.project=other",
+            f"--publish={foreign}:27017",
+            image,
+            *serve,
+        )
+        result = audit(state_dir, compose_project="shop", **params)
+        new = finding(result, port)
+        assert (new["rule"], new["severity"], new["status"]) == ("mongodb-exposed", "critical", "new")
+        assert name in new["message"] and new["target"] == f"*:{port}/tcp"
+        assert finding(result, private) == {} and finding(result, foreign) == {}
+        assert listed(result, foreign)["fine"] == "published by another project"
+        assert len([item for item in result.result["ports"] if item["port"] == port]) == 1, (
+            "its proxy is the same thing"
+        )
+        assert finding(audit(state_dir, **params), foreign)["rule"] == "mongodb-exposed"
+        red = audit(state_dir, compose_project="shop", docker_host=docker_engine.docker_host)
+        assert red.failed and "MongoDB" in red.msg
+        accepted = audit(state_dir, compose_project="shop", update_baseline=True, **params)
+        assert finding(accepted, port)["status"] == "known"
+        # An engine that does not answer for a while makes nothing known forgotten, so that it is no news afterwards.
+        assert audit(state_dir, fail_on="never").result["docker"]["asked"] is False
+        assert finding(audit(state_dir, compose_project="shop", **params), port)["status"] == "known"
+    finally:
+        docker_engine.docker("rm", "--force", name, other, check=False)
