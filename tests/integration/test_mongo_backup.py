@@ -25,6 +25,7 @@ import bson
 import pymongo
 import pytest
 from bson import json_util
+from bson.raw_bson import RawBSONDocument
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveReader
@@ -32,7 +33,9 @@ from tests.conftest import lacking
 from tests.sandbox.mongod import Mongod
 from tests.support.modules import ModuleResult, finish_module, run_module, start_module
 
-CODEC = bson.CodecOptions(datetime_conversion=bson.DatetimeConversion.DATETIME_AUTO, tz_aware=True)
+CODEC = bson.CodecOptions(
+    datetime_conversion=bson.DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace", tz_aware=True
+)
 SAMPLES = Path(__file__).parents[1] / "samples"
 
 
@@ -50,6 +53,10 @@ def fill_with_every_kind(database: Any) -> None:
     """Every kind of collection and index that a server of this version has."""
     plain = database.plain
     plain.insert_many([{"n": i, "s": f"text {i}", "d": datetime(2026, 1, 1, tzinfo=timezone.utc)} for i in range(500)])
+    # The server stores what is not UTF-8 as it gets it.
+    plain.insert_one(
+        RawBSONDocument(bson.encode({"_id": "odd", "n": -2, "z": "text"}).replace(b"text", b"\xff\xfe\xfd\xfc"))
+    )
     plain.insert_one({"n": -1, "far": bson.DatetimeMS(2**60), "i64": bson.Int64(5), "dec": bson.Decimal128("1.10")})
     plain.create_index("n", unique=True)
     plain.create_index([("s", "text")], default_language="none")

@@ -28,8 +28,9 @@ import struct, sys
 sys.path[:1] = [sys.argv[1]]
 from bson import decode_all
 from bson.codec_options import CodecOptions, DatetimeConversion
-# Dates outside Python's range (year 0 or 10000) are valid BSON: they are read as plain numbers.
-options = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+# Dates outside Python's range (year 0 or 10000) are valid BSON: they are read as plain numbers. The server stores
+# strings that are not UTF-8 as it got them, so real data has them.
+options = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace")
 source = sys.stdin.buffer
 while True:
     head = source.read(8)

@@ -1,0 +1,110 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import bson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import dump
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import Server
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.document_check import DocumentCheck
+
+
+def server(topology: str, *version: int) -> Server:
+    return Server(".".join(map(str, version)), version, topology, "primary")
+
+
+@pytest.mark.parametrize(
+    ("requested", "topology", "version", "mode"),
+    [
+        ("auto", "standalone", (7, 0, 14), "none"),
+        ("auto", "replica set", (7, 0, 14), "snapshot"),
+        ("auto", "replica set", (5, 0, 0), "snapshot"),
+        ("auto", "replica set", (4, 4, 29), "none"),
+        ("auto", "mongos", (6, 0, 5), "snapshot"),
+        ("none", "replica set", (7, 0, 14), "none"),
+        ("locked", "standalone", (4, 4, 0), "locked"),
+        ("locked", "replica set", (7, 0, 14), "locked"),
+        ("snapshot", "replica set", (10, 0, 0), "snapshot"),
+    ],
+)
+def test_what_consistency_is_possible(requested: str, topology: str, version: tuple[int, ...], mode: str) -> None:
+    chosen = dump.choose_consistency(requested, server(topology, *version))
+    assert chosen.mode == mode
+    assert chosen.note
+    assert chosen.fallback == (requested == "auto" and mode == "snapshot")
+
+
+@pytest.mark.parametrize(
+    ("requested", "topology", "version"),
+    [("snapshot", "standalone", (7, 0, 0)), ("snapshot", "replica set", (4, 4, 9)), ("locked", "mongos", (7, 0, 0))],
+)
+def test_what_is_refused(requested: str, topology: str, version: tuple[int, ...]) -> None:
+    with pytest.raises(MaintenanceError) as caught:
+        dump.choose_consistency(requested, server(topology, *version))
+    assert caught.value.next_step
+
+
+@given(st.integers(0, 10**13), st.integers(0, 10**10))
+def test_a_batch_is_about_a_megabyte(size: int, documents: int) -> None:
+    batch = dump.Source("a", "collection", "a", "{}", (), size, documents).batch_documents
+    # The server's first batch of one document only would cost a round trip for each.
+    assert 2 <= batch <= dump.MAX_BATCH_DOCUMENTS
+    if documents and size >= documents:
+        assert batch * (size / documents) <= max(dump.BATCH_BYTES, 2 * size / documents) * 1.01
+
+
+# --- the check of every document
+
+GOOD = bson.encode({"_id": 1, "a": {"b": [1, 2, {"c": "text"}]}, "far": bson.DatetimeMS(2**62)})
+
+
+# The server stores strings as it gets them.
+NOT_UTF8 = GOOD.replace(b"text", b"\xff\xfe\xfd\xfc")
+
+
+@pytest.mark.parametrize("helpers", [1, 3])
+def test_good_documents_pass(helpers: int) -> None:
+    check = DocumentCheck(helpers)
+    try:
+        for _count in range(20):
+            check.check((GOOD + NOT_UTF8) * 100)
+        check.finish()
+    finally:
+        check.close()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        GOOD.replace(b"\x02c\0", b"\x99c\0"),  # a type that does not exist, deep inside
+        GOOD.replace(b"\x05\0\0\0text", b"\x99\0\0\0text"),  # a string longer than its document
+    ],
+    ids=["type", "length"],
+)
+def test_a_document_that_does_not_parse_is_found_wherever_it_stands(bad: bytes) -> None:
+    assert len(bad) == len(GOOD)
+    for position in range(4):
+        check = DocumentCheck(2)
+        try:
+            with pytest.raises(ValueError, match=r"Invalid|invalid|unknown|Detected|not a valid"):
+                for number in range(4):
+                    check.check(bad if number == position else GOOD)
+                check.finish()
+        finally:
+            check.close()
+
+
+def test_an_error_stops_the_feeding_instead_of_hanging() -> None:
+    check = DocumentCheck(1)
+    try:
+        with pytest.raises(ValueError, match=r"."):
+            for _count in range(200):
+                check.check(b"\x10\0\0\0" + b"x" * 1_000_000)
+    finally:
+        check.close()
