@@ -28,10 +28,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [columns, ["-" * width for width in widths], *cells]
     aligned = []
     for line in lines:
-        parts = [
-            text.rjust(width) if right else text.ljust(width)
-            for text, width, right in zip(line, widths, numeric, strict=True)
-        ]
+        parts = [text.rjust(width) if right else text.ljust(width) for text, width, right in zip(line, widths, numeric)]
         aligned.append("| " + " | ".join(parts) + " |")
     return "\n".join(aligned)
 

@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from pymongo import WriteConcern
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import SkipAction
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Outcome
@@ -255,21 +256,80 @@ def test_record_of_the_run_holds_every_action(mongod, shop, state_dir):
     assert mongod.root_password not in json.dumps(events)
 
 
-def test_primary_of_a_replica_set(tmp_path, state_dir):
-    with Mongod(tmp_path / "rs", replica_set="rs0") as server, server.client() as client:
-        grow(client.shop, "bloated", 8)
-        params = {
-            "uri": server.uri_for("shop"),
-            "state_dir": str(state_dir),
-            "min_reclaimable": "1MiB",
-            "min_ratio": 0.1,
-        }
-        # Bytes of fresh deletions stay in a replica set's history for minutes: nothing may be planned at all yet.
-        kept = run_module("mongo_compact", params).result["kept"]
-        forced = run_module("mongo_compact", {**params, "primary": "force"})
-        assert not forced.failed, forced.msg
-        reasons = [entry["reason"] for entry in kept if entry["target"] == "shop.bloated"]
-        assert reasons
-        if forced.result["plan"]:
-            assert "primary" in reasons[0]
-            assert forced.result["actions"][0]["status"] == "done"
+class Second(Mongod):
+    """A member that another one takes into its set."""
+
+    def _set_up(self):
+        pass
+
+
+@pytest.fixture(scope="module")
+def replica_set(tmp_path_factory):
+    """A primary and a secondary, with a bloated collection; deletions are freed at once instead of minutes later."""
+    folder, parameters = tmp_path_factory.mktemp("set"), {"minSnapshotHistoryWindowInSeconds": "0"}
+    with (
+        Mongod(folder / "one", replica_set="rs0", parameters=parameters) as primary,
+        Second(folder / "two", replica_set="rs0", parameters=parameters) as secondary,
+        primary.client() as client,
+    ):
+        config = client.admin.command("replSetGetConfig")["config"]
+        config["version"] += 1
+        config["members"].append({"_id": 1, "host": secondary.address, "priority": 0, "votes": 0})
+        client.admin.command("replSetReconfig", config)
+        wait_for(lambda: secondary_is_ready(secondary))
+        grow(client.shop, "bloated", 12)
+        majority = WriteConcern(w=2)
+        client.shop.get_collection("other", write_concern=majority).insert_many([{"n": n} for n in range(100)])
+        for server in (primary, secondary):
+            wait_for(lambda server=server: free_bytes(server) > 4 * MIB)
+        yield primary, secondary
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come about"
+        time.sleep(0.05)
+
+
+def secondary_is_ready(server):
+    with server.client() as client:
+        return client.admin.command("hello").get("secondary")
+
+
+def free_bytes(server):
+    with server.client() as client:
+        if client.admin.command("hello").get("isWritablePrimary"):
+            client.shop.other.insert_one({})  # the oldest time that a reader may want moves on with writes only
+        client.admin.command("fsync")
+        return client.shop.command("collStats", "bloated").get("freeStorageSize", 0)
+
+
+def test_secondary_then_primary_by_force(replica_set, state_dir):
+    primary, secondary = replica_set
+    params = {"state_dir": str(state_dir), "min_reclaimable": "1MiB", "min_ratio": 0.1}
+    of_secondary = {**params, "uri": primary.uri_for("shop"), "address": secondary.address}
+    of_primary = {**params, "uri": primary.uri_for("shop")}
+
+    skipped = run_module("mongo_compact", of_primary)
+    assert not skipped.failed and not skipped.changed and skipped.result["plan"] == []
+    [reason] = [entry["reason"] for entry in skipped.result["kept"] if entry["target"] == "shop.bloated"]
+    assert "primary: force" in reason
+
+    before = free_bytes(primary)
+    with primary.client() as client:
+        documents = client.shop.bloated.count_documents({})
+    done = run_module("mongo_compact", of_secondary)
+    assert not done.failed, done.msg
+    assert done.changed and done.result["summary"]["bytes_freed"] > 2 * MIB
+    assert free_bytes(primary) >= before, "compacting one member leaves the other untouched"
+    with secondary.client() as client:
+        assert client.admin.command("hello")["secondary"]
+
+    forced = run_module("mongo_compact", {**of_primary, "primary": "force"})
+    assert not forced.failed, forced.msg
+    assert forced.changed
+    with primary.client() as client:
+        assert client.admin.command("hello")["isWritablePrimary"]
+        assert client.shop.bloated.count_documents({}) == documents
+    assert not run_module("mongo_compact", {**of_primary, "primary": "force"}).changed
