@@ -90,7 +90,7 @@ summary:
 
 import gzip
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any, BinaryIO, Dict, List, Optional
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.atomic_file import (
@@ -169,8 +169,15 @@ class LogPrune(Task[List[LogFile]]):
         target = compressed_name(log.path)
         if os.path.lexists(target):
             raise SkipAction("%s exists" % target)
-        status = os.stat(log.path)
-        with atomic_writer(target, status.st_mode & 0o7777) as handle, open(log.path, "rb") as source:
+        # Whoever may write to this directory could swap the log for a link at any moment and have root copy another file.
+        with os.fdopen(os.open(log.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as source:
+            status = os.fstat(source.fileno())
+            if (status.st_dev, status.st_ino) != (log.device, log.inode):
+                raise SkipAction("it was replaced since it was looked at")
+            return self._copy(log, target, source, status)
+
+    def _copy(self, log: LogFile, target: str, source: BinaryIO, status: os.stat_result) -> int:
+        with atomic_writer(target, status.st_mode & 0o7777) as handle:
             with gzip.GzipFile(
                 filename=os.path.basename(log.path), mode="wb", fileobj=handle, mtime=int(log.modified)
             ) as packed:

@@ -10,6 +10,7 @@ import fnmatch
 import gzip
 import os
 import stat
+import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Iterable, List, Optional, Sequence, Set, Tuple
@@ -138,13 +139,21 @@ def _complete(item: LogFile, opened: bool) -> LogFile:
     target = compressed_name(item.path)
     twin, blocked = False, ""
     if not item.compressed and os.path.lexists(target):
-        twin = _same_content(item.path, target)
+        # A pipe planted under that name would keep the reader waiting for ever.
+        twin = _is_file(target) and _same_content(item.path, target)
         blocked = "" if twin else target
     return LogFile(item.path, item.size, item.modified, item.device, item.inode, opened, twin, blocked)
 
 
 def compressed_name(path: str) -> str:
     return path + ".gz"
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _same_content(path: str, compressed: str) -> bool:
@@ -156,5 +165,5 @@ def _same_content(path: str, compressed: str) -> bool:
                     return False
                 if not left:
                     return True
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return False

@@ -1,0 +1,82 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The directory of the logs belongs to the shop's user, who may plant there whatever he likes; the module runs as root."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
+from ansible_collections.miniecom.maintenance.plugins.module_utils._logs import retention
+from ansible_collections.miniecom.maintenance.plugins.modules import log_prune
+from tests.support.modules import run_module
+
+
+def old_log(folder: Path) -> Path:
+    folder.mkdir()
+    log = folder / "app.log-1"
+    log.write_text("harmless line\n" * 50)
+    os.utime(log, (1e9, 1e9))
+    return log
+
+
+def test_a_pipe_in_the_place_of_the_compressed_copy_does_not_hang(tmp_path: Path, state_dir: Path) -> None:
+    log = old_log(tmp_path / "logs")
+    os.mkfifo(f"{log}.gz")
+    params = {"paths": [str(log.parent)], "compress_after": "1d", "state_dir": state_dir}
+    result = run_module("log_prune", params, timeout=20)
+    assert result.rc == 0 and log.exists()
+    assert "something else" in result.result["kept"][0]["reason"]
+
+
+def test_a_damaged_compressed_copy_is_something_else(tmp_path: Path, state_dir: Path) -> None:
+    log = old_log(tmp_path / "logs")
+    packed = bytearray(gzip.compress(log.read_bytes()))
+    packed[12:20] = b"\xff" * 8
+    Path(f"{log}.gz").write_bytes(packed)
+    result = run_module(
+        "log_prune", {"paths": [str(log.parent)], "compress_after": "1d", "state_dir": state_dir}, timeout=20
+    )
+    assert result.rc == 0 and log.exists(), result.result
+    assert "something else" in result.result["kept"][0]["reason"]
+
+
+def test_a_log_swapped_for_a_link_for_a_moment_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = old_log(tmp_path / "logs")
+    private = tmp_path / "private"
+    private.write_text("root:secret\n" * 50)
+    aside = log.with_name("aside")
+    [found] = retention.scan([str(log.parent)], ["*.log-*"])
+
+    def swap_in() -> None:
+        log.rename(aside)
+        log.symlink_to(private)
+
+    def swap_back() -> None:
+        log.unlink()
+        aside.rename(log)
+
+    seen = iter([swap_in, swap_back])
+    real = log_prune.LogPrune._recheck
+
+    def recheck(self: Any, item: retention.LogFile) -> None:
+        step = next(seen, None)
+        if step is swap_back:
+            step()
+        real(self, item)
+        if step is swap_in:
+            step()
+
+    monkeypatch.setattr(log_prune.LogPrune, "_recheck", recheck)
+    task = log_prune.LogPrune.__new__(log_prune.LogPrune)
+    with pytest.raises((SkipAction, MaintenanceError)):
+        task.act(Action("compress", str(log), "old", data={"file": found}))
+    assert not Path(f"{log}.gz").exists()
