@@ -49,7 +49,7 @@ options:
   assume_verified:
     description:
       - Assume that a verified backup will have been made before. Honoured in check mode only, where the backup before this step was not really made;
-        what relies on it says so in RV(plan[].assumes).
+        what relies on it says so in C(assumes) of its RV(plan) entry.
       - The assumed backup counts in the rules, unless there is a verified one younger than 20 hours, which would be reused.
     type: bool
     default: false
