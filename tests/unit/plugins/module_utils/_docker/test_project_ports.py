@@ -1,0 +1,167 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.ports import (
+    addresses,
+    container_name,
+    private_ports,
+    published,
+    reach,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.project import find_project, place, profiles
+
+ROOT = "/opt/miniecom"
+
+
+def container(name: str, service: str = "", project: str = "", **more: Any) -> dict[str, Any]:
+    labels = {}
+    if service:
+        labels = {
+            "com.docker.compose.project": project or "miniecom",
+            "com.docker.compose.service": service,
+            "com.docker.compose.project.working_dir": more.pop("folder", ROOT),
+            "com.docker.compose.project.config_files": more.pop("files", ROOT + "/docker-compose.yml"),
+            "com.docker.compose.oneoff": more.pop("oneoff", "False"),
+        }
+    return {"Id": name * 4, "Names": ["/" + name], "State": "running", "Labels": labels, **more}
+
+
+def port(private: int, public: int | None = None, address: str = "0.0.0.0", proto: str = "tcp") -> dict[str, Any]:
+    found: dict[str, Any] = {"PrivatePort": private, "Type": proto}
+    return found if public is None else {**found, "PublicPort": public, "IP": address}
+
+
+def same(path: str) -> str:
+    return path
+
+
+# -- the project --------------------------------------------------------------------------------------------------------
+
+
+def test_the_project_is_told_by_its_folder() -> None:
+    found = find_project(
+        [
+            container("web_api", "api", "web"),
+            container("web_mongo", "mongo", "web", State="exited"),
+            container("web_api_run_1", "api", "web", oneoff="True"),
+            container("other_mongo", "mongo", "other", folder="/srv/other", files="/srv/other/docker-compose.yml"),
+            container("miniecom_mongo"),
+        ],
+        ROOT,
+        same,
+    )
+    assert found is not None
+    assert (found.name, [item.name for item in found.containers]) == ("web", ["web_api", "web_mongo"])
+    assert found.running and found.files == (ROOT + "/docker-compose.yml",)
+    mongo = found.one("mongo")
+    assert mongo is not None and not mongo.running and found.one("nginx") is None
+
+
+def test_of_base_and_prod_the_one_that_runs() -> None:
+    stopped = [container("miniecom_" + name, name, "a", State="exited") for name in ("api", "mongo", "frontend")]
+    running = [
+        container("miniecom_%s_prod" % name, name, "b", files=ROOT + "/docker-compose.prod.yml") for name in ("api",)
+    ]
+    found = find_project(stopped + running, ROOT, same)
+    assert found is not None and found.name == "b"
+
+
+def test_files_are_those_of_the_newest_running_container() -> None:
+    old = container("a", "api", Created=1, files=ROOT + "/docker-compose.yml")
+    new = container("b", "mongo", Created=2, files="%s/docker-compose.yml,%s/override.yml" % (ROOT, ROOT))
+    found = find_project([old, new], ROOT, same)
+    assert found is not None and found.files == (ROOT + "/docker-compose.yml", ROOT + "/override.yml")
+
+
+def test_through_a_link_by_name_and_without_compose() -> None:
+    elsewhere = container("x", "api", "shop", folder="/srv/real", files="/srv/real/docker-compose.yml")
+    found = find_project([elsewhere], "/srv/link", lambda path: path.replace("/srv/link", "/srv/real"))
+    assert found is not None and found.name == "shop"
+    by_name = find_project([container("y", "api", "miniecom", folder="/home/me", files="")], ROOT, same)
+    assert by_name is not None and by_name.name == "miniecom"
+    loose = find_project([container("miniecom_api_prod"), container("miniecom_mongo")], ROOT, same)
+    assert loose is not None and loose.name == "" and set(loose.services()) == {"api", "mongo"}
+    assert find_project([container("postgres")], ROOT, same) is None
+    assert find_project([], ROOT, same) is None
+
+
+def test_where_a_path_of_a_container_really_is() -> None:
+    raw = {
+        "Mounts": [
+            {"Type": "volume", "Name": "store", "Source": "/v/store/_data", "Destination": "/app/storage"},
+            {"Type": "bind", "Source": "/srv/labels", "Destination": "/app/storage/labels"},
+            {"Type": "tmpfs", "Source": "", "Destination": "/app/tmp"},
+        ]
+    }
+    assert place(raw, "/app/storage/invoices").path == "/v/store/_data/invoices"
+    assert place(raw, "/app/storage").volume == "store"
+    assert place(raw, "/app/storage/labels/a").path == "/srv/labels/a"
+    assert place(raw, "/app/uploads").kind == "layer" and place(raw, "/app/uploads").path == ""
+    assert place(raw, "/app/storage2").kind == "layer"
+    assert place(raw, "/app/tmp/x").kind == "tmpfs" and place(raw, "/app/tmp/x").path == ""
+    assert place({"Mounts": [{"Type": "bind", "Source": "/", "Destination": "/"}]}, "/app/x").path == "/app/x"
+    assert place({}, "/app/uploads").kind == "layer"
+
+
+def test_profiles_of_services() -> None:
+    text = """\
+name: x
+services:
+  # the rest comes with a profile
+  api:
+    image: a
+  worker:
+    profiles: ["work", 'tools'] # two
+  express:
+    profiles:
+      - tools
+    image: e
+volumes:
+  worker:
+"""
+    assert profiles(text) == {"worker": ["work", "tools"], "express": ["tools"]}
+
+
+@given(st.text(max_size=400))
+def test_any_compose_file_can_be_read(text: str) -> None:
+    profiles(text)
+    profiles("services:\n" + text)
+
+
+# -- ports --------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_published() -> None:
+    raw = container(
+        "api", Ports=[port(3001, 4001), port(3001, 4001, "::"), port(9229), port(53, 53, "127.0.0.1", "udp")]
+    )
+    found = published([raw])
+    assert [(item.address, item.port, item.proto) for item in found] == [
+        ("127.0.0.1", 53, "udp"),
+        ("0.0.0.0", 4001, "tcp"),
+        ("::", 4001, "tcp"),
+    ]
+    assert found[1].everywhere and not found[1].loopback and found[0].loopback
+    assert private_ports(raw) == [3001, 9229]
+    assert container_name({"Names": ["/other/alias", "/api"]}) == "api"
+
+
+def test_how_the_host_reaches_a_port() -> None:
+    networks = {"NetworkSettings": {"Networks": {"b": {"IPAddress": ""}, "a": {"IPAddress": "172.18.0.2"}}}}
+    assert reach(container("m", Ports=[port(27017, 27018)]), 27017)[:2] == ("127.0.0.1", 27018)  # type: ignore[index]
+    assert reach(container("m", Ports=[port(27017, 27018, "10.0.0.5")]), 27017)[:2] == ("10.0.0.5", 27018)  # type: ignore[index]
+    both = container("m", Ports=[port(27017, 1, "10.0.0.5"), port(27017, 2, "127.0.0.1")])
+    assert reach(both, 27017)[:2] == ("127.0.0.1", 2)  # type: ignore[index]
+    assert reach(container("m", Ports=[port(27017, 3, "::")]), 27017)[:2] == ("::1", 3)  # type: ignore[index]
+    assert reach(container("m", Ports=[port(27017)], **networks), 27017)[:2] == ("172.18.0.2", 27017)  # type: ignore[index]
+    assert reach(container("m", HostConfig={"NetworkMode": "host"}), 27017)[:2] == ("127.0.0.1", 27017)  # type: ignore[index]
+    assert reach(container("m", Ports=[port(80, 81)]), 27017) is None
+    assert addresses(container("m", **networks)) == ["172.18.0.2"]
