@@ -10,7 +10,7 @@ The layout, as archives made by the stock tool show it:
   extended JSON), then a terminator of four 0xff bytes;
 * blocks: a BSON block header naming the collection, its documents, a terminator. Blocks of several collections may
   alternate. A last block of each collection has ``EOF: true`` and the CRC-64/XZ of all its document bytes;
-* a view has an empty last block; the data of a time-series collection stands under ``system.buckets.NAME``.
+* a view or an empty collection has one empty block before its last one; the data of a time-series collection stands under ``system.buckets.NAME``.
 
 Stock mongorestore restores what the writer writes, and the reader reads what stock mongodump writes.
 """
@@ -264,6 +264,9 @@ class ArchiveWriter:
     def end(self, db: str, collection: str) -> Totals:
         """Close one collection (a view too); returns what was written of it."""
         totals = self.totals.setdefault((db, collection), Totals())
+        if not totals.documents:
+            # As mongodump does for an empty collection and for a view: mongorestore learns of it before its end.
+            self._write(self._block(db, collection, False, 0) + TERMINATOR)
         totals.complete = True
         self._write(self._block(db, collection, True, signed64(totals.crc)) + TERMINATOR)
         return totals
