@@ -134,11 +134,15 @@ def _is_local(docker: Docker) -> bool:
 
 
 def _listed(root: str, docker: Docker) -> Optional[Set[str]]:
-    """Containers that the engine's folder holds; None when it cannot be read from here."""
+    """Containers that the engine's folder holds; None when it cannot be read from here.
+
+    A folder without a configuration is the remainder of a removal that failed: no container is behind it.
+    """
     if not root or not _is_local(docker):
         return None
+    folder = os.path.join(root, "containers")
     try:
-        return {name for name in os.listdir(os.path.join(root, "containers")) if len(name) == 64}
+        return {name for name in os.listdir(folder) if os.path.exists(os.path.join(folder, name, "config.v2.json"))}
     except OSError:
         return None
 
