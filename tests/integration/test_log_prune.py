@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.kill import boundaries, kill_and_run_again
 from tests.support.modules import run_module
 
 DAY = 86400
@@ -103,3 +104,21 @@ def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     done = run_module("log_prune", parameters(tmp_path / "nowhere", tmp_path))
     assert done.rc != 0
     assert str(tmp_path / "nowhere") in done.result["msg"]
+
+
+@pytest.mark.parametrize("boundary", boundaries(3))
+def test_killed_at_any_boundary_the_next_run_finishes(logs: Path, tmp_path: Path, boundary: int) -> None:
+    text = {path.name: path.read_bytes() for path in logs.iterdir()}
+
+    def nothing_is_lost() -> None:
+        for name in ("ops9.log", "ops20.log"):
+            copy = logs / f"{name}.gz"
+            assert (logs / name).exists() or gzip.decompress(copy.read_bytes()) == text[name]
+
+    kill_and_run_again("log_prune", parameters(logs, tmp_path), boundary, nothing_is_lost)
+    assert sorted(contents(logs)) == ["ops1.log", "ops20.log.gz", "ops9.log.gz"]
+
+
+def test_on_the_oldest_python(logs: Path, tmp_path: Path, old_python: Path) -> None:
+    done = run_module("log_prune", parameters(logs, tmp_path), python=str(old_python))
+    assert done.result["summary"]["compressed"] == 2
