@@ -73,9 +73,10 @@ options:
       database:
         description: The shop's database. By default the one that the connection string names.
         type: str
-      message:
+      visitor_message:
         description: What visitors read. By default what is set there already.
         type: str
+        aliases: [message]
       allow_ips:
         description: Client addresses that the application still serves; replaces the list. By default what is set there already.
         type: list
@@ -103,7 +104,7 @@ EXAMPLES = r"""
     application_setting:
       env_file: /opt/miniecom/.env
       address: 127.0.0.1:27017
-      message: We are back at six.
+      visitor_message: We are back at six.
       allow_ips: [203.0.113.7]
 
 - name: Open it again
@@ -216,7 +217,7 @@ APPLICATION_OPTIONS: Dict[str, Any] = {
     "env_file": {"type": "path"},
     "address": {"type": "str"},
     "database": {"type": "str"},
-    "message": {"type": "str"},
+    "visitor_message": {"type": "str", "aliases": ["message"]},
     "allow_ips": {"type": "list", "elements": "str"},
     "connect_timeout": {"type": "int", "default": 5},
 }
@@ -309,7 +310,7 @@ class MaintenanceFlag(Task[Observation]):
             change = plan_setting(
                 setting,
                 self._present,
-                options.get("message") if self._present else None,
+                options.get("visitor_message") if self._present else None,
                 options.get("allow_ips") if self._present else None,
                 None if self._present else previous,
             )
@@ -366,7 +367,7 @@ class MaintenanceFlag(Task[Observation]):
     def _switch(self) -> Outcome:
         options = self.params["application_setting"] or {}
         if self._present:
-            _before, change = update_setting(self._database, True, options.get("message"), options.get("allow_ips"))
+            _before, change = update_setting(self._database, True, options.get("visitor_message"), options.get("allow_ips"))
         else:
             previous = switch.previous_of(read_note(self.run.state_dir))
             _before, change = update_setting(self._database, False, previous=previous)

@@ -22,6 +22,8 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_sta
     boot_id,
     iso,
 )
+from tests.sandbox.engine import Engine
+from tests.sandbox.image import tiny_image
 from tests.sandbox.mongod import Mongod
 from tests.support.modules import ModuleResult, finish_module, run_module, start_module
 
@@ -250,6 +252,21 @@ def test_a_lock_against_writes_is_released(state_dir: Path, tmp_path: Path) -> N
         assert not note.exists() and server.root_password not in begun.output
         with server.client() as client:
             client.shop.things.insert_one({"written": True})
+
+
+def test_a_container_is_removed_and_its_neighbour_stays(state_dir: Path, docker_engine: Engine) -> None:
+    image = tiny_image(docker_engine)
+    for name in ("miniecom-restore-test-1", "miniecom-restore-test-10"):
+        docker_engine.api("POST", "/containers/create?name=" + name, {"Image": image, "Cmd": ["/bin/sh"]})
+    note = gone_note(state_dir, "container", docker_host=docker_engine.docker_host, name="miniecom-restore-test-1")
+    lost = gone_note(state_dir, "container", docker_host="unix:///nonexistent/docker.sock", name="x")
+    begun = begin(state_dir)
+    assert begun.result["cleaned"] == ["removed the container miniecom-restore-test-1"], warnings_of(begun)
+    assert not note.exists()
+    assert lost.exists() and "/nonexistent/docker.sock" in warnings_of(begun), "it is told, and tried again next time"
+    names = [name for item in docker_engine.api("GET", "/containers/json?all=1") for name in item["Names"]]
+    assert "/miniecom-restore-test-10" in names and "/miniecom-restore-test-1" not in names
+    docker_engine.api("DELETE", "/containers/miniecom-restore-test-10?force=1")
 
 
 def test_an_unknown_run_and_no_run_id(state_dir: Path) -> None:
