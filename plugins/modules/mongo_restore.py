@@ -377,7 +377,7 @@ class MongoRestore(Task[RestoreObservation]):
     def _find_container(self, host: str, port: int) -> Origin:
         step = "Set address to where the shop's mongod listens, run as root (become: true), or set mongod_program to a mongod of the same version."
         try:
-            self._docker = Docker.connect(self.params["docker_host"], self.params["docker_timeout"])
+            docker = self._engine()
         except DockerUnavailable as error:
             raise MaintenanceError(
                 "no program for a throwaway mongod: no mongod of this host listens on port %d, and there is no Docker Engine to ask (%s)"
@@ -385,36 +385,47 @@ class MongoRestore(Task[RestoreObservation]):
                 "%s:%d" % (host, port),
                 next_step=step,
             ) from error
-        for container in self._docker.containers():
+        for container in docker.containers():
             if container.get("State") != "running":
                 continue
             reached = any(item.port == port and item.proto == "tcp" for item in published([container]))
-            if reached or host in addresses(container):
-                return self._origin_of(container)
+            shared = (container.get("HostConfig") or {}).get("NetworkMode") == "host"
+            if reached or shared or host in addresses(container):
+                program = self._program_in(container)
+                if program:
+                    return Origin(program, str(container["ImageID"]), container_name(container))
         raise MaintenanceError(
             "no program for a throwaway mongod: neither a process of this host nor a running container serves this address",
             "%s:%d" % (host, port),
             next_step=step,
         )
 
-    def _origin_of(self, container: Mapping[str, Any]) -> Origin:
-        docker = self._docker
-        if docker is None or not docker.docker_host.startswith("unix://"):
+    def _program_in(self, container: Mapping[str, Any]) -> str:
+        """The path, inside a container, of the mongod that runs in it; "" when none does."""
+        docker = self._engine()
+        if not docker.docker_host.startswith("unix://"):
             raise MaintenanceError(
                 "a restore test in a container needs the engine on this host",
-                self.params["docker_host"] or "",
+                docker.docker_host,
                 next_step="Run on the Docker host, or set mongod_program.",
             )
-        name = container_name(container)
-        program = "mongod"
-        with docker.errors("cannot look at the container", name):
+        with docker.errors("cannot look at the container", container_name(container)):
             listed = docker.api.top(container["Id"])
-        column = (listed.get("Titles") or []).index("PID") if "PID" in (listed.get("Titles") or []) else 1
+        titles = listed.get("Titles") or []
         for row in listed.get("Processes") or []:
-            process = processes.read_process(int(row[column])) if str(row[column]).isdigit() else None
-            if process is not None and process.name.startswith("mongod") and process.exe:
-                program = process.exe
-        return Origin(program, str(container["ImageID"]), name)
+            told = dict(zip(titles, row))
+            number = str(told.get("PID", ""))
+            process = processes.read_process(int(number)) if number.isdigit() else None
+            if process is not None and process.name.startswith("mongod"):
+                return process.exe or process.argv[0]
+            if process is None and str(told.get("CMD", "")).split(" ")[0].rpartition("/")[2].startswith("mongod"):
+                return str(told["CMD"]).split(" ")[0]
+        return ""
+
+    def _engine(self) -> Docker:
+        if self._docker is None:
+            self._docker = Docker.connect(self.params["docker_host"], self.params["docker_timeout"])
+        return self._docker
 
     # --- plan ----------------------------------------------------------------------------------------------------
 

@@ -205,6 +205,14 @@ def test_killed_between_a_backup_and_its_record(tmp_path: Path, state_dir: Path)
     assert not ok(run(tmp_path, state_dir)).changed
 
 
+def test_under_the_oldest_python_of_a_target(folder: Path, state_dir: Path, old_python: Path) -> None:
+    given = {"path": str(folder), "state_dir": str(state_dir)}
+    assert ok(run_module("backup_info", given, python=old_python)).result["summary"]["backups"] == 400
+    would = ok(run(folder, state_dir, check=True))
+    done = ok(run_module("backup_prune", {**given, **POLICY}, python=old_python))
+    assert done.result["plan"] == would.result["plan"]
+
+
 def test_negative_numbers_and_a_missing_folder(folder: Path, state_dir: Path, tmp_path: Path) -> None:
     assert "negative" in run(folder, state_dir, keep_daily=-1).msg
     assert "no folder of backups" in run(tmp_path / "nope", state_dir).msg
