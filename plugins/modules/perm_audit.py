@@ -181,7 +181,17 @@ from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..module_utils._audit import undo_store
-from ..module_utils._audit.permission_fix import User, change_mode, current, fixable, plan_fixes, plan_undo, status_of
+from ..module_utils._audit.permission_fix import (
+    User,
+    change_mode,
+    current,
+    fixable,
+    has_acl,
+    plan_fixes,
+    plan_undo,
+    status_of,
+    with_birth,
+)
 from ..module_utils._audit.permission_rules import (
     PEM_ENDINGS,
     RULES,
@@ -360,6 +370,9 @@ class PermAudit(Task[Observation]):
     def _note(self, observation: Observation, root: str, path: str, status: Status, examine: Examine) -> None:
         problems = [Problem(RULES[rule], path, status, note) for rule, note in examine(status) if self._wanted(rule)]
         if problems:
+            if self.fixing and has_acl(path):
+                status = replace(status, acl=True)
+                problems = [replace(problem, status=status) for problem in problems]
             observation.problems.extend(problems)
             observation.examine[path] = examine
             observation.roots[path] = root
@@ -400,7 +413,7 @@ class PermAudit(Task[Observation]):
     def act(self, action: Action) -> Outcome:
         if not self.params["undo"] and not self.undo_id:
             undo_id = undo_store.new_undo_id(self.run.run_id, self._moment)
-            undo_store.write(self.run.state_dir, undo_id, [planned.data for planned in self._planned])
+            undo_store.write(self.run.state_dir, undo_id, [with_birth(planned.data) for planned in self._planned])
             self.undo_id = undo_id
         change_mode(action.data)
         return Outcome()

@@ -10,10 +10,12 @@ directory only through the bits that a fix would remove, the object is left alon
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import stat
-from dataclasses import dataclass
+import struct
+from dataclasses import dataclass, replace
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Sequence, Tuple
 
 from .._core.errors import MaintenanceError, SkipAction
@@ -21,6 +23,10 @@ from .._core.finding import printable
 from .._core.plan import Action, Kept, Plan
 from .permission_rules import RULES, Problem, Status
 from .walker import open_below
+
+ACL_ATTRIBUTE = "system.posix_acl_access"
+_AT_EMPTY_PATH = 0x1000
+_STATX_BTIME = 0x800
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,14 @@ def plan_fixes(
                 )
             )
             continue
+        if status.acl and (mode ^ status.mode) & 0o070:
+            # chmod would set the mask of the list and with it shut out the users named there.
+            mode |= status.mode & 0o070
+            if mode == status.mode:
+                plan.kept.append(
+                    Kept(shown, "its access control list lets others in (getfacl shows whom); mend it with setfacl")
+                )
+                continue
         if mode == status.mode:
             plan.kept.append(Kept(shown, "mode %04o is as narrow as the users of the tree allow" % mode))
             continue
@@ -142,7 +156,9 @@ def plan_undo(entries: Iterable[Tuple[Mapping[str, Any], Any]]) -> Plan:
         shown = printable(note["path"])
         if status is None:
             plan.kept.append(Kept(shown, "it is gone"))
-        elif (status.device, status.inode) != (note["device"], note["inode"]):
+        elif (status.device, status.inode) != (note["device"], note["inode"]) or (
+            status.born and note.get("born") and status.born != note["born"]  # the number of an inode is used again
+        ):
             plan.kept.append(Kept(shown, "another file has taken its place since; its mode is left alone"))
         elif status.mode == note["before"]:
             plan.kept.append(Kept(shown, "it has mode %04o, as before the fix" % status.mode))
@@ -192,6 +208,8 @@ def change_mode(data: Mapping[str, Any]) -> None:
             raise SkipAction("it is no longer a file or a directory")
         if (now.device, now.inode) != (data["device"], data["inode"]):
             raise SkipAction("another file has taken its place since planning")
+        if data.get("born") and birth(descriptor) not in (0, data["born"]):
+            raise SkipAction("another file has taken its place since planning")
         if (now.mode, now.uid, now.gid) != (data["before"], data["uid"], data["gid"]):
             raise SkipAction("its mode or owner has changed since planning")
         # fchmod() refuses an O_PATH descriptor; through /proc the same inode is reached, by no name that could be swapped.
@@ -211,9 +229,37 @@ def current(root: str, path: str) -> Any:
             return None
         raise _refused(path, error) from error
     try:
-        return status_of(os.fstat(descriptor))
+        return replace(status_of(os.fstat(descriptor)), born=birth(descriptor))
     finally:
         os.close(descriptor)
+
+
+def birth(descriptor: int) -> int:
+    """When an open inode was made, in nanoseconds; 0 where library, kernel or file system do not tell (statx(2))."""
+    answer = ctypes.create_string_buffer(256)
+    try:
+        failed = ctypes.CDLL(None).statx(descriptor, b"", _AT_EMPTY_PATH, _STATX_BTIME, answer)
+    except (OSError, AttributeError):
+        return 0
+    told, seconds, fraction = struct.unpack_from("=I76xqI", answer.raw)
+    return 0 if failed or not told & _STATX_BTIME else int(seconds * 1000000000 + fraction)
+
+
+def with_birth(data: Mapping[str, Any]) -> Dict[str, Any]:
+    """What a fix notes of an object, with the birth of its inode."""
+    try:
+        status = current(data["root"], data["path"])
+    except MaintenanceError:
+        status = None
+    return dict(data, born=status.born if status is not None else 0)
+
+
+def has_acl(path: str) -> bool:
+    """Whether a file or directory has an access control list beside its mode."""
+    try:
+        return ACL_ATTRIBUTE in os.listxattr(path, follow_symlinks=False)
+    except OSError:
+        return False
 
 
 def _refused(path: str, error: OSError) -> MaintenanceError:

@@ -199,7 +199,12 @@ class Problem:
 
 @dataclass(frozen=True)
 class Status:
-    """What the rules need to know of an object: file type, permission bits, owner, identity."""
+    """What the rules need to know of an object: file type, permission bits, owner, identity.
+
+    Attributes:
+        acl: it has an access control list, of which the group's bits are the mask.
+        born: when the inode was made, in nanoseconds; 0 where that is unknown.
+    """
 
     kind: int
     mode: int
@@ -208,6 +213,8 @@ class Status:
     device: int
     inode: int
     links: int = 1
+    acl: bool = False
+    born: int = 0
 
 
 def env_file(name: str) -> bool:

@@ -29,6 +29,13 @@ def directory(state_dir: str) -> str:
     return os.path.join(state_dir, "undo")
 
 
+def _note(entry: Mapping[str, Any]) -> Dict[str, Any]:
+    note = {key: entry[key] for key in _KEYS}
+    if entry.get("born"):  # not known everywhere
+        note["born"] = entry["born"]
+    return note
+
+
 def write(state_dir: str, undo_id: str, entries: Iterable[Mapping[str, Any]]) -> str:
     """Note the modes that are about to change; returns the path of the note.
 
@@ -36,7 +43,7 @@ def write(state_dir: str, undo_id: str, entries: Iterable[Mapping[str, Any]]) ->
         MaintenanceError: it cannot be written, and so nothing may be changed.
     """
     path = os.path.join(directory(state_dir), undo_id + ".json")
-    notes = [{key: entry[key] for key in _KEYS} for entry in entries]
+    notes = [_note(entry) for entry in entries]
     try:
         os.makedirs(directory(state_dir), mode=0o700, exist_ok=True)
         write_atomic(path, (json.dumps({"kind": KIND, "entries": notes}, indent=1) + "\n").encode("ascii"), 0o600)
@@ -90,7 +97,7 @@ def read(state_dir: str, wanted: str) -> List[Dict[str, Any]]:
                 found = json.load(handle)
             if found["kind"] != KIND:
                 continue
-            notes = [{key: entry[key] for key in _KEYS} for entry in found["entries"]]
+            notes = [_note(entry) for entry in found["entries"]]
             files.append((os.stat(path).st_mtime_ns, name, notes))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise MaintenanceError(
