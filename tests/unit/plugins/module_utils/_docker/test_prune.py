@@ -481,6 +481,22 @@ def test_volumes_stay_when_containers_are_hidden() -> None:
     assert "2 containers" in plan.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"options": {"type": "none"}}, "mount of something else"),
+        ({"driver": "nfs"}, "its driver is nfs"),
+        ({"measured": False}, "does not count it"),
+        ({"labels": {PROJECT_LABEL: "shop"}}, "compose project shop"),
+    ],
+)
+def test_volumes_that_stay_even_when_they_are_named(facts: dict[str, Any], said: str) -> None:
+    volume = Volume("v", "local", place("v"), NOW - DAY, size=1, measured=True)
+    policy = Policy(volumes="anonymous", volume_names=("v",), protection=Protection(projects=("shop",)))
+    assert [a.target for a in plan_prune(Inventory(volumes=(volume,)), policy, NOW).actions] == ["v"]
+    assert said in reasons(Inventory(volumes=(replace(volume, **facts),)), policy)["volume v"]
+
+
 def test_a_volume_name_that_does_not_exist_is_told() -> None:
     assert reasons(Inventory(), Policy(volume_names=("x",))) == {"volume x": "there is no volume of this name"}
 
