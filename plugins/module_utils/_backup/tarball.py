@@ -30,6 +30,9 @@ DUMP_NAME = "mongo.archive.gz"
 MANIFEST_NAME = "manifest.json"
 RESERVED = (DUMP_NAME, MANIFEST_NAME)
 BLOCK = 512
+# Numbers of user and group: as numbers, since the host that restores may know other names.
+Owner = Tuple[int, int]
+NOBODY_IN_PARTICULAR: Owner = (0, 0)
 COPY_BYTES = 1024 * 1024
 # Read whole before its header is written: its size then cannot change in between.
 SMALL_FILE_BYTES = 4 * 1024 * 1024
@@ -88,10 +91,24 @@ class BackupWriter:
         self.notes: List[str] = []
         self._put(self._header("", 0, tarfile.DIRTYPE, 0o700, mtime), False)
 
-    def _header(self, name: str, size: int, kind: bytes, mode: int, mtime: float, link: str = "") -> bytes:
+    def _header(
+        self,
+        name: str,
+        size: int,
+        kind: bytes,
+        mode: int,
+        mtime: float,
+        link: str = "",
+        owner: Owner = NOBODY_IN_PARTICULAR,
+    ) -> bytes:
         info = tarfile.TarInfo(self._folder + "/" + name if name else self._folder)
         info.size, info.type, info.mode, info.mtime, info.linkname = size, kind, mode & 0o7777, int(mtime), link
+        info.uid, info.gid = owner
         return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+
+    def _folder_header(self, name: str, status: os.stat_result) -> bytes:
+        owner = (status.st_uid, status.st_gid)
+        return self._header(name, 0, tarfile.DIRTYPE, status.st_mode, status.st_mtime, owner=owner)
 
     def _put(self, data: bytes, stored: bool) -> None:
         wanted = self._stored if stored else self._packed
@@ -127,9 +144,17 @@ class BackupWriter:
         self._handle.write(stored_member(self._header(name, size, tarfile.REGTYPE, 0o600, self._mtime)))
         self._handle.seek(end)
 
-    def add_bytes(self, name: str, data: bytes, mode: int = 0o600, mtime: Optional[float] = None) -> None:
+    def add_bytes(
+        self,
+        name: str,
+        data: bytes,
+        mode: int = 0o600,
+        mtime: Optional[float] = None,
+        owner: Owner = NOBODY_IN_PARTICULAR,
+    ) -> None:
         stored = _is_compressed(name)
-        self._put(self._header(name, len(data), tarfile.REGTYPE, mode, self._mtime if mtime is None else mtime), stored)
+        moment = self._mtime if mtime is None else mtime
+        self._put(self._header(name, len(data), tarfile.REGTYPE, mode, moment, owner=owner), stored)
         self._put(data, stored)
         self._pad(len(data), stored)
 
@@ -149,7 +174,7 @@ class BackupWriter:
         try:
             status = os.stat(path)
             if stat.S_ISDIR(status.st_mode):
-                self._put(self._header(name, 0, tarfile.DIRTYPE, status.st_mode, status.st_mtime), False)
+                self._put(self._folder_header(name, status), False)
                 self._add_tree(component, path, "")
             elif stat.S_ISREG(status.st_mode):
                 component.kind = "file"
@@ -169,12 +194,13 @@ class BackupWriter:
             try:
                 status = entry.stat(follow_symlinks=False)
                 if stat.S_ISDIR(status.st_mode):
-                    self._put(self._header(name, 0, tarfile.DIRTYPE, status.st_mode, status.st_mtime), False)
+                    self._put(self._folder_header(name, status), False)
                     component.add(inside, 0, "dir")
                     self._add_tree(component, entry.path, inside)
                 elif stat.S_ISLNK(status.st_mode):
                     target = os.readlink(entry.path)
-                    self._put(self._header(name, 0, tarfile.SYMTYPE, 0o777, status.st_mtime, target), False)
+                    owner = (status.st_uid, status.st_gid)
+                    self._put(self._header(name, 0, tarfile.SYMTYPE, 0o777, status.st_mtime, target, owner), False)
                     component.add(inside, 0, "link:" + target)
                 elif stat.S_ISREG(status.st_mode):
                     self._add_file(component, entry.path, inside, name)
@@ -187,10 +213,19 @@ class BackupWriter:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
         with os.fdopen(os.open(path, flags), "rb", 0) as source:
             status = os.fstat(source.fileno())
-            self.add_stream(component, inside, name, source, status.st_size, status.st_mode, status.st_mtime)
+            owner = (status.st_uid, status.st_gid)
+            self.add_stream(component, inside, name, source, status.st_size, status.st_mode, status.st_mtime, owner)
 
     def add_stream(
-        self, component: Component, inside: str, name: str, source: Any, size: int, mode: int, mtime: float
+        self,
+        component: Component,
+        inside: str,
+        name: str,
+        source: Any,
+        size: int,
+        mode: int,
+        mtime: float,
+        owner: Owner = NOBODY_IN_PARTICULAR,
     ) -> None:
         """One file of a component from anything with read(n)."""
         stored = _is_compressed(name)
@@ -199,14 +234,14 @@ class BackupWriter:
             data = _read_up_to(source, SMALL_FILE_BYTES + 1)
             if len(data) <= SMALL_FILE_BYTES:
                 digest.update(data)
-                self.add_bytes(name, data, mode, mtime)
+                self.add_bytes(name, data, mode, mtime, owner)
                 component.add_file(inside, len(data), digest.hexdigest())
                 return
             # It has grown past what is read whole: the part beyond the size below is a later state and left out.
             data = data[:size]
         else:
             data = b""
-        self._put(self._header(name, size, tarfile.REGTYPE, mode, mtime), stored)
+        self._put(self._header(name, size, tarfile.REGTYPE, mode, mtime, owner=owner), stored)
         left = size
         while left:
             data = data or source.read(min(COPY_BYTES, left))
@@ -243,17 +278,19 @@ class BackupWriter:
                 else:
                     inside = path[len(top) + 1 :]
                 target = name + "/" + inside if inside else name
+                owner = (info.uid, info.gid)
                 if info.isdir():
-                    self._put(self._header(target, 0, tarfile.DIRTYPE, info.mode, info.mtime), False)
+                    self._put(self._header(target, 0, tarfile.DIRTYPE, info.mode, info.mtime, owner=owner), False)
                     if inside:
                         component.add(inside, 0, "dir")
                 elif info.issym():
-                    self._put(self._header(target, 0, tarfile.SYMTYPE, 0o777, info.mtime, info.linkname), False)
+                    self._put(self._header(target, 0, tarfile.SYMTYPE, 0o777, info.mtime, info.linkname, owner), False)
                     component.add(inside, 0, "link:" + info.linkname)
                 elif info.isreg():
                     if not inside:
                         component.kind = "file"
-                    self.add_stream(component, inside, target, tar.extractfile(info), info.size, info.mode, info.mtime)
+                    content = tar.extractfile(info)
+                    self.add_stream(component, inside, target, content, info.size, info.mode, info.mtime, owner)
                 else:
                     self.notes.append("%s:%s: left out, neither file nor folder nor link" % (source, info.name))
         return component
