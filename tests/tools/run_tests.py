@@ -69,6 +69,16 @@ class Outcome:
         return self.count.failed == 0 and self.count.passed > 0
 
 
+# Molecule runs from the checkout, keeps its files in it, and does not know the checkout's ansible.cfg.
+MOLECULE = {
+    "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
+    "XDG_CACHE_HOME": str(ROOT / ".cache" / "xdg"),
+    "ANSIBLE_HOME": str(ROOT / ".cache" / "ansible-home"),
+    "ANSIBLE_CONFIG": "",
+    "NO_COLOR": "1",
+}
+
+
 # -- the stages ---------------------------------------------------------------------------------------------------------
 
 
@@ -112,8 +122,8 @@ def stages() -> list[Stage]:
         Stage("sanity", [_module("tests.tools.sanity")], count=count_sanity),
     ]
     for scenario in molecule_scenarios():
-        command = _program("molecule", "test", "--scenario-name", scenario)
-        found.append(Stage(f"molecule-{scenario}", [command]))
+        command = _program("molecule", "--base-config", "molecule/config.yml", "test", "--scenario-name", scenario)
+        found.append(Stage(f"molecule-{scenario}", [command], count=count_molecule, environment=MOLECULE))
     return found
 
 
@@ -160,6 +170,22 @@ def count_sanity(stage: Stage, statuses: list[int]) -> Count:
     if (any(statuses) or not ran) and not failed:
         failed = 1
     return Count(passed=max(ran - failed, 0), failed=failed)
+
+
+def count_molecule(stage: Stage, statuses: list[int]) -> Count:
+    """One for each step of the scenario, and one for each of its tests."""
+    text = stage.log.read_text(encoding="utf-8", errors="replace")
+    scenario = stage.name.removeprefix("molecule-")
+    steps = re.findall(rf"^{scenario} > (\w+): Executed: (\w+)", text, re.MULTILINE)
+    count = Count(passed=sum(result == "Successful" for _, result in steps))
+    for number, kind in re.findall(r"(\d+) (passed|failed|error)\b.* in [\d.]+s", text):
+        if kind == "passed":
+            count.passed += int(number)
+    # A scenario without tests of its result proves nothing.
+    tested = re.search(r"^=+ .*\d+ passed.* =+$", text, re.MULTILINE)
+    if any(statuses) or not tested:
+        count.failed = max(1, sum(result == "Failed" for _, result in steps))
+    return count
 
 
 def count_commands(statuses: list[int]) -> Count:
