@@ -48,7 +48,7 @@ options:
       - V(backup-readable) (high), V(backup-group-access) (medium) and V(backup-sidecar-readable) (low) are about files below a directory
         named C(backups); all such files of one directory are one finding, since backups come and go.
       - V(world-writable-directory) (high), V(world-writable-file) (high), V(world-writable-program) (critical).
-      - V(setuid-file) (high), V(setgid-file) (medium), V(script-not-executable) (low), V(directory-unreadable) (medium).
+      - V(setuid-file) (high), V(setgid-file) (medium), V(script-not-executable) (low; one finding for a directory), V(directory-unreadable) (medium).
       - V(docker-socket-open) (critical), V(docker-socket-owner) (high), V(docker-group-members) (low).
     type: list
     elements: str

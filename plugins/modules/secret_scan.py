@@ -19,7 +19,8 @@ description:
     same when the line moves and tells nothing about the secret.
   - Kingfisher is kept from trying the secrets on the network, from looking for updates, from reading the history of a Git repository and
     from unpacking archives.
-  - C(.env) and C(.env.*) files are where secrets belong and are not reported; M(miniecom.maintenance.perm_audit) looks at their modes.
+  - C(.env) and C(.env.*) files are where secrets belong and are not reported, nor are private keys in C(.pem) and C(.key)
+    files; M(miniecom.maintenance.perm_audit) looks at their modes.
     Placeholders in samples and documentation are not reported; a well-known default password anywhere else is, as V(default-credentials).
   - In tests, seeds, samples and documentation the severity is V(medium), elsewhere V(high). Files above 10 MB are not read.
   - Nothing is changed but the baseline, the key of the fingerprints and Kingfisher's cache of compiled rules, all in O(state_dir).

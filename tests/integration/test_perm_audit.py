@@ -92,7 +92,7 @@ def test_the_first_audit_is_the_baseline_and_the_second_finds_nothing_new(shop: 
     assert found["env-readable"] == {str(shop / ".env")}
     assert found["secret-readable"] == {str(shop / "nginx/ssl/privkey.pem")}
     assert found["world-writable-directory"] == {str(shop / "backend/uploads/tmp"), str(shop / "storage/uploads")}
-    assert found["script-not-executable"] == {str(shop / "scripts/backup.sh")}
+    assert found["script-not-executable"] == {str(shop / "scripts")}
     assert str(shop / "storage/backups") in found["backup-readable"]
     assert not {target for targets in found.values() for target in targets if "node_modules" in target}
     assert {finding["status"] for finding in first.result["findings"]} == {"known"}

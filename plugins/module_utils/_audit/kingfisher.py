@@ -24,7 +24,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError, MissingLibrary
 from .._core.finding import Finding, printable
-from .permission_rules import env_file
+from .permission_rules import env_file, secret_file
 from .secret_rules import FALLBACK, QUOTED, RULES_YAML, SHELL_DEFAULT, UNQUOTED
 from .walker import _matcher
 
@@ -282,6 +282,8 @@ def classify(rule: str, path: str, value: str) -> Optional[Verdict]:
     name = path.rpartition("/")[2]
     if env_file(name):
         return None
+    if "private-key" in rule and (secret_file(name) or name.lower().endswith(".pem")):
+        return None  # its place is a file of its own, whose mode perm_audit looks at
     value = value.strip()
     ours = rule in (QUOTED, FALLBACK, UNQUOTED, SHELL_DEFAULT)
     sample, test = bool(_SAMPLE_FILE.search(path)), bool(_TEST_FILE.search(path))

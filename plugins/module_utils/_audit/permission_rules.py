@@ -25,7 +25,7 @@ class Rule:
         remove: the permission bits that are wrong, 0 when narrowing the mode does not mend it.
         default_fix: mended by fix=true; the others only when named.
         per_directory: all files of a directory that break it are one finding. Backups come and go by the day: a
-            finding for each would be news every time.
+            finding for each would be news every time; and a folder of scripts has one cause.
     """
 
     id: str
@@ -144,8 +144,9 @@ _RULES = (
     Rule(
         "script-not-executable",
         "low",
-        "this script cannot be started by its name, so a cron job or another script that does so fails",
-        "Start it as 'bash SCRIPT', or make it executable (chmod u+x); fix never widens a mode.",
+        "scripts cannot be started by their names, so a cron job or another script that does so fails",
+        "Start them as 'bash SCRIPT', or make them executable (chmod u+x); fix never widens a mode.",
+        per_directory=True,
     ),
     Rule(
         "directory-unreadable",

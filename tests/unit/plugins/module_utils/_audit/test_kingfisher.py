@@ -77,6 +77,8 @@ PROVIDER = "betterleaks.mongodb-connection-string"
         (PROVIDER, CODE, "mongodb://a:b@c/d", ("mongodb-connection-string", "high")),
         (PROVIDER, "/srv/shop/.env", "mongodb://a:b@c/d", None),
         ("betterleaks.generic-credential-uri", COMPOSE, "changeme", ("default-credentials", "high")),
+        ("betterleaks.private-key", "/srv/shop/nginx/ssl/site.pem", "-----BEGIN PRIVATE KEY-----", None),
+        ("betterleaks.private-key", CODE, "-----BEGIN PRIVATE KEY-----", ("private-key", "high")),
         ("veles.secrets/slackappconfigaccesstoken", CODE, "xoxe-1", ("slackappconfigaccesstoken", "high")),
     ],
 )
