@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import stat
@@ -17,13 +18,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.sandbox.trouble import make_trouble
-from tests.support.kill import boundaries
+from tests.support.kill import boundaries, kill_and_run_again
 from tests.support.modules import ModuleResult, module_environment, run_module
+
+if TYPE_CHECKING:
+    from tests.sandbox.engine import Engine
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs to be root")
 
@@ -233,6 +237,45 @@ def test_what_another_users_process_of_the_shop_needs_is_kept(shop: Path, state_
     os.chown(shop / ".env", 0, nobody.pw_gid)
     grouped = audit(shop, state_dir, fix=["env-readable"], readers=["nobody"])
     assert grouped.changed and mode(shop / ".env") == 0o640
+
+
+@pytest.mark.docker
+def test_what_a_container_has_mounted_stays_usable_for_it(docker_engine: Engine, shop: Path, state_dir: Path) -> None:
+    from tests.sandbox.image import tiny_image
+
+    name = f"perm-audit-{secrets.token_hex(3)}"
+    uploads, tmp = shop / "storage/uploads", shop / "backend/uploads/tmp"
+    try:
+        docker_engine.docker(
+            "run", "--detach", f"--name={name}", "--user=1234:1234", f"--volume={uploads}:/www/uploads",
+            tiny_image(docker_engine), "httpd", "-f", "-h", "/www", "-p", "8000",
+        )  # fmt: skip
+        fixed = audit(shop, state_dir, fix=["world-writable-directory", "env-readable"])
+        kept = {item["target"]: item["reason"] for item in fixed.result["kept"]}
+        assert "uid 1234" in kept[str(uploads)] and mode(uploads) == 0o777
+        assert mode(tmp) == 0o775 and mode(shop / ".env") == 0o600, "what it has not mounted does not concern it"
+        docker_engine.docker("rm", "--force", name)
+        assert audit(shop, state_dir, fix=["world-writable-directory"]).changed and mode(uploads) == 0o775
+    finally:
+        docker_engine.docker("rm", "--force", name, check=False)
+
+
+@pytest.mark.parametrize("number", boundaries(2))
+def test_a_killed_fix_is_finished_by_the_next_run_and_both_can_be_undone(
+    shop: Path, state_dir: Path, number: int
+) -> None:
+    start = modes(shop)
+    params = {
+        "paths": [str(shop)],
+        "state_dir": str(state_dir),
+        "docker_socket": [],
+        "fix": ["world-writable-directory"],
+    }
+    kill_and_run_again("perm_audit", params, number)
+    assert mode(shop / "storage/uploads") == mode(shop / "backend/uploads/tmp") == 0o775
+    for note in (state_dir / "undo").glob("*.json"):
+        assert not audit(shop, state_dir, undo=note.stem, paths=[]).failed
+    assert modes(shop) == start
 
 
 def test_a_file_swapped_between_looking_and_acting_is_skipped(shop: Path, state_dir: Path, tmp_path: Path) -> None:
