@@ -290,6 +290,18 @@ def test_a_log_that_cannot_be_written_does_not_keep_the_lease(state_dir: Path, t
     assert Path(ended.result["record_path"]).exists()
 
 
+def test_killed_while_ending_and_ended_again(state_dir: Path) -> None:
+    run_id = begin(state_dir).result["run_id"]
+    lease = (state_dir / "lease.json").read_text()
+    assert not end(state_dir, run_id, status="failed", steps=STEPS).failed
+    log = (state_dir / "maintenance-log.md").read_text()
+    # Record and log are written before the lease goes back: as if it had been killed in between.
+    (state_dir / "lease.json").write_text(lease)
+    again = end(state_dir, run_id, status="failed", steps=STEPS)
+    assert not again.failed and not (state_dir / "lease.json").exists()
+    assert (state_dir / "maintenance-log.md").read_text() == log, "the run stands in the log once"
+
+
 def test_old_records_go(state_dir: Path) -> None:
     run_id = begin(state_dir).result["run_id"]
     runs = RunState(str(state_dir)).runs_dir

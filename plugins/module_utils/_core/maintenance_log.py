@@ -45,11 +45,10 @@ def entry(
     """
     title = _line(name)
     lines = [
-        "- %s%s: %s, %d step%s in %s (run %s%s)"
+        "- %s: %s, %d step%s in %s (run %s%s)"
         % (
             title[:1].upper() + title[1:],
-            "" if status == "ok" else " **FAILED**" if status == "failed" else "",
-            status,
+            "**failed**" if status == "failed" else status,
             len(steps),
             "" if len(steps) == 1 else "s",
             format_duration(max(seconds, 0)),

@@ -23,7 +23,7 @@ STEPS = [
 
 def test_an_entry_for_people() -> None:
     assert entry("weekly maintenance", "run-1", "ops", "failed", 75, STEPS, ["Took over a dead run"]) == [
-        "- Weekly maintenance **FAILED**: failed, 5 steps in 1 min 15 s (run run-1 by ops)",
+        "- Weekly maintenance: **failed**, 5 steps in 1 min 15 s (run run-1 by ops)",
         "- Took over a dead run",
         "- Backup: made 3 MiB # and more",
         "- Audit: 2 findings",
