@@ -245,6 +245,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.manif
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.tarball import RESERVED
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.atomic_file import partial_name
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, ActionResult, Outcome, Plan
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import (
@@ -533,6 +534,9 @@ class MongoBackup(Task[planning.Observation]):
             os.unlink(path)
         except OSError as error:
             raise MaintenanceError("cannot remove the leftover", path, error.errno, error.strerror or "") from error
+        for note in self.run.leftovers.found():
+            if note.get("kind") == "path" and (note.get("facts") or {}).get("path") == path:
+                self.run.leftovers.done(str(note["id"]))
         return Outcome(bytes=status.st_size)
 
     def _back_up(self, action: Action) -> Outcome:
@@ -605,7 +609,14 @@ class MongoBackup(Task[planning.Observation]):
             self._wishes.min_free,
             self._passphrase,
         )
-        made = making.make(job)
+        partial = partial_name(path)
+        # For the run that takes a dead one over; on its own the next backup clears it away.
+        note = self.run.leftovers.register("path", path=partial) if self.run.run_id else ""
+        try:
+            made = making.make(job)
+        finally:
+            if note and not os.path.lexists(partial):
+                self.run.leftovers.done(note)
         self._path = path
         return made
 

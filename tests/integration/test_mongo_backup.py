@@ -394,7 +394,7 @@ def test_no_password_in_any_file_or_output(
     params["_ansible_verbosity"] = 4
     result = ok(run_module("mongo_backup", params, diff=True))
     assert mongod.root_password not in result.output
-    for path in [*dest.iterdir(), *state_dir.rglob("*")]:
+    for path in [*dest.iterdir(), *(path for path in state_dir.rglob("*") if path.is_file())]:
         assert mongod.root_password.encode() not in path.read_bytes()
     with tarfile.open(archives(dest)[0]) as tar:
         for member in tar:
@@ -496,7 +496,13 @@ def test_killed_at_a_boundary(
 
 @pytest.mark.parametrize("encrypted", [False, True])
 def test_killed_while_writing(
-    mongod: Mongod, big_database: str, params: dict[str, Any], dest: Path, tmp_path: Path, encrypted: bool
+    mongod: Mongod,
+    big_database: str,
+    params: dict[str, Any],
+    dest: Path,
+    state_dir: Path,
+    tmp_path: Path,
+    encrypted: bool,
 ) -> None:
     params["uri"] = mongod.uri_for(big_database)
     if encrypted:
@@ -520,6 +526,27 @@ def test_killed_while_writing(
     assert left[0] not in os.listdir(dest)
     (path,) = archives(dest)
     assert sorted(os.listdir(dest)) == sorted([path.name, f".{path.name}.verified.json"])
+    assert not state_dir.exists()
+
+
+def test_a_killed_run_is_cleared_up_by_the_next_run(
+    mongod: Mongod, big_database: str, params: dict[str, Any], dest: Path, state_dir: Path
+) -> None:
+    begin = {"state": "begun", "name": "test", "state_dir": str(state_dir)}
+    run_id = ok(run_module("maintenance_run", begin)).result["run_id"]
+    params.update(uri=mongod.uri_for(big_database), run_id=run_id)
+    process = start_module("mongo_backup", params)
+    wait_for(lambda: any(path.stat().st_size > 1_000_000 for path in dest.iterdir()))
+    process.kill()
+    finish_module(process)
+    (left,) = dest.iterdir()
+    second = ok(run_module("maintenance_run", {**begin, "takeover": True}))
+    assert str(left) in " ".join(second.result["cleaned"])
+    assert os.listdir(dest) == []
+    params["run_id"] = second.result["run_id"]
+    ok(run_module("mongo_backup", params))
+    assert len(archives(dest)) == 1
+    assert list((state_dir / "leftovers").iterdir()) == []
 
 
 def test_a_second_one_waits_its_turn(mongod: Mongod, mongo_database: str, params: dict[str, Any], dest: Path) -> None:
