@@ -229,9 +229,15 @@ def headline(systems: List[Dict[str, Any]], status: str) -> Tuple[str, Dict[str,
     )
     if (first["percent_inodes_used"] or 0.0) > first["percent_used"]:
         text = "%s: %s has %.1f %% of its inodes in use" % (status, first["mount_point"], first["percent_inodes_used"])
-    days = [item["days_until_full"] for item in systems if item["days_until_full"] is not None]
-    if days:
-        text += ", full in %d days" % min(days)
+    filling = [item for item in systems if item["days_until_full"] is not None]
+    if filling:
+        soonest = min(filling, key=lambda item: item["days_until_full"])
+        place = "" if soonest is first else "%s " % soonest["mount_point"]
+        text += ", %sfull in %d days" % (place, soonest["days_until_full"])
+    elif first["forecast"]["bytes_per_day"] is not None:
+        text += ", not filling"
+    else:
+        text += ", days until full not known yet (%s)" % first["forecast"]["reason"]
     return text, first
 
 

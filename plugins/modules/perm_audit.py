@@ -508,6 +508,8 @@ class PermAudit(Task[Observation]):
         return written or super().changed(observation, plan, results)
 
     def diff(self, observation: Observation, plan: Plan) -> Optional[Dict[str, Any]]:
+        if not plan.actions:
+            return None
         return {
             side: "".join("%04o %s\n" % (action.data[side], action.target) for action in plan.actions)
             for side in ("before", "after")

@@ -128,7 +128,9 @@ def test_an_environment_file_that_cannot_be_read_is_told_and_the_disks_all_the_s
 
 
 def test_the_forecast_comes_from_real_runs_only(small: Path, state_dir: Path) -> None:
-    assert usage(state_dir, small, check=True).result["filesystems"][0]["forecast"]["samples"] == 1
+    once = usage(state_dir, small, check=True).result
+    assert once["filesystems"][0]["forecast"]["samples"] == 1
+    assert "not known yet (needs measurements of 3 days, has 1)" in once["summary"]["headline"]
     assert not state_dir.exists()
     usage(state_dir, small)
     history = state_dir / "history/disk.jsonl"
