@@ -367,7 +367,9 @@ class MaintenanceFlag(Task[Observation]):
     def _switch(self) -> Outcome:
         options = self.params["application_setting"] or {}
         if self._present:
-            _before, change = update_setting(self._database, True, options.get("visitor_message"), options.get("allow_ips"))
+            _before, change = update_setting(
+                self._database, True, options.get("visitor_message"), options.get("allow_ips")
+            )
         else:
             previous = switch.previous_of(read_note(self.run.state_dir))
             _before, change = update_setting(self._database, False, previous=previous)
