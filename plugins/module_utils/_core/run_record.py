@@ -64,9 +64,20 @@ def prune_records(state: RunState, keep_days: int, now: datetime) -> int:
 
 
 def write_log(path: str, moment: datetime, lines: List[str], run_id: str) -> None:
+    """Append to the maintenance log.
+
+    Raises:
+        OSError: as the system reports it, or the log is a link or no file that another user has planted.
+    """
+    # The log may lie in a folder of the shop's user, and this runs as root: it must not write where that user points.
+    if os.path.islink(path) and os.lstat(path).st_uid not in (0, os.geteuid()):
+        raise PermissionError(errno.EPERM, "it is a link that another user has put there", path)
     path = os.path.realpath(path)
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as handle:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with open(descriptor, encoding="utf-8", errors="surrogateescape", newline="") as handle:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "it is not a regular file", path)
             before = handle.read()
     except FileNotFoundError:
         before = ""
