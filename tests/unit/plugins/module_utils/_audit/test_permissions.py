@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import os
 import stat
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +17,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permission_fix import (
     User,
+    change_mode,
+    current,
     granted,
     narrowed,
     plan_fixes,
@@ -28,6 +33,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permis
     examine_socket,
     plainly_fine,
 )
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
 
 NAMES = [".env", ".env.production", ".env.example", "site.key", "id_rsa", "id_rsa.pub", "a.js", "run.sh", "20261124.tar.gz",
          "manifest.json", "site.pem", ".npmrc", "X.KEY", "credentials.json", "notes", ".hidden", "a.p12"]  # fmt: skip
@@ -240,3 +246,75 @@ def test_nothing_is_fixed_that_was_not_asked_for() -> None:
     plan = plan_fixes(problems, frozenset(["world-writable-file"]), [], {"/srv/x": "/srv"})
     assert plan.actions[0].data["after"] == 0o4664
     assert not plan_fixes(problems, frozenset(), [], {"/srv/x": "/srv"}).actions
+
+
+# -- acting on one inode ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> dict[str, Any]:
+    """A change of mode of a real file, as planned a moment ago."""
+    path = tmp_path / "shop" / "config" / ".env"
+    path.parent.mkdir(parents=True)
+    path.write_text("x")
+    path.chmod(0o644)
+    root = str(tmp_path / "shop")
+    now = current(root, str(path))
+    return {
+        "path": str(path), "root": root, "device": now.device, "inode": now.inode, "uid": now.uid, "gid": now.gid,
+        "before": 0o644, "after": 0o600,
+    }  # fmt: skip
+
+
+def mode_of(path: str) -> int:
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def test_the_mode_is_changed(planned: dict[str, Any]) -> None:
+    change_mode(planned)
+    assert mode_of(planned["path"]) == 0o600
+
+
+def test_a_mode_changed_since_planning_is_left_alone(planned: dict[str, Any]) -> None:
+    os.chmod(planned["path"], 0o640)
+    with pytest.raises(SkipAction, match="has changed since planning"):
+        change_mode(planned)
+    assert mode_of(planned["path"]) == 0o640
+
+
+def test_another_file_under_the_name_is_left_alone(planned: dict[str, Any]) -> None:
+    os.rename(planned["path"], planned["path"] + ".old")
+    Path(planned["path"]).touch(0o644)
+    os.chmod(planned["path"], 0o644)
+    with pytest.raises(SkipAction, match="another file"):
+        change_mode(planned)
+    assert mode_of(planned["path"]) == mode_of(planned["path"] + ".old") == 0o644
+
+
+@pytest.mark.parametrize("part", ["file", "directory"])
+def test_a_link_in_its_place_or_above_it_is_never_followed(planned: dict[str, Any], tmp_path: Path, part: str) -> None:
+    """Even where it leads to the very same inode."""
+    moved = Path(planned["path"] if part == "file" else os.path.dirname(planned["path"]))
+    os.rename(moved, tmp_path / "elsewhere")
+    moved.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SkipAction):
+        change_mode(planned)
+    assert mode_of(planned["path"]) == 0o644
+    assert part == "file" or current(planned["root"], planned["path"]) is None
+
+
+def test_what_is_gone_is_skipped(planned: dict[str, Any]) -> None:
+    os.unlink(planned["path"])
+    with pytest.raises(SkipAction):
+        change_mode(planned)
+
+
+def test_a_refusal_names_the_file_and_the_next_step(planned: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one thing that root cannot be made to fail at here: an immutable file or a read-only mount needs a device."""
+
+    def refuse(*_arguments: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chmod", refuse)
+    with pytest.raises(MaintenanceError, match=r"cannot change the mode: .*/\.env \(code EPERM\)"):
+        change_mode(planned)
