@@ -24,6 +24,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError, MissingLibrary
 from .._core.finding import Finding, printable
+from .._core.private_dir import private_directory
 from .permission_rules import env_file, secret_file
 from .secret_rules import FALLBACK, QUOTED, RULES_YAML, SHELL_DEFAULT, UNQUOTED
 from .walker import _matcher
@@ -410,8 +411,7 @@ def cache_for(state_dir: str, workspace: str, check: bool) -> str:
     """The directory of compiled rules; in check mode a copy, so that nothing on the host changes."""
     kept = os.path.join(state_dir, CACHE_NAME)
     if not check:
-        os.makedirs(kept, mode=0o700, exist_ok=True)
-        return kept
+        return private_directory(state_dir, CACHE_NAME)
     copy = os.path.join(workspace, "cache")
     if os.path.isdir(kept):
         shutil.copytree(kept, copy)

@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from .._core.atomic_file import is_partial, write_atomic
 from .._core.errors import MaintenanceError
+from .._core.private_dir import private_directory
 
 KIND = "file modes"
 _KEYS = ("path", "root", "device", "inode", "uid", "gid", "before", "after")
@@ -45,7 +46,7 @@ def write(state_dir: str, undo_id: str, entries: Iterable[Mapping[str, Any]]) ->
     path = os.path.join(directory(state_dir), undo_id + ".json")
     notes = [_note(entry) for entry in entries]
     try:
-        os.makedirs(directory(state_dir), mode=0o700, exist_ok=True)
+        private_directory(state_dir, "undo")
         write_atomic(path, (json.dumps({"kind": KIND, "entries": notes}, indent=1) + "\n").encode("ascii"), 0o600)
     except OSError as error:
         raise MaintenanceError(

@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from .atomic_file import write_atomic
 from .errors import MaintenanceError
+from .private_dir import private_directory
 from .run_state import iso, parse_iso
 
 OK, WARN, CRITICAL = "ok", "warn", "critical"
@@ -231,6 +232,7 @@ class History:
     """Measurements of earlier runs, one JSON line each, in the state directory. It never grows beyond a bound."""
 
     def __init__(self, state_dir: str) -> None:
+        self._state_dir = state_dir
         self.path = os.path.join(state_dir, "history", "disk.jsonl")
 
     def load(self) -> Dict[str, List[Sample]]:
@@ -268,7 +270,7 @@ class History:
             for system in systems
         )
         try:
-            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+            private_directory(self._state_dir, "history")
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 os.write(descriptor, lines.encode("utf-8"))

@@ -27,6 +27,7 @@ from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Seq
 
 from .atomic_file import write_atomic
 from .errors import MaintenanceError
+from .private_dir import private_directory
 
 SEVERITIES = ("low", "medium", "high", "critical")
 FAIL_ON = SEVERITIES + ("never",)
@@ -333,7 +334,7 @@ class AuditState:
             return fresh
         temporary = "%s.%s" % (self.key_path, secrets.token_hex(4))
         try:
-            os.makedirs(self.state_dir, mode=0o700, exist_ok=True)
+            private_directory(self.state_dir)
             write_atomic(temporary, fresh, 0o600)
             try:
                 # link() never replaces: of two first audits at once, both use the key of the one that was first.
@@ -420,7 +421,7 @@ class AuditState:
         path = self.baseline_path(audit)
         data = (text + "\n").encode("utf-8")
         try:
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            private_directory(self.state_dir, "baselines")
             if not same_content(path, data):
                 write_atomic(path, data, 0o600)
         except OSError as error:

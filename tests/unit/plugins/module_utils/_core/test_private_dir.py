@@ -1,0 +1,42 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whoever comes first makes the state directory, and closes it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit import undo_store
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher import cache_for
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core import disk
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.finding import AuditState
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.private_dir import private_directory
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import utc_now
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: private_directory(path, "a", "b"),
+        lambda path: undo_store.write(path, "x", []),
+        lambda path: cache_for(path, path, False),
+        lambda path: disk.History(path).add(disk.measure(["/"]), utc_now()),
+        lambda path: AuditState(path, False).key(),
+        lambda path: AuditState(path, False).store("a", b"k" * 32, {}),
+    ],
+)
+def test_everything_below_and_itself_is_closed_to_others(tmp_path: Path, make: object) -> None:
+    state = tmp_path / "state"
+    old = os.umask(0)
+    try:
+        make(str(state))  # type: ignore[operator]
+    finally:
+        os.umask(old)
+    for path in [state, *state.rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
