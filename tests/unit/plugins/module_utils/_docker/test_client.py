@@ -7,6 +7,8 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +28,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.clien
     version_tuple,
 )
 
+ROOT = Path(__file__).resolve().parents[5]
 VERSION = b'{"Version": "%s", "ApiVersion": "%s", "MinAPIVersion": "1.24"}'
 
 
@@ -207,3 +210,17 @@ def test_stores() -> None:
 
 def test_versions_are_compared_as_numbers() -> None:
     assert version_tuple("1.9") < version_tuple("1.41") < version_tuple("1.52")
+
+
+def test_a_missing_library_is_named() -> None:
+    script = (
+        "import sys\n"
+        "sys.modules['docker'] = None\n"
+        "from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import Docker\n"
+        "try:\n    Docker.connect('unix:///nonexistent')\n"
+        "except Exception as error:\n    print(type(error).__name__, error)\n"
+    )
+    environment = {"PYTHONPATH": str(ROOT / "collections"), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("MissingLibrary the Python package docker is missing")
+    assert "prerequisites" in done.stdout
