@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pwd
 import re
+import stat
 from datetime import datetime, timedelta
 from typing import Any, Dict, List, Mapping
 
