@@ -214,6 +214,22 @@ def test_a_killed_module_frees_the_lock_and_its_leftovers_go(state_dir: Path, tm
         child.wait()
 
 
+def test_a_throwaway_server_ends_and_whoever_looks_at_it_does_not(state_dir: Path, tmp_path: Path) -> None:
+    work = tmp_path / "throwaway"
+    work.mkdir()
+    with Mongod(work / "server") as server:
+        looking = subprocess.Popen(["tail", "-f", str(server.log)], stdout=subprocess.DEVNULL, cwd=work)
+        try:
+            pid = server.pid
+            gone_note(state_dir, "process", directory=str(work))
+            begun = begin(state_dir)
+            assert begun.result["cleaned"] == ["ended process %d (mongod)" % (pid or 0)]
+            assert not server.running and looking.poll() is None
+        finally:
+            looking.kill()
+            looking.wait()
+
+
 def test_a_leftover_in_the_making_is_left_alone(state_dir: Path, tmp_path: Path) -> None:
     half = tmp_path / ".backup.tar.gz.miniecom-partial"
     half.write_text("half")

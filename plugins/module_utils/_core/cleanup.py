@@ -48,13 +48,16 @@ def clear_path(facts: Mapping[str, Any], state_dir: str) -> str:
 
 
 def _own_processes(facts: Mapping[str, Any]) -> List[processes.Process]:
-    """The processes of a note: the one it names, and whoever works in the folder that was made for it."""
+    """The processes of a note: the one it names, and the server that works in the folder that was made for it."""
     folder = str(facts.get("directory") or "")
     found = []
     for process in processes.list_processes():
         named = process.pid == facts.get("pid") and process.start_time == facts.get("start_time")
-        inside = len(folder) > 2 and any(
-            part == folder or part.startswith(folder + "/") for part in (process.cwd, *process.argv)
+        # A throwaway server; not the shell or the pager of somebody who looks into its folder.
+        inside = (
+            len(folder) > 2
+            and process.name.startswith("mongo")
+            and any(part == folder or part.startswith(folder + "/") for part in (process.cwd, *process.argv))
         )
         if (named or inside) and process.pid != os.getpid() and process.state not in ("Z", "X"):
             found.append(process)
