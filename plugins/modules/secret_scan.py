@@ -119,6 +119,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._audit import kingfisher
 from ..module_utils._audit.report import FINDING_ARGUMENTS, conclude, finish
+from ..module_utils._audit.secret_matches import findings
 from ..module_utils._audit.walker import outermost
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.errors import MaintenanceError
@@ -182,7 +183,7 @@ def secret_scan(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
         ) from error
     finally:
         shutil.rmtree(workspace, ignore_errors=True)
-    found = kingfisher.findings(scan.matches, roots, exclude)
+    found = findings(scan.matches, roots, exclude)
     conclusion = conclude("secret_scan", params, context, found, utc_now(), roots)
     conclusion.values["summary"].update(files_scanned=scan.files, bytes_scanned=scan.bytes)
     if scan.incomplete:

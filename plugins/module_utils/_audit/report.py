@@ -15,6 +15,7 @@ from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Seq
 
 from .._core.arguments import ArgumentSpec
 from .._core.atomic_file import write_atomic
+from .._core.audit_state import AuditState, same_content
 from .._core.errors import MaintenanceError
 from .._core.finding import (
     FAIL_ON,
@@ -23,13 +24,11 @@ from .._core.finding import (
     NEW,
     SEVERITIES,
     WAIVED,
-    AuditState,
     Finding,
     Judgement,
     fingerprint,
     judge,
     parse_waivers,
-    same_content,
 )
 from .._core.run_state import RunContext
 from .sarif import to_sarif

@@ -5,7 +5,7 @@
 """Our own rules for Kingfisher, in its YAML format: what a shop has that no provider's token format matches.
 
 They are text in a Python file because only Python files travel to the target with a module. The patterns find; whether
-a match is a secret, a default everybody knows, or a label on a form is decided in `kingfisher.classify`, where it is
+a match is a secret, a default everybody knows, or a label on a form is decided in `secret_matches.classify`, where it is
 tested value by value. Each pattern captures the value alone.
 """
 

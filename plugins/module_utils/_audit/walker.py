@@ -56,7 +56,7 @@ class Walk:
         self.troubles: List[Trouble] = []
         self.entries = 0
         self._one_device = one_device
-        self._excluded = _matcher(exclude)
+        self._excluded = matcher(exclude)
 
     def __iter__(self) -> Iterator[Entry]:
         """Every entry but symbolic links: what is vanished in between is passed over.
@@ -145,7 +145,7 @@ class Walk:
         self.troubles.append(Trouble(path, errno.errorcode.get(error.errno or 0, str(error.errno))))
 
 
-def _matcher(patterns: Sequence[str]) -> Optional[Callable[[str, str], bool]]:
+def matcher(patterns: Sequence[str]) -> Optional[Callable[[str, str], bool]]:
     """A test of (name, path relative to the root) against names and globs; None when there are none."""
     names = [pattern.strip("/") for pattern in patterns if "/" not in pattern.strip("/")]
     paths = [pattern.strip("/") for pattern in patterns if "/" in pattern.strip("/")]

@@ -13,13 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher import (
-    Match,
-    classify,
     command,
     complaint,
     find_program,
-    findings,
     parse,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_matches import (
+    Match,
+    classify,
+    findings,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_rules import (
     FALLBACK,
