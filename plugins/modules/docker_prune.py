@@ -292,16 +292,15 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units i
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import ENGINE_ARGUMENTS, Docker
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import Inventory
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.observation import Wanted, read_inventory
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.protect import parse_protection
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import (
-    Policy,
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outcome import (
     expected_range,
     headline,
     measured_bytes,
-    plan_prune,
     still_there,
     vanished_volumes,
 )
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.protect import parse_protection
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import Policy, plan_prune
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import Remover
 
 SPEC = (

@@ -243,7 +243,8 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.obser
     EVERYTHING,
     read_inventory,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import container_bytes, usage
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outcome import usage
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import container_bytes
 
 SPEC = ArgumentSpec({"largest": {"type": "int", "default": 10}}) + ENGINE_ARGUMENTS + RUN_ARGUMENTS
 

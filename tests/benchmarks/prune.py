@@ -18,11 +18,8 @@ from typing import Any
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import Docker
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.observation import Wanted, read_inventory
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import (
-    Policy,
-    plan_prune,
-    still_there,
-)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outcome import still_there
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import Policy, plan_prune
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import Remover
 from tests.sandbox.engine import Engine, EngineUnavailable
 from tests.sandbox.image import load, small_image, tiny_image

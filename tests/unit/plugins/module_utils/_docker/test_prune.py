@@ -27,22 +27,20 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inven
     Volume,
     repository_of,
 )
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outcome import (
+    expected_range,
+    headline,
+    measured_bytes,
+    still_there,
+    usage,
+    vanished_volumes,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.protect import (
     Protection,
     has_label,
     parse_protection,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import (
-    Policy,
-    expected_range,
-    headline,
-    measured_bytes,
-    plan_prune,
-    references,
-    still_there,
-    usage,
-    vanished_volumes,
-)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import Policy, plan_prune, references
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
