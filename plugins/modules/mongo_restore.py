@@ -131,11 +131,20 @@ plan:
   returned: always
   type: list
   elements: dict
+kept:
+  description: What was looked at and left alone, with a reason.
+  returned: always
+  type: list
+  elements: dict
 actions:
   description: What was done.
   returned: when not in check mode
   type: list
   elements: dict
+counts:
+  description: Totals of the lists, which are cut at 200 entries.
+  returned: always
+  type: dict
 differences:
   description: What is not as the backup says, a sentence each; empty when it restores.
   returned: always
