@@ -39,7 +39,7 @@ def _kill_at(number: int) -> None:
     original = runner.boundary
     passed = [0]
 
-    def boundary(context: object, event: dict) -> None:
+    def boundary(context: runner.RunContext, event: dict) -> None:
         if passed[0] == number:
             os.kill(os.getpid(), signal.SIGKILL)
         passed[0] += 1

@@ -155,7 +155,7 @@ def guarded(path: Path) -> set[int]:
             inside = any("ImportError" in ast.dump(handler.type) for handler in node.handlers if handler.type)
         if isinstance(node, ast.If):
             inside = "TYPE_CHECKING" in ast.dump(node.test)
-        if inside:
+        if inside and isinstance(node, ast.stmt):
             lines.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return lines
 
@@ -302,8 +302,11 @@ def test_nothing_prompts_and_every_shell_says_why(path: Path) -> None:
     assert "vars_prompt" not in text
     assert "ansible.builtin.pause" not in text
     for task in tasks(yaml.safe_load(text)):
-        if any(f"ansible.builtin.{kind}" in task for kind in ("command", "shell", "raw")):
-            assert "changed_when" in task, task.get("name")
+        for kind in ("command", "shell", "raw"):
+            call = task.get(f"ansible.builtin.{kind}")
+            if call:
+                once = isinstance(call, dict) and ({"creates", "removes"} & set(call))
+                assert once or "changed_when" in task, task.get("name")
 
 
 def tasks(node: Any) -> Iterator[dict[str, Any]]:
