@@ -10,7 +10,8 @@ The layout, as archives made by the stock tool show it:
   extended JSON), then a terminator of four 0xff bytes;
 * blocks: a BSON block header naming the collection, its documents, a terminator. Blocks of several collections may
   alternate. A last block of each collection has ``EOF: true`` and the CRC-64/XZ of all its document bytes;
-* a view or an empty collection has one empty block before its last one; the data of a time-series collection stands under ``system.buckets.NAME``.
+* a view or an empty collection has one empty block before its last one; the data of a time-series collection stands
+  under ``system.buckets.NAME``.
 
 Stock mongorestore restores what the writer writes, and the reader reads what stock mongodump writes.
 """
