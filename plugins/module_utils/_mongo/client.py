@@ -29,6 +29,9 @@ try:
     from pymongo.uri_parser import parse_uri
 
     IMPORT_ERROR = ""
+    # Since 4.3 the driver reads dates that Python's datetime cannot hold: a backup must not stumble over one.
+    if pymongo.version_tuple < (4, 3):
+        IMPORT_ERROR = "its version %s is too old, 4.3 or newer is needed" % pymongo.version
 except ImportError as error:  # pragma: no cover - tested in a process without pymongo
     IMPORT_ERROR = str(error)
 
