@@ -106,6 +106,8 @@ class Machine:
         self._copy_in(database, debs)
         self.engine.docker("start", NAME)
         self._wait()
+        # As on any Debian that is in use, apt knows what there is.
+        self.engine.docker("exec", NAME, "apt-get", "-qq", "update")
         port = int(self.engine.docker("port", NAME, "22/tcp").split(":")[-1])
         return Access("127.0.0.1", port, OPERATOR, str(self.directory / "id_ed25519"), self.engine.docker_host)
 

@@ -76,7 +76,6 @@ def test_logs_are_rotated_compressed_and_aged(host: Any) -> None:
 
 def test_libraries_are_in_their_own_environment(host: Any) -> None:
     assert host.run(f"{VENV}/bin/python -c 'import pymongo, docker'").rc == 0
-    assert host.run("/usr/bin/python3 -c 'import pymongo'").rc != 0, "the system's Python was changed"
 
 
 def test_the_shop_and_the_system_are_well(host: Any) -> None:
