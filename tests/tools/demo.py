@@ -29,7 +29,13 @@ def run_playbook(name: str, *arguments: str, environment: dict[str, str] | None 
         str(ROOT / "playbooks" / f"{name}.yml"),
         *arguments,
     ]
-    merged = dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), **(environment or {}))
+    # ANSIBLE_HOME: the user's own ~/.ansible stays as it is.
+    merged = dict(
+        os.environ,
+        ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
+        ANSIBLE_HOME=str(ROOT / ".cache" / "ansible"),
+        **(environment or {}),
+    )
     return subprocess.call(command, cwd=ROOT, env=merged)
 
 
