@@ -221,7 +221,7 @@ import errno
 import os
 import stat
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 from urllib.parse import quote
@@ -377,6 +377,7 @@ class MongoBackup(Task[planning.Observation]):
             )
         self._refuse_recursion()
         self._opened = connection = connect(params)
+        self._wishes = replace(self._wishes, address=connection.address.where)
         database = connection.require_database(params["database"])
         if database in dump.SYSTEM_DATABASES:
             raise MaintenanceError(

@@ -41,13 +41,14 @@ class Included:
 
 @dataclass(frozen=True)
 class Wishes:
-    """The options that decide."""
+    """The options that decide, and which server is to be backed up ("" for any)."""
 
     dest: str
     fresh_within: float
     fresh_within_text: str
     min_free: int
     encrypted: bool = False
+    address: str = ""
 
 
 @dataclass
@@ -93,6 +94,8 @@ def reusable(
         missing = sorted(set(names) - set(record.components))
         if record.database != database:
             why = "%s is of another database (%s)" % (backup.name, record.database)
+        elif record.address and wishes.address and record.address != wishes.address:
+            why = "%s is of another server (%s)" % (backup.name, record.address)
         elif missing:
             why = "%s holds no %s" % (backup.name, ", ".join(missing))
         elif wishes.encrypted and not backup.encrypted:

@@ -1,0 +1,35 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Production and staging, each with a database of the same name, that share a folder of backups."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue, planning
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
+MOMENT = "2026-11-24T11:00:00Z"
+WISHES = planning.Wishes("/b", 20 * 3600, "20h", 0, address="10.0.0.1:27017")
+
+
+def folder(address: str) -> catalogue.Catalogue:
+    name = "20261124_110000.tar.gz"
+    record = catalogue.Verification(10, 1, "00", MOMENT, MOMENT, "shop", address)
+    return catalogue.Catalogue(
+        "/b", [catalogue.Backup(name, "/b/" + name, datetime(2026, 11, 24, 11), 10, 1, 1, False, record)]
+    )
+
+
+def test_a_backup_of_another_server_is_not_reused() -> None:
+    reused, why = planning.reusable(folder("10.0.0.2:27017"), "shop", [], WISHES, NOW)
+    assert reused is None and "another server (10.0.0.2:27017)" in why
+
+
+def test_one_of_the_same_server_is_and_one_that_does_not_say() -> None:
+    assert planning.reusable(folder("10.0.0.1:27017"), "shop", [], WISHES, NOW)[0] is not None
+    assert planning.reusable(folder(""), "shop", [], WISHES, NOW)[0] is not None
+    assert planning.reusable(folder("10.0.0.2:27017"), "shop", [], replace(WISHES, address=""), NOW)[0] is not None
