@@ -32,12 +32,12 @@ options:
   compress_after:
     description:
       - Age since the last write from which a log is compressed, such as V(7d).
-      - Without it nothing is compressed.
+      - Without it, or with V(0), nothing is compressed.
     type: str
   remove_after:
     description:
       - Age since the last write from which a log is removed, such as V(30d).
-      - Without it nothing is removed.
+      - Without it, or with V(0), nothing is removed.
     type: str
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.acting
@@ -132,7 +132,8 @@ class LogPrune(Task[List[LogFile]]):
 
     def plan(self, observation: List[LogFile], now: Any) -> Plan:
         ages = [self.params[name] for name in ("compress_after", "remove_after")]
-        policy = Policy(*[None if age in (None, "") else parse_duration(age) for age in ages])
+        # A retention of 0 days is far more often meant as "no limit" than as "remove every log".
+        policy = Policy(*[(parse_duration(age) or None) if age else None for age in ages])
         return plan_retention(observation, policy, now)
 
     def act(self, action: Action) -> Outcome:

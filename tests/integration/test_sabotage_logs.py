@@ -49,6 +49,13 @@ def test_a_damaged_compressed_copy_is_something_else(tmp_path: Path, state_dir: 
     assert "something else" in result.result["kept"][0]["reason"]
 
 
+def test_a_retention_of_zero_days_removes_nothing(tmp_path: Path, state_dir: Path) -> None:
+    log = old_log(tmp_path / "logs")
+    params = {"paths": [str(log.parent)], "compress_after": "", "remove_after": "0d", "state_dir": state_dir}
+    result = run_module("log_prune", params)
+    assert result.rc == 0 and result.result["plan"] == [] and log.exists()
+
+
 def test_a_log_swapped_for_a_link_for_a_moment_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = old_log(tmp_path / "logs")
     private = tmp_path / "private"
