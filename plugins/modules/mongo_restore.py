@@ -427,8 +427,8 @@ class MongoRestore(Task[RestoreObservation]):
             process = processes.read_process(int(number)) if number.isdigit() else None
             if process is not None and process.name.startswith("mongod"):
                 return process.exe or process.argv[0]
-            if process is None and str(told.get("CMD", "")).split(" ")[0].rpartition("/")[2].startswith("mongod"):
-                return str(told["CMD"]).split(" ")[0]
+            if process is None and str(told.get("CMD", "")).split(" ", 1)[0].rpartition("/")[2].startswith("mongod"):
+                return str(told["CMD"]).split(" ", 1)[0]
         return ""
 
     def _engine(self) -> Docker:

@@ -35,7 +35,7 @@ def mirror(directory: Path = APT_SOURCES) -> str:
             fields: dict[str, str] = {}
             for line in stanza.splitlines():
                 if ":" in line and not line.startswith(("#", " ")):
-                    name, _, value = line.partition(":")
+                    name, _colon, value = line.partition(":")
                     fields[name.strip().lower()] = value.strip()
             if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").lower() != "no":
                 if set(fields.get("suites", "").split()) & set(_DEBIAN_SUITES):

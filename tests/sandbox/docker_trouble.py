@@ -63,7 +63,7 @@ def make(engine: Engine, base: str, serial: int = 1, age: timedelta = timedelta(
     unused = small_image(f"legacy-report:{serial}", seed + b"unused" + os.urandom(2 * MIB), old)
     load(engine, [*dangling, recent, unused])
     trouble.old_images = [image.id for image in dangling]
-    trouble.old_image_bytes = sum(4 * MIB + len(seed) + 1 for _ in dangling)
+    trouble.old_image_bytes = sum(4 * MIB + len(seed) + 1 for _image in dangling)
     trouble.keep_images = [recent.id, *unused.tags]
 
     # Build cache: the image of an old build is gone, its cache is not.
@@ -156,7 +156,7 @@ def _earlier(stamp: str, age: timedelta) -> str:
     """Docker's RFC 3339 time with nanoseconds, earlier by ``age``; the year 1 stands for never and stays."""
     if stamp.startswith("0001"):
         return stamp
-    seconds, _, rest = stamp.rstrip("Z").partition(".")
+    seconds, _dot, rest = stamp.rstrip("Z").partition(".")
     moment = datetime.fromisoformat(seconds).replace(tzinfo=timezone.utc) - age
     return moment.strftime("%Y-%m-%dT%H:%M:%S") + (f".{rest}" if rest else "") + "Z"
 

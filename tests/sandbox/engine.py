@@ -404,8 +404,8 @@ def _alone() -> Iterator[None]:
 def _sweep() -> None:
     """Clear away tied engines whose process was killed: dockerd went with it, bridges and data did not."""
     for name in net.bridges_within(str(net.RANGE)):
-        pid, _, rest = net.note(name).partition(" ")
-        started, _, directory = rest.partition(" ")
+        pid, _blank, rest = net.note(name).partition(" ")
+        started, _blank, directory = rest.partition(" ")
         if directory and traces.started(int(pid)) != started:
             engine = Engine(directory)
             if engine.bridge == name:

@@ -102,8 +102,8 @@ def remove_group(group: str) -> None:
     """Remove a control group with all groups in it, under both versions of control groups."""
     top = Path("/sys/fs/cgroup")
     for parent in {top / group, *top.glob(f"*/{group}")}:
-        for folder, _, _ in os.walk(parent, topdown=False):
-            for _ in range(100):
+        for folder, _folders, _files in os.walk(parent, topdown=False):
+            for _attempt in range(100):
                 try:
                     os.rmdir(folder)
                     break

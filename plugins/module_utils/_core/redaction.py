@@ -42,7 +42,7 @@ class Redactor:
         """Remember a secret, and the spellings in which a URI may carry it."""
         if not secret:
             return
-        for form in {secret, quote(secret, safe=""), quote_plus(secret), unquote(secret), unquote_plus(secret)}:
+        for form in (secret, quote(secret, safe=""), quote_plus(secret), unquote(secret), unquote_plus(secret)):
             if len(form) >= SHORTEST_ANYWHERE:
                 self._secrets.add(form)
         # Longest first: a secret may contain another one.

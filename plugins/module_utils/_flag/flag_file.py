@@ -113,8 +113,8 @@ def flag_line(since: str, reason: str) -> str:
 
 def parse_flag(text: str) -> Flag:
     line = text.splitlines()[0].strip() if text.strip() else ""
-    since, bar, reason = line.partition("|")
-    if not bar:
+    since, separator, reason = line.partition("|")
+    if not separator:
         # Somebody touched the file, or wrote a word into it: it still is a flag.
         return Flag(True, "", line, line)
     return Flag(True, since.strip(), reason.strip(), line)

@@ -17,11 +17,6 @@ from .._core.errors import MaintenanceError
 from .client import Connection, error_number, mongo_errors
 from .topology import oplog_window_seconds, read_members
 
-try:
-    from pymongo.errors import OperationFailure
-except ImportError:  # the client says so
-    OperationFailure = Exception  # type: ignore[assignment,misc]
-
 UNAUTHORIZED = 13
 # No question of ours may burden a server that is already slow.
 MAX_TIME_MS = 10000
