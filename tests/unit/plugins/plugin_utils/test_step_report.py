@@ -39,7 +39,7 @@ def test_the_table_shows_units_and_failures() -> None:
 def test_check_mode_says_would() -> None:
     steps = collect(WANTED, VARIABLES, check=True)
     assert "WOULD" in table(steps, "t", True)
-    assert "1 of 4 steps failed: ports" == verdict(steps, True)
+    assert verdict(steps, True) == "1 of 4 steps failed: ports"
 
 
 def test_a_loop_counts_as_one_step() -> None:
