@@ -200,6 +200,7 @@ from typing import Any, Callable, Dict, List
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import RunContext, utc_now
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import run_info
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import parse_duration
@@ -263,7 +264,12 @@ def report(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
     params = module.params
     own = params["relations"] is not None
     relations = [parse_relation(entry) for entry in params["relations"]] if own else list(SHOP_RELATIONS)
-    cutoff = utc_now() - timedelta(seconds=parse_duration(params["min_age"]))
+    try:
+        cutoff = utc_now() - timedelta(seconds=parse_duration(params["min_age"]))
+    except OverflowError:
+        raise MaintenanceError(
+            "that is longer ago than there are dates", repr(params["min_age"]), next_step="Give a shorter min_age."
+        ) from None
     with connect(params) as connection:
         database = connection.client[connection.require_database(params["database"])]
         finder = Finder(database, cutoff, max(0, params["samples"]), every_half_minute(context.renew))
