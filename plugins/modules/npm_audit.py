@@ -106,7 +106,7 @@ summary:
   description: The numbers a person wants; C(npm_counts) are npm's own, which count packages that are affected through others.
   returned: always
   type: dict
-  sample: {headline: "1 finding (1 high); 1 new; 12 packages outdated", findings: 1, findings_total: 1, outdated: 12, outdated_major: 3, seconds: 3.1}
+  sample: {headline: "backend: 1 finding (1 high); 1 new; 12 packages outdated", findings: 1, findings_total: 1, outdated: 12, outdated_major: 3, seconds: 3.1}
 """
 
 import os
@@ -176,6 +176,8 @@ def npm_audit(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
         summary["headline"] += "; newer versions not known"
     elif packages:
         summary["headline"] += "; %d package%s outdated" % (len(packages), "" if len(packages) == 1 else "s")
+    # Several projects of one shop stand in one row of the run's table.
+    summary["headline"] = "%s: %s" % (os.path.basename(os.path.normpath(path)), summary["headline"])
     summary.update(
         outdated=len(packages),
         outdated_major=majors,

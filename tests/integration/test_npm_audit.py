@@ -172,7 +172,7 @@ def test_vulnerable_and_outdated_packages_are_reported_and_nothing_is_touched(
 
 def test_a_new_advisory_fails_and_can_be_waived_by_its_name(project: Path, state_dir: Path, registry: Registry) -> None:
     registry.advisories = {}
-    assert audit(project, state_dir).result["summary"]["headline"].startswith("nothing found")
+    assert audit(project, state_dir).result["summary"]["headline"].startswith("backend: nothing found")
     registry.advisories = {"leftpad": [ADVISORY]}
     red = audit(project, state_dir)
     assert red.failed and "leftpad" in red.msg and red.result["outdated"]
