@@ -420,8 +420,11 @@ class RunContext:
         path = self.state.spool_path(str(self.run_id))
         line = (json.dumps(entry, sort_keys=True, default=str) + "\n").encode()
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
+                size = os.fstat(descriptor).st_size
+                if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                    line = b"\n" + line  # a full disk or a power cut tore the last event: this one is not lost with it
                 if os.write(descriptor, line) < len(line):
                     raise OSError(errno.ENOSPC, "only a part of the event was written")
             finally:

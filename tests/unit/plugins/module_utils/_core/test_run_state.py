@@ -139,6 +139,8 @@ def test_the_record_survives_a_torn_line(tmp_path: Path) -> None:
     with open(state.spool_path(run_id), "a", encoding="utf-8") as handle:
         handle.write('{"event": "torn')
     assert [event["event"] for event in state.events(run_id)] == ["begin"]
+    context.append({"event": "end"})
+    assert [event["event"] for event in state.events(run_id)] == ["begin", "end"]
     assert (
         json.loads(Path(state.spool_path(run_id)).read_text(encoding="utf-8").splitlines()[0])["module"]
         == "mongo_backup"
