@@ -18,6 +18,8 @@ description:
   - Maintenance that somebody else put up, a person in the shop's administration included, is neither changed nor taken down without O(force).
   - A run that is killed in between leaves a state that the next one with the same options completes. On entry the note of what was before is
     written first and the application switched last; on exit the application is switched first and the note removed last.
+  - With O(expires), arms a timer on the host that ends maintenance then, or alerts, whatever has become of the controller, and after a reboot as
+    well; see O(timer).
   - Restarts nothing. Taking down maintenance that is not up changes nothing.
   - While maintenance is up, the application answers everything with 503, its health endpoint and payment webhooks included, and its administration
     as well, except to addresses in O(application_setting.allow_ips).
@@ -48,13 +50,29 @@ options:
     description:
       - When it is to end. A duration from now, such as V(2h), or a point in time, such as V(2026-11-24T05:00:00Z). Without it there is no end.
       - The same duration given again by the same owner means the same end; another one, or a point in time, moves it.
-      - M(miniecom.maintenance.maintenance_flag_info) tells when it has passed. Nothing on the host acts on it by itself.
+      - The host's own timer acts on it, see O(timer) and O(on_expiry); M(miniecom.maintenance.maintenance_flag_info) tells when it has passed.
     type: str
   on_expiry:
-    description: What whoever watches is to do then, take maintenance down or tell somebody. Kept beside O(expires).
+    description:
+      - What the timer does at O(expires).
+      - V(lift) takes maintenance down as O(state=absent) does. While the database cannot be reached it tries again every 30 seconds, for up to
+        twelve hours, and once more after a day.
+      - V(alert) leaves it up, writes a critical message into the journal and an entry into the maintenance log, and leaves the timer's service
+        failed, at O(expires), an hour and a day later.
     type: str
     choices: [lift, alert]
     default: alert
+  timer:
+    description:
+      - V(auto) arms a timer when maintenance with O(expires) is put up, before anything else, and removes it when maintenance is taken down. It
+        consists of the systemd units C(miniecom-maintenance-expiry.timer) and C(.service), enabled for the next boot (with a suffix for a
+        O(state_dir) that is not the default), and of a program in O(state_dir) that needs only the Python of this module with PyMongo, and reads the
+        connection string from O(application_setting.env_file) itself.
+      - Where none can be armed, because the host does not run systemd or the module not as root, V(auto) warns.
+      - V(none) leaves timers alone.
+    type: str
+    choices: [auto, none]
+    default: auto
   application_setting:
     description:
       - How to reach the application's own setting. Without it only the flag file is put up, which turns nobody away.
@@ -107,6 +125,15 @@ EXAMPLES = r"""
       visitor_message: We are back at six.
       allow_ips: [203.0.113.7]
 
+- name: Close it for an hour at most, even if nobody is left to open it
+  miniecom.maintenance.maintenance_flag:
+    owner: weekly
+    expires: 1h
+    on_expiry: lift
+    application_setting:
+      env_file: /opt/miniecom/.env
+      address: 127.0.0.1:27017
+
 - name: Open it again
   miniecom.maintenance.maintenance_flag:
     state: absent
@@ -145,7 +172,8 @@ changed:
 plan:
   description:
     - What was to be done, with C(action), C(target), C(reason) and C(bytes).
-    - The actions are V(write_note), V(write_flag), V(switch_application_on), V(switch_application_off), V(remove_flag) and V(remove_note).
+    - The actions are V(arm_timer), V(write_note), V(write_flag), V(switch_application_on), V(switch_application_off), V(remove_flag),
+      V(remove_note) and V(disarm_timer).
   returned: success
   type: list
   elements: dict
@@ -176,6 +204,11 @@ expires:
   description: When it is to end, in UTC, empty for no end.
   returned: with O(state=present)
   type: str
+timer:
+  description: Name of the systemd units that end maintenance at RV(expires), empty when there are none.
+  returned: with O(state=present)
+  type: str
+  sample: miniecom-maintenance-expiry
 summary:
   description: C(headline) and C(seconds).
   returned: success
@@ -183,34 +216,19 @@ summary:
   sample: {"headline": "maintenance is up until 2026-11-24T05:15:00Z: Moving the database to new disks", "seconds": 0.05}
 """
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, ActionResult, Outcome, Plan
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_record import default_owner
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import utc_now
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import Task, run
+from ansible_collections.miniecom.maintenance.plugins.module_utils._expiry import program
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag import switch
-from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_file import (
-    Note,
-    note_path,
-    read_flag,
-    read_note,
-    remove_file,
-    write_flag,
-    write_note,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.application_setting import (
-    plan_setting,
-    read_setting,
-    update_setting,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import Connection, connect
+from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_file import Note
+from ansible_collections.miniecom.maintenance.plugins.module_utils._maintenance import Maintenance, Observation
 
 APPLICATION_OPTIONS: Dict[str, Any] = {
     "uri": {"type": "str", "no_log": True},
@@ -232,6 +250,7 @@ SPEC = (
             "force": {"type": "bool", "default": False},
             "expires": {"type": "str"},
             "on_expiry": {"type": "str", "choices": ["lift", "alert"], "default": "alert"},
+            "timer": {"type": "str", "choices": ["auto", "none"], "default": "auto"},
             "application_setting": {
                 "type": "dict",
                 "options": APPLICATION_OPTIONS,
@@ -244,21 +263,9 @@ SPEC = (
 )
 
 
-@dataclass
-class Observation:
-    """The layers, the moment they were looked at, and the application's maintenance block before and after, for the diff."""
-
-    layers: switch.Layers
-    now: datetime
-    block_before: Optional[str] = None
-    block_after: Optional[str] = None
-
-
 class MaintenanceFlag(Task[Observation]):
     def __init__(self, module: AnsibleModule) -> None:
         super().__init__(module)
-        self._connection: Optional[Connection] = None
-        self._database: Any = None
         self.policy = switch.Policy(
             self.params["state"],
             self.params["path"],
@@ -269,130 +276,33 @@ class MaintenanceFlag(Task[Observation]):
             self.params["force"],
             self.run.run_id or "",
         )
-        self._present = self.policy.state == "present"
-
-    # -- observe ---------------------------------------------------------------------------------------------------
-
-    def _application_options(self, note: Optional[Note]) -> Optional[Mapping[str, Any]]:
-        given: Optional[Mapping[str, Any]] = self.params["application_setting"]
-        if given is not None:
-            return given
-        remembered = note.application if note is not None else {}
-        if self._present or "previous" not in remembered:
-            return None
-        if not remembered.get("env_file"):
-            raise MaintenanceError(
-                "the application was put into maintenance with a connection string, which is not remembered",
-                self.policy.path,
-                next_step="Give application_setting, so that it can be switched off again.",
-            )
-        return dict(remembered, connect_timeout=5)
-
-    def _connect(self, options: Mapping[str, Any]) -> Any:
-        if self._database is None:
-            self._connection = connect(options)
-            name = self._connection.require_database(options.get("database") or None)
-            self._database = self._connection.client[name]
-        return self._database
+        self.maintenance = Maintenance(
+            self.policy,
+            self.run.state_dir,
+            self.params["application_setting"],
+            program() if self.params["timer"] == "auto" else None,
+        )
+        self._present = self.maintenance.present
+        self._now = datetime.min
 
     def observe(self) -> Observation:
-        flag, note = read_flag(self.policy.path), read_note(self.run.state_dir)
-        options = self._application_options(note)
-        observation = Observation(switch.Layers(flag, note), utc_now())
-        if options is None:
-            return observation
-        database = self._connect(options)
-        setting = read_setting(database)
-        previous = switch.previous_of(note)
-        change = None
-        # Switched off by hand meanwhile: what was saved then stands.
-        if self._present or setting.enabled:
-            change = plan_setting(
-                setting,
-                self._present,
-                options.get("visitor_message") if self._present else None,
-                options.get("allow_ips") if self._present else None,
-                None if self._present else previous,
-            )
-        application = switch.Application(
-            setting.enabled,
-            (change.before, change.after) if change else None,
-            setting.remember(),
-            {
-                "env_file": options.get("env_file") or "",
-                "address": options.get("address") or "",
-                "database": database.name,
-            },
-            "settings of %s (key site)" % database.name,
-        )
-        observation.layers = switch.Layers(flag, note, application)
-        observation.block_before = setting.block or ""
-        observation.block_after = change.after if change else setting.block or ""
-        return observation
-
-    # -- plan ------------------------------------------------------------------------------------------------------
+        return self.maintenance.observe()
 
     def plan(self, observation: Observation, now: datetime) -> Plan:
-        observation.now = now
+        self._now = now
         return switch.plan(observation.layers, self.policy, now)
 
-    # -- act -------------------------------------------------------------------------------------------------------
-
     def act(self, action: Action) -> Outcome:
-        if action.action == "write_note":
-            # Whoever was quicker wins: two that enter at the same moment must not both believe that it is theirs.
-            if not self.policy.force:
-                now = read_note(self.run.state_dir)
-                if now is not None and now.owner != self.policy.owner and read_flag(self.policy.path).present:
-                    raise MaintenanceError(
-                        "maintenance was put up by %s at this moment" % now.owner,
-                        self.policy.path,
-                        next_step="Ask them first.",
-                    )
-            write_note(self.run.state_dir, action.data["note"])
-        elif action.action == "write_flag":
-            write_flag(self.policy.path, action.data["line"])
-        elif action.action == "remove_flag":
-            if not remove_file(self.policy.path):
-                raise SkipAction("it is gone already")
-        elif action.action == "remove_note":
-            if not remove_file(note_path(self.run.state_dir)):
-                raise SkipAction("it is gone already")
-        elif action.action in ("switch_application_on", "switch_application_off"):
-            return self._switch()
-        else:
-            raise AssertionError(action.action)
-        return Outcome()
-
-    def _switch(self) -> Outcome:
-        options = self.params["application_setting"] or {}
-        if self._present:
-            _before, change = update_setting(
-                self._database, True, options.get("visitor_message"), options.get("allow_ips")
-            )
-        else:
-            previous = switch.previous_of(read_note(self.run.state_dir))
-            _before, change = update_setting(self._database, False, previous=previous)
-        if change is None:
-            raise SkipAction("somebody else has just done so")
-        return Outcome()
-
-    # -- verify ----------------------------------------------------------------------------------------------------
+        return self.maintenance.act(action)
 
     def verify(self, observation: Observation, plan: Plan, results: List[ActionResult]) -> None:
         if any(result.status == "failed" for result in results):
             return
-        wrong = []
-        if read_flag(self.policy.path).present != self._present:
-            wrong.append("the flag file is %s" % ("missing" if self._present else "there again"))
-        if observation.layers.application is not None and read_setting(self._database).enabled != self._present:
-            wrong.append("the application's setting is %s" % ("off" if self._present else "on"))
-        if wrong:
-            raise MaintenanceError(
-                "somebody else is changing maintenance at the same time: %s" % " and ".join(wrong),
-                self.policy.path,
-                next_step="Settle who does, then run it again.",
-            )
+        expires = self._note(observation).expires if self._present else ""
+        self.maintenance.verify(observation, expires)
+
+    def _note(self, observation: Observation) -> Note:
+        return switch.wanted_note(observation.layers, self.policy, self._now)
 
     # -- tell ------------------------------------------------------------------------------------------------------
 
@@ -407,7 +317,7 @@ class MaintenanceFlag(Task[Observation]):
             if not plan.actions:
                 return "maintenance is not up"
             return "would take down maintenance" if would else "maintenance was taken down"
-        note = switch.wanted_note(observation.layers, self.policy, observation.now)
+        note = self._note(observation)
         until = " until %s" % note.expires if note.expires else ""
         if would:
             return "would put up maintenance%s: %s" % (until, note.reason)
@@ -416,7 +326,7 @@ class MaintenanceFlag(Task[Observation]):
     def diff(self, observation: Observation, plan: Plan) -> Optional[Dict[str, Any]]:
         if not plan.actions:
             return None
-        done = switch.after(observation.layers, self.policy, observation.now)
+        done = switch.after(observation.layers, self.policy, self._now)
         return {
             "before": switch.render(observation.layers, self.policy, observation.block_before),
             "after": switch.render(done, self.policy, observation.block_after),
@@ -425,13 +335,12 @@ class MaintenanceFlag(Task[Observation]):
     def extra(self, observation: Observation, plan: Plan, results: Optional[List[ActionResult]]) -> Dict[str, Any]:
         values: Dict[str, Any] = {"owner": switch.owner_of(observation.layers)}
         if self._present:
-            note = switch.wanted_note(observation.layers, self.policy, observation.now)
-            values.update(since=note.since, expires=note.expires)
+            note = self._note(observation)
+            values.update(since=note.since, expires=note.expires, timer=note.timer)
         return values
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
+        self.maintenance.close()
 
 
 def main() -> None:

@@ -79,8 +79,9 @@ EXAMPLES = r"""
 RETURN = r"""
 maintenance:
   description:
-    - C(active), whether any layer is up; C(since), C(owner) (empty when no note says), C(reason), C(expires) and C(on_expiry); C(expired), whether
-      its end has passed; C(consistent), whether all layers that were looked at agree, and what is wrong in C(problems).
+    - C(active), whether any layer is up; C(since), C(owner) (empty when no note says), C(reason), C(expires) and C(on_expiry); C(timer), the
+      systemd units on the host that act then, empty without; C(expired), whether its end has passed; C(consistent), whether all layers that were
+      looked at agree, and what is wrong in C(problems), a timer that is not armed any more included.
   returned: success
   type: dict
 layers:
@@ -117,6 +118,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_fi
     read_flag,
     read_note,
 )
+from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.timer import Timer, observe_timer
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.application_setting import read_setting
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import connect
 
@@ -172,8 +174,13 @@ def look_at_application(options: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
     return layer
 
 
-def conclude(flag: Flag, note: Optional[Note], application: Mapping[str, Any], now: datetime) -> Dict[str, Any]:
-    """One answer from all layers. Pure."""
+def conclude(
+    flag: Flag, note: Optional[Note], application: Mapping[str, Any], now: datetime, timer: Optional[Timer] = None
+) -> Dict[str, Any]:
+    """One answer from all layers. Pure.
+
+    timer: None when nobody looked.
+    """
     enabled = application["enabled"]
     active = flag.present or bool(enabled)
     problems: List[str] = []
@@ -189,6 +196,8 @@ def conclude(flag: Flag, note: Optional[Note], application: Mapping[str, Any], n
     expired = standing is not None and standing.expired(now)
     if expired and standing is not None:
         problems.append("its end, %s, has passed" % standing.expires)
+    if standing is not None and standing.timer and timer is not None and not timer.rings_at(standing.expires):
+        problems.append("the timer that is to end it, %s.timer, is not armed" % standing.timer)
     return {
         "active": active,
         "since": standing.since if standing else flag.since,
@@ -196,6 +205,7 @@ def conclude(flag: Flag, note: Optional[Note], application: Mapping[str, Any], n
         "reason": standing.reason if standing else flag.reason,
         "expires": standing.expires if standing else "",
         "on_expiry": standing.on_expiry if standing else "",
+        "timer": standing.timer if standing else "",
         "expired": expired,
         "consistent": not (flag.present and enabled is False)
         and not (enabled and not flag.present)
@@ -233,7 +243,8 @@ def gather(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
         context.renew()
     flag, note = read_flag(params["path"]), read_note(context.state_dir)
     application = look_at_application(params["application_setting"])
-    found = conclude(flag, note, application, utc_now())
+    timer = observe_timer(context.state_dir) if note is not None and note.timer else None
+    found = conclude(flag, note, application, utc_now(), timer)
     values: Dict[str, Any] = {
         "maintenance": found,
         "layers": {

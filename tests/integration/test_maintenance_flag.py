@@ -44,6 +44,7 @@ class Shop:
         params = {"path": self.flag, "state_dir": self.state_dir, **params}
         if module == "maintenance_flag":
             params.setdefault("owner", "ops")
+            params.setdefault("timer", "none")  # nothing of this machine
         if "application_setting" not in params:
             wanted = self.setting
             if module == "maintenance_flag_info":
@@ -358,6 +359,7 @@ def test_on_the_oldest_python(shop: Shop, old_python: Path) -> None:
         "state_dir": shop.state_dir,
         "owner": "ops",
         "expires": "2h",
+        "timer": "none",
         "application_setting": shop.setting,
     }
     up = run_module("maintenance_flag", params, python=old_python)

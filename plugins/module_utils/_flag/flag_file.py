@@ -51,6 +51,7 @@ class Note:
         on_expiry: lift or alert.
         application: env_file, address and database of the application's own setting, and `previous`, how that was before;
             empty when that layer was not put up.
+        timer: name of the units that end it, "" when none was armed.
     """
 
     owner: str
@@ -62,6 +63,7 @@ class Note:
     on_expiry: str = "alert"
     application: Dict[str, Any] = field(default_factory=dict)
     run_id: str = ""
+    timer: str = ""
 
     def expired(self, now: datetime) -> bool:
         return bool(self.expires) and parse_moment(self.expires) <= now

@@ -5,7 +5,8 @@
 """Deciding what to do to put maintenance up or take it down, layer by layer. Pure.
 
 The order is the safety: on entry our note comes first and the application last, on exit the application first and the note
-last. Killed in between, the note still tells the next run whose maintenance it was and how everything was before.
+last. Killed in between, the note still tells the next run whose maintenance it was and how everything was before. The timer
+that ends maintenance stands around all of it: without maintenance it does no harm, maintenance without it does.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from .._core.errors import MaintenanceError
 from .._core.plan import Action, Kept, Plan
 from .flag_file import Flag, Note, flag_line, moment_text, one_line, parse_expires
+from .timer import Timer, render_timer
 
 NOBODY = "somebody else than this collection"
 
@@ -42,11 +44,12 @@ class Application:
 
 @dataclass(frozen=True)
 class Layers:
-    """Everything that is known. application is None when that layer was not asked for."""
+    """Everything that is known. application and timer are None when that layer was not asked for."""
 
     flag: Flag
     note: Optional[Note]
     application: Optional[Application] = None
+    timer: Optional[Timer] = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,46 @@ def wanted_note(layers: Layers, policy: Policy, now: datetime) -> Note:
         policy.on_expiry,
         application,
         policy.run_id if not mine or old is None else old.run_id,
+        _timer_of(layers, old, expires),
     )
+
+
+def _timer_of(layers: Layers, old: Optional[Note], expires: str) -> str:
+    """Name of the timer that ends maintenance at that time, "" when there is to be none."""
+    if layers.timer is None:
+        return old.timer if old is not None and old.expires == expires else ""
+    return layers.timer.unit if expires and not layers.timer.problem else ""
+
+
+def plan_timer(layers: Layers, note: Note, plan_: Plan) -> List[Action]:
+    """Plan the timer of maintenance that is to be up: its arming goes into the plan, its removal is returned."""
+    timer = layers.timer
+    if timer is None:
+        return []
+    if not note.expires:
+        if timer.installed and not timer.problem:
+            return [Action("disarm_timer", timer.unit, "maintenance has no end any more")]
+        return []
+    if timer.problem:
+        plan_.warnings.append(
+            "no timer will end maintenance at %s: %s. Take it down in time, or have maintenance_flag_info tell when it is over"
+            % (note.expires, timer.problem)
+        )
+        return []
+    if note.on_expiry == "lift" and "previous" in note.application and not note.application.get("env_file"):
+        plan_.warnings.append(
+            "the timer will not be able to switch the application back on, as a connection string is not remembered: "
+            "give application_setting.env_file instead of uri"
+        )
+    if timer.armed_for(note.expires):
+        plan_.kept.append(Kept(timer.unit, "is armed for %s already" % note.expires))
+        return []
+    then = "takes maintenance down" if note.on_expiry == "lift" else "alerts"
+    again = "" if not timer.rings_at(note.expires) else "; it was made by another version or for another Python"
+    plan_.actions.append(
+        Action("arm_timer", timer.unit, "it %s at %s%s" % (then, note.expires, again), data={"expires": note.expires})
+    )
+    return []
 
 
 def plan_present(layers: Layers, policy: Policy, now: datetime) -> Plan:
@@ -151,6 +193,8 @@ def plan_present(layers: Layers, policy: Policy, now: datetime) -> Plan:
     actions: List[Action] = []
     kept: List[Kept] = []
     warnings: List[str] = []
+    result = Plan(actions, kept, warnings)
+    removal = plan_timer(layers, note, result)
     if note != layers.note:
         why = "to know who closed the shop, and how it was before"
         if layers.note is not None:
@@ -175,7 +219,8 @@ def plan_present(layers: Layers, policy: Policy, now: datetime) -> Plan:
         actions.append(Action("switch_application_on", application.target, why))
     else:
         kept.append(Kept(application.target, "is on already"))
-    return Plan(actions, kept, warnings)
+    actions.extend(removal)
+    return result
 
 
 def plan_absent(layers: Layers, policy: Policy) -> Plan:
@@ -195,6 +240,8 @@ def plan_absent(layers: Layers, policy: Policy) -> Plan:
         kept.append(Kept(policy.path, "is not there"))
     if layers.note is not None:
         actions.append(Action("remove_note", "note in the state directory", "nothing is left to be put back"))
+    if layers.timer is not None and layers.timer.installed and not layers.timer.problem:
+        actions.append(Action("disarm_timer", layers.timer.unit, "maintenance is over"))
     return Plan(actions, kept, [])
 
 
@@ -214,11 +261,14 @@ def after(layers: Layers, policy: Policy, now: datetime) -> Layers:
     application = layers.application
     if policy.state == "absent":
         done = replace(application, enabled=False, change=None) if application else None
-        return Layers(Flag(False), None, done)
+        return Layers(Flag(False), None, done, replace(layers.timer, service="", timer="") if layers.timer else None)
     note = wanted_note(layers, policy, now)
     line = flag_line(note.since, note.reason)
     done = replace(application, enabled=True, change=None) if application else None
-    return Layers(Flag(True, note.since, note.reason, line), note, done)
+    timer = layers.timer
+    if timer is not None and not timer.problem:
+        timer = replace(timer, timer=render_timer(note.expires) if note.expires else "", service="")
+    return Layers(Flag(True, note.since, note.reason, line), note, done, timer)
 
 
 def render(layers: Layers, policy: Policy, block: Optional[str]) -> str:
@@ -236,4 +286,6 @@ def render(layers: Layers, policy: Policy, block: Optional[str]) -> str:
     else:
         expiry = "%s (%s)" % (note.expires, note.on_expiry) if note.expires else "never"
         lines.append("note: owner %s, since %s, expires %s, reason %s" % (note.owner, note.since, expiry, note.reason))
+    if layers.timer is not None and not layers.timer.problem:
+        lines.append("timer %s: %s" % (layers.timer.unit, layers.timer.moment or "absent"))
     return "".join(line + "\n" for line in lines)
