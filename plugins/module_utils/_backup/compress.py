@@ -17,7 +17,7 @@ import threading
 import zlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Callable, Deque, List, Optional, Tuple, Type, Union
+from typing import Any, Callable, Deque, List, Optional, Union
 
 try:
     from isal import isal_zlib
@@ -30,7 +30,7 @@ CHUNK_BYTES = 2 * 1024 * 1024
 READ_BYTES = 1024 * 1024
 _GZIP = 31  # zlib's wbits for a gzip header and trailer
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-_ERRORS: Tuple[Type[Exception], ...] = (zlib.error,) if isal_zlib is None else (zlib.error, isal_zlib.error)
+_ERRORS: Any = (zlib.error,) if isal_zlib is None else (zlib.error, isal_zlib.error)
 
 
 def engine() -> str:
