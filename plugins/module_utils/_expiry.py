@@ -167,6 +167,14 @@ def work(state: RunState) -> int:
         return DONE
     if decision == ALERT:
         return alert(state, note, now)
+    if "previous" in note.application and not note.application.get("env_file"):
+        headline = (
+            "cannot be taken down at its expiry: the application was put into maintenance with a connection string, "
+            "which is not remembered. Take it down with application_setting"
+        )
+        say(CRITICAL, "%s: %s" % (window(note), headline))
+        log(state, note, "alert", headline, now)
+        return ALERT_STATUS
     try:
         return lift(state, note, now)
     except MaintenanceError as error:
