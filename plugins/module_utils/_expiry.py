@@ -11,6 +11,7 @@ business any more. All it says goes to the journal.
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from datetime import datetime, timedelta
 from typing import Optional, Sequence
@@ -41,7 +42,8 @@ def program() -> bytes:
 
 def say(priority: int, text: str) -> None:
     for line in SECRETS.clean_text(text).splitlines():
-        print("<%d>%s" % (priority, line), flush=True)
+        sys.stdout.write("<%d>%s\n" % (priority, line))
+    sys.stdout.flush()
 
 
 def decide(note: Optional[Note], now: datetime) -> str:

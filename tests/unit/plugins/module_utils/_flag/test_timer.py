@@ -34,6 +34,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.timer i
     render_timer,
     unit_name,
 )
+from ansible_collections.miniecom.maintenance.plugins.modules.maintenance_flag_info import conclude
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=timezone.utc)
 PYTHON = "/opt/miniecom-maintenance/venv/bin/python"
@@ -60,11 +61,12 @@ def armed(timer: Timer, expires: str) -> Timer:
 
 def carry_out(layers: Layers, action: Action) -> Layers:
     """A model of the world: what each action does to it."""
-    assert layers.timer is not None and layers.application is not None
+    timer = layers.timer
+    assert timer is not None and layers.application is not None
     changes: dict[str, Callable[[], Layers]] = {
-        "arm_timer": lambda: replace(layers, timer=armed(layers.timer, action.data["expires"])),
+        "arm_timer": lambda: replace(layers, timer=armed(timer, action.data["expires"])),
         "disarm_timer": lambda: replace(
-            layers, timer=replace(layers.timer, service="", timer="", program_current=False, running=False)
+            layers, timer=replace(timer, service="", timer="", program_current=False, running=False)
         ),
         "write_note": lambda: replace(layers, note=action.data["note"]),
         "remove_note": lambda: replace(layers, note=None),
@@ -228,3 +230,19 @@ def test_without_systemd_nothing_is_run(monkeypatch: pytest.MonkeyPatch, tmp_pat
     found = timers.observe_timer(str(tmp_path), b"x")
     assert "does not run systemd" in found.problem and not found.installed
     timers.disarm(found)
+
+
+def test_a_timer_that_somebody_stopped_is_missed() -> None:
+    up = run(OPEN, OPS)
+    assert up.note is not None and up.timer is not None
+    application = {"enabled": True, "problem": ""}
+    found = conclude(up.flag, up.note, application, NOW, up.timer)
+    assert found["problems"] == [] and found["timer"] == timers.UNIT
+    for timer in (
+        replace(up.timer, running=False),
+        replace(up.timer, timer=""),
+        armed(NONE_YET, "2026-12-01T00:00:00Z"),
+    ):
+        assert "is not armed" in conclude(up.flag, up.note, application, NOW, timer)["problems"][0]
+    without = replace(up.note, timer="")
+    assert conclude(up.flag, without, application, NOW, NONE_YET)["problems"] == []
