@@ -70,6 +70,9 @@ class Outcome:
         return self.count.failed == 0 and self.count.passed > 0
 
 
+# Integration tests that raise whole sandboxes and run whole playbooks; all others test one module or server.
+JOURNEYS = ("test_delivery", "test_playbooks", "test_sandbox", "test_weekly")
+
 # Molecule runs from the checkout, keeps its files in it, and does not know the checkout's ansible.cfg.
 MOLECULE = {
     "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
@@ -91,7 +94,7 @@ def _program(name: str, *arguments: str) -> list[str]:
     return [str(BIN / name), *arguments]
 
 
-def _pytest(name: str, folder: str, *arguments: str) -> Stage:
+def _pytest(name: str, *arguments: str) -> Stage:
     junit = [
         "--junitxml",
         str(LOGS / f"{name}.xml"),
@@ -100,15 +103,15 @@ def _pytest(name: str, folder: str, *arguments: str) -> Stage:
         "--durations=15",
         "--durations-min=1",
     ]
-    return Stage(name, [_module("pytest", folder, "-v", *junit, *arguments)], count=count_junit)
+    return Stage(name, [_module("pytest", "-v", *junit, *arguments)], count=count_junit)
 
 
 def stages() -> list[Stage]:
-    """All stages, those that take longest first, so that two at a time end together."""
-    found = []
-    if (ROOT / "tests" / "integration").is_dir():
-        found.append(_pytest("integration", "tests/integration"))
-    found += [
+    """All stages. The longest begins first; beside it the quick ones come before the long, so that they are told early."""
+    integration = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/integration/test_*.py"))
+    journeys = [path for path in integration if Path(path).stem.startswith(JOURNEYS)]
+    found = [
+        _pytest("integration-modules", *(path for path in integration if path not in journeys)),
         Stage("ruff", [_program("ruff", "check", "."), _program("ruff", "format", "--check", ".")]),
         _pytest("unit", "tests/unit"),
         Stage("mypy", mypy_commands()),
@@ -122,6 +125,7 @@ def stages() -> list[Stage]:
         ),
         Stage("sanity", [_module("tests.tools.sanity")], count=count_sanity),
     ]
+    found.append(_pytest("integration-journeys", *journeys))
     for scenario in [] if lacks_molecule() else molecule_scenarios():
         command = _program("molecule", "--base-config", "molecule/config.yml", "test", "--scenario-name", scenario)
         found.append(Stage(f"molecule-{scenario}", [command], count=count_molecule, environment=MOLECULE))
