@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".cache" / "logs"
 BIN = Path(sys.executable).parent
 HEARTBEAT = 30
-STAGE_TIMEOUT = 20 * 60
+STAGE_TIMEOUT = 60 * 60
 TAIL_LINES = 60
 
 
