@@ -79,3 +79,11 @@ def test_what_was_cleaned_up_is_not_doubled(made: tuple[Path, Trouble]) -> None:
     make_trouble(root, days=40, now=NOW)
     assert not compressed.exists()
     assert stat.S_IMODE((root / ".env").stat().st_mode) == 0o644
+
+
+def test_secrets_stay_what_they_are(made: tuple[Path, Trouble]) -> None:
+    root, trouble = made
+    before = {path: path.read_text() for path in trouble.hard_coded}
+    again = make_trouble(root, days=40, now=NOW)
+    assert again.secrets == []
+    assert {path: path.read_text() for path in again.hard_coded} == before
