@@ -389,3 +389,27 @@ def test_on_the_oldest_python(shop, old_python):
     result = run_module("mongo_orphans", params, python=old_python)
     assert not result.failed, result.msg
     assert result.result["summary"]["orphans"] == facts.orphaned_documents
+
+
+@pytest.mark.parametrize("spelling", [str.upper, str.lower])
+def test_digits_of_a_text_key_may_be_written_in_either_case(shop, spelling):
+    database, params = shop
+    keys, lost = [f"{n:02d}abcdef0123456789abcdef" for n in range(3)], "ff" * 12
+    other = str.lower if spelling is str.upper else str.upper
+    database.users.insert_many([{"_id": spelling(key)} for key in keys])
+    database.orders.insert_many(
+        [{"_id": old_id(), "userId": other(keys[0])}, {"_id": old_id(), "userId": spelling(keys[1])}]
+        + [{"_id": old_id(), "userId": ObjectId(keys[2])}, {"_id": old_id(), "userId": other(lost)}]
+    )
+    entry = one(params, {"collection": "orders", "field": "userId", "references": "users"})
+    assert (entry["orphans"], entry["judged"]) == (1, True)
+
+
+def test_a_collection_that_ignores_case_is_asked_in_its_own_sense(shop):
+    database, params = shop
+    users = database.create_collection("users", collation={"locale": "en", "strength": 1})
+    users.insert_many([{"_id": f"User-{n}"} for n in range(20)] + [{"_id": "Andr\u00e9"}])
+    good = [f"USER-{n}" for n in range(0, 20, 3)] + [f"user-{n}" for n in range(1, 20, 3)] + ["User-2", "andre"]
+    database.orders.insert_many([{"_id": old_id(), "userId": text} for text in [*good, "user-20", "user-21"]])
+    entry = one(params, {"collection": "orders", "field": "userId", "references": "users"})
+    assert (entry["orphans"], entry["judged"]) == (2, True)

@@ -75,13 +75,16 @@ def judge_value(value: Any, relation: Relation, types: Mapping[str, bool], datab
     if isinstance(value, ObjectId):
         probes = [(value, "objectId")]
         if "hex_string" in relation.id_forms:
-            probes.append((str(value), "string"))
+            probes.extend([(str(value), "string"), (str(value).upper(), "string")])
     elif isinstance(value, str):
         if value in relation.ignore:
             return IGNORED
         if len(value) > LONGEST_REFERENCE:
             return OTHER
         probes = [(value, "string")]
+        if _HEX.match(value) and "hex_string" in relation.id_forms:
+            # One id, whichever way its digits are written.
+            probes.extend([(text, "string") for text in (value.lower(), value.upper()) if text != value])
         if _HEX.match(value) and "objectid" in relation.id_forms:
             probes.append((ObjectId(value), "objectId"))
     elif isinstance(value, bool):
@@ -254,7 +257,10 @@ class Finder:
         self._progress = progress
         self._types: Dict[Tuple[str, str], _KeyTypes] = {}
         with mongo_errors("cannot list the collections", database.name):
-            self.collections: Set[str] = set(database.list_collection_names())
+            listed = list(database.list_collections())
+        self.collections: Set[str] = {entry["name"] for entry in listed}
+        # Where text is equal that is not the same, only the server can tell what an id meets.
+        self._collated: Set[str] = {entry["name"] for entry in listed if entry.get("options", {}).get("collation")}
 
     def find(self, relation: Relation) -> Report:
         """Judge one relation.
@@ -361,7 +367,20 @@ class Finder:
                 for value in values_at(document, relation.key.split(".")):
                     several = value if isinstance(value, list) else [value]
                     found.update(one for one in several if _hashable(one))
+        if relation.references in self._collated:
+            rest = [probe for probe in wanted if isinstance(probe, str) and probe not in found]
+            for start in range(0, len(rest), PROBE_BATCH):
+                found.update(self._met(parent, relation.key, rest[start : start + PROBE_BATCH]))
         return found
+
+    def _met(self, parent: Any, key: str, probes: List[str]) -> List[str]:
+        """Those of the texts that meet a key in the collection's own sense of equality, found by halves."""
+        if not probes or parent.find_one({key: {"$in": probes}}, {"_id": 1}) is None:
+            return []
+        if len(probes) == 1:
+            return probes
+        middle = len(probes) // 2
+        return self._met(parent, key, probes[:middle]) + self._met(parent, key, probes[middle:])
 
     def _count(self, relation: Relation, dangling: List[Any], report: Report) -> None:
         """Read the documents that hold the values, look the values up again, and count what is left."""
