@@ -15,6 +15,9 @@ version_added: 0.1.0
 description:
   - Compresses logs that have not been written to for a while and removes those that are older still. It does not rotate; logrotate does.
   - A log that any process has open is left alone, whatever its age, since what the process writes next would be lost.
+  - Only root sees what the processes of other users have open. Run without root, a log that somebody else could have open for writing (it belongs to
+    another user, or its group or others may write to it) is left alone, with a warning. Logs that only the user of this task (and root) may write to are
+    handled as usual.
   - A compressed copy is read back and compared before the original goes. A run killed at any moment leaves the original or a complete copy,
     and the next run finishes.
   - Only regular files directly in O(paths) are looked at; links are not followed.
@@ -104,12 +107,14 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import format_size, parse_duration
 from ansible_collections.miniecom.maintenance.plugins.module_utils._logs.retention import (
     CHUNK,
+    UNSEEN,
     LogFile,
     Policy,
     compressed_name,
     files_open_now,
     plan_retention,
     scan,
+    unseen_writers,
 )
 
 SPEC = RUN_ARGUMENTS + ArgumentSpec(
@@ -162,6 +167,8 @@ class LogPrune(Task[List[LogFile]]):
             log.modified,
         ):
             raise SkipAction("it was written to or replaced since it was looked at")
+        if unseen_writers(status):
+            raise SkipAction(UNSEEN)
         if files_open_now({(log.device, log.inode)}):
             raise SkipAction("a process has opened it since it was looked at")
 
@@ -222,6 +229,8 @@ class LogPrune(Task[List[LogFile]]):
         headline = template % (counted["compress"], counted["remove"], len(observation), format_size(freed))
         if not any(counted.values()):
             headline = "none of %d logs is old enough" % len(observation)
+            if any(kept.reason == UNSEEN for kept in plan.kept):
+                headline = "none of %d logs may be touched without root" % len(observation)
         return {
             "headline": headline,
             "bytes": freed,

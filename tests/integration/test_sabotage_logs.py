@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan im
 from ansible_collections.miniecom.maintenance.plugins.module_utils._logs import retention
 from ansible_collections.miniecom.maintenance.plugins.modules import log_prune
 from tests.support.modules import run_module
+
+DAY = 86400
 
 
 def old_log(folder: Path) -> Path:
@@ -87,3 +90,41 @@ def test_a_log_swapped_for_a_link_for_a_moment_is_not_followed(tmp_path: Path, m
     with pytest.raises((SkipAction, MaintenanceError)):
         task.act(Action("compress", str(log), "old", data={"file": found}))
     assert not Path(f"{log}.gz").exists()
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode", "goes"),
+    [(0, 0o640, True), (0, 0o644, True), (0, 0o660, False), (0, 0o666, False), (1, 0o600, False)],
+)
+def test_without_root_what_others_may_have_open_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: int, mode: int, goes: bool
+) -> None:
+    log = old_log(tmp_path / "logs")
+    log.chmod(mode)
+    user = os.getuid() + 12345
+    if os.getuid() == 0:
+        os.chown(log, user + owner, -1)
+    elif owner:
+        pytest.skip("only root can give files away")
+    else:
+        user = os.getuid()
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    for policy in (retention.Policy(DAY, None), retention.Policy(None, DAY)):
+        found = retention.scan([str(log.parent)], ["*.log-*"])
+        plan = retention.plan_retention(found, policy, datetime.now(timezone.utc))
+        assert bool(plan.actions) is goes
+        assert bool(plan.warnings) is not goes
+        assert goes or plan.kept[0].reason == retention.UNSEEN
+    if not goes:
+        task = log_prune.LogPrune.__new__(log_prune.LogPrune)
+        with pytest.raises(SkipAction, match="only root"):
+            task.act(Action("remove", str(log), "old", data={"file": found[0]}))
+        assert log.exists()
+
+
+def test_root_sees_all_and_handles_what_others_may_write_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = old_log(tmp_path / "logs")
+    log.chmod(0o666)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    [found] = retention.scan([str(log.parent)], ["*.log-*"])
+    assert retention.plan_retention([found], retention.Policy(DAY, None), datetime.now(timezone.utc)).actions

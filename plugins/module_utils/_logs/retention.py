@@ -11,7 +11,7 @@ import gzip
 import os
 import stat
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Iterable, List, Optional, Sequence, Set, Tuple
 
@@ -21,6 +21,7 @@ from .._core.plan import Action, Kept, Plan
 from .._core.units import format_duration
 
 CHUNK = 1 << 20
+UNSEEN = "others may write to it, and only root sees whether they have it open"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class LogFile:
         opened: a process has it open, so that it may still be written to under whatever name.
         compressed_twin: its compressed copy is complete; only the removal of the original is missing (a run was killed there).
         blocked_by: an unrelated file that has the name its compressed form would get.
+        unseen_writers: a process that we are not shown may have it open for writing.
     """
 
     path: str
@@ -42,6 +44,7 @@ class LogFile:
     opened: bool = False
     compressed_twin: bool = False
     blocked_by: str = ""
+    unseen_writers: bool = False
 
     @property
     def compressed(self) -> bool:
@@ -60,10 +63,12 @@ def plan_retention(files: Sequence[LogFile], policy: Policy, now: datetime) -> P
     """Decide about every log. Pure."""
     plan = Plan()
     moment = now.timestamp()
+    left = 0
     for found in sorted(files, key=lambda item: item.path):
         age = moment - found.modified
         reason = "last written %s ago" % format_duration(max(age, 0))
         data = {"file": found}
+        number = len(plan.actions)
         if found.opened:
             plan.kept.append(Kept(found.path, "a process has it open"))
         elif policy.remove_after is not None and age > policy.remove_after:
@@ -81,7 +86,26 @@ def plan_retention(files: Sequence[LogFile], policy: Policy, now: datetime) -> P
         else:
             # Text logs shrink to about a tenth; the real figure is measured when it is done.
             plan.actions.append(Action("compress", found.path, reason, found.size * 9 // 10, predicted=True, data=data))
+        if len(plan.actions) > number and found.unseen_writers:
+            plan.actions.pop()
+            plan.kept.append(Kept(found.path, UNSEEN))
+            left += 1
+    if left:
+        plan.warnings.append(
+            "%d old logs were left alone: other users may write to them, and only root sees whether they have them open."
+            " Run with become: true." % left
+        )
     return plan
+
+
+def unseen_writers(status: os.stat_result) -> bool:
+    """Whether a process that we are not shown may have a file open for writing.
+
+    Without root /proc tells only of one's own processes. What others may not write to they have not opened, either; the
+    mask of an access control list shows in the group's bits.
+    """
+    user = os.geteuid()
+    return user != 0 and (status.st_uid != user or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)))
 
 
 def files_open_now(wanted: Set[Tuple[int, int]], proc: str = "/proc") -> Set[Tuple[int, int]]:
@@ -126,7 +150,17 @@ def scan(directories: Iterable[str], patterns: Sequence[str]) -> List[LogFile]:
                     except FileNotFoundError:
                         continue  # rotated away this very moment
                     if stat.S_ISREG(status.st_mode):
-                        found.append(LogFile(entry.path, status.st_size, status.st_mtime, status.st_dev, status.st_ino))
+                        unseen = unseen_writers(status)
+                        found.append(
+                            LogFile(
+                                entry.path,
+                                status.st_size,
+                                status.st_mtime,
+                                status.st_dev,
+                                status.st_ino,
+                                unseen_writers=unseen,
+                            )
+                        )
         except OSError as error:
             raise MaintenanceError(
                 "cannot read the log directory", directory, error.strerror, "Check the path and the user of this task."
@@ -142,7 +176,7 @@ def _complete(item: LogFile, opened: bool) -> LogFile:
         # A pipe planted under that name would keep the reader waiting for ever.
         twin = _is_file(target) and _same_content(item.path, target)
         blocked = "" if twin else target
-    return LogFile(item.path, item.size, item.modified, item.device, item.inode, opened, twin, blocked)
+    return replace(item, opened=opened, compressed_twin=twin, blocked_by=blocked)
 
 
 def compressed_name(path: str) -> str:
