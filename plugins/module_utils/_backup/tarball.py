@@ -172,47 +172,74 @@ class BackupWriter:
         """
         component = Component(name, source=path)
         try:
-            status = os.stat(path)
-            if stat.S_ISDIR(status.st_mode):
-                self._put(self._folder_header(name, status), False)
-                self._add_tree(component, path, "")
-            elif stat.S_ISREG(status.st_mode):
-                component.kind = "file"
-                self._add_file(component, path, "", name, follow=True)
-            else:
-                raise MaintenanceError("neither a file nor a folder", path, next_step="Correct the path of %s." % name)
+            # Pipes and devices would keep the opener waiting.
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                status = os.fstat(descriptor)
+                if stat.S_ISDIR(status.st_mode):
+                    self._put(self._folder_header(name, status), False)
+                    self._add_tree(component, descriptor, path, "")
+                elif stat.S_ISREG(status.st_mode):
+                    component.kind = "file"
+                    self._add_file(component, descriptor, "", name)
+                else:
+                    raise MaintenanceError(
+                        "neither a file nor a folder", path, next_step="Correct the path of %s." % name
+                    )
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise read_error(error, path) from error
         return component
 
-    def _add_tree(self, component: Component, directory: str, relative: str) -> None:
-        with os.scandir(directory) as entries:
-            ordered = sorted(entries, key=lambda entry: entry.name)
-        for entry in ordered:
-            inside = relative + "/" + entry.name if relative else entry.name
-            name = component.name + "/" + inside
-            try:
-                status = entry.stat(follow_symlinks=False)
-                if stat.S_ISDIR(status.st_mode):
-                    self._put(self._folder_header(name, status), False)
-                    component.add(inside, 0, "dir")
-                    self._add_tree(component, entry.path, inside)
-                elif stat.S_ISLNK(status.st_mode):
-                    target = os.readlink(entry.path)
-                    owner = (status.st_uid, status.st_gid)
-                    self._put(self._header(name, 0, tarfile.SYMTYPE, 0o777, status.st_mtime, target, owner), False)
-                    component.add(inside, 0, "link:" + target)
-                elif stat.S_ISREG(status.st_mode):
-                    self._add_file(component, entry.path, inside, name)
-                else:
-                    self.notes.append("%s: left out, neither file nor folder nor link" % entry.path)
-            except FileNotFoundError:
-                self.notes.append("%s: vanished while the folder was read" % entry.path)
+    def _add_tree(self, component: Component, folder: int, path: str, relative: str) -> None:
+        """Everything below an open folder.
 
-    def _add_file(self, component: Component, path: str, inside: str, name: str, follow: bool = False) -> None:
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
-        with os.fdopen(os.open(path, flags), "rb", 0) as source:
-            status = os.fstat(source.fileno())
+        Each step goes from an open folder to a name in it and follows no link: whoever may write to the folder cannot
+        have something outside it read by swapping names.
+        """
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries)
+        for name in names:
+            inside = relative + "/" + name if relative else name
+            try:
+                self._add_entry(component, folder, name, path + "/" + name, inside)
+            except FileNotFoundError:
+                self.notes.append("%s/%s: vanished while the folder was read" % (path, name))
+            except OSError as error:
+                raise read_error(error, path + "/" + name) from error
+
+    def _add_entry(self, component: Component, folder: int, name: str, path: str, inside: str) -> None:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        target = component.name + "/" + inside
+        if stat.S_ISLNK(status.st_mode):
+            link = os.readlink(name, dir_fd=folder)
+            owner = (status.st_uid, status.st_gid)
+            self._put(self._header(target, 0, tarfile.SYMTYPE, 0o777, status.st_mtime, link, owner), False)
+            component.add(inside, 0, "link:" + link)
+            return
+        if not stat.S_ISDIR(status.st_mode) and not stat.S_ISREG(status.st_mode):
+            self.notes.append("%s: left out, neither file nor folder nor link" % path)
+            return
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+        descriptor = os.open(name, flags, dir_fd=folder)
+        try:
+            # What was opened decides, not what stood there before.
+            status = os.fstat(descriptor)
+            if stat.S_ISDIR(status.st_mode):
+                self._put(self._folder_header(target, status), False)
+                component.add(inside, 0, "dir")
+                self._add_tree(component, descriptor, path, inside)
+            elif stat.S_ISREG(status.st_mode):
+                self._add_file(component, descriptor, inside, target)
+            else:
+                self.notes.append("%s: left out, neither file nor folder nor link" % path)
+        finally:
+            os.close(descriptor)
+
+    def _add_file(self, component: Component, descriptor: int, inside: str, name: str) -> None:
+        with os.fdopen(descriptor, "rb", 0, closefd=False) as source:
+            status = os.fstat(descriptor)
             owner = (status.st_uid, status.st_gid)
             self.add_stream(component, inside, name, source, status.st_size, status.st_mode, status.st_mtime, owner)
 
@@ -286,6 +313,15 @@ class BackupWriter:
                 elif info.issym():
                     self._put(self._header(target, 0, tarfile.SYMTYPE, 0o777, info.mtime, info.linkname, owner), False)
                     component.add(inside, 0, "link:" + info.linkname)
+                elif info.islnk():
+                    # A second name of a file that was sent before: it is its first name that holds the content.
+                    first = info.linkname.strip("/")
+                    if not first.startswith(top + "/"):
+                        raise MaintenanceError("a hard link in the container's copy leads out of it", info.name)
+                    first = first[len(top) + 1 :]
+                    link = "%s/%s/%s" % (self._folder, name, first)
+                    self._put(self._header(target, 0, tarfile.LNKTYPE, info.mode, info.mtime, link, owner), False)
+                    component.add(inside, 0, "same:" + first)
                 elif info.isreg():
                     if not inside:
                         component.kind = "file"
@@ -348,11 +384,12 @@ def read_error(error: OSError, path: str) -> MaintenanceError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG) and not error.filename:
         raise error
     code = errno.errorcode.get(error.errno or 0, error.errno)
+    if error.errno in (errno.ELOOP, errno.ENOTDIR):
+        return MaintenanceError(
+            "what is to be backed up was replaced while it was read", path, code, "Something rewrites it: run again."
+        )
     return MaintenanceError(
-        "cannot read what is to be backed up",
-        str(error.filename or path),
-        code,
-        "Run as its owner or as root (become: true).",
+        "cannot read what is to be backed up", path, code, "Run as its owner or as root (become: true)."
     )
 
 
@@ -438,6 +475,8 @@ def _read_entry(
             component.add(inside, 0, "dir")
     elif info.issym():
         component.add(inside, 0, "link:" + info.linkname)
+    elif info.islnk():
+        component.add(inside, 0, "same:" + _split(info.linkname)[2])
     elif info.isreg():
         if not inside:
             component.kind = "file"

@@ -165,6 +165,78 @@ def test_a_container_s_tar_is_taken_over(tmp_path: Path, tree: Path) -> None:
     subprocess.run(["diff", "-r", "--no-dereference", tree, target / FOLDER / "uploads"], check=True)
 
 
+def test_a_second_name_in_a_container_s_tar_keeps_its_content(tmp_path: Path, tree: Path) -> None:
+    """An engine sends the second name of a file as a reference to the first."""
+    os.link(tree / "a.jpg", tree / "sub" / "again.jpg")
+    sent = io.BytesIO()
+    with tarfile.open(fileobj=sent, mode="w") as tar:
+        tar.add(tree, "uploads-in-container")
+        assert any(info.islnk() for info in tar.getmembers())
+    component = write(tmp_path / "x.tar.gz", lambda writer: writer.add_tar("uploads", [sent.getvalue()], "api:/u"))
+    assert read(tmp_path / "x.tar.gz").components["uploads"].found() == component.found()
+    target = tmp_path / "target"
+    target.mkdir()
+    subprocess.run(["tar", "xzf", tmp_path / "x.tar.gz", "-C", target], check=True)
+    subprocess.run(["diff", "-r", "--no-dereference", tree, target / FOLDER / "uploads"], check=True)
+
+
+def test_a_hard_link_out_of_a_container_s_copy_is_refused(tmp_path: Path) -> None:
+    sent = io.BytesIO()
+    with tarfile.open(fileobj=sent, mode="w") as tar:
+        for name, kind, link in (("u", tarfile.DIRTYPE, ""), ("u/a", tarfile.LNKTYPE, "etc/shadow")):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, link
+            tar.addfile(info)
+    with pytest.raises(MaintenanceError, match="leads out"):
+        write(tmp_path / "x.tar.gz", lambda writer: writer.add_tar("uploads", [sent.getvalue()], "api:/u"))
+
+
+@pytest.mark.parametrize("victim", ["sub", "a.jpg"])
+def test_a_name_swapped_for_a_link_for_a_moment_is_not_followed(
+    tmp_path: Path, tree: Path, monkeypatch: pytest.MonkeyPatch, victim: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "shadow").write_text("secret of another place")
+    real = os.stat
+
+    def look_then_swap(path: Any, **options: Any) -> os.stat_result:
+        status = real(path, **options)
+        if path == victim:
+            (tree / victim).rename(tmp_path / "aside")
+            (tree / victim).symlink_to(outside if victim == "sub" else outside / "shadow")
+        return status
+
+    monkeypatch.setattr(os, "stat", look_then_swap)
+    with pytest.raises(MaintenanceError, match="replaced while it was read"):
+        write(tmp_path / "x.tar.gz", lambda writer: writer.add_path("uploads", str(tree)), compression="none")
+    assert b"secret of another place" not in (tmp_path / "x.tar.gz").read_bytes()
+
+
+def test_what_is_swapped_for_a_pipe_does_not_hold_the_backup_up(
+    tmp_path: Path, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.stat
+
+    def look_then_swap(path: Any, **options: Any) -> os.stat_result:
+        status = real(path, **options)
+        if path == "a.jpg":
+            (tree / path).unlink()
+            os.mkfifo(tree / path)
+        return status
+
+    monkeypatch.setattr(os, "stat", look_then_swap)
+    notes: list[str] = []
+
+    def fill(writer: tarball.BackupWriter) -> None:
+        writer.add_path("uploads", str(tree))
+        notes.extend(writer.notes)
+
+    write(tmp_path / "x.tar.gz", fill)
+    assert len(notes) == 1
+    assert notes[0].endswith("a.jpg: left out, neither file nor folder nor link")
+
+
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "text"])
 def test_damage_is_found(tmp_path: Path, tree: Path, damage: str) -> None:
     path = tmp_path / "x.tar.gz"
