@@ -23,6 +23,11 @@ options:
     description: Folder with the backups.
     type: path
     required: true
+  database:
+    description:
+      - List only backups of this database; those whose record names another one are left out and counted in C(summary.other_databases).
+      - A backup without a record, such as the shop's own script makes, is listed, as nobody knows.
+    type: str
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.info
   - miniecom.maintenance.run
@@ -89,6 +94,7 @@ summary:
     newest_age_hours: {description: "Age of the newest backup, verified or not, null if there is none.", type: float}
     partials: {description: Leftovers of killed runs., type: int}
     bytes_partials: {description: Size of these., type: int}
+    other_databases: {description: Backups that were left out because they are of another database than O(database)., type: int}
     foreign: {description: Other files and folders there; never touched., type: int}
 """
 
@@ -102,14 +108,14 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_sta
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import run_info
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import format_duration, format_size
 
-SPEC = ArgumentSpec({"path": {"type": "path", "required": True}}) + RUN_ARGUMENTS
+SPEC = ArgumentSpec({"path": {"type": "path", "required": True}, "database": {"type": "str"}}) + RUN_ARGUMENTS
 
 
 def backup_info(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
     """What the folder holds, as return values."""
     del context
     now = utc_now()
-    found = read_catalogue(module.params["path"], missing_ok=True)
+    found = read_catalogue(module.params["path"], missing_ok=True).of(module.params["database"])
     backups = [describe(backup, now) for backup in reversed(found.backups)]
     verified = found.newest_verified(now)
     newest = found.backups[-1] if found.backups else None
@@ -125,6 +131,7 @@ def backup_info(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
         "newest_age_hours": None,
         "partials": len(found.partials),
         "bytes_partials": sum(size for _path, size in found.partials),
+        "other_databases": len(found.others),
         "foreign": found.foreign,
     }
     if newest is None:

@@ -25,6 +25,13 @@ options:
     description: Folder with the backups.
     type: path
     required: true
+  database:
+    description:
+      - Only backups of this database count. A backup whose record names another one takes no part in the rules, is no proof that there is
+        a verified one, and stays.
+      - A backup without a record, such as the shop's own script makes, is taken for one of this database.
+      - By default all backups in O(path) are taken for those of one shop.
+    type: str
   keep_last:
     description: Keep this many of the newest backups, whatever their dates.
     type: int
@@ -168,6 +175,7 @@ SPEC = (
     ArgumentSpec(
         {
             "path": {"type": "path", "required": True},
+            "database": {"type": "str"},
             "keep_last": {"type": "int", "default": 0},
             "keep_daily": {"type": "int", "default": 0},
             "keep_weekly": {"type": "int", "default": 0},
@@ -208,6 +216,7 @@ class BackupPrune(Task[Catalogue]):
             params["assume_verified"] and self.module.check_mode,
             params["max_delete"],
             tuple(params["blocked_by"]),
+            params["database"],
         )
         plan, self._findings = plan_prune(observation, wishes, now)
         return plan

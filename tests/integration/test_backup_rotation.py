@@ -145,6 +145,25 @@ def test_no_verified_backup_no_removal(folder: Path, state_dir: Path) -> None:
     assert would.result["plan"][0]["assumes"] == "a verified backup made by this run"
 
 
+def test_in_a_shared_folder_another_shops_backups_count_for_nothing(tmp_path: Path, state_dir: Path) -> None:
+    now = datetime.now().replace(microsecond=0)
+    for day in range(4):
+        make(tmp_path, now - timedelta(hours=1, days=day), verified=True)
+        make(tmp_path, now - timedelta(hours=5, days=day), verified=False)
+    before = tree(tmp_path)
+    # The records say "shop"; for the shop of another database there is no verified backup.
+    refused = run(tmp_path, state_dir, database="boutique", keep_daily=1, keep_weekly=0, keep_monthly=0)
+    assert "there is none" in refused.msg
+    assert tree(tmp_path) == before
+    listed = ok(
+        run_module("backup_info", {"path": str(tmp_path), "state_dir": str(state_dir), "database": "boutique"})
+    ).result["summary"]
+    assert (listed["backups"], listed["verified"], listed["other_databases"]) == (4, 0, 4)
+    done = ok(run(tmp_path, state_dir, database="shop", keep_daily=1, keep_weekly=0, keep_monthly=0))
+    assert len(backups_in(tmp_path)) == 1
+    assert done.result["summary"]["removed"] == 7
+
+
 def test_the_cap(folder: Path, state_dir: Path) -> None:
     before = tree(folder)
     result = run(folder, state_dir, max_delete=5)

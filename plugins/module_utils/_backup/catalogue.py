@@ -19,7 +19,7 @@ import os
 import re
 import stat
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
@@ -148,6 +148,7 @@ class Catalogue:
         partials: leftovers of killed runs, as (path, bytes).
         orphan_sidecars: records whose archive is gone, as paths.
         foreign: how many other entries there are; they are never touched.
+        others: backups that are known to be of another database, see `of`.
     """
 
     path: str
@@ -155,6 +156,23 @@ class Catalogue:
     partials: List[Tuple[str, int]] = field(default_factory=list)
     orphan_sidecars: List[str] = field(default_factory=list)
     foreign: int = 0
+    others: List[Backup] = field(default_factory=list)
+
+    def of(self, database: Optional[str]) -> Catalogue:
+        """The same, with what is known to be of another database set apart in `others`.
+
+        Two shops may share a folder: a backup of the one proves nothing for the other and takes no turn in its rotation. Of
+        backups without a record (the shop's own script leaves none) nobody knows; they are taken for this database's.
+
+        Args:
+            database: None or "" sets nothing apart.
+        """
+        apart = [
+            backup
+            for backup in self.backups
+            if database and backup.verification is not None and backup.verification.database != database
+        ]
+        return replace(self, backups=[backup for backup in self.backups if backup not in apart], others=apart)
 
     def newest_verified(self, now: Optional[datetime] = None) -> Optional[Backup]:
         """The newest verified backup; with `now` those dated in the future are left out.

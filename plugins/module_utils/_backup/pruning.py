@@ -34,6 +34,7 @@ class Wishes:
         assume_verified: check mode only: a verified backup will have been made by then.
         max_delete: None sets no limit.
         blocked_by: the shop's own jobs that delete backups, too, and are active.
+        database: only its backups count; None for all that are there.
     """
 
     policy: Policy
@@ -42,6 +43,7 @@ class Wishes:
     assume_verified: bool = False
     max_delete: Optional[int] = None
     blocked_by: Tuple[str, ...] = ()
+    database: Optional[str] = None
 
 
 def plan_prune(catalogue: Catalogue, wishes: Wishes, now: datetime) -> Tuple[Plan, List[Finding]]:
@@ -54,6 +56,12 @@ def plan_prune(catalogue: Catalogue, wishes: Wishes, now: datetime) -> Tuple[Pla
         MaintenanceError: backups are to go and there is no recent verified one, or more are to go than max_delete.
     """
     plan = Plan()
+    catalogue = catalogue.of(wishes.database)
+    plan.kept.extend(
+        Kept(backup.path, "of another database: %s" % backup.verification.database)
+        for backup in catalogue.others
+        if backup.verification is not None
+    )
     newest = catalogue.newest_verified(now)
     age = newest.age_seconds(now) if newest is not None else None
     items = [Item(backup.name, backup.date, backup.verified) for backup in catalogue.backups]

@@ -18,10 +18,10 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
 SHOP = Policy(daily=14, weekly=12, monthly=12)
 
 
-def backup(hours: float, verified: bool = False) -> catalogue.Backup:
+def backup(hours: float, verified: bool = False, database: str = "shop") -> catalogue.Backup:
     moment = NOW - timedelta(hours=hours)
     text = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-    record = catalogue.Verification(10, 1, "00", text, text, "shop") if verified else None
+    record = catalogue.Verification(10, 1, "00", text, text, database) if verified else None
     name = catalogue.backup_name(moment)
     return catalogue.Backup(name, "/b/" + name, moment.astimezone().replace(tzinfo=None), 10, 1, 1, False, record)
 
@@ -136,3 +136,26 @@ def test_the_newest_verified_backup_always_stays(
         assert newest.age_seconds(NOW) <= 48 * 3600
     for action in plan.actions:
         assert action.data["backup"].age_seconds(NOW) >= 0 or action.data["backup"].verified
+
+
+def test_another_database_proves_nothing_and_takes_no_turn() -> None:
+    wishes = pruning.Wishes(Policy(daily=2), 48 * 3600, "48h", database="shop")
+    ours = [backup(34 + 24 * day) for day in range(4)]
+    theirs = [backup(9, True, "other"), *(backup(33.5 + 24 * day, True, "other") for day in range(4))]
+    with pytest.raises(MaintenanceError, match="without a verified one younger than 48h: there is none"):
+        removed(folder(*ours, *theirs), wishes)
+    mine = backup(10, True)
+    plan, _findings = pruning.plan_prune(folder(*ours, *theirs, mine), wishes, NOW)
+    assert {action.target for action in plan.actions} == {entry.path for entry in ours[1:]}
+    told = {kept.target: kept.reason for kept in plan.kept}
+    assert all(told[entry.path] == "of another database: other" for entry in theirs)
+    assert set(told) == {entry.path for entry in [*theirs, mine, ours[0]]}
+
+
+@given(st.lists(st.tuples(st.integers(0, 2000), st.sampled_from(["", "shop", "other"])), max_size=30, unique=True))
+def test_what_lies_beside_changes_nothing(made: list[tuple[int, str]]) -> None:
+    """A folder that is shared is rotated as if only the one database's backups lay there."""
+    found = [backup(hours, bool(name), name) for hours, name in made]
+    alone = [entry for entry in found if entry.verification is None or entry.verification.database == "shop"]
+    wishes = pruning.Wishes(Policy(daily=3, weekly=2), database="shop")
+    assert removed(folder(*found), wishes) == removed(folder(*alone), wishes)
