@@ -216,8 +216,9 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.ports
     published,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import restore, throwaway
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.address import resolve
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveReader
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import Connection, resolve
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import Connection
 
 PURPOSE = "restore test"
 PREFIX = "restore-test-"

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import client
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.errors import mongo_errors
 from tests.sandbox.mongod import free_port
 from tests.support.modules import run_module
 
@@ -184,7 +185,7 @@ def test_env_file_missing_or_not_readable(tmp_path):
 def test_user_without_the_privilege(mongod, user):
     uri = f"mongodb://reader:cAnary-reader@{mongod.address}/shop?authSource=admin"
     refused = pytest.raises(MaintenanceError)
-    with opened(uri=uri) as connection, refused as caught, client.mongo_errors("cannot compact", "shop.orders"):
+    with opened(uri=uri) as connection, refused as caught, mongo_errors("cannot compact", "shop.orders"):
         connection.client.shop.command({"compact": "orders", "comment": "cAnary"})
     text = str(caught.value)
     assert (
@@ -194,7 +195,7 @@ def test_user_without_the_privilege(mongod, user):
 
 def test_document_that_is_too_large_is_no_driver_error(mongod, mongo_database):
     refused = pytest.raises(MaintenanceError)
-    with opened(uri=mongod.uri_for(mongo_database)) as connection, refused, client.mongo_errors("cannot delete", "x.y"):
+    with opened(uri=mongod.uri_for(mongo_database)) as connection, refused, mongo_errors("cannot delete", "x.y"):
         connection.client[mongo_database].x.delete_many({"a": {"$nin": ["x" * 1024] * 20000}})
 
 

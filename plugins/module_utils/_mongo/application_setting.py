@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
-from .client import mongo_errors
+from .errors import mongo_errors
 
 COLLECTION = "settings"
 KEY = "site"

@@ -18,7 +18,8 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from .._core.errors import MaintenanceError, SkipAction
 from .._core.plan import Action, Kept, Outcome, Plan
 from .._core.units import format_duration, format_size
-from .client import Connection, Server, error_number, mongo_errors
+from .client import Connection, Server
+from .errors import error_number, mongo_errors
 from .storage import CollectionStatistics, File, read_collection
 from .topology import supports
 

@@ -24,7 +24,8 @@ except ImportError:  # pragma: no cover - the client raises MissingLibrary first
 
 from .._core.errors import MaintenanceError
 from .archive import BUCKETS, ArchiveWriter, CollectionMetadata
-from .client import Connection, Server, error_number, error_text, mongo_errors
+from .client import Connection, Server
+from .errors import error_number, error_text, mongo_errors
 
 # A batch of about a megabyte is read fastest: larger ones wait, smaller ones ask more often (measured).
 BATCH_BYTES = 1024 * 1024

@@ -24,7 +24,9 @@ except ImportError:  # pragma: no cover - the client raises MissingLibrary first
     pymongo = None  # type: ignore[assignment]
 
 from .._core.errors import MaintenanceError
-from .client import Address, Connection, mongo_errors
+from .address import Address
+from .client import Connection
+from .errors import mongo_errors
 
 _KEEPER = """
 import json, selectors, sys, time, warnings

@@ -14,7 +14,8 @@ from datetime import datetime, timezone
 from typing import Any, Callable, Dict, List, Mapping, Optional, TypeVar
 
 from .._core.errors import MaintenanceError
-from .client import Connection, error_number, mongo_errors
+from .client import Connection
+from .errors import error_number, mongo_errors
 from .topology import oplog_window_seconds, read_members
 
 UNAUTHORIZED = 13

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
-from .client import error_number, mongo_errors
+from .errors import error_number, mongo_errors
 from .relations import Relation
 from .storage import VIEW_CODE
 

@@ -28,8 +28,9 @@ except ImportError:  # pragma: no cover - the client raises MissingLibrary first
 
 from .._core.errors import MaintenanceError
 from .archive import ArchiveReader, CollectionMetadata, count_documents
-from .client import Connection, mongo_errors
+from .client import Connection
 from .dump import Source, list_sources
+from .errors import mongo_errors
 
 # About a megabyte and at most a thousand documents in one insert (measured: larger ones are slower).
 INSERT_BYTES = 1024 * 1024

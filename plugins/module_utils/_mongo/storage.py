@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
-from .client import Connection, error_number, mongo_errors
+from .client import Connection
+from .errors import error_number, mongo_errors
 
 try:
     from pymongo.errors import OperationFailure

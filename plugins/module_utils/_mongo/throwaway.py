@@ -16,7 +16,8 @@ from typing import Any, Callable, List, Optional
 from urllib.parse import quote
 
 from .._core.errors import MaintenanceError
-from .client import Address, Connection, open_address
+from .address import Address
+from .client import Connection, open_address
 
 _PR_SET_PDEATHSIG = 1
 START_SECONDS = 90.0

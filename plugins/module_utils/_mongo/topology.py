@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .client import Connection, Server, mongo_errors
+from .client import Connection, Server
+from .errors import mongo_errors
 
 # The first version that has a behaviour, from the manual. A server takes options that it does not know without a word
 # (6.0 takes `dryRun: true` and compacts), so none is sent to one that is older than this table says.

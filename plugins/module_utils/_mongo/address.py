@@ -1,0 +1,269 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A connection string taken apart: where the server is, and who we are there.
+
+Nothing here puts a password, or a piece of one, into a message. Texts of the driver about a connection string are
+therefore never passed on: it quotes the piece that it stumbled over, which in an unescaped string is the password.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass, field
+from typing import Any, Dict, Mapping, Tuple
+from urllib.parse import quote, unquote
+
+from .._core import dotenv
+from .._core.errors import MaintenanceError, MissingLibrary
+from .._core.redaction import SECRETS
+
+try:
+    import pymongo
+    from pymongo import errors as driver
+    from pymongo.uri_parser import parse_uri
+
+    IMPORT_ERROR = ""
+    # Since 4.3 the driver reads dates that Python's datetime cannot hold: a backup must not stumble over one.
+    if pymongo.version_tuple < (4, 3):
+        IMPORT_ERROR = "its version %s is too old, 4.3 or newer is needed" % pymongo.version
+except ImportError as error:  # pragma: no cover - tested in a process without pymongo
+    IMPORT_ERROR = str(error)
+
+DEFAULT_PORT = 27017
+# The application reads these two, the first one wins.
+URI_KEYS = ("MONGODB_URI", "MONGO_URI")
+
+# Options that the application's Node driver or Mongoose takes in its URI and that mean nothing to any other driver.
+_NODE_ONLY = frozenset(
+    "usenewurlparser useunifiedtopology usecreateindex usefindandmodify poolsize keepalive keepaliveinitialdelay "
+    "autoindex autocreate buffercommands buffermaxentries family nodelay reconnecttries reconnectinterval promiselibrary "
+    "monitorcommands minsize ignoreundefined promotelongs promotevalues promotebuffers checkserveridentity".split()
+)
+
+_ESCAPE = (
+    "Write special characters of user name and password in percent-encoding, for example %40 for @, %3A for :, %2F for / "
+    "and %25 for %; python3 -c \"import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=''))\" encodes one."
+)
+_SHAPE = "It must look like mongodb://USER:PASSWORD@HOST:PORT/DATABASE?authSource=admin."
+
+
+@dataclass(frozen=True)
+class Address:
+    """A connection string taken apart.
+
+    Attributes:
+        hosts: host and port of each seed.
+        options: the string's options as the driver understood them.
+        direct: connect to exactly the one host, whatever replica set it may belong to.
+        source: where the string came from, for messages.
+        uri: what the driver is given; holds the password.
+    """
+
+    hosts: Tuple[Tuple[str, int], ...]
+    username: str
+    password: str = field(repr=False)
+    database: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    direct: bool = False
+    source: str = ""
+    uri: str = field(default="", repr=False)
+
+    @property
+    def where(self) -> str:
+        """The hosts, for messages."""
+        return ",".join(_host_text(host, port) for host, port in self.hosts)
+
+
+def _host_text(host: str, port: int) -> str:
+    return ("[%s]:%d" if ":" in host else "%s:%d") % (host, port)
+
+
+def parse_host(text: str) -> Tuple[str, int]:
+    """Host and port of ``host``, ``host:port`` or ``[v6]:port``.
+
+    Raises:
+        MaintenanceError: it is none of these.
+    """
+    match = re.match(r"^(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:/@\[\]]+))(?::([0-9]{1,5}))?$", text.strip())
+    port = int(match.group(3) or DEFAULT_PORT) if match else 0
+    if not match or not 0 < port < 65536:
+        raise MaintenanceError(
+            "not an address of a MongoDB server",
+            "address" if "@" in text else repr(text),
+            next_step="Write HOST:PORT, for example 127.0.0.1:27017.",
+        )
+    return match.group(1) or match.group(2), port
+
+
+def read_uri(params: Mapping[str, Any]) -> Tuple[str, str]:
+    """The connection string and where it came from.
+
+    Raises:
+        MaintenanceError: there is none.
+    """
+    uri, env_file = params.get("uri"), params.get("env_file")
+    if uri:
+        return str(uri).strip(), "the option uri"
+    if not env_file:
+        raise MaintenanceError(
+            "no connection string", next_step="Give uri, or env_file with the shop's environment file."
+        )
+    values = dotenv.load(str(env_file))
+    # Every connection string of the file is a secret, also the one that is not used.
+    for key in URI_KEYS:
+        register_password(values.get(key, ""))
+    for key in URI_KEYS:
+        # An empty value counts as none, as in the application (process.env.A || process.env.B).
+        if values.get(key, "").strip():
+            return values[key].strip(), "%s in %s" % (key, env_file)
+    raise MaintenanceError(
+        "the environment file sets neither %s nor %s" % URI_KEYS,
+        str(env_file),
+        next_step="Name the shop's own environment file, or give the option uri.",
+    )
+
+
+def register_password(uri: str) -> None:
+    """Make the password of a connection string, well-formed or not, known to the redaction."""
+    SECRETS.register_uri(uri)
+    rest = uri.split("://", 1)[-1]
+    if "@" not in rest:
+        return
+    # Both readings of a string with an @ too many: the whole up to the last one, and up to the first slash.
+    for userinfo in (rest.rpartition("@")[0], re.split(r"[/?]", rest)[0].rpartition("@")[0]):
+        password = userinfo.partition(":")[2]
+        # Escapes may be written in small letters, too.
+        encoded = quote(unquote(password), safe="")
+        for form in (password, re.sub("%[0-9A-F]{2}", lambda escape: escape.group().lower(), encoded)):
+            SECRETS.register(form)
+
+
+def resolve(params: Mapping[str, Any]) -> Address:
+    """Where the server is and who we are there, from `uri` or `env_file`, with the hosts of `address` if given.
+
+    Raises:
+        MaintenanceError: there is no usable connection string.
+        MissingLibrary: pymongo is missing.
+    """
+    if IMPORT_ERROR:
+        raise MissingLibrary("pymongo", IMPORT_ERROR)
+    uri, source = read_uri(params)
+    register_password(uri)
+    scheme, userinfo, hosts, path, query = _take_apart(uri, source)
+    address = params.get("address")
+    if address:
+        host, port = parse_host(str(address))
+        hosts = _host_text(host, port)
+        if scheme == "mongodb+srv":
+            # The driver turns TLS on for this scheme; we must, when one host replaces what DNS would have told.
+            scheme = "mongodb"
+            if not re.search(r"(?i)(^|&)(tls|ssl)=", query):
+                query = query + "&tls=true" if query else "tls=true"
+    query = "&".join(
+        part for part in re.split(r"[&;]", query) if part and part.partition("=")[0].lower() not in _NODE_ONLY
+    )
+    plain = "%s://%s%s/%s%s" % (scheme, userinfo + "@" if userinfo else "", hosts, path, "?" + query if query else "")
+    parsed = _parse(plain, source)
+    for secret in (
+        parsed.get("password"),
+        dict(parsed["options"]).get("tlsCertificateKeyFilePassword"),
+        unquote(userinfo.partition(":")[2]),
+    ):
+        SECRETS.register(secret)
+    options = dict(parsed["options"])
+    seeds = tuple((str(host), int(port or DEFAULT_PORT)) for host, port in parsed["nodelist"])
+    direct = bool(address) or (
+        len(seeds) == 1
+        and scheme == "mongodb"
+        and not any(key.lower() in ("replicaset", "loadbalanced", "directconnection") for key in options)
+    )
+    return Address(
+        seeds,
+        parsed.get("username") or "",
+        parsed.get("password") or "",
+        parsed.get("database") or "",
+        options,
+        direct,
+        source,
+        plain,
+    )
+
+
+def _bad_uri(why: str, source: str, next_step: str) -> MaintenanceError:
+    return MaintenanceError("the MongoDB connection string is not valid: " + why, source, next_step=next_step)
+
+
+def _take_apart(uri: str, source: str) -> Tuple[str, str, str, str, str]:
+    """Scheme, user part, hosts, database and query of a connection string, all still encoded."""
+    match = re.match(r"(?s)^(mongodb(?:\+srv)?)://(.*)$", uri)
+    if not match:
+        raise _bad_uri("it begins with neither mongodb:// nor mongodb+srv://", source, _SHAPE)
+    rest = match.group(2)
+    cut = re.search(r"[/?]", rest)
+    authority, tail = (rest[: cut.start()], rest[cut.start() :]) if cut else (rest, "")
+    userinfo, _at, hosts = authority.rpartition("@")
+    path, _mark, query = tail.lstrip("/").partition("?")
+    # An @ behind the first slash, with none before it, belongs to a password that holds the slash.
+    if "@" in path or ("@" in tail and not userinfo) or re.search(r"[\s]", rest):
+        raise _bad_uri("user name or password hold a character that must be escaped", source, _ESCAPE)
+    if "." in path or re.search(r"[%\"$*<>:|\\]", path):
+        raise _bad_uri("the database name holds a character that is not allowed", source, _SHAPE)
+    if "@" in userinfo or userinfo.count(":") > 1 or re.search(r"%(?![0-9A-Fa-f]{2})", userinfo) or "#" in rest:
+        raise _bad_uri("user name or password hold a character that must be escaped", source, _ESCAPE)
+    if not hosts:
+        raise _bad_uri("it names no host", source, _SHAPE)
+    # The application's driver takes a plus sign as it stands, as the specification has it; this one would make it a space.
+    return match.group(1), userinfo.replace("+", "%2B"), hosts, path, query
+
+
+def _parse(uri: str, source: str) -> Dict[str, Any]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # warn=False makes an unknown or bad option an error: the driver would warn and go on without it, so that
+            # a misspelt tls=true would mean no TLS.
+            parsed: Dict[str, Any] = parse_uri(uri, DEFAULT_PORT, validate=True, warn=False)
+            return parsed
+    except (driver.PyMongoError, ValueError, OSError, TypeError) as error:
+        raise uri_error(error, uri, source) from None
+
+
+def uri_error(error: Exception, uri: str, source: str) -> MaintenanceError:
+    """Our own words for what the driver found wrong with a connection string; its text may quote the password."""
+    text = str(error)
+    option = re.match(r"^Unknown option: ?['\"]?([A-Za-z][A-Za-z0-9.]{1,39})", text)
+    if option and "@" not in uri.partition("?")[2]:
+        return _bad_uri(
+            "unknown option %s" % option.group(1), source, "Correct its spelling or remove it: it would have no effect."
+        )
+    if "DNS" in text or "does not exist" in text or "Resolver" in text or "resolution lifetime" in text:
+        return MaintenanceError(
+            "the host of a mongodb+srv connection string cannot be looked up in DNS",
+            source,
+            type(error).__name__,
+            "Check the name and this host's DNS, or give the option address with host and port.",
+        )
+    if "dnspython" in text or "srv" in text.lower():
+        return _bad_uri("a mongodb+srv:// string takes exactly one host name without a port", source, _SHAPE)
+    if "escaped" in text or "non-digit" in text or "digit" in text:
+        if re.search(r"://[^/?]*@", uri):
+            return _bad_uri("the port is not a number", source, _SHAPE)
+        return _bad_uri("the port is not a number, or the @ before the host is missing", source, _SHAPE)
+    if "password is required" in text:
+        return _bad_uri("it names a user but no password", source, _SHAPE)
+    if "Port" in text or "port" in text:
+        return _bad_uri("the port is not a number between 1 and 65535", source, _SHAPE)
+    if "directConnection" in text:
+        return _bad_uri("directConnection allows one host only", source, "Remove the option or the other hosts.")
+    if isinstance(error, OSError):
+        return _bad_uri("a file that it names cannot be read", source, "Check tlsCAFile and tlsCertificateKeyFile.")
+    if "@" not in uri.partition("?")[2]:
+        for name in re.findall(r"[?&]([A-Za-z][A-Za-z0-9.]*)=", uri):
+            if re.search(r"(?i)\b%s\b" % re.escape(name), text):
+                return _bad_uri(
+                    "the value of its option %s is wrong" % name, source, "See the MongoDB manual for its values."
+                )
+    return _bad_uri("the driver refuses it (%s)" % type(error).__name__, source, _SHAPE)

@@ -1,0 +1,19 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from pymongo.errors import OperationFailure
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import errors
+
+
+def test_error_text_quotes_no_command_and_no_document():
+    texts = (
+        'not authorized on shop to execute command { delete: "orders", deletes: [ { q: { mail: "anna" } } ] }',
+        'E11000 duplicate key error collection: shop.users index: mail_1 dup key: { mail: "anna" }',
+    )
+    for text in texts:
+        error = errors.translate(OperationFailure(text, 13, {"errmsg": text, "code": 13}), "cannot", "shop.orders")
+        assert "anna" not in str(error) and "shop" in str(error)
