@@ -76,21 +76,26 @@ def params(mongod: Mongod, backup: Path, state_dir: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays(state_dir: Path) -> Iterator[None]:
+def nothing_stays(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No server, no folder, no note of a leftover after any test."""
-    yield
-    assert servers() == []
-    assert list(state_dir.glob("restore-test-*")) == []
-    assert list((state_dir / "leftovers").glob("*.json")) == []
-    assert list(Path(tempfile.gettempdir()).glob("miniecom-restore-test-*")) == []
+    # A folder for temporary files of its own: other runs may test restores on this machine at the same time. It must be
+    # short, since a socket lies in it.
+    with tempfile.TemporaryDirectory(prefix="rt-") as own:
+        monkeypatch.setenv("TMPDIR", own)
+        yield
+        assert servers(state_dir) == []
+        assert list(state_dir.glob("restore-test-*")) == []
+        assert list((state_dir / "leftovers").glob("*.json")) == []
+        assert list(Path(own).glob("miniecom-restore-test-*")) == []
 
 
-def servers() -> list[int]:
-    """Throwaway servers that run now."""
+def servers(state_dir: Path) -> list[int]:
+    """Throwaway servers of this test that run now."""
+    own = (f"{state_dir}/restore-test-", f"{os.environ['TMPDIR']}/miniecom-restore-test-")
     return [
         process.pid
         for process in processes.list_processes()
-        if any("restore-test-" in part for part in process.argv) and process.name.startswith("mongod")
+        if any(place in part for part in process.argv for place in own) and process.name.startswith("mongod")
     ]
 
 
@@ -356,11 +361,11 @@ def test_killed_at_a_boundary(params: dict[str, Any], boundary: int) -> None:
 
 def test_killed_while_restoring(params: dict[str, Any], state_dir: Path) -> None:
     process = start_module("mongo_restore", params)
-    wait_for(lambda: list(state_dir.glob("restore-test-*/db/WiredTiger.wt")) and servers())
+    wait_for(lambda: list(state_dir.glob("restore-test-*/db/WiredTiger.wt")) and servers(state_dir))
     process.kill()
     finish_module(process)
     # The kernel ends the server with the module.
-    wait_for(lambda: not servers())
+    wait_for(lambda: not servers(state_dir))
     (left,) = state_dir.glob("restore-test-*")
     would = ok(run_module("mongo_restore", params, check=True))
     assert would.changed
