@@ -217,14 +217,12 @@ backup:
   type: dict
 """
 
-import errno
 import os
 import stat
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
-from urllib.parse import quote
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import making, planning
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catalogue import (
@@ -243,7 +241,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.manif
     Found,
     Manifest,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.tarball import RESERVED
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup_sources import Sources, read_entries
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.atomic_file import partial_name
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
@@ -259,11 +257,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units i
     parse_duration,
     parse_size,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import (
-    DOCKER_ARGUMENTS,
-    Docker,
-    EngineError,
-)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import DOCKER_ARGUMENTS
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import dump
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveReader
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import (
@@ -275,7 +269,6 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.docume
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.fsync_lock import WriteLock, is_locked, unlock
 
 TOOL = "miniecom.maintenance"
-COPY_BYTES = 1024 * 1024
 
 SPEC = (
     ArgumentSpec(
@@ -309,49 +302,14 @@ SPEC = (
 )
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One entry of include."""
-
-    name: str
-    path: str
-    container: str
-    optional: bool
-
-    @property
-    def source(self) -> str:
-        return "%s:%s" % (self.container, self.path) if self.container else self.path
-
-
-def read_entries(include: Sequence[Mapping[str, Any]]) -> List[Entry]:
-    """The entries of include, checked. Raises MaintenanceError: a name is unusable or given twice."""
-    entries: List[Entry] = []
-    for raw in include:
-        entry = Entry(str(raw["name"]), str(raw["path"]), str(raw.get("container") or ""), bool(raw.get("optional")))
-        taken = entry.name in RESERVED or entry.name in [other.name for other in entries]
-        if taken or entry.name in ("", ".", "..") or "/" in entry.name or "\0" in entry.name:
-            raise MaintenanceError(
-                "this name in include is taken or not usable",
-                repr(entry.name),
-                next_step="Give each entry a plain name of its own.",
-            )
-        if not os.path.isabs(entry.path):
-            raise MaintenanceError(
-                "a path in include is not absolute", entry.path, next_step="Write it from the root on."
-            )
-        entries.append(entry)
-    return entries
-
-
 class MongoBackup(Task[planning.Observation]):
     """One backup, or none when a fresh one is there."""
 
     def __init__(self, module: Any) -> None:
         super().__init__(module)
         self._opened: Optional[Connection] = None
-        self._docker: Optional[Docker] = None
         self._sources: List[dump.Source] = []
-        self._entries: List[Entry] = []
+        self._included = Sources([], None, 0)
         self._made: Optional[making.Made] = None
         self._consistency = dump.Consistency("none", "")
 
@@ -359,7 +317,7 @@ class MongoBackup(Task[planning.Observation]):
 
     def observe(self) -> planning.Observation:
         params = self.params
-        self._entries = read_entries(params["include"])
+        self._included = Sources(read_entries(params["include"]), params["docker_host"], params["docker_timeout"])
         dest = params["dest"]
         self._wishes = planning.Wishes(
             dest,
@@ -375,7 +333,7 @@ class MongoBackup(Task[planning.Observation]):
             raise MaintenanceError(
                 "there is no folder for the backup", dest, "ENOTDIR", "Make it, or set dest to a folder that exists."
             )
-        self._refuse_recursion()
+        self._included.refuse_recursion(dest)
         self._opened = connection = connect(params)
         self._wishes = replace(self._wishes, address=connection.address.where)
         database = connection.require_database(params["database"])
@@ -388,7 +346,7 @@ class MongoBackup(Task[planning.Observation]):
             database, connection.address.where, read_catalogue(dest, missing_ok=True), self._consistency.mode
         )
         observation.locked_leftovers = self._locks_left_behind(connection)
-        observation.included = [self._look_at(entry, False) for entry in self._entries]
+        observation.included = [self._included.look_at(entry, False) for entry in self._included.entries]
         wanted = [entry.name for entry in observation.included if not (entry.optional and entry.problem)]
         if planning.reusable(observation.catalogue, database, wanted, self._wishes, utc_now())[0] is None:
             # Only a new backup needs to know how much there is.
@@ -396,7 +354,7 @@ class MongoBackup(Task[planning.Observation]):
             observation.collections = len([source for source in self._sources if source.type != "view"])
             observation.documents = sum(source.documents for source in self._sources) or self._any_document(database)
             observation.bytes_documents = sum(source.bytes for source in self._sources)
-            observation.included = [self._look_at(entry, True) for entry in self._entries]
+            observation.included = [self._included.look_at(entry, True) for entry in self._included.entries]
             status = os.statvfs(parent)
             observation.free = status.f_bavail * status.f_frsize
         return observation
@@ -419,69 +377,6 @@ class MongoBackup(Task[planning.Observation]):
             and is_abandoned(note, boot)
         ]
         return notes if notes and is_locked(connection) else []
-
-    def _engine(self) -> Docker:
-        if self._docker is None:
-            self._docker = Docker.connect(self.params["docker_host"], self.params["docker_timeout"])
-        return self._docker
-
-    def _look_into(self, entry: Entry, sizes: bool) -> planning.Included:
-        """An entry inside a container. An engine that does not answer is an error, never a reason to leave it out."""
-        docker, problem, size = self._engine(), "", 0
-        try:
-            # The size that the engine knows is that of everything the container has written: more than this folder.
-            found = docker.get("/containers/%s/json" % quote(entry.container, safe=""), size=1 if sizes else 0)
-            size = int(found.get("SizeRw") or 0)
-            with docker.errors("cannot look into the container", entry.source):
-                chunks, _status = docker.api.get_archive(entry.container, entry.path)
-                chunks.close()
-        except EngineError as error:
-            if error.status != 404:
-                raise
-            problem = error.words or "not found"
-        return planning.Included(entry.name, entry.source, size, 0, entry.optional, problem)
-
-    def _open_tar(self, entry: Entry) -> Callable[[], Any]:
-        def chunks() -> Iterator[bytes]:
-            docker = self._engine()
-            with docker.errors("cannot copy out of the container", entry.source):
-                stream, _status = docker.api.get_archive(entry.container, entry.path, chunk_size=COPY_BYTES)
-                while True:
-                    data = next(stream, None)
-                    if data is None:
-                        return
-                    yield data
-
-        return chunks
-
-    def _refuse_recursion(self) -> None:
-        """A folder that holds the backups must not go into the backup."""
-        dest = os.path.realpath(self.params["dest"])
-        for entry in self._entries:
-            if not entry.container and (dest + os.sep).startswith(os.path.realpath(entry.path) + os.sep):
-                raise MaintenanceError(
-                    "the folder of the backups lies inside a folder that is to be backed up",
-                    "%s in %s" % (dest, entry.path),
-                    next_step="Set dest to a folder outside it, or name narrower folders in include.",
-                )
-
-    def _look_at(self, entry: Entry, sizes: bool) -> planning.Included:
-        if entry.container:
-            return self._look_into(entry, sizes)
-        problem, size, files, missing = "", 0, 0, False
-        try:
-            status = os.stat(entry.path)
-            if not (stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode)):
-                problem = "neither a file nor a folder"
-            elif not os.access(entry.path, os.R_OK | (os.X_OK if stat.S_ISDIR(status.st_mode) else 0)):
-                problem = "not readable"
-            elif sizes:
-                size, files = making.measure(entry.path)
-        except OSError as error:
-            problem = (error.strerror or str(error)).lower()
-            missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
-        # What is there and cannot be read is an error also where it might be missing.
-        return planning.Included(entry.name, entry.source, size, files, entry.optional and missing, problem)
 
     # --- plan ----------------------------------------------------------------------------------------------------
 
@@ -542,7 +437,7 @@ class MongoBackup(Task[planning.Observation]):
 
     def _back_up(self, action: Action) -> Outcome:
         # Another call may have made the wanted backup while this one waited for its turn.
-        names = [entry.name for entry in self._entries]
+        names = [entry.name for entry in self._included.entries]
         other, _why = planning.reusable(
             read_catalogue(self.params["dest"]), self._database, names, self._wishes, self._now
         )
@@ -593,12 +488,12 @@ class MongoBackup(Task[planning.Observation]):
             tool=TOOL,
         )
         parts = []
-        for entry in self._entries:
-            seen = self._look_at(entry, False)
+        for entry in self._included.entries:
+            seen = self._included.look_at(entry, False)
             if seen.problem and entry.optional:
                 manifest.missing.append({"name": entry.name, "source": entry.source, "reason": seen.problem})
             else:
-                open_tar = self._open_tar(entry) if entry.container else None
+                open_tar = self._included.open_tar(entry) if entry.container else None
                 parts.append(making.Part(entry.name, entry.source, open_tar))
         job = making.Job(
             path,
@@ -779,8 +674,7 @@ class MongoBackup(Task[planning.Observation]):
     def close(self) -> None:
         if self._opened is not None:
             self._opened.close()
-        if self._docker is not None:
-            self._docker.close()
+        self._included.close()
 
 
 def main() -> None:

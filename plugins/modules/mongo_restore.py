@@ -178,7 +178,6 @@ import secrets
 import shutil
 import tempfile
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
@@ -198,7 +197,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.resto
     plan_restore_test,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.tarball import ReadBack, read_backup
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core import cleanup, processes
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core import cleanup
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, ActionResult, Outcome, Plan
@@ -208,21 +207,18 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units i
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import (
     DOCKER_ARGUMENTS,
     Docker,
-    DockerUnavailable,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.ports import (
-    addresses,
-    container_name,
-    published,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import restore, throwaway
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.address import resolve
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveReader
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import Connection
+from ansible_collections.miniecom.maintenance.plugins.module_utils._throwaway_server import (
+    PURPOSE,
+    ContainerServer,
+    Origin,
+    Origins,
+)
 
-PURPOSE = "restore test"
 PREFIX = "restore-test-"
-LABEL = "miniecom.maintenance"
 
 SPEC = (
     ArgumentSpec(
@@ -258,72 +254,12 @@ SPEC = (
 )
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where the throwaway server comes from: a program of the host, or the image of a running container."""
-
-    program: str
-    image: str = ""
-    container: str = ""
-
-    @property
-    def text(self) -> str:
-        return "image of the container %s" % self.container if self.image else self.program
-
-
-class ContainerServer:
-    """A throwaway mongod in a container without network, its folder shared with the host."""
-
-    def __init__(self, docker: Docker, origin: Origin, name: str, directory: str) -> None:
-        self._docker = docker
-        self._origin = origin
-        self._name = name
-        self._directory = directory
-
-    def start(self) -> Connection:
-        """Start and connect. Raises MaintenanceError: it does not start."""
-        os.mkdir(os.path.join(self._directory, "db"), 0o700)
-        api = self._docker.api
-        inside = "/restore-test"
-        with self._docker.errors("cannot start a container for the restore test", self._name):
-            api.create_container(
-                self._origin.image,
-                throwaway.arguments(inside),
-                name=self._name,
-                entrypoint=[self._origin.program],
-                user="%d:%d" % (os.geteuid(), os.getegid()),
-                working_dir=inside,
-                labels={LABEL: PURPOSE},
-                host_config=api.create_host_config(
-                    network_mode="none",
-                    binds=["%s:%s" % (os.path.realpath(self._directory), inside)],
-                    # What the image declares as volumes would be made anonymously.
-                    tmpfs={"/data/db": "", "/data/configdb": ""},
-                    cap_drop=["ALL"],
-                    security_opt=["no-new-privileges"],
-                ),
-            )
-            api.start(self._name)
-        return throwaway.wait_for_server(self._directory, self._ended)
-
-    def _ended(self) -> Optional[str]:
-        with self._docker.errors("cannot look at the container", self._name):
-            state = self._docker.api.inspect_container(self._name)["State"]
-        return None if state.get("Running") else "exit status %s %s" % (state.get("ExitCode"), state.get("Error") or "")
-
-    def stop(self) -> None:
-        """Remove the container with all it has."""
-        with self._docker.errors("cannot remove the container of the restore test", self._name):
-            if any("/" + self._name in (entry.get("Names") or []) for entry in self._docker.containers()):
-                self._docker.api.remove_container(self._name, force=True, v=True)
-
-
 class MongoRestore(Task[RestoreObservation]):
     """Restore into a throwaway server and compare."""
 
     def __init__(self, module: Any) -> None:
         super().__init__(module)
-        self._docker: Optional[Docker] = None
+        self._origins = Origins(self.params)
         self._differences: List[str] = []
         self._numbers: Dict[str, Any] = {}
         self._origin = Origin("")
@@ -336,7 +272,7 @@ class MongoRestore(Task[RestoreObservation]):
         self._min_free = parse_size(params["min_free"])
         self._passphrase = read_passphrase(params["passphrase_file"]) if params["passphrase_file"] else None
         backup = self._find_backup(params["src"])
-        self._origin = self._find_origin()
+        self._origin = self._origins.find(params["mongod_program"])
         existing = os.path.abspath(self._work_dir)
         while not os.path.isdir(existing):
             existing = os.path.dirname(existing)
@@ -369,73 +305,6 @@ class MongoRestore(Task[RestoreObservation]):
                 next_step="Correct src, or rename the file to the time it was made.",
             )
         return backup
-
-    def _find_origin(self) -> Origin:
-        program = self.params["mongod_program"]
-        if program:
-            if not os.access(program, os.X_OK):
-                raise MaintenanceError("mongod_program is no program", program, next_step="Correct the path.")
-            return Origin(program)
-        host, port = resolve(self.params).hosts[0]
-        for socket in processes.listening_sockets(protocols=("tcp",)):
-            process = processes.read_process(socket.pid) if socket.port == port and socket.pid is not None else None
-            if process is not None and process.name.startswith("mongod") and not process.contained:
-                # An upgrade may have replaced the file since; the link still leads to the program that runs.
-                return Origin(process.exe if os.access(process.exe, os.X_OK) else "/proc/%d/exe" % process.pid)
-        return self._find_container(host, port)
-
-    def _find_container(self, host: str, port: int) -> Origin:
-        step = "Set address to where the shop's mongod listens, run as root (become: true), or set mongod_program to a mongod of the same version."
-        try:
-            docker = self._engine()
-        except DockerUnavailable as error:
-            raise MaintenanceError(
-                "no program for a throwaway mongod: no mongod of this host listens on port %d, and there is no Docker Engine to ask (%s)"
-                % (port, error.what),
-                "%s:%d" % (host, port),
-                next_step=step,
-            ) from error
-        for container in docker.containers():
-            if container.get("State") != "running":
-                continue
-            reached = any(item.port == port and item.proto == "tcp" for item in published([container]))
-            shared = (container.get("HostConfig") or {}).get("NetworkMode") == "host"
-            if reached or shared or host in addresses(container):
-                program = self._program_in(container)
-                if program:
-                    return Origin(program, str(container["ImageID"]), container_name(container))
-        raise MaintenanceError(
-            "no program for a throwaway mongod: neither a process of this host nor a running container serves this address",
-            "%s:%d" % (host, port),
-            next_step=step,
-        )
-
-    def _program_in(self, container: Mapping[str, Any]) -> str:
-        """The path, inside a container, of the mongod that runs in it; "" when none does."""
-        docker = self._engine()
-        if not docker.docker_host.startswith("unix://"):
-            raise MaintenanceError(
-                "a restore test in a container needs the engine on this host",
-                docker.docker_host,
-                next_step="Run on the Docker host, or set mongod_program.",
-            )
-        with docker.errors("cannot look at the container", container_name(container)):
-            listed = docker.api.top(container["Id"])
-        titles = listed.get("Titles") or []
-        for row in listed.get("Processes") or []:
-            told = dict(zip(titles, row))
-            number = str(told.get("PID", ""))
-            process = processes.read_process(int(number)) if number.isdigit() else None
-            if process is not None and process.name.startswith("mongod"):
-                return process.exe or process.argv[0]
-            if process is None and str(told.get("CMD", "")).split(" ", 1)[0].rpartition("/")[2].startswith("mongod"):
-                return str(told["CMD"]).split(" ", 1)[0]
-        return ""
-
-    def _engine(self) -> Docker:
-        if self._docker is None:
-            self._docker = Docker.connect(self.params["docker_host"], self.params["docker_timeout"])
-        return self._docker
 
     # --- plan ----------------------------------------------------------------------------------------------------
 
@@ -516,10 +385,11 @@ class MongoRestore(Task[RestoreObservation]):
 
     def _server(self, directory: str, reached: str, token: str) -> Tuple[Any, str]:
         register = self.run.leftovers.register
-        if self._origin.image and self._docker is not None:
+        if self._origin.image:
+            docker = self._origins.engine()
             name = "miniecom-%s%s" % (PREFIX, token)
-            note = register("container", docker_host=self._docker.docker_host, name=name, purpose=PURPOSE)
-            return ContainerServer(self._docker, self._origin, name, reached), note
+            note = register("container", docker_host=docker.docker_host, name=name, purpose=PURPOSE)
+            return ContainerServer(docker, self._origin, name, reached), note
         note = register("process", directory=directory, purpose=PURPOSE)
         return throwaway.ThrowawayServer(self._origin.program, reached), note
 
@@ -672,8 +542,7 @@ class MongoRestore(Task[RestoreObservation]):
         return {"differences": list(self._differences)}
 
     def close(self) -> None:
-        if self._docker is not None:
-            self._docker.close()
+        self._origins.close()
 
 
 def _in_order(notes: List[Dict[str, Any]]) -> List[Mapping[str, Any]]:
