@@ -83,6 +83,11 @@ def lacking(what: str) -> None:
     pytest.skip(NOT_TESTED + what)
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("root") and os.geteuid() != 0:
+        lacking("other users and what only root may do: run as root")
+
+
 # -- servers ----------------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import lacking
 from tests.support.modules import ModuleResult, run_module
 from tests.support.sandboxes import Sandbox
 
@@ -160,7 +161,7 @@ def test_an_environment_file_that_is_missing_or_no_file(root: Path) -> None:
 def test_an_environment_file_of_another_user(root: Path) -> None:
     python = "/usr/bin/python3"
     if os.geteuid() != 0 or not os.path.exists(python) or not shutil.which("setpriv"):
-        pytest.skip("needs root, setpriv and a system Python")
+        lacking("other users: needs root, setpriv and a system Python")
     with tempfile.TemporaryDirectory() as place:
         os.chmod(place, 0o755)
         shop = Path(place) / "miniecom"

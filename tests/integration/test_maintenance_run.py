@@ -22,6 +22,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_sta
     boot_id,
     iso,
 )
+from tests.conftest import lacking
 from tests.sandbox.engine import Engine
 from tests.sandbox.image import tiny_image
 from tests.sandbox.mongod import Mongod
@@ -151,7 +152,7 @@ def test_check_mode_writes_nothing(state_dir: Path) -> None:
 )
 def test_a_dead_run_is_taken_over(state_dir: Path, changes: dict[str, str], reason: str) -> None:
     if "boot" in changes and not boot_id():
-        pytest.skip("this kernel tells no boot id")
+        lacking("boot id: this kernel tells none")
     dead = begin(state_dir, owner="alice").result["run_id"]
     change_lease(state_dir, **changes)
     looked = begin(state_dir, owner="bob", check=True)

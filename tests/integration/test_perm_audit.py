@@ -29,7 +29,7 @@ from tests.support.modules import ModuleResult, module_environment, run_module
 if TYPE_CHECKING:
     from tests.sandbox.engine import Engine
 
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs to be root")
+AS_ROOT = pytest.mark.root
 
 
 def mode(path: Path) -> int:

@@ -18,6 +18,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
 from ansible_collections.miniecom.maintenance.plugins.module_utils._logs import retention
 from ansible_collections.miniecom.maintenance.plugins.modules import log_prune
+from tests.conftest import lacking
 from tests.support.modules import run_module
 
 DAY = 86400
@@ -105,7 +106,7 @@ def test_without_root_what_others_may_have_open_stays(
     if os.getuid() == 0:
         os.chown(log, user + owner, -1)
     elif owner:
-        pytest.skip("only root can give files away")
+        lacking("files of other users: only root can give files away")
     else:
         user = os.getuid()
     monkeypatch.setattr(os, "geteuid", lambda: user)

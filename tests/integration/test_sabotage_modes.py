@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permission_fix import ACL_ATTRIBUTE, birth
+from tests.conftest import NOT_TESTED, lacking
 from tests.support.modules import run_module
 
 NOBODY = 0xFFFFFFFF
@@ -31,7 +32,7 @@ def give_read_to_somebody(path: Path) -> None:
     try:
         os.setxattr(path, ACL_ATTRIBUTE, value)
     except OSError as error:
-        pytest.skip(f"no access control lists here: {error}")
+        lacking(f"access control lists: {error}")
 
 
 def test_a_user_of_an_access_control_list_is_not_shut_out(tmp_path: Path, state_dir: Path) -> None:
@@ -60,7 +61,7 @@ def test_undo_leaves_a_file_alone_that_got_the_same_inode(tmp_path: Path, state_
     told = birth(descriptor)
     os.close(descriptor)
     if not told:
-        pytest.skip("this file system does not tell when a file was made")
+        lacking("birth of files: this file system does not tell it")
     fixed = run_module("perm_audit", {"paths": [str(shop)], "fix": True, "state_dir": state_dir, "docker_socket": []})
     assert mode(key) == mode(kept) == 0o600
     inode = key.stat().st_ino
@@ -71,7 +72,7 @@ def test_undo_leaves_a_file_alone_that_got_the_same_inode(tmp_path: Path, state_
         if key.stat().st_ino == inode:
             break
     else:
-        pytest.skip("this file system did not use the inode again")
+        pytest.skip(NOT_TESTED + "inodes used again: this file system did not do it")
     undone = run_module("perm_audit", {"undo": fixed.result["undo_id"], "state_dir": state_dir})
     assert undone.rc == 0, undone.result
     assert mode(kept) == 0o644, "the file that is the same gets its mode back"

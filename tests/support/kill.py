@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -44,20 +43,3 @@ def kill_and_run_again(
     assert not settled.failed, settled.msg
     assert not settled.changed, settled.result.get("summary")
     return again
-
-
-def no_process_of(directory: str | os.PathLike[str]) -> bool:
-    """Whether no process has its working directory or an argument inside a folder: for what a killed module leaves."""
-    wanted = os.fspath(directory).encode()
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit() or int(entry) == os.getpid():
-            continue
-        try:
-            with open(f"/proc/{entry}/cmdline", "rb") as handle:
-                argv = handle.read()
-            folder = os.fsencode(os.readlink(f"/proc/{entry}/cwd"))
-        except OSError:
-            continue
-        if wanted in argv or folder.startswith(wanted):
-            return False
-    return True

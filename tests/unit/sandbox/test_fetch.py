@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import lacking
 from tests.sandbox import fetch
 
 
@@ -55,6 +56,6 @@ def test_logrotate_runs(tmp_path: Path) -> None:
     try:
         program = fetch.logrotate_into(tmp_path)
     except fetch.PackagesUnavailable as error:
-        pytest.skip(f"NOT TESTED: logrotate: {error}")
+        lacking(f"logrotate: {error}")
     done = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True)
     assert "logrotate" in done.stdout + done.stderr

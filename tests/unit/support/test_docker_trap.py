@@ -62,9 +62,6 @@ def test_this_very_process_is_guarded(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert (tmp_path / "note").exists()
 
 
-@pytest.mark.skipif(
-    not (modules.ROOT / "plugins/modules/docker_usage_info.py").exists(), reason="the module is not here yet"
-)
 def test_a_module_that_falls_back_on_the_default_socket_is_caught(tmp_path: Path) -> None:
     note = tmp_path / "note"
     run_module(

@@ -72,7 +72,7 @@ def open_directory() -> Iterator[Path]:
     path.rmdir()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="starts a process of another user")
+@pytest.mark.root
 def test_a_process_of_another_user_that_works_in_the_tree_is_found(open_directory: Path) -> None:
     tmp_path = open_directory
     nobody = pwd.getpwnam("nobody")

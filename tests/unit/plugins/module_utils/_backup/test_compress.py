@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import compress
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from tests.conftest import lacking
 
 PIECES = st.lists(st.binary(max_size=5000), max_size=20)
 
@@ -25,7 +26,7 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "zlib":
         monkeypatch.setattr(compress, "isal_zlib", None)
     elif compress.isal_zlib is None:
-        pytest.skip("the Python package isal is not installed")
+        lacking("the Python package isal: not installed")
     return str(request.param)
 
 

@@ -20,6 +20,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.process
     listening_sockets,
     read_process,
 )
+from tests.conftest import NOT_TESTED
 
 
 def test_this_process_is_found_as_it_is() -> None:
@@ -62,7 +63,7 @@ def test_a_listening_socket_is_found_with_its_process(family: socket.AddressFami
         try:
             server.bind((address, 0))
         except OSError:
-            pytest.skip("this machine has no %s" % address)
+            pytest.skip(NOT_TESTED + "sockets of this machine: there is no %s" % address)
         port = server.getsockname()[1]
         expected = Socket("tcp", address, port, os.getpid())
         assert expected not in listening_sockets()

@@ -17,7 +17,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_rec
 NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link to another user")
+@pytest.mark.root
 def test_a_link_planted_by_another_user_is_not_written_through(tmp_path: Path) -> None:
     victim, log = tmp_path / "sudoers", tmp_path / "log.md"
     victim.write_text("root ALL\n")
