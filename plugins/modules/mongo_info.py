@@ -182,6 +182,9 @@ summary:
     collections:
       description: Number of collections described.
       type: int
+    indexes:
+      description: Number of indexes of the collections described.
+      type: int
     unused_indexes:
       description: Number of unused indexes.
       type: int
@@ -192,8 +195,9 @@ from typing import Any, Dict, List
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_record import LIST_CAP
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import RunContext, utc_now
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import LIST_CAP, run_info
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import run_info
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import format_size
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import (
     MONGO_ARGUMENTS,
@@ -269,9 +273,11 @@ def _summary(
 ) -> Dict[str, Any]:
     storage = sum(entry.bytes for entry in statistics)
     reclaimable = sum(entry["reclaimable_bytes"] for entry in collections)
+    indexes = [index for entry in collections for index in entry["indexes"]]
     return {
-        "headline": "MongoDB %s (%s): %d collections, %s on disk, about %s reclaimable"
+        "headline": "%s; MongoDB %s (%s): %d collections, %s on disk, about %s reclaimable"
         % (
+            index_sentence(indexes, len(unused)),
             connection.server.version,
             connection.server.topology,
             len(statistics),
@@ -282,8 +288,28 @@ def _summary(
         "reusable_bytes": sum(entry.reusable for entry in statistics),
         "reclaimable_bytes": reclaimable,
         "collections": len(statistics),
+        "indexes": len(indexes),
         "unused_indexes": len(unused),
     }
+
+
+def index_sentence(indexes: List[Dict[str, Any]], unused: int) -> str:
+    """How many indexes there are and how many of them nobody used, and since when that is known. Pure.
+
+    Args:
+        indexes: as they are returned; those whose use could not be read have no accesses_since.
+        unused: how many of them are unused.
+    """
+    text = "%d index%s" % (len(indexes), "" if len(indexes) == 1 else "es")
+    known = [index for index in indexes if index.get("accesses_since")]
+    if not known:
+        return text + ", use not known" if indexes else text
+    if not unused:
+        # The server counts from its start: of a young one silence says nothing.
+        earliest = min(str(index["accesses_since"]) for index in known)
+        return "%s, none unused for a week or more (use is counted since %s)" % (text, earliest)
+    since = max(str(index["accesses_since"]) for index in known if index.get("unused"))
+    return "%s, %d unused since %s or longer" % (text, unused, since)
 
 
 def main() -> None:

@@ -53,6 +53,8 @@ def test_figures_are_the_servers(shop, mongod, state_dir):
     assert result["health"]["uptime_seconds"] >= 0 and result["health"]["connections"]["current"] > 0
     assert result["summary"]["reclaimable_bytes"] == orders["reclaimable_bytes"]
     assert "MongoDB 6" in result["summary"]["headline"]
+    assert result["summary"]["indexes"] == sum(len(entry["indexes"]) for entry in result["collections"])
+    assert result["summary"]["headline"].startswith("%d indexes, none unused" % result["summary"]["indexes"])
     [described] = result["databases"]
     assert described["documents"] >= 2000 and described["filesystem_free_bytes"] > 0
 

@@ -21,7 +21,48 @@ from .redaction import SECRETS
 from .run_state import Lease, RunState, iso, parse_iso
 
 EVENT_CAP = 200
+LIST_CAP = 200
 _RUN_DATE = re.compile(r"^(\d{8}T\d{6}Z)-[0-9a-f]+\.(?:jsonl|json)$")
+
+
+def capped(values: Mapping[str, Any]) -> Dict[str, Any]:
+    """Values that travel through the controller's memory and into its database: lists are cut, `counts` has their totals."""
+    counts = dict(values.get("counts") or {})
+    for key, value in values.items():
+        if isinstance(value, (list, tuple)) and len(value) > LIST_CAP:
+            counts[key] = len(value)
+    cut: Dict[str, Any] = {key: _cut(value) for key, value in values.items()}
+    if counts:
+        cut["counts"] = counts
+    return cut
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_cut(item) for item in list(value)[:LIST_CAP]]
+    if isinstance(value, dict):
+        return {key: _cut(item) for key, item in value.items()}
+    return value
+
+
+def found_in(values: Mapping[str, Any]) -> Dict[str, Any]:
+    """What a module found, beyond the numbers of its summary: the part of its result that the record keeps, whole. Pure.
+
+    Args:
+        values: what the module returns, or a task registered.
+    """
+    found: Dict[str, Any] = {}
+    for key in ("findings", "resolved", "unused_indexes"):
+        if isinstance(values.get(key), (list, tuple)) and values[key]:
+            found[key] = list(values[key])
+    relations = values.get("relations")
+    if isinstance(relations, (list, tuple)):
+        concerned = [item for item in relations if isinstance(item, Mapping) and item.get("orphans")]
+        if concerned:
+            found["relations"] = concerned
+    if values.get("undo_id"):
+        found["undo_id"] = values["undo_id"]
+    return found
 
 
 def default_owner() -> str:
@@ -122,4 +163,14 @@ def seconds_between(started: str, ended: str) -> float:
 
 def with_events(state: RunState, record: Mapping[str, Any]) -> Dict[str, Any]:
     events = list(state.events(str(record["run_id"])))
-    return dict(record, events=events[:EVENT_CAP], event_count=len(events))
+    return dict(record, events=[capped(event) for event in telling(events)], event_count=len(events))
+
+
+def telling(events: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """The events that go to the controller, in their order: how each module ended before each single action. Pure."""
+
+    def is_detail(event: Mapping[str, Any]) -> bool:
+        return event.get("event") in ("planned", "begin", "end")
+
+    order = sorted(range(len(events)), key=lambda place: (is_detail(events[place]), place))
+    return [events[place] for place in sorted(order[:EVENT_CAP])]

@@ -20,10 +20,9 @@ from .arguments import DEFAULT_STATE_DIR, ArgumentSpec
 from .errors import MaintenanceError, SkipAction
 from .plan import Action, ActionResult, Outcome, Plan
 from .redaction import SECRETS
+from .run_record import capped, found_in
 from .run_state import RunContext, utc_now
 from .units import format_size
-
-LIST_CAP = 200
 
 Observation = TypeVar("Observation")
 
@@ -97,23 +96,8 @@ def context_of(module: AnsibleModule) -> RunContext:
     )
 
 
-def _capped(value: Any) -> Any:
-    """Results travel through the controller's memory and into its database: lists are cut, their totals are not."""
-    if isinstance(value, (list, tuple)):
-        return [_capped(item) for item in list(value)[:LIST_CAP]]
-    if isinstance(value, dict):
-        return {key: _capped(item) for key, item in value.items()}
-    return value
-
-
 def _result(values: Dict[str, Any]) -> Dict[str, Any]:
-    counts = dict(values.get("counts") or {})
-    for key, value in values.items():
-        if isinstance(value, (list, tuple)) and len(value) > LIST_CAP:
-            counts[key] = len(value)
-    if counts:
-        values = dict(values, counts=counts)
-    cleaned: Dict[str, Any] = SECRETS.clean(_capped(values))
+    cleaned: Dict[str, Any] = SECRETS.clean(capped(values))
     return cleaned
 
 
@@ -126,7 +110,9 @@ def _fail(module: AnsibleModule, context: RunContext, message: str, values: Dict
     _warn(module, values)
     cleaned = _result(values)
     try:
-        context.append({"event": "failed", "message": message, "summary": cleaned.get("summary")})
+        # What was found is of most use where it is the failure.
+        event = {"event": "failed", "message": message, "summary": cleaned.get("summary")}
+        context.append(dict(event, **found_in(values)))
     except MaintenanceError:
         pass  # the record is what failed, or the lease is lost: the message below is what matters
     module.fail_json(msg=SECRETS.clean_text(message), **cleaned)
@@ -230,7 +216,8 @@ def _four_steps(module: AnsibleModule, task: Task[Any], values: Dict[str, Any]) 
     values["summary"] = task.summary(observation, plan, results)
     values.update(task.extra(observation, plan, results))
     if not message:
-        task.run.append({"event": "ended", "changed": values["changed"], "summary": values["summary"]})
+        event = {"event": "ended", "changed": values["changed"], "summary": values["summary"]}
+        task.run.append(dict(event, **found_in(values)))
     return message
 
 
@@ -287,7 +274,8 @@ def run_info(
             values.setdefault("changed", False)
             if isinstance(values.get("summary"), dict):
                 values["summary"]["seconds"] = round(time.monotonic() - started, 3)
-            context.append({"event": "ended", "changed": values["changed"], "summary": values.get("summary")})
+            event = {"event": "ended", "changed": values["changed"], "summary": values.get("summary")}
+            context.append(dict(event, **found_in(values)))
     except MaintenanceError as error:
         values.update(error.details)
         values["changed"] = values.get("changed", False)

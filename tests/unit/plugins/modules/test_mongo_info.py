@@ -1,0 +1,26 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.miniecom.maintenance.plugins.modules.mongo_info import index_sentence
+
+OLD, YOUNG = "2026-11-01T00:00:00Z", "2026-11-10T00:00:00Z"
+
+
+def index(since: str | None = OLD, unused: bool = False) -> dict[str, Any]:
+    return {"name": "x", "accesses_since": since, "unused": unused}
+
+
+def test_indexes_in_one_sentence() -> None:
+    assert index_sentence([index(), index(YOUNG, True), index(OLD, True)], 2) == (
+        "3 indexes, 2 unused since 2026-11-10T00:00:00Z or longer"
+    )
+    assert index_sentence([index(YOUNG), index(OLD)], 0) == (
+        "2 indexes, none unused for a week or more (use is counted since 2026-11-01T00:00:00Z)"
+    )
+    assert index_sentence([{"name": "x"}], 0) == "1 index, use not known"
+    assert index_sentence([], 0) == "0 indexes"
