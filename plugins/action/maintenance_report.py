@@ -16,7 +16,12 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.atomic_file import write_atomic
-from ansible_collections.miniecom.maintenance.plugins.plugin_utils.step_report import collect, table, verdict
+from ansible_collections.miniecom.maintenance.plugins.plugin_utils.step_report import (
+    collect,
+    found_lines,
+    table,
+    verdict,
+)
 
 DISPLAY = Display()
 
@@ -35,6 +40,7 @@ class ActionModule(ActionBase):
                 "run_id": {"type": "str"},
                 "name": {"type": "str", "default": "maintenance"},
                 "steps": {"type": "list", "elements": "dict", "default": []},
+                "findings": {"type": "str", "choices": ["notable", "all"], "default": "notable"},
                 "lines": {"type": "list", "elements": "str"},
                 "directory": {"type": "path"},
                 "state_dir": {"type": "path"},
@@ -58,7 +64,7 @@ class ActionModule(ActionBase):
             "name": args["name"],
             "check_mode": check,
             "status": "failed" if failed or ended.get("failed") else "ok",
-            "steps": [step.as_dict() for step in steps],
+            "steps": [dict(step.as_dict(), found=dict(step.found)) for step in steps],
             "record": ended.get("record"),
         }
         footer = [verdict(steps, check)]
@@ -75,22 +81,28 @@ class ActionModule(ActionBase):
             " - CHECK MODE, nothing was changed" if check else "",
             args["run_id"],
         )
-        text = table(steps, title, check, footer)
+        # All of it, uncut, is in the host's own record; check mode leaves none there.
+        events = str(ended["record_path"]) + "l" if ended.get("record_path") else ""
+        where = events or (copy + ".json" if copy else "-v shows the tasks' results")
+        text = table(steps, title, found_lines(steps, args["findings"] == "all", where) + footer)
         if copy:
             self._write(copy + ".txt", text)
         DISPLAY.display("\n" + text + "\n")
+        short = [step.as_dict() for step in steps]
         result.update(
             changed=False,
             run_id=args["run_id"],
             status=record["status"],
             verdict=verdict(steps, check),
-            steps=record["steps"],
+            steps=short,
             failed_steps=failed,
             record_path=ended.get("record_path"),
             copy=copy + ".json" if copy else None,
             ansible_stats={
                 "data": {
-                    "miniecom_maintenance": {host: {key: record[key] for key in ("run_id", "name", "status", "steps")}}
+                    "miniecom_maintenance": {
+                        host: dict({key: record[key] for key in ("run_id", "name", "status")}, steps=short)
+                    }
                 },
                 "per_host": False,
                 "aggregate": True,

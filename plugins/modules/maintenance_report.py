@@ -43,6 +43,14 @@ options:
         description: Name of the variable that the step's task registered.
         type: str
         required: true
+  findings:
+    description:
+      - Which findings to print below the table, each with severity, target, line, message and id. A waiver may name the id.
+      - V(notable) prints what is new, what was mended and what is high or above, at most 20 of a step; V(all) prints known and low ones, too.
+      - Relations with orphans are printed in either case. Record and copy have all of them, whatever is printed.
+    type: str
+    choices: [notable, all]
+    default: notable
   lines:
     description: Print these lines and do nothing else.
     type: list
@@ -116,7 +124,9 @@ verdict:
   returned: when a run was ended
   type: str
 steps:
-  description: One entry a step, with C(step), C(status), C(headline), C(bytes), C(seconds) and C(findings).
+  description:
+    - One entry a step, with C(step), C(status), C(headline), C(bytes), C(seconds), C(findings) (new ones) and C(findings_total).
+    - In the record on the controller each has C(found), too, with the lists C(findings), C(relations) and C(unused_indexes); see RV(copy).
   returned: when a run was ended
   type: list
   elements: dict

@@ -7,12 +7,21 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import asdict, dataclass
-from typing import Any, Dict, List, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.finding import FIXED, NEW, SEVERITIES, WAIVED
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_record import found_in
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import format_size
 
 HEADLINE_WIDTH = 76
+# Of a step that went well; the message of a failure is shown whole.
+HEADLINE_LINES = 6
+LINE_WIDTH = 118
+# How many findings of one step are printed when not all are wanted.
+SHOWN = 20
+# Known findings from here on are shown every time, not only when they are new.
+NOTABLE_SEVERITY = "high"
 
 
 @dataclass(frozen=True)
@@ -22,9 +31,12 @@ class Step:
     Attributes:
         status: ok, changed, would (check mode, something would change), skipped or failed.
         headline: one sentence about what was done, found or went wrong.
-        bytes: freed or written, as the headline says; None where bytes mean nothing.
+        bytes: freed, written or looked at, as `effect` says; None where bytes mean nothing.
         seconds: duration of the module on the host; None where it is not known.
-        findings: new findings; None for steps that look for none.
+        findings: new findings; None where news is not told from what is known, or nothing could be audited.
+        findings_total: all that was found, known and new; None for steps that look for nothing or could not.
+        effect: what the bytes do to the disk: "freed", "written" or empty.
+        found: what was found, as the record keeps it: findings, relations with orphans, unused indexes. Not in as_dict.
     """
 
     step: str
@@ -33,9 +45,21 @@ class Step:
     bytes: int | None = None
     seconds: float | None = None
     findings: int | None = None
+    findings_total: int | None = None
+    effect: str = ""
+    found: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> Dict[str, Any]:
-        return asdict(self)
+        """The step in short, for results and statistics."""
+        return {
+            "step": self.step,
+            "status": self.status,
+            "headline": self.headline,
+            "bytes": self.bytes,
+            "seconds": self.seconds,
+            "findings": self.findings,
+            "findings_total": self.findings_total,
+        }
 
 
 def _number(value: Any, kind: type) -> Any:
@@ -68,14 +92,38 @@ def step_of(name: str, result: Mapping[str, Any], check: bool) -> Step:
         status = "would" if check else "changed"
     else:
         status = "ok"
+    new, total = _findings(result, summary)
     return Step(
         name,
         status,
         " ".join(headline.split()),
         _number(summary.get("bytes"), int),
         _number(summary.get("seconds"), float),
-        _number(summary.get("findings"), int),
+        new,
+        total,
+        _effect(summary, status),
+        found_in(result),
     )
+
+
+def _findings(result: Mapping[str, Any], summary: Mapping[str, Any]) -> Tuple[int | None, int | None]:
+    """How many findings are new and how many there are; None where nobody looked."""
+    audit = result.get("audit")
+    if isinstance(audit, Mapping) and audit.get("available") is False:
+        return None, None
+    # Orphans and unused indexes are counted, but no baseline tells which of them are new.
+    for key in ("findings_total", "orphans", "unused_indexes"):
+        if summary.get(key) is not None:
+            return _number(summary.get("findings"), int), _number(summary[key], int)
+    new = _number(summary.get("findings"), int)
+    return new, new
+
+
+def _effect(summary: Mapping[str, Any], status: str) -> str:
+    """Modules that give back space say bytes_freed; one that changes something without saying so has written."""
+    if "bytes_freed" in summary:
+        return "freed"
+    return "written" if status in ("changed", "would") else ""
 
 
 # The worst of several results decides.
@@ -92,6 +140,11 @@ def _looped(name: str, result: Mapping[str, Any], check: bool) -> Step:
         known = [value for value in values if value is not None]
         return sum(known) if known else None
 
+    found: Dict[str, Any] = {}
+    for step in steps:
+        for key, value in step.found.items():
+            found[key] = [*found.get(key, []), *(value if isinstance(value, (list, tuple)) else [value])]
+    effects = {step.effect for step in steps if step.bytes}
     return Step(
         name,
         min((step.status for step in steps), key=_WORST_FIRST.index),
@@ -99,6 +152,9 @@ def _looped(name: str, result: Mapping[str, Any], check: bool) -> Step:
         total([step.bytes for step in steps]),
         total([step.seconds for step in steps]),
         total([step.findings for step in steps]),
+        total([step.findings_total for step in steps]),
+        effects.pop() if len(effects) == 1 else "",
+        found,
     )
 
 
@@ -117,23 +173,33 @@ def collect(wanted: Sequence[Mapping[str, str]], variables: Mapping[str, Any], c
     return steps
 
 
-def _cells(step: Step, check: bool) -> List[str]:
+def _cells(step: Step) -> List[str]:
     shown = {"would": "WOULD", "failed": "FAILED"}.get(step.status, step.status)
+    sign = {"freed": "-", "written": "+"}.get(step.effect, "") if step.bytes else ""
     return [
         step.step,
         shown,
-        "-" if step.bytes is None else format_size(step.bytes),
+        "-" if step.bytes is None else sign + format_size(step.bytes),
         "-" if step.seconds is None else "%.1f" % step.seconds,
+        "-" if step.findings_total is None else str(step.findings_total),
         "-" if step.findings is None else str(step.findings),
     ]
 
 
-def table(steps: Sequence[Step], title: str, check: bool, footer: Sequence[str] = ()) -> str:
+def _wrapped(step: Step) -> List[str]:
+    """The headline in lines; words are left whole, since people copy paths and commands from it."""
+    lines = textwrap.wrap(step.headline, HEADLINE_WIDTH, break_long_words=False, break_on_hyphens=False) or [""]
+    if step.status != "failed" and len(lines) > HEADLINE_LINES:
+        lines = lines[:HEADLINE_LINES] + ["... (the whole sentence is in the record)"]
+    return lines
+
+
+def table(steps: Sequence[Step], title: str, footer: Sequence[str] = ()) -> str:
     """The summary as text: aligned columns, headlines wrapped, no line much over 120 columns."""
-    header = ["step", "result", "bytes", "seconds", "findings"]
-    rows = [_cells(step, check) for step in steps]
+    header = ["step", "result", "bytes", "seconds", "findings", "new"]
+    rows = [_cells(step) for step in steps]
     widths = [max(len(row[column]) for row in [header] + rows) for column in range(len(header))]
-    right = {2, 3, 4}
+    right = {2, 3, 4, 5}
 
     def line(cells: Sequence[str]) -> str:
         return "  ".join(
@@ -144,20 +210,110 @@ def table(steps: Sequence[Step], title: str, check: bool, footer: Sequence[str] 
     indent = " " * (sum(widths) + 2 * len(widths))
     lines = [title, "", line(header) + "  what", line(["-" * width for width in widths]) + "  " + "-" * 4]
     for step, cells in zip(steps, rows):
-        wrapped = textwrap.wrap(step.headline, HEADLINE_WIDTH) or [""]
-        lines.append((line(cells) + "  " + wrapped[0]).rstrip())
-        lines.extend((indent + more) for more in wrapped[1:6])
+        first, *more = _wrapped(step)
+        lines.append((line(cells) + "  " + first).rstrip())
+        lines.extend(indent + words for words in more)
+    if any(step.bytes and step.effect for step in steps):
+        lines.append("bytes: + written, - freed")
     lines.append("")
     lines.extend(footer)
     return "\n".join(lines)
 
 
+def notable(finding: Mapping[str, Any]) -> bool:
+    """Whether a finding is shown even when not all are wanted: news, what was mended, and what is serious."""
+    if finding.get("status") == WAIVED:
+        return False
+    severity = str(finding.get("severity"))
+    serious = severity in SEVERITIES[SEVERITIES.index(NOTABLE_SEVERITY) :]
+    return serious or finding.get("status") in (NEW, FIXED)
+
+
+def found_lines(steps: Sequence[Step], everything: bool, where: str) -> List[str]:
+    """What the steps have found, one finding a line, for reading below the table. Pure.
+
+    Args:
+        everything: all that is known here; otherwise what is notable, and of one step not more than SHOWN.
+        where: where all of it lies.
+    """
+    lines: List[str] = []
+    for step in steps:
+        entries = _finding_entries(step, everything) + _relation_entries(step)
+        if not entries:
+            continue
+        shown = entries if everything else entries[:SHOWN]
+        title = step.step
+        if step.findings_total is not None:
+            title += ": %d found" % step.findings_total
+            if step.findings is not None:
+                title += ", %d new" % step.findings
+        lines.append("  " + title)
+        for entry in shown:
+            lines.extend(
+                textwrap.wrap(
+                    entry,
+                    LINE_WIDTH,
+                    initial_indent=" " * 4,
+                    subsequent_indent=" " * 22,
+                    break_long_words=False,
+                    break_on_hyphens=False,
+                )
+            )
+        if len(entries) > len(shown):
+            lines.append("    ... and %d more of these" % (len(entries) - len(shown)))
+    if not lines:
+        return []
+    wanted = "everything" if everything else "new ones, and those of severity %s or above" % NOTABLE_SEVERITY
+    return ["Findings (%s):" % wanted, *lines, "  All of them, with what to do about each: %s" % where, ""]
+
+
+def _finding_entries(step: Step, everything: bool) -> List[str]:
+    findings = [item for item in step.found.get("findings", ()) if isinstance(item, Mapping)]
+    chosen = [item for item in findings if everything or notable(item)]
+    # The order of the module, the most severe first, within news and the rest.
+    chosen.sort(key=lambda item: item.get("status") != NEW)
+    return [
+        "%-8s  %-6s  %s%s: %s [%s]"
+        % (
+            item.get("severity"),
+            item.get("status"),
+            item.get("target"),
+            ":%s" % item["line"] if item.get("line") else "",
+            " ".join(str(item.get("message")).split()),
+            item.get("id"),
+        )
+        for item in chosen
+    ]
+
+
+def _relation_entries(step: Step) -> List[str]:
+    entries = []
+    for item in step.found.get("relations", ()):
+        samples = ", ".join(str(sample) for sample in item.get("samples") or ())
+        entries.append(
+            "%s -> %s: %s orphan%s in %s document%s%s"
+            % (
+                item.get("relation"),
+                item.get("references"),
+                item.get("orphans"),
+                "" if item.get("orphans") == 1 else "s",
+                item.get("documents"),
+                "" if item.get("documents") == 1 else "s",
+                " (such as %s)" % samples if samples else "",
+            )
+        )
+    return entries
+
+
 def verdict(steps: Sequence[Step], check: bool) -> str:
     """One sentence: how the run went."""
     failed = [step.step for step in steps if step.status == "failed"]
+    skipped = sum(step.status == "skipped" for step in steps)
     changed = sum(step.status in ("changed", "would") for step in steps)
     if failed:
         return "%d of %d steps failed: %s" % (len(failed), len(steps), ", ".join(failed))
+    apart = "; %d not applicable" % skipped if skipped else ""
+    count = len(steps) - skipped
     if check:
-        return "%d of %d steps would change something; nothing was changed" % (changed, len(steps))
-    return "all %d steps ended well, %d of them changed something" % (len(steps), changed)
+        return "%d of %d steps would change something; nothing was changed%s" % (changed, count, apart)
+    return "all %d steps ended well, %d of them changed something%s" % (count, changed, apart)

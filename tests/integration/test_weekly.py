@@ -129,6 +129,24 @@ def test_the_record_lies_on_host_and_controller(story: Story) -> None:
     assert log.count("- Weekly maintenance: ok") >= 2
 
 
+def test_the_record_tells_what_was_found(story: Story) -> None:
+    report = story["second"].result("maintenance_report")
+    events = (story.sandbox.directory / "state" / "runs" / f"{report['run_id']}.jsonl").read_text()
+    copy = (story.sandbox.directory / "record" / f"sandbox_{report['run_id']}.json").read_text()
+    for text in (events, copy):
+        for part in ("privkey.pem", "payments.js", '"fingerprint"', "inventory.productId"):
+            assert part in text, part
+    steps = {step["step"]: step for step in report["steps"]}
+    assert steps["permissions"]["findings"] == 0 < steps["permissions"]["findings_total"]
+    assert steps["orphans"]["findings_total"] > 0
+    # Serious ones are shown every time, each with the id that a waiver may name.
+    found = {step["step"]: step["found"] for step in json.loads(copy)["steps"]}
+    for finding in found["permissions"]["findings"]:
+        assert (f"[{finding['id']}]" in story["second"].output) == (finding["severity"] in ("high", "critical"))
+    log = (story.sandbox.directory / "state" / "maintenance-log.md").read_text().rpartition("- Weekly maintenance")[2]
+    assert "- Permissions: " in log and "- Orphans: " in log
+
+
 def test_no_secret_leaves_the_host(story: Story, tmp_path: Path) -> None:
     verbose = weekly(story.sandbox, "-vvv", "--diff", log=tmp_path / "tasks.jsonl").assert_ok()
     texts = {"-vvv output": verbose.output, "results": json.dumps(verbose.tasks)}

@@ -14,12 +14,20 @@ from .units import format_duration
 
 TITLE = "# Maintenance Log"
 _LONGEST = 300
+# The end of a failure's message says what to do: it is cut only where no person would read on.
+_LONGEST_FAILURE = 4000
 
 
-def _line(text: object) -> str:
+def _line(text: object, longest: int = _LONGEST) -> str:
     """One line of plain text, whatever a module's sentence holds."""
     words = " ".join(str(text).split())
-    return words if len(words) <= _LONGEST else words[: _LONGEST - 1] + "…"
+    return words if len(words) <= longest else words[: longest - 1] + "…"
+
+
+def _count(step: Mapping[str, Any]) -> int:
+    """How many findings a step has, known and new."""
+    counts = [step.get(key) for key in ("findings", "findings_total")]
+    return max([int(str(count)) for count in counts if str(count).isdecimal()] or [0])
 
 
 def _title(step: Mapping[str, Any]) -> str:
@@ -61,9 +69,12 @@ def entry(
     for step in steps:
         state, headline = str(step.get("status") or ""), _line(step.get("headline") or "")
         if state == "failed":
-            lines.append("- **%s failed**: %s" % (_title(step), headline or "no message"))
-        elif state in ("changed", "would") or step.get("findings"):
+            message = _line(step.get("headline") or "no message", _LONGEST_FAILURE)
+            lines.append("- **%s failed**: %s" % (_title(step), message))
+        elif state in ("changed", "would"):
             lines.append("- %s: %s" % (_title(step), headline or state))
+        elif _count(step):
+            lines.append("- %s: %s" % (_title(step), headline or "%d found" % _count(step)))
         elif state == "skipped" and headline:
             lines.append("- %s skipped: %s" % (_title(step), headline))
         else:

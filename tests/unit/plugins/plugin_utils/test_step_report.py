@@ -4,7 +4,21 @@
 
 from __future__ import annotations
 
-from ansible_collections.miniecom.maintenance.plugins.plugin_utils.step_report import collect, step_of, table, verdict
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.miniecom.maintenance.plugins.plugin_utils.step_report import (
+    SHOWN,
+    Step,
+    collect,
+    found_lines,
+    notable,
+    step_of,
+    table,
+    verdict,
+)
 
 WANTED = [{"step": name, "variable": name + "_result"} for name in ("backup", "compaction", "ports", "logs", "gone")]
 VARIABLES = {
@@ -28,7 +42,7 @@ def test_rows_come_in_order_and_only_for_what_ran() -> None:
 
 
 def test_the_table_shows_units_and_failures() -> None:
-    text = table(collect(WANTED, VARIABLES, check=False), "weekly of shop", False, ["the end"])
+    text = table(collect(WANTED, VARIABLES, check=False), "weekly of shop", ["the end"])
     assert "1.0 MiB" in text
     assert "FAILED" in text
     assert text.splitlines()[0] == "weekly of shop"
@@ -38,7 +52,7 @@ def test_the_table_shows_units_and_failures() -> None:
 
 def test_check_mode_says_would() -> None:
     steps = collect(WANTED, VARIABLES, check=True)
-    assert "WOULD" in table(steps, "t", True)
+    assert "WOULD" in table(steps, "t")
     assert verdict(steps, True) == "1 of 4 steps failed: ports"
 
 
@@ -56,3 +70,121 @@ def test_a_loop_counts_as_one_step() -> None:
 
 def test_numbers_that_are_none_are_shown_as_dashes() -> None:
     assert step_of("x", {"summary": {"bytes": None, "seconds": "?"}}, False).seconds is None
+
+
+def finding(number: int = 1, severity: str = "high", status: str = "known", **more: Any) -> dict[str, Any]:
+    return {
+        "id": f"env-readable-{number:08x}",
+        "severity": severity,
+        "status": status,
+        "target": f"/srv/{number}/.env",
+        "message": "an environment file is open to every user",
+        "remediation": "Make it 0600.",
+        **more,
+    }
+
+
+def audit(*findings: dict[str, Any], new: int = 0, **more: Any) -> Step:
+    summary = {"headline": f"{len(findings)} findings", "findings": new, "findings_total": len(findings)}
+    return step_of("permissions", {"summary": summary, "findings": list(findings), **more}, False)
+
+
+def test_known_findings_are_counted_beside_new_ones() -> None:
+    step = audit(finding(), finding(2))
+    assert (step.findings_total, step.findings) == (2, 0)
+    assert table([step], "t").splitlines()[4].split()[:6] == ["permissions", "ok", "-", "-", "2", "0"]
+    orphans = step_of("orphans", {"summary": {"headline": "10 orphans", "orphans": 10}}, False)
+    assert (orphans.findings_total, orphans.findings) == (10, None)
+    assert step_of("indexes", {"summary": {"unused_indexes": 0}}, False).findings_total == 0
+
+
+def test_what_could_not_be_audited_has_no_findings() -> None:
+    numbers = {"findings": 0, "findings_total": 0}
+    missing = {"summary": numbers, "audit": {"available": False, "reason": "405"}}
+    step = step_of("dependencies", missing, False)
+    assert (step.findings_total, step.findings) == (None, None)
+    both = {"results": [missing, {"summary": {"findings": 1, "findings_total": 3}, "audit": {"available": True}}]}
+    assert step_of("dependencies", both, False).findings_total == 3
+    assert step_of("dependencies", {"results": [missing, missing]}, False).findings_total is None
+
+
+def test_findings_stand_below_the_table() -> None:
+    findings = [
+        finding(1, "critical", line=12),
+        finding(2, "medium"),
+        finding(3, "low", "new"),
+        finding(4, "high", "waived"),
+        finding(5, "medium", "fixed"),
+    ]
+    text = "\n".join(found_lines([audit(*findings, new=1)], False, "/state/runs/1.jsonl"))
+    flat = " ".join(text.split())
+    assert "critical known /srv/1/.env:12: an environment file is open to every user [env-readable-00000001]" in flat
+    assert text.index("00000003") < text.index("00000001"), "news comes first"
+    assert "00000005" in text and "00000002" not in text and "00000004" not in text
+    assert "permissions: 5 found, 1 new" in text and "/state/runs/1.jsonl" in text
+    text = "\n".join(found_lines([audit(*findings)], True, "there"))
+    assert all(item["id"] in text for item in findings)
+
+
+def test_many_findings_are_cut_with_a_count() -> None:
+    step = audit(*(finding(number) for number in range(SHOWN + 13)))
+    assert any("13 more" in line for line in found_lines([step], False, "there"))
+    assert not any("more of these" in line for line in found_lines([step], True, "there"))
+
+
+def test_nothing_notable_prints_nothing() -> None:
+    assert found_lines([audit(finding(1, "low"))], False, "there") == []
+    assert found_lines([audit()], True, "there") == []
+
+
+def test_relations_with_orphans_are_named() -> None:
+    relation = {
+        "relation": "inventory.productId",
+        "references": "products._id",
+        "orphans": 3,
+        "documents": 3,
+        "samples": ["65a1b2c3d4e5f60718293a4b"],
+    }
+    sound = dict(relation, relation="orders.userId", orphans=0)
+    result = {"summary": {"orphans": 3}, "relations": [relation, sound]}
+    lines = found_lines([step_of("orphans", result, False)], False, "there")
+    assert any("inventory.productId -> products._id: 3 orphans in 3 documents" in line for line in lines)
+    assert not any("orders.userId" in line for line in lines)
+
+
+def test_a_loop_keeps_the_findings_of_all() -> None:
+    one, two = ({"summary": {"findings_total": 1}, "findings": [finding(number)]} for number in (1, 2))
+    assert len(step_of("updates", {"results": [one, two]}, False).found["findings"]) == 2
+
+
+def test_a_step_in_short_has_counts_only() -> None:
+    assert "found" not in audit(finding()).as_dict()
+
+
+@given(st.sampled_from(["low", "medium", "high", "critical"]), st.sampled_from(["new", "known", "waived", "fixed"]))
+def test_notable_is_news_or_serious_and_never_waived(severity: str, status: str) -> None:
+    expected = status != "waived" and (status in ("new", "fixed") or severity in ("high", "critical"))
+    assert notable(finding(1, severity, status)) == expected
+
+
+def test_the_message_of_a_failure_is_shown_whole() -> None:
+    message = "cannot write it. " * 60 + "Run: systemctl start mongod"
+    failed = step_of("backup", {"failed": True, "msg": message}, False)
+    assert " ".join(message.split()) in " ".join(table([failed], "t").split())
+    long = step_of("backup", {"summary": {"headline": message}}, False)
+    assert "systemctl" not in table([long], "t") and "in the record" in table([long], "t")
+
+
+def test_bytes_say_whether_they_were_written_or_freed() -> None:
+    written = step_of("backup", {"changed": True, "summary": {"bytes": 1048576}}, False)
+    reused = step_of("backup", {"summary": {"bytes": 1048576}}, False)
+    freed = step_of("compaction", {"changed": True, "summary": {"bytes": 2097152, "bytes_freed": 2097152}}, False)
+    text = table([written, freed], "t")
+    assert "+1.0 MiB" in text and "-2.0 MiB" in text and "bytes: + written, - freed" in text
+    assert "+" not in table([reused], "t")
+
+
+def test_the_verdict_counts_skipped_steps_apart() -> None:
+    steps = [Step("a", "ok", ""), Step("b", "changed", ""), Step("c", "skipped", "no backup")]
+    assert verdict(steps, False) == "all 2 steps ended well, 1 of them changed something; 1 not applicable"
+    assert verdict(steps[:2], False) == "all 2 steps ended well, 1 of them changed something"

@@ -54,3 +54,24 @@ def test_what_stands_there_stays(text: str, headline: str) -> None:
     if text.strip():
         assert after.startswith(text.rstrip("\n"))
     assert append(after, NOW, lines, "20261124T030000Z-abcdef") == after
+
+
+def test_known_findings_are_something_to_do() -> None:
+    steps = [
+        {"step": "secrets", "status": "ok", "headline": "9 findings; 0 new", "findings": 0, "findings_total": 9},
+        {"step": "orphans", "status": "ok", "headline": "", "findings": None, "findings_total": "10"},
+        {"step": "ports", "status": "ok", "headline": "nothing found", "findings": 0, "findings_total": 0},
+    ]
+    assert entry("weekly", "run-1", "", "ok", 1, steps)[1:] == [
+        "- Secrets: 9 findings; 0 new",
+        "- Orphans: 10 found",
+        "- Nothing to do: ports",
+    ]
+
+
+def test_what_to_do_about_a_failure_is_not_cut_off() -> None:
+    message = "it cannot be read. " * 40 + "Run: chmod u+r it"
+    failed = entry("weekly", "r", "", "failed", 1, [{"step": "backup", "status": "failed", "headline": message}])
+    assert failed[1].endswith("Run: chmod u+r it")
+    good = entry("weekly", "r", "", "ok", 1, [{"step": "backup", "status": "changed", "headline": message}])
+    assert good[1].endswith("…")
