@@ -213,7 +213,7 @@ summary:
   description: C(headline) and C(seconds).
   returned: success
   type: dict
-  sample: {"headline": "maintenance is up until 2026-11-24T05:15:00Z: Moving the database to new disks", "seconds": 0.05}
+  sample: {"headline": "maintenance is up, the host alerts at 2026-11-24T05:15:00Z: Moving the database to new disks", "seconds": 0.05}
 """
 
 from datetime import datetime
@@ -227,6 +227,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_rec
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import Task, run
 from ansible_collections.miniecom.maintenance.plugins.module_utils._expiry import program
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag import switch
+from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.ending import ending
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_file import Note
 from ansible_collections.miniecom.maintenance.plugins.module_utils._maintenance import Maintenance, Observation
 
@@ -318,10 +319,8 @@ class MaintenanceFlag(Task[Observation]):
                 return "maintenance is not up"
             return "would take down maintenance" if would else "maintenance was taken down"
         note = self._note(observation)
-        until = " until %s" % note.expires if note.expires else ""
-        if would:
-            return "would put up maintenance%s: %s" % (until, note.reason)
-        return "maintenance is up%s: %s" % (until, note.reason)
+        up = "would put up maintenance" if would else "maintenance is up"
+        return "%s, %s: %s" % (up, ending(note.expires, note.on_expiry, bool(note.timer)), note.reason)
 
     def diff(self, observation: Observation, plan: Plan) -> Optional[Dict[str, Any]]:
         if not plan.actions:

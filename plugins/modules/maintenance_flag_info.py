@@ -112,6 +112,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import RunContext, utc_now
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import run_info
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag import probe
+from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.ending import ending
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_file import (
     Flag,
     Note,
@@ -224,7 +225,10 @@ def headline(found: Mapping[str, Any], answer: Optional[probe.Probe]) -> str:
         if found["reason"]:
             text += ": %s" % found["reason"]
         if found["expires"]:
-            text += " (until %s%s)" % (found["expires"], ", which has passed" if found["expired"] else "")
+            over = "until %s, which has passed" % found["expires"]
+            text += " (%s)" % (
+                over if found["expired"] else ending(found["expires"], found["on_expiry"], bool(found["timer"]))
+            )
     if found["problems"]:
         text += "; " + "; ".join(found["problems"])
     if answer is None:

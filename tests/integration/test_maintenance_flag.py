@@ -107,7 +107,7 @@ def test_up_and_down_again_leaves_everything_as_it_was(shop: Shop) -> None:
         "write_flag",
         "switch_application_on",
     ]
-    assert planned.result["summary"]["headline"].startswith("would put up maintenance until ")
+    assert planned.result["summary"]["headline"].startswith("would put up maintenance, planned until ")
     assert "absent" in planned.result["diff"]["before"] and '"enabled": false' in planned.result["diff"]["before"]
     assert "Bigger disks" in planned.result["diff"]["after"] and '"enabled": true' in planned.result["diff"]["after"]
 
