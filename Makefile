@@ -4,12 +4,17 @@ SHELL := /bin/sh
 .SUFFIXES:
 
 DEPLOYMENT ?= native
+ifeq ($(filter native compose,$(DEPLOYMENT)),)
+$(error DEPLOYMENT is native or compose, not "$(DEPLOYMENT)")
+endif
 BIN := $(CURDIR)/.venv/bin
 # ansible and its modules must find this checkout, and never a Docker Engine of the machine's.
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PYTHONPATH := $(CURDIR)/collections:$(CURDIR)
 export PYTHONDONTWRITEBYTECODE := 1
 export PATH := $(BIN):$(PATH)
+# pip's cache would otherwise lie in the home directory.
+export PIP_CACHE_DIR ?= $(CURDIR)/.cache/pip
 RUN := $(BIN)/python -m
 
 .PHONY: help

@@ -52,6 +52,7 @@ def test_up_twice_renew_and_down(tmp_path: Path) -> None:
         assert (answer["status"], answer["mongoConnected"]) == ("ok", True)
         _check_database(shop)
         _check_folder(shop)
+        assert {(directory / name).stat().st_mode & 0o777 for name in ("state", "record")} == {0o700}
 
         before = snapshot(shop.root)
         second = sandbox("up", directory)

@@ -12,6 +12,7 @@ import argparse
 import fcntl
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from typing import Any
 HOME = Path(__file__).resolve().parents[2] / ".sandbox"
 CURRENT = HOME / "current"
 DEPLOYMENTS = ("native", "compose")
+# Folders that inventories/sandbox names and that a run makes where they are missing.
+MADE_BY_PLAYBOOKS = {"record", "run", "state", "venv"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,48 +67,6 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-class _Compose:
-    """The deployment in containers, which needs root."""
-
-    def __init__(self, directory: Path, say: Any, megabytes: int) -> None:
-        from tests.sandbox import compose
-
-        self._compose = compose
-        self.directory = directory
-        self.say = say
-        self.megabytes = megabytes
-
-    def is_healthy(self) -> bool:
-        return bool(self._compose.status(self.directory)["up"])
-
-    def _refuse_strangers(self) -> None:
-        """Only a sandbox, whole or half made, may be removed: what is in the folder may be somebody's."""
-        known = ("sandbox.json", "engine")
-        if self.directory.is_dir() and any(self.directory.iterdir()):
-            if not any((self.directory / name).exists() for name in known):
-                raise RuntimeError(f"{self.directory} is not empty and no sandbox: it is left alone")
-
-    def up(self) -> bool:
-        self._refuse_strangers()
-        running = self.is_healthy()
-        self._compose.up(self.directory, say=self.say, megabytes=self.megabytes)
-        return not running
-
-    def down(self) -> None:
-        self._refuse_strangers()
-        self._compose.down(self.directory)
-
-    def renew(self) -> None:
-        self._compose.renew(self.directory, say=self.say, megabytes=self.megabytes)
-
-    def lines(self) -> list[str]:
-        facts = self._compose.status(self.directory)
-        lines = [f"compose sandbox in {self.directory}"]
-        lines += [f"  {name:<9} 127.0.0.1:{port}" for name, port in facts.get("ports", {}).items()]
-        lines += [f"  {name}: {state}" for name, state in facts.get("containers", {}).items()]
-        return [*lines, f"  docker    {self.directory / 'programs/docker'}"] if facts["up"] else [*lines, "  DOWN"]
-
-
 def _up(options: argparse.Namespace, say: Any) -> int:
     sandbox = _open(_folder(options), say, options)
     with _locked(sandbox.directory):
@@ -122,16 +83,25 @@ def _up(options: argparse.Namespace, say: Any) -> int:
 
 def _down(options: argparse.Namespace, say: Any) -> int:
     folders = [_folder(options)] if options.directory or options.deployment else [HOME / name for name in DEPLOYMENTS]
+    removed = 0
     for folder in folders:
         if not folder.exists():
             continue
         with _locked(folder):
             _open(folder, say, options).down()
         say(f"removed {folder}")
-    if CURRENT.is_symlink() and not CURRENT.exists():
-        CURRENT.unlink()
-    if HOME.is_dir() and not any(HOME.iterdir()):
-        HOME.rmdir()
+        removed += 1
+    if HOME.is_dir():
+        with _locked(CURRENT):
+            if CURRENT.exists() and not CURRENT.is_symlink():
+                _remove_without_sandbox(CURRENT)
+            elif not CURRENT.exists():
+                CURRENT.unlink(missing_ok=True)
+            _remove_half_made_links()
+        if not any(HOME.iterdir()):
+            HOME.rmdir()
+    if not removed:
+        say("no sandbox is up: nothing to remove")
     return 0
 
 
@@ -176,7 +146,9 @@ def _open(folder: Path, say: Any, options: argparse.Namespace) -> Any:
         raise RuntimeError(f"{folder} holds a {found} sandbox; name another --directory or take it down first")
     kind = found or options.deployment or (folder.name if folder.name in DEPLOYMENTS else DEPLOYMENTS[0])
     if kind == "compose":
-        return _Compose(folder, say, options.megabytes)
+        from tests.sandbox.compose import Compose
+
+        return Compose(folder, say, megabytes=options.megabytes)
     from tests.sandbox.native import Native
 
     return Native(folder, say, megabytes=options.megabytes)
@@ -195,9 +167,31 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _point_current_to(folder: Path) -> None:
+    """Make ``current`` lead to a sandbox; the folder above it is locked."""
+    if CURRENT.is_dir() and not CURRENT.is_symlink():
+        _remove_without_sandbox(CURRENT)
+    _remove_half_made_links()
     partial = HOME / f".current.{os.getpid()}"
     partial.symlink_to(folder.name)
     partial.rename(CURRENT)
+
+
+def _remove_half_made_links() -> None:
+    """What a command that was killed has left."""
+    for partial in HOME.glob(".current.*"):
+        if partial.is_symlink():
+            partial.unlink()
+
+
+def _remove_without_sandbox(folder: Path) -> None:
+    """Remove what a playbook on inventories/sandbox makes when no sandbox is up, and nothing else.
+
+    Raises RuntimeError when something else is in the folder: it may be somebody's.
+    """
+    strange = sorted({path.name for path in folder.iterdir()} - MADE_BY_PLAYBOOKS)
+    if strange:
+        raise RuntimeError(f"{folder} is no link to a sandbox and holds {', '.join(strange)}: move it away")
+    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from typing import Any
 
 from tests.sandbox import docker_trouble, traces
 from tests.sandbox.engine import Engine, EngineUnavailable
-from tests.sandbox.fetch import PackagesUnavailable, logrotate_into
+from tests.sandbox.fetch import PackagesUnavailable, logrotate_into, mongod_binary
 from tests.sandbox.image import shop_images
 from tests.sandbox.mongod import free_port
 from tests.sandbox.seed import add_reclaimable, delete_products, seed_shop
@@ -285,10 +285,14 @@ class Compose:
             raise
 
     def _make_all(self) -> None:
-        for name in ("run", "state", "programs", "record", "cron", "log"):
+        for name in ("run", "programs", "cron", "log"):
             (self.directory / name).mkdir()
+        # As on a real host: the lease and all records are nobody else's business.
+        for name in ("state", "record"):
+            (self.directory / name).mkdir(mode=0o700)
         self.say("a private Docker Engine")
         self.engine.start()
+        mongod_binary(self.say)
         self.say("loading images; the first time Debian is fetched for them, half a minute")
         images = shop_images(self.engine)
         self.facts["images"] = asdict(images)

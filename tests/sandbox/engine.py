@@ -251,7 +251,9 @@ class Engine:
         if os.name != "posix" or os.uname().sysname != "Linux":
             raise EngineUnavailable("a private Docker Engine runs on Linux only")
         if os.geteuid() != 0:
-            raise EngineUnavailable("a private Docker Engine needs root: run this as root (the native one does not)")
+            raise EngineUnavailable(
+                "the compose sandbox runs a Docker Engine of its own and needs root; the native sandbox (DEPLOYMENT=native) does not"
+            )
         if not Path("/sys/fs/cgroup").is_dir() or "cgroup" not in Path("/proc/mounts").read_text(encoding="utf-8"):
             raise EngineUnavailable("no control groups are mounted at /sys/fs/cgroup: containers cannot run here")
 

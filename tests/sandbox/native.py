@@ -184,7 +184,7 @@ class Native:
     # -- making it -----------------------------------------------------------------------------------------------
 
     def _make(self) -> None:
-        program = mongod_binary()
+        program = mongod_binary(self.say)
         self.directory.mkdir(parents=True, exist_ok=True)
         # The .env that everybody can read is part of the trouble; that nobody really can is this folder's doing.
         self.directory.chmod(0o700)
@@ -200,8 +200,11 @@ class Native:
             "processes": {},
         }
         self._write_facts()
-        for name in ("state", "record", "programs", "run", "cron", "log"):
+        for name in ("programs", "run", "cron", "log"):
             (self.directory / name).mkdir()
+        # As on a real host: the lease and all records are nobody else's business.
+        for name in ("state", "record"):
+            (self.directory / name).mkdir(mode=0o700)
         self._programs(program)
         self.say(f"the shop's folder: {self.root}")
         settings = ShopSettings(

@@ -9,6 +9,7 @@ set -eu
 
 cd "$(dirname "$0")/../.."
 mkdir -p .cache
+export PIP_CACHE_DIR="${PIP_CACHE_DIR:-$PWD/.cache/pip}"
 
 # Two makes at once must not build into the same folder.
 if command -v flock >/dev/null 2>&1; then
@@ -49,6 +50,15 @@ find_python() {
     stop "Python 3.11 or newer is needed. Install it with:  sudo apt-get install python3 python3-venv"
 }
 
+# Runs pip and prints a line for each package, so that minutes of work are not silent.
+pip_with_progress() {
+    # sh has no pipefail: a file tells whether pip came to its end.
+    rm -f .cache/pip-done
+    { .venv/bin/python -m pip "$@" --disable-pip-version-check --no-input --progress-bar off 9>&- && : >.cache/pip-done; } |
+        sed -u -n 's/^Collecting \([^ ]*\).*/  \1/p; s/^Installing collected packages.*/  installing them/p'
+    [ -e .cache/pip-done ] && rm -f .cache/pip-done
+}
+
 make_venv() {
     if [ -x .venv/bin/python ] && .venv/bin/python -c '' 2>/dev/null && cmp -s requirements-dev.txt .venv/installed.txt; then
         return
@@ -57,7 +67,7 @@ make_venv() {
     echo "Making .venv with $python: about a minute, once ..."
     rm -f .venv/installed.txt
     "$python" -m venv --clear .venv
-    .venv/bin/python -m pip install -qq --disable-pip-version-check --no-input -r requirements-dev.txt 9>&- ||
+    pip_with_progress install -r requirements-dev.txt ||
         stop "The packages of requirements-dev.txt could not be installed; pip's message above says why. Then: make venv"
     # The copy is the mark of a finished installation, so it comes last.
     cp requirements-dev.txt .venv/installed.txt.new
@@ -72,8 +82,7 @@ unpack_collections() {
     echo "Unpacking the collections that the tests use (a 54 MB download, once) ..."
     rm -rf .cache/collections .cache/collections.new
     mkdir -p .cache/collections.new
-    .venv/bin/python -m pip download -qq --disable-pip-version-check --no-input --no-deps --dest .cache/collections.new \
-        "$ansible_wheel" 9>&- || stop "$ansible_wheel could not be downloaded; pip's message above says why. Then: make venv"
+    pip_with_progress download --no-deps --dest .cache/collections.new "$ansible_wheel" || stop "$ansible_wheel could not be downloaded; pip's message above says why. Then: make venv"
     # shellcheck disable=SC2086 # the names are a list
     .venv/bin/python - .cache/collections.new $wanted_collections <<'END'
 import pathlib

