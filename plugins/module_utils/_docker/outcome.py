@@ -68,8 +68,10 @@ def headline(actions: Sequence[Action], freed: Optional[int]) -> str:
     counts = []
     for verb, kind in KINDS.items():
         count = sum(action.action == verb for action in actions)
-        if count:
-            counts.append("%d %s%s" % (count, kind, "s" if count > 1 and kind != "build cache" else ""))
+        if count and kind == "build cache":
+            counts.append("%d entr%s of the build cache" % (count, "y" if count == 1 else "ies"))
+        elif count:
+            counts.append("%d %s%s" % (count, kind, "" if count == 1 else "s"))
     low, high = expected_range(actions)
     expected = format_size(low) if low == high else "between %s and %s" % (format_size(low), format_size(high))
     if freed is None:

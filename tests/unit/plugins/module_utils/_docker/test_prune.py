@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import ActionResult, Plan
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, ActionResult, Plan
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import (
     PROJECT_LABEL,
     CacheEntry,
@@ -572,4 +572,7 @@ def test_headlines() -> None:
     plan = plan_prune(Inventory(containers=(stopped("a", size=2048), stopped("b"))), ALL, NOW)
     assert headline(plan.actions, None) == "would remove 2 containers and free 2.0 KiB"
     assert headline(plan.actions, 1024) == "removed 2 containers and freed 1.0 KiB (predicted 2.0 KiB)"
+    entries = [Action("remove_build_cache", name, "unused", 1024) for name in ("a", "b")]
+    assert headline(entries, None) == "would remove 2 entries of the build cache and free 2.0 KiB"
+    assert headline(entries[:1], None) == "would remove 1 entry of the build cache and free 1.0 KiB"
     assert headline([], None) == "nothing to remove"
