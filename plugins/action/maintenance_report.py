@@ -21,6 +21,7 @@ from ansible_collections.miniecom.maintenance.plugins.plugin_utils.step_report i
     found_lines,
     table,
     verdict,
+    with_failures,
 )
 
 DISPLAY = Display()
@@ -40,6 +41,7 @@ class ActionModule(ActionBase):
                 "run_id": {"type": "str"},
                 "name": {"type": "str", "default": "maintenance"},
                 "steps": {"type": "list", "elements": "dict", "default": []},
+                "failures": {"type": "list", "elements": "dict", "default": []},
                 "findings": {"type": "str", "choices": ["notable", "all"], "default": "notable"},
                 "lines": {"type": "list", "elements": "str"},
                 "directory": {"type": "path"},
@@ -55,19 +57,25 @@ class ActionModule(ActionBase):
             return result
         check = bool(self._task.check_mode)
         host = str(variables.get("inventory_hostname", "localhost"))
-        steps = collect(args["steps"], variables, check)
+        # A play before this one may have left failures of its own run.
+        failures = [entry for entry in args["failures"] if entry.get("run_id") in (None, args["run_id"])]
+        steps = with_failures(collect(args["steps"], variables, check), failures)
         failed = [step.step for step in steps if step.status == "failed"]
         ended = self._end(args, steps, failed, variables)
+        lost = not failed and (ended.get("record") or {}).get("status") == "failed"
         record = {
             "host": host,
             "run_id": args["run_id"],
             "name": args["name"],
             "check_mode": check,
-            "status": "failed" if failed or ended.get("failed") else "ok",
+            "status": "failed" if failed or lost or ended.get("failed") else "ok",
             "steps": [dict(step.as_dict(), found=dict(step.found)) for step in steps],
             "record": ended.get("record"),
         }
-        footer = [verdict(steps, check)]
+        told = verdict(steps, check)
+        if lost:
+            told = "; ".join(ended["record"].get("notes") or []) or "the host's record says that this run failed"
+        footer = [told]
         copy = self._keep(args["directory"], host, args["run_id"], record, footer)
         if ended.get("record_path"):
             footer.append("record on the host:       " + ended["record_path"])
@@ -93,7 +101,7 @@ class ActionModule(ActionBase):
             changed=False,
             run_id=args["run_id"],
             status=record["status"],
-            verdict=verdict(steps, check),
+            verdict=told,
             steps=short,
             failed_steps=failed,
             record_path=ended.get("record_path"),

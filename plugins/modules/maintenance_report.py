@@ -43,6 +43,26 @@ options:
         description: Name of the variable that the step's task registered.
         type: str
         required: true
+  failures:
+    description:
+      - What failed without registering a result, such as a role whose options are not valid, noted by the rescue of a step.
+      - A failure of which a row tells already is not told twice. With a row of that title the row becomes a failed one, else it gets a row.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      step:
+        description: Title of the step.
+        type: str
+      task:
+        description: Name of the task that failed.
+        type: str
+      message:
+        description: What it said.
+        type: str
+      run_id:
+        description: The run in which it failed; those of another run are passed over.
+        type: str
   findings:
     description:
       - Which findings to print below the table, each with severity, target, line, message and id. A waiver may name the id.

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.finding import FIXED, NEW, SEVERITIES, WAIVED
@@ -158,6 +158,11 @@ def _looped(name: str, result: Mapping[str, Any], check: bool) -> Step:
     )
 
 
+def _not_asked_for(result: Mapping[str, Any]) -> bool:
+    """Whether a condition kept the task from running and nobody gave a reason: what is not wanted is no step of this run."""
+    return bool(result.get("skipped")) and not result.get("reason") and "results" not in result
+
+
 def collect(wanted: Sequence[Mapping[str, str]], variables: Mapping[str, Any], check: bool) -> List[Step]:
     """The rows of all steps that ran or were deliberately left out.
 
@@ -168,9 +173,30 @@ def collect(wanted: Sequence[Mapping[str, str]], variables: Mapping[str, Any], c
     steps = []
     for entry in wanted:
         result = variables.get(entry["variable"])
-        if isinstance(result, Mapping) and result:
+        if isinstance(result, Mapping) and result and not _not_asked_for(result):
             steps.append(step_of(entry["step"], result, check))
     return steps
+
+
+def with_failures(steps: Sequence[Step], failures: Sequence[Mapping[str, Any]]) -> List[Step]:
+    """The rows, and those of failures that no registered result tells of: a role whose options are not valid never
+    reaches the task that would register one, and a step of several tasks may fail in another one.
+
+    Args:
+        failures: in order, each with ``step`` (a title), ``task`` and ``message``.
+    """
+    rows = list(steps)
+    for failure in failures:
+        title, task = str(failure.get("step") or "run"), str(failure.get("task") or "")
+        message = " ".join(str(failure.get("message") or "failed without a message").split())
+        if any(row.status == "failed" and (row.step == title or row.headline == message) for row in rows):
+            continue
+        same = [index for index, row in enumerate(rows) if row.step == title]
+        if same:
+            rows[same[0]] = replace(rows[same[0]], status="failed", headline=message)
+        else:
+            rows.append(Step(title, "failed", "%s: %s" % (task, message) if task else message))
+    return rows
 
 
 def _cells(step: Step) -> List[str]:

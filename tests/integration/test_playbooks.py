@@ -69,6 +69,18 @@ def test_the_shop_closes_and_opens_again(native_sandbox: Sandbox, log: Path) -> 
         assert not flag.exists()
 
 
+def test_a_run_inside_maintenance_opens_the_shop_again(native_sandbox: Sandbox, log: Path) -> None:
+    around = ("--tags", "health_check", "-e", "maintenance_mode_during_run=true")
+    run = play("weekly", native_sandbox, log, *around).assert_ok()
+    closed = next(task["result"] for task in run.tasks if task["action"].endswith("maintenance_flag_info"))
+    assert closed["probe"]["state"] == "maintenance", "the shop was closed meanwhile"
+    assert closed["maintenance"]["on_expiry"] == "lift", "it opens by itself should the run be lost"
+    assert answer(native_sandbox)[0] == 200
+    failing = play("weekly", native_sandbox, log, *around, "-e", "miniecom_env_file=/nowhere/.env")
+    assert failing.rc != 0
+    assert answer(native_sandbox)[0] == 200, "also a run that fails leaves it open"
+
+
 def test_somebody_elses_maintenance_stays(native_sandbox: Sandbox, log: Path) -> None:
     play("enter_maintenance", native_sandbox, log, "-e", "maintenance_mode_owner=alice").assert_ok()
     try:

@@ -7,20 +7,32 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catalogue import (
+    parse_name,
+    read_catalogue,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.retention import Item, Policy, decide
 from tests.support.playbooks import ROOT, PlaybookRun, environment, run_playbook
 from tests.support.sandboxes import Sandbox, sandbox_command
 
 INVENTORY = ROOT / "inventories" / "sandbox"
+# BACKUP_RETENTION_DAYS, _WEEKS and _MONTHS of the sandbox's environment file.
+SHOP_POLICY = Policy(last=1, daily=14, weekly=12, monthly=12)
 
 
 @pytest.fixture
@@ -55,6 +67,37 @@ def backups(sandbox: Sandbox) -> set[str]:
     return {path.name for path in (sandbox.root / "storage" / "backups").iterdir() if not path.name.startswith(".")}
 
 
+@contextlib.contextmanager
+def nothing_verified(sandbox: Sandbox) -> Iterator[Path]:
+    """As on a host that has never been maintained: no backup counts as verified, and one is too old to be kept."""
+    folder = sandbox.root / "storage" / "backups"
+    records = list(folder.glob(".*.verified.json"))
+    old = folder / "20200101_020000.tar.gz"
+    old.write_bytes(b"an old backup")
+    with tempfile.TemporaryDirectory(dir=sandbox.directory) as aside:
+        for record in records:
+            record.rename(Path(aside, record.name))
+        try:
+            yield old
+        finally:
+            for record in records:
+                Path(aside, record.name).rename(record)
+            old.unlink(missing_ok=True)
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition was not met"
+        time.sleep(0.05)
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
 @pytest.fixture(scope="module", autouse=True)
 def libraries(native_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> None:
     """The sandbox has its libraries before the faults begin."""
@@ -65,41 +108,83 @@ def libraries(native_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory)
 def test_a_wrong_password_fails_what_needs_the_database_and_nothing_else(
     native_sandbox: Sandbox, tmp_path: Path, log: Path
 ) -> None:
-    before = backups(native_sandbox)
     wrong = changed_env(
-        native_sandbox, tmp_path, r"(MONGO(?:DB)?_URI=['\"]?mongodb://[^:]+:)[^@]+@", r"\g<1>Wr0ng-and-long@"
+        native_sandbox, tmp_path, r"(MONGODB_URI=['\"]?mongodb://[^:\n]+:)[^@\n]+@", r"\g<1>Wr0ng-and-long@"
     )
-    run = weekly(native_sandbox, *wrong, log=log)
+    with nothing_verified(native_sandbox) as old:
+        run = weekly(native_sandbox, *wrong, "-vvv", log=log)
+        assert old.exists(), "no backup is removed without a good one"
     assert run.rc != 0
-    assert {"backup", "orphans"} <= failed_steps(run)
+    assert {"backup", "orphans", "backup rotation"} <= failed_steps(run)
     assert statuses(run)["compaction"] == "skipped", "no good backup, no compaction"
     assert statuses(run)["permissions"] in ("ok", "changed"), "what does not need the database goes on"
-    assert "AuthenticationFailed" in run.output or "code 18" in run.output
+    assert "AuthenticationFailed" in run.output
+    assert "Tried as user 'root'" in run.output
     assert "Wr0ng-and-long" not in run.output
-    assert backups(native_sandbox) >= before, "no backup is removed without a good one"
+    assert not [secret for secret in native_sandbox.secrets() if secret in run.output]
 
 
-def test_a_server_that_is_down_is_named_and_the_rest_goes_on(
-    native_sandbox: Sandbox, tmp_path: Path, log: Path
-) -> None:
-    down = changed_env(native_sandbox, tmp_path, r"(MONGO(?:DB)?_URI=['\"]?mongodb://[^@]+@[^:/]+:)\d+", r"\g<1>9")
-    run = weekly(native_sandbox, *down, log=log)
+def test_a_server_that_is_down_is_named_and_the_rest_goes_on(native_sandbox: Sandbox, log: Path) -> None:
+    facts = json.loads((native_sandbox.directory / "sandbox.json").read_text())
+    os.kill(facts["pids"]["mongod"], signal.SIGTERM)
+    wait_for(lambda: not answers(facts["ports"]["mongo"]))
+    try:
+        with nothing_verified(native_sandbox) as old:
+            run = weekly(native_sandbox, log=log)
+            assert old.exists(), "no backup is removed without a good one"
+    finally:
+        sandbox_command("up", "native", native_sandbox.directory)
     assert run.rc != 0
-    assert "backup" in failed_steps(run)
+    assert {"health", "backup", "orphans", "health after", "backup rotation"} <= failed_steps(run)
     assert "refused" in run.output
+    assert statuses(run)["compaction"] == "skipped"
     assert statuses(run)["old logs"] in ("ok", "changed")
+    rows = {step["step"]: step["headline"] for step in run.result("maintenance_report")["steps"]}
+    assert "database" in rows["health"], "what is wrong with the shop is said, not that a check failed"
 
 
 def test_an_unknown_database_makes_no_empty_backup(native_sandbox: Sandbox, tmp_path: Path, log: Path) -> None:
     before = backups(native_sandbox)
     unknown = changed_env(
-        native_sandbox, tmp_path, r"(MONGO(?:DB)?_URI=['\"]?mongodb://[^/]+/)[A-Za-z_]+", r"\g<1>nowhere"
+        native_sandbox, tmp_path, r"(MONGODB_URI=['\"]?mongodb://[^/\n]+/)[A-Za-z_]+", r"\g<1>nowhere"
     )
     run = weekly(native_sandbox, *unknown, log=log)
     assert run.rc != 0
     assert "nowhere" in run.output
     assert "backup" in failed_steps(run)
     assert backups(native_sandbox) == before
+
+
+def test_a_step_that_never_reaches_its_module_is_named(native_sandbox: Sandbox, log: Path) -> None:
+    """A role whose options are not valid registers nothing: the run ends failed all the same, and the rest goes on."""
+    wrong = ["docker_cleanup_images=bogus", "logs_interval=hourly", "security_audit_fail_on=hihg"]
+    full = ["disk_check_warn=1", "disk_check_critical=1"]
+    run = weekly(native_sandbox, *(argument for value in wrong + full for argument in ("-e", value)), log=log)
+    assert run.rc != 0
+    assert {"docker clean-up", "logs", "security audit", "disk"} <= failed_steps(run)
+    rows = {step["step"]: step["headline"] for step in run.result("maintenance_report")["steps"]}
+    assert "bogus" in rows["docker clean-up"] and "hourly" in rows["logs"] and "hihg" in rows["security audit"]
+    assert rows["disk"].startswith("critical: ")
+    assert {"ok", "changed"} >= {statuses(run)[step] for step in ("backup", "compaction", "health after")}
+
+
+def test_a_task_that_fails_beside_the_module_fails_its_step(native_sandbox: Sandbox, tmp_path: Path, log: Path) -> None:
+    nowhere = tmp_path / "missing" / "logrotate.conf"
+    run = weekly(native_sandbox, "--tags", "logs", "-e", f"logs_logrotate_configuration={nowhere}", log=log)
+    assert run.rc != 0
+    assert failed_steps(run) == {"logs"}
+    assert "missing" in run.result("maintenance_report")["steps"][-1]["headline"]
+
+
+def test_what_ends_a_run_is_in_its_record(native_sandbox: Sandbox, log: Path) -> None:
+    run = weekly(native_sandbox, "-e", "miniecom_venv=/proc/nothing", log=log)
+    assert run.rc != 0
+    report = run.result("maintenance_report")
+    assert report["failed_steps"] == ["run"]
+    assert "/proc/nothing" in report["steps"][-1]["headline"]
+    assert json.loads(Path(report["record_path"]).read_text())["status"] == "failed"
+    assert json.loads(Path(report["copy"]).read_text())["status"] == "failed"
+    assert "**failed**" in (native_sandbox.directory / "state" / "maintenance-log.md").read_text().splitlines()[-2]
 
 
 def test_a_host_without_the_shop_is_refused(native_sandbox: Sandbox, tmp_path: Path, log: Path) -> None:
@@ -162,7 +247,8 @@ def start_weekly(sandbox: Sandbox, log: Path, *arguments: str) -> subprocess.Pop
 
 def wait_for_task(process: subprocess.Popen[bytes], log: Path, action: str, started: bool = False) -> None:
     """Wait until a task of an action has ended, or has started."""
-    needle = f'"{"started" if started else "action"}": "miniecom.maintenance.{action}"'
+    full = action if "." in action else f"miniecom.maintenance.{action}"
+    needle = f'"{"started" if started else "action"}": "{full}"'
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         if log.exists() and needle in log.read_text(encoding="utf-8"):
@@ -204,40 +290,55 @@ def kill_with_all_below(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+# A task of each phase: begin, prerequisites, context, health, ... up to the end of the run.
 PHASES = [
+    "maintenance_run",
+    "ansible.builtin.stat",
     "context_info",
+    "maintenance_flag_info",
+    "disk_usage_info",
     "mongo_backup",
     "docker_prune",
+    "ansible.builtin.template",
+    "ansible.builtin.command",
     "log_prune",
     "mongo_compact",
+    "mongo_orphans",
     "perm_audit",
     "secret_scan",
+    "port_audit",
     "backup_prune",
+    "maintenance_report",
 ]
+NATIVE = [phase for phase in PHASES if phase != "docker_prune"]
 
 
-@pytest.fixture
-def fresh_trouble(native_sandbox: Sandbox) -> Iterator[None]:
-    sandbox_command("renew", "native", native_sandbox.directory)
-    yield
-
-
+@pytest.mark.parametrize(("deployment", "phases"), [("native", NATIVE), ("compose", ["mongo_backup", "docker_prune"])])
 def test_a_controller_killed_in_any_phase_loses_nothing(
-    native_sandbox: Sandbox, fresh_trouble: None, log: Path
+    deployment: str, phases: list[str], request: pytest.FixtureRequest, log: Path
 ) -> None:
     """Each run is killed one phase later than the one before; the last one may finish and clears up after all of them."""
-    before = backups(native_sandbox)
-    for phase in PHASES:
-        if phase == "docker_prune":
-            continue  # not applicable on a native host
+    sandbox: Sandbox = request.getfixturevalue(f"{deployment}_sandbox")
+    weekly(sandbox, "--tags", "prerequisites", log=log).assert_ok()
+    sandbox_command("renew", deployment, sandbox.directory)
+    before = backups(sandbox)
+    for phase in phases:
         killed = log.with_name(f"{phase}.jsonl")
-        process = start_weekly(native_sandbox, killed, "-e", "miniecom_takeover=true", "-e", "backup_fresh_within=0s")
+        process = start_weekly(sandbox, killed, "-e", "miniecom_takeover=true", "-e", "backup_fresh_within=0s")
         wait_for_task(process, killed, phase, started=True)
         kill_with_all_below(process)
-    last = weekly(native_sandbox, "-e", "miniecom_takeover=true", log=log).assert_ok()
+    last = weekly(sandbox, "-e", "miniecom_takeover=true", log=log).assert_ok()
     assert last.result("maintenance_report")["failed_steps"] == []
-    assert list((native_sandbox.directory / "state" / "leftovers").glob("*.json")) == []
-    assert not list((native_sandbox.root / "storage").rglob("*.miniecom-partial"))
-    assert not (native_sandbox.directory / "state" / "lease.json").exists()
-    newest_before = max(before)
-    assert newest_before in backups(native_sandbox) or len(backups(native_sandbox)) >= 36
+    assert list((sandbox.directory / "state" / "leftovers").glob("*.json")) == []
+    assert not list((sandbox.root / "storage").rglob("*.miniecom-partial"))
+    assert not (sandbox.directory / "state" / "lease.json").exists()
+    # Whatever was killed when: of the old backups exactly those are left that the policy keeps.
+    left = backups(sandbox)
+    verified = {
+        entry.name for entry in read_catalogue(str(sandbox.root / "storage" / "backups")).backups if entry.verified
+    }
+    items = [Item(name, parsed[0], name in verified) for name in before | left if (parsed := parse_name(name))]
+    kept = {entry.item.name for entry in decide(items, SHOP_POLICY, datetime.now()) if entry.keep}
+    today = datetime.now().strftime("%Y%m%d")
+    assert {name for name in kept & before if name < today} <= left
+    assert len(left) < len(before), "the rotation took place"

@@ -18,6 +18,7 @@ from ansible_collections.miniecom.maintenance.plugins.plugin_utils.step_report i
     step_of,
     table,
     verdict,
+    with_failures,
 )
 
 WANTED = [{"step": name, "variable": name + "_result"} for name in ("backup", "compaction", "ports", "logs", "gone")]
@@ -188,3 +189,21 @@ def test_the_verdict_counts_skipped_steps_apart() -> None:
     steps = [Step("a", "ok", ""), Step("b", "changed", ""), Step("c", "skipped", "no backup")]
     assert verdict(steps, False) == "all 2 steps ended well, 1 of them changed something; 1 not applicable"
     assert verdict(steps[:2], False) == "all 2 steps ended well, 1 of them changed something"
+
+
+def test_a_failure_without_a_result_gets_a_row() -> None:
+    rows = [Step("health", "ok", "up"), Step("backup", "failed", "no space"), Step("logs", "ok", "")]
+    failures = [
+        {"step": "docker clean-up", "task": "Validate", "message": "images must be\n one of none"},
+        {"step": "backup", "task": "Back up", "message": "no space"},
+        {"step": "run", "task": "Back up", "message": "no space"},
+        {"step": "health", "task": "Fail", "message": "the shop is down"},
+    ]
+    found = with_failures(rows, failures)
+    assert [(row.step, row.status, row.headline) for row in found] == [
+        ("health", "failed", "the shop is down"),
+        ("backup", "failed", "no space"),
+        ("logs", "ok", ""),
+        ("docker clean-up", "failed", "Validate: images must be one of none"),
+    ]
+    assert with_failures(rows, []) == rows
