@@ -14,6 +14,8 @@ description:
   - What nothing uses is judged as M(miniecom.maintenance.docker_prune) does, from the containers, running and stopped. Containers of compose projects, and what
     they use, count as used also while they are stopped. Volumes with a name that no container mounts count as unused here; M(miniecom.maintenance.docker_prune)
     removes such a volume only when it is named.
+  - Where the engine has containers that it does not list, or where that cannot be seen (not on the Docker host, or not as root), all volumes and networks
+    count as used, and a warning says so.
   - Under the classic image store the bytes of images are exact, layers that several images share counted once. Under the containerd store, or where build cache
     may hold on to layers of images, there is a least and a most.
 extends_documentation_fragment:
@@ -244,7 +246,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.obser
     read_inventory,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outcome import usage
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import container_bytes
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import container_bytes, out_of_sight
 
 SPEC = ArgumentSpec({"largest": {"type": "int", "default": 10}}) + ENGINE_ARGUMENTS + RUN_ARGUMENTS
 
@@ -288,6 +290,7 @@ def look(module: Any, context: RunContext) -> Dict[str, Any]:
     low = sum(kind["reclaimable_bytes"] for kind in found.values())
     high = sum(kind["reclaimable_bytes_max"] for kind in found.values())
     unused = sum(kind["unused"] for kind in found.values())
+    hidden = out_of_sight(inventory)
     found.update(
         engine={
             "docker_host": host,
@@ -301,6 +304,7 @@ def look(module: Any, context: RunContext) -> Dict[str, Any]:
         reclaimable_bytes_max=high,
         largest=largest(inventory, module.params["largest"]),
         summary={"headline": headline(low, high, unused), "bytes": low},
+        warnings=["networks and volumes all count as used: %s" % hidden] if hidden else [],
     )
     return found
 

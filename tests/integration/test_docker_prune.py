@@ -322,6 +322,24 @@ def test_volumes_that_any_container_mounts_stay(engine: Engine, image: str, prun
         assert (place(engine, name) / "content").exists()
 
 
+def test_volumes_that_are_mounted_by_way_of_a_link_or_with_a_folder_above_stay(
+    engine: Engine, image: str, prune: Callable[..., ModuleResult], tmp_path: Path
+) -> None:
+    linked, above = volume(engine, "linked"), volume(engine, "above")
+    action = plan_of(engine, Policy(volume_names=("linked",)))["linked"]
+    (tmp_path / "docker").symlink_to(engine.data_root)
+    create(engine, "linked", image, FOREVER, Binds=[f"{tmp_path}/docker/volumes/linked/_data:/data"])
+    create(engine, "above", image, Binds=[f"{place(engine, above).parent}:/data"])
+    done = prune(volumes="anonymous", volume_names=[linked, above])
+    assert done.result["plan"] == []
+    assert "the container linked (running)" in kept(done)["volume linked"]
+    assert "the container above (created)" in kept(done)["volume above"]
+    # The look right before a removal knows as much.
+    assert "the container linked (running) uses it by now" in skipped(engine, action)
+    for name in (linked, above):
+        assert (place(engine, name) / "content").read_bytes() == b"precious"
+
+
 def test_a_volume_with_a_name_goes_only_when_it_is_named(
     engine: Engine, image: str, prune: Callable[..., ModuleResult]
 ) -> None:
@@ -346,15 +364,16 @@ def test_a_volume_with_a_name_goes_only_when_it_is_named(
     assert done.result["summary"]["bytes_freed"] == 2 * len(b"precious")
 
 
-def test_volumes_stay_when_the_engine_hides_containers(
+def test_volumes_and_networks_stay_when_the_engine_hides_containers(
     engine: Engine, image: str, prune: Callable[..., ModuleResult]
 ) -> None:
     orphan = volume(engine)
+    engine.api("POST", "/networks/create", {"Name": "idle"})
     hidden = engine.data_root / "containers" / ("e" * 64)
     hidden.mkdir()
     (hidden / "config.v2.json").write_text("{}")
     try:
-        result = prune(volumes="anonymous", volume_names=[orphan])
+        result = prune(volumes="anonymous", volume_names=[orphan], networks="unused")
         (hidden / "config.v2.json").unlink()
         # What is left of a failed removal hides nothing.
         assert prune(check=True, volumes="anonymous").changed
@@ -364,7 +383,21 @@ def test_volumes_stay_when_the_engine_hides_containers(
     assert result.result["plan"] == []
     assert (place(engine, orphan) / "content").exists()
     assert "not list" in str(result.result.get("warnings")) or "not list" in result.output
-    assert removed(prune(volumes="anonymous")) == [orphan]
+    assert "not list" in kept(result)["network idle"]
+    assert removed(prune(volumes="anonymous", networks="unused")) == ["idle", orphan]
+
+
+def test_volumes_and_networks_stay_when_nobody_can_tell_whether_the_engine_hides_containers(
+    engine: Engine, image: str
+) -> None:
+    volume(engine)
+    engine.api("POST", "/networks/create", {"Name": "idle"})
+    with Docker.connect(engine.docker_host) as docker:
+        # As if it were on another host, whose folders are not to be seen from here.
+        docker.docker_host = "tcp://elsewhere.example:2375"
+        plan = plan_prune(read_inventory(docker, EVERYTHING), EVERY, time.time())
+    assert not [action for action in plan.actions if action.action in ("remove_volume", "remove_network")]
+    assert "run this on the Docker host itself, as root" in plan.warnings[0]
 
 
 COMPOSE = """

@@ -27,12 +27,17 @@ _STAMP = re.compile(r"^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(\.\d+)?\s*(
 
 @dataclass(frozen=True)
 class Mount:
-    """What a container mounts. The name can be missing for a volume too (Engine 27.4 and later): the source never is."""
+    """What a container mounts. The name can be missing for a volume too (Engine 27.4 and later): the source never is.
+
+    Attributes:
+        real: where the source really lies once links are followed; "" when that was not looked at.
+    """
 
     kind: str
     name: str
     source: str
     destination: str
+    real: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,7 @@ class Volume:
         size: apparent bytes of its files, None when the engine did not measure it.
         options: of its driver. A local volume with options is a mount of something else.
         measured: the engine counts it as its own data.
+        real: where the mountpoint really lies once links are followed; "" when that was not looked at.
     """
 
     name: str
@@ -139,6 +145,7 @@ class Volume:
     size: Optional[int] = None
     measured: bool = False
     created_at: str = ""
+    real: str = ""
 
     @property
     def anonymous(self) -> bool:
@@ -212,7 +219,7 @@ class Inventory:
         return [container for container in self.containers if container_uses_image(container, image.id, image.tags)]
 
     def users_of_volume(self, volume: Volume) -> List[Container]:
-        return [c for c in self.containers if container_uses_volume(c, volume.name, volume.mountpoint)]
+        return [c for c in self.containers if container_uses_volume(c, volume.name, volume.mountpoint, volume.real)]
 
     def users_of_network(self, network: Network) -> List[Container]:
         return [c for c in self.containers if container_uses_network(c, network.id, network.name)]
@@ -233,16 +240,27 @@ def container_uses_image(container: Container, image_id: str, tags: Sequence[str
     return not container.image_id and (container.image in tags or container.image + ":latest" in tags)
 
 
-def container_uses_volume(container: Container, name: str, mountpoint: str) -> bool:
-    """By name or by source: the engine's list has volumes without a name, and a bind may reach into a volume's folder."""
-    place = mountpoint.rstrip("/")
+def container_uses_volume(container: Container, name: str, mountpoint: str, real: str = "") -> bool:
+    """By name or by place: the engine's list has volumes without a name, a bind may reach into a volume's folder or hold
+    the whole of it, and either may be written by way of links.
+
+    Args:
+        mountpoint: of the volume, as the engine says it; real: the same without links, "" when not known.
+    """
+    places = [place for place in (mountpoint, real) if place]
     for mount in container.mounts:
-        if mount.name and mount.name == name:
+        if name in (mount.name, mount.source):
             return True
-        source = mount.source.rstrip("/")
-        if source and (source == name or (place and (source == place or source.startswith(place + "/")))):
+        sources = [source for source in (mount.source, mount.real) if source]
+        if any(_overlap(source, place) for source in sources for place in places):
             return True
     return False
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether one path is the other, lies in it or holds it."""
+    one, other = one.rstrip("/") + "/", other.rstrip("/") + "/"
+    return one.startswith(other) or other.startswith(one)
 
 
 def container_uses_network(container: Container, network_id: str, name: str) -> bool:

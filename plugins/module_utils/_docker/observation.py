@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
 from .client import Docker, EngineError, version_tuple
@@ -78,7 +79,11 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
     root = str(info.get("DockerRootDir") or "")
     types = wanted.types
     usage = parse_disk_usage(docker.df(types)) if types else DiskUsage((), (), (), (), 0)
-    volumes = _volumes(docker, usage) if wanted.volumes else ()
+    volumes = (
+        tuple(replace(v, real=real_place(docker, v.mountpoint)) for v in _volumes(docker, usage))
+        if wanted.volumes
+        else ()
+    )
     networks = tuple(parse_network(raw) for raw in docker.networks()) if wanted.networks else ()
     raw_images: List[Mapping[str, Any]] = list(usage.images)
     if (
@@ -90,8 +95,8 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
         manifests = {item["Id"]: item.get("Manifests") for item in docker.images(manifests=1)}
         raw_images = [{**raw, "Manifests": manifests.get(raw.get("Id"))} for raw in raw_images]
     sizes = {str(raw.get("Id")): int(raw.get("SizeRw") or 0) for raw in usage.containers}
-    before = _listed(root, docker) if wanted.volumes else None
-    containers = [parse_container(raw, sizes.get(str(raw.get("Id")), 0)) for raw in docker.containers()]
+    before = _listed(root, docker) if wanted.volumes or wanted.networks else None
+    containers = read_containers(docker, sizes)
     hidden = None
     if before is not None:
         hidden = len(before - {container.id for container in containers} & (_listed(root, docker) or set()))
@@ -114,6 +119,25 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
         hidden,
         _free_bytes(root, docker) if wanted.free_bytes else None,
     )
+
+
+def real_place(docker: Docker, path: str) -> str:
+    """A path of the engine's host without links; "" when that host is another one."""
+    return os.path.realpath(path) if path.startswith("/") and _is_local(docker) else ""
+
+
+def read_containers(docker: Docker, sizes: Mapping[str, int] = MappingProxyType({})) -> List[Container]:
+    """All containers as the engine lists them now, with where their mounts really come from.
+
+    Args:
+        sizes: bytes of their layers by id, which the list does not tell.
+    """
+    found = []
+    for raw in docker.containers():
+        container = parse_container(raw, sizes.get(str(raw.get("Id")), 0))
+        mounts = tuple(replace(mount, real=real_place(docker, mount.source)) for mount in container.mounts)
+        found.append(replace(container, mounts=mounts))
+    return found
 
 
 def _volumes(docker: Docker, usage: DiskUsage) -> Tuple[Volume, ...]:

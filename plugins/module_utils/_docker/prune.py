@@ -103,10 +103,14 @@ def plan_prune(inventory: Inventory, policy: Policy, now: float) -> Plan:
         _images(draft, inventory)
     if policy.build_cache != "none":
         _build_cache(draft, inventory)
-    if policy.networks != "none":
+    networks, volumes = policy.networks != "none", policy.volumes != "none" or bool(policy.volume_names)
+    if networks:
         _networks(draft, inventory)
-    if policy.volumes != "none" or policy.volume_names:
+    if volumes:
         _volumes(draft, inventory)
+    if (networks or volumes) and out_of_sight(inventory):
+        kinds = " and no ".join(kind for kind, wanted in (("network", networks), ("volume", volumes)) if wanted)
+        draft.warnings.append("no %s is removed: %s" % (kinds, out_of_sight(inventory)))
     if policy.target_free is not None:
         _limit_to_target(draft, inventory)
     plan = Plan(draft.actions, draft.kept, draft.warnings)
@@ -335,6 +339,32 @@ def _children_first(entries: Sequence[CacheEntry], children: Mapping[str, Sequen
     return ordered
 
 
+# -- containers that the engine does not list ---------------------------------------------------------------------------
+
+
+def out_of_sight(inventory: Inventory) -> str:
+    """Why nothing goes that containers may need which the engine does not list; "" when there are none."""
+    if inventory.hidden_containers is None:
+        return (
+            "whether there are containers that the engine does not list, as after a change of its image store, cannot be "
+            "seen from here, where its folder%s cannot be read; run this on the Docker host itself, as root and by the "
+            "engine's socket (unix://)" % (" " + inventory.root if inventory.root else "")
+        )
+    if inventory.hidden_containers:
+        return (
+            "%d containers are on disk that the engine does not list, as after a change of its image store, and what they "
+            "use cannot be seen" % inventory.hidden_containers
+        )
+    return ""
+
+
+def _hidden(inventory: Inventory) -> str:
+    """The same in short, for each object."""
+    if inventory.hidden_containers is None:
+        return "whether there are containers that the engine does not list cannot be seen from here"
+    return "there are containers that the engine does not list" if inventory.hidden_containers else ""
+
+
 # -- networks -----------------------------------------------------------------------------------------------------------
 
 
@@ -357,6 +387,8 @@ def _networks(draft: _Draft, inventory: Inventory) -> None:
 def _network_stays(draft: _Draft, inventory: Inventory, network: Network) -> str:
     if network.predefined:
         return "made by the engine"
+    if _hidden(inventory):
+        return _hidden(inventory)
     if network.scope != "local":
         return "reaches beyond this host (scope %s): what uses it elsewhere is not seen here" % network.scope
     staying = [user for user in inventory.users_of_network(network) if user.id not in draft.containers]
@@ -373,11 +405,6 @@ def _network_stays(draft: _Draft, inventory: Inventory, network: Network) -> str
 
 
 def _volumes(draft: _Draft, inventory: Inventory) -> None:
-    if inventory.hidden_containers:
-        draft.warnings.append(
-            "no volume is removed: %d containers are on disk that the engine does not list, as after a change of its image "
-            "store, and what they mount cannot be seen" % inventory.hidden_containers
-        )
     known = {volume.name for volume in inventory.volumes}
     for name in draft.policy.volume_names:
         if name not in known:
@@ -406,8 +433,8 @@ def _volumes(draft: _Draft, inventory: Inventory) -> None:
 
 
 def _volume_stays(draft: _Draft, inventory: Inventory, volume: Volume) -> str:
-    if inventory.hidden_containers:
-        return "there are containers that the engine does not list"
+    if _hidden(inventory):
+        return _hidden(inventory)
     users = inventory.users_of_volume(volume)
     if users:
         going = ", which goes in this run" if users[0].id in draft.containers else ""

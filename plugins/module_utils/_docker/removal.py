@@ -25,11 +25,10 @@ from .inventory import (
     container_uses_image,
     container_uses_network,
     container_uses_volume,
-    parse_container,
     parse_image,
     parse_time,
 )
-from .observation import free_bytes, inspect_container, inspect_image
+from .observation import free_bytes, inspect_container, inspect_image, read_containers, real_place
 
 # The engine takes an entry's id for a regular expression without anchors: anything shorter could take others with it.
 _CACHE_ID = re.compile(r"^[a-z0-9]{20,}$")
@@ -90,9 +89,6 @@ class Remover:
             api._raise_for_status(response)
             return response.json() if response.content else None
 
-    def _containers(self) -> List[Container]:
-        return [parse_container(raw) for raw in self.docker.containers()]
-
     @staticmethod
     def _require_unused(users: List[Container]) -> None:
         if users:
@@ -123,7 +119,9 @@ class Remover:
             now = set(parse_image(raw).tags)
             if now - tags:
                 raise SkipAction("it was given the name %s since planning" % sorted(now - tags)[0])
-            users = [item for item in self._containers() if container_uses_image(item, identity, sorted(tags))]
+            users = [
+                item for item in read_containers(self.docker) if container_uses_image(item, identity, sorted(tags))
+            ]
             self._require_unused(users)
             if reference != identity:
                 if reference in tags and reference not in now:
@@ -152,7 +150,9 @@ class Remover:
         raw = self.docker.get("/networks/%s" % identity)
         if raw.get("Containers"):
             raise SkipAction("a container is connected to it by now")
-        self._require_unused([item for item in self._containers() if container_uses_network(item, identity, name)])
+        self._require_unused(
+            [item for item in read_containers(self.docker) if container_uses_network(item, identity, name)]
+        )
         self._delete("cannot remove the network", action.target, "/networks/%s" % identity)
         return 0
 
@@ -163,6 +163,8 @@ class Remover:
         if str(raw.get("CreatedAt") or "") != action.data["created_at"] or labels != action.data["labels"]:
             raise SkipAction("it was made anew since planning")
         # The engine's own refusal does not protect a volume on 27.4 and later.
-        self._require_unused([item for item in self._containers() if container_uses_volume(item, name, mountpoint)])
+        real = real_place(self.docker, mountpoint)
+        users = [c for c in read_containers(self.docker) if container_uses_volume(c, name, mountpoint, real)]
+        self._require_unused(users)
         self._delete("cannot remove the volume", name, "/volumes/%s" % quote(name, safe=""), force="false")
         return action.bytes

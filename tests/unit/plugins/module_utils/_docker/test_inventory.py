@@ -49,6 +49,10 @@ def container(*mounts: Mount, **facts: Any) -> Container:
         Mount("bind", "", PLACE + "/uploads", "/data"),
         Mount("volume", "data", "", "/data"),
         Mount("volume", "", "data", "/data"),
+        Mount("bind", "", "/var/lib/docker/volumes", "/all"),
+        Mount("bind", "", "/", "/host"),
+        Mount("bind", "", "/srv/link", "/data", PLACE),
+        Mount("bind", "", "/srv/link", "/data", "/var/lib/docker/volumes/data"),
     ],
 )
 def test_a_volume_is_used_by_name_and_by_source(mount: Mount) -> None:
@@ -66,6 +70,13 @@ def test_a_volume_is_used_by_name_and_by_source(mount: Mount) -> None:
 )
 def test_other_mounts_do_not_use_it(mount: Mount) -> None:
     assert not container_uses_volume(container(mount), "data", PLACE)
+
+
+def test_a_volume_is_used_by_a_source_that_its_mountpoint_reaches_through_a_link() -> None:
+    mount = Mount("bind", "", "/data/docker/volumes/data/_data", "/data", "/data/docker/volumes/data/_data")
+    assert not container_uses_volume(container(mount), "data", PLACE)
+    assert container_uses_volume(container(mount), "data", PLACE, "/data/docker/volumes/data/_data")
+    assert not container_uses_volume(container(mount), "data", PLACE, "/data/docker/volumes/data/_data2")
 
 
 def test_a_volume_without_a_mountpoint_is_not_used_by_everything() -> None:

@@ -69,9 +69,12 @@ def containers(draw: st.DrawFn, number: int) -> Container:
     state = draw(STATES)
     mounts = []
     for volume in draw(st.lists(NUMBERS, max_size=2)):
-        kind = draw(st.sampled_from(["named", "nameless", "inside"]))
+        kind = draw(st.sampled_from(["named", "nameless", "inside", "linked", "above"]))
         source = place(f"v{volume}") + ("/sub" if kind == "inside" else "")
-        mounts.append(Mount("volume", f"v{volume}" if kind == "named" else "", source, "/x"))
+        if kind == "above":
+            source = source.rpartition("/")[0]
+        name = f"v{volume}" if kind == "named" else ""
+        mounts.append(Mount("volume", name, "/link" if kind == "linked" else source, "/x", source))
     networks = [draw(st.sampled_from([f"n{item}", f"nid{item}"])) for item in draw(st.lists(NUMBERS, max_size=2))]
     age = draw(AGES)
     return Container(
@@ -225,11 +228,12 @@ def test_a_volume_that_any_container_mounts_never_goes(inventory: Inventory, pol
         for container in inventory.containers:
             for mount in container.mounts:
                 assert mount.name != volume.name
-                assert not (mount.source + "/").startswith(volume.mountpoint + "/")
+                assert not (mount.real + "/").startswith(volume.mountpoint + "/")
+                assert not (volume.mountpoint + "/").startswith(mount.real + "/")
         assert volume.driver == "local"
         assert not volume.options
         assert volume.measured
-        assert not inventory.hidden_containers
+        assert inventory.hidden_containers == 0
         named = volume.name in policy.volume_names
         assert named or (policy.volumes == "anonymous" and volume.anonymous)
 
@@ -244,6 +248,7 @@ def test_what_a_container_that_stays_uses_never_goes(inventory: Inventory, polic
         if action.action == "remove_image":
             assert all(container.image_id != action.data["id"] for container in staying)
         if action.action == "remove_network":
+            assert inventory.hidden_containers == 0
             used = {name for container in staying for name in container.networks}
             assert not used & {action.data["id"], action.data["name"]}
             assert action.target != "bridge"
@@ -429,6 +434,7 @@ def test_what_a_stopped_project_needs_stays() -> None:
             Network("n2", "shop_tools", "bridge", "local", 0.0, {PROJECT_LABEL: "shop"}),
         ),
         volumes=(Volume(HEX, "local", place(HEX), 1.0, size=1, measured=True),),
+        hidden_containers=0,
     )
     plan = plan_prune(inventory, ALL, NOW)
     assert not plan.actions
@@ -471,12 +477,21 @@ def test_images_with_several_names_go_name_by_name() -> None:
     assert references(replace(image, tags=()), "containerd") == ["i"]
 
 
-def test_volumes_stay_when_containers_are_hidden() -> None:
+def test_volumes_and_networks_stay_when_containers_are_hidden_or_may_be() -> None:
     volume = Volume(HEX, "local", place(HEX), NOW - 9 * DAY, size=1, measured=True)
-    assert plan_prune(Inventory(volumes=(volume,), hidden_containers=0), ALL, NOW).actions
-    plan = plan_prune(Inventory(volumes=(volume,), hidden_containers=2), ALL, NOW)
+    network = Network("n", "net", "bridge", "local", NOW - 9 * DAY)
+    inventory = Inventory(volumes=(volume,), networks=(network,), hidden_containers=0)
+    assert len(plan_prune(inventory, ALL, NOW).actions) == 2
+    plan = plan_prune(replace(inventory, hidden_containers=2), ALL, NOW)
     assert not plan.actions
-    assert "2 containers" in plan.warnings[0]
+    assert plan.warnings[0].startswith("no network and no volume is removed: 2 containers are on disk")
+    plan = plan_prune(replace(inventory, hidden_containers=None, root="/var/lib/docker"), ALL, NOW)
+    assert not plan.actions
+    assert "its folder /var/lib/docker cannot be read" in plan.warnings[0]
+    assert "as root" in plan.warnings[0]
+    assert {kept.reason.partition(" ")[0] for kept in plan.kept} == {"whether"}
+    # Nothing of the kind was asked for: nothing is said.
+    assert not plan_prune(replace(inventory, hidden_containers=None), Policy("stopped", "unused"), NOW).warnings
 
 
 @pytest.mark.parametrize(
@@ -491,8 +506,10 @@ def test_volumes_stay_when_containers_are_hidden() -> None:
 def test_volumes_that_stay_even_when_they_are_named(facts: dict[str, Any], said: str) -> None:
     volume = Volume("v", "local", place("v"), NOW - DAY, size=1, measured=True)
     policy = Policy(volumes="anonymous", volume_names=("v",), protection=Protection(projects=("shop",)))
-    assert [a.target for a in plan_prune(Inventory(volumes=(volume,)), policy, NOW).actions] == ["v"]
-    assert said in reasons(Inventory(volumes=(replace(volume, **facts),)), policy)["volume v"]
+    assert [a.target for a in plan_prune(Inventory(volumes=(volume,), hidden_containers=0), policy, NOW).actions] == [
+        "v"
+    ]
+    assert said in reasons(Inventory(volumes=(replace(volume, **facts),), hidden_containers=0), policy)["volume v"]
 
 
 def test_a_volume_name_that_does_not_exist_is_told() -> None:
@@ -501,13 +518,15 @@ def test_a_volume_name_that_does_not_exist_is_told() -> None:
 
 def test_a_name_is_exact() -> None:
     volume = Volume("data2", "local", place("data2"), NOW, size=1, measured=True)
-    assert not plan_prune(Inventory(volumes=(volume,)), Policy(volume_names=("data", "data*")), NOW).actions
+    assert not plan_prune(
+        Inventory(volumes=(volume,), hidden_containers=0), Policy(volume_names=("data", "data*")), NOW
+    ).actions
 
 
 def test_what_is_of_unknown_age_is_not_old() -> None:
     volume = Volume("v", "local", place("v"), 0.0, size=1, measured=True)
     policy = Policy(volume_names=("v",), older_than=DAY)
-    assert reasons(Inventory(volumes=(volume,)), policy) == {"volume v": "its age is not known"}
+    assert reasons(Inventory(volumes=(volume,), hidden_containers=0), policy) == {"volume v": "its age is not known"}
 
 
 def test_cache_of_an_image_that_goes_goes_along() -> None:
