@@ -40,7 +40,10 @@ options:
     choices: [none, stopped]
     default: none
   images:
-    description: V(dangling) removes images without any tag that no container uses, V(unused) all that no container uses.
+    description:
+      - V(dangling) removes images without any tag that no container uses, V(unused) all that no container uses.
+      - An image that another one was built upon by the classic builder, or by C(docker commit), goes after that one, and stays as long as that one stays.
+        The engine would refuse.
     type: str
     choices: [none, dangling, unused]
     default: none

@@ -269,6 +269,51 @@ def test_dangling_means_without_any_tag(engine: Engine, image: str, prune: Calla
     assert tags == {"app:1", "app:keep", "unused:1", image}
 
 
+CLASSIC_BUILD = """
+FROM {image}
+COPY f0 /f0
+---
+FROM line-base:1
+COPY f1 /f1
+LABEL x=y
+---
+FROM line-middle:1
+COPY f2 /f2
+RUN true
+"""
+
+
+def test_images_of_the_classic_builder_go_from_the_end_of_their_line(
+    engine: Engine, image: str, prune: Callable[..., ModuleResult], tmp_path: Path
+) -> None:
+    if engine.store != "classic":
+        pytest.skip("only the classic store knows parents of images")
+    for name, recipe in zip(("base", "middle", "top"), CLASSIC_BUILD.format(image=image).split("---"), strict=True):
+        (tmp_path / f"f{'base middle top'.split().index(name)}").write_bytes(os.urandom(100_000))
+        (tmp_path / "Dockerfile").write_text(recipe)
+        engine.docker("build", "--quiet", f"--tag=line-{name}:1", str(tmp_path), env={"DOCKER_BUILDKIT": "0"})
+    parents = {item["Id"]: item["ParentId"] for item in engine.api("GET", "/images/json?all=1")}
+    step = parents[engine.api("GET", "/images/line-top:1/json")["Id"]]
+    options: dict[str, Any] = {"images": "unused", "protect": {"names": [image]}}
+    create(engine, "keeper", "line-top:1")
+    kept_all = prune(**options)
+    assert kept_all.result["plan"] == []
+    assert "the image line-top:1, which stays" in kept(kept_all)["image line-base:1"]
+    engine.api("DELETE", "/containers/keeper")
+    create(engine, "keeper", step)
+    checked = prune(check=True, **options)
+    assert [action["target"] for action in checked.result["plan"]] == ["line-top:1"]
+    assert "the container keeper (created)" in kept(checked)["image line-middle:1"]
+    engine.api("DELETE", "/containers/keeper")
+    layers = engine.api("GET", "/system/df")["LayersSize"]
+    done = prune(**options)
+    assert removed(done) == ["line-top:1", "line-middle:1", "line-base:1"]
+    summary = done.result["summary"]
+    assert summary["bytes_predicted"] == summary["bytes_predicted_max"] == summary["bytes_freed"] == 300_000
+    assert layers - engine.api("GET", "/system/df")["LayersSize"] == 300_000
+    assert prune(**options).result["plan"] == []
+
+
 def test_networks(engine: Engine, image: str, prune: Callable[..., ModuleResult]) -> None:
     for name in ("idle", "of-created", "of-exited", "protected"):
         engine.api("POST", "/networks/create", {"Name": name})

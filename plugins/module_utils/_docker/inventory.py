@@ -197,6 +197,8 @@ class Inventory:
 
     Attributes:
         store: classic or containerd.
+        parents: by image id the image that it was built upon, as far as the engine insists on it: what the classic builder
+            and docker commit made. Steps of a build are in it that have no name and are not among the images.
         hidden_containers: containers on disk that the engine does not list, as after a change of the image store; None
             when that cannot be seen from here.
         free_bytes: free on the file system of the engine's data, None when that cannot be seen from here.
@@ -212,6 +214,7 @@ class Inventory:
     networks: Tuple[Network, ...] = ()
     build_cache: Tuple[CacheEntry, ...] = ()
     layers_size: int = 0
+    parents: Mapping[str, str] = field(default_factory=dict)
     hidden_containers: Optional[int] = None
     free_bytes: Optional[int] = None
 

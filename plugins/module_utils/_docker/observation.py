@@ -103,6 +103,10 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
     if wanted.containers and not wanted.brief:
         containers = [container for container in (_inspect(docker, root, item) for item in containers) if container]
     images = tuple(parse_image(raw) for raw in raw_images) if wanted.images else ()
+    # Listed with the steps between them, which have no names: the engine of the classic store refuses to remove an image
+    # that another one was built upon.
+    steps = docker.images(all=1) if wanted.images and not wanted.brief and docker.store == "classic" else []
+    parents = {str(raw["Id"]): str(raw["ParentId"]) for raw in steps if raw.get("ParentId")}
     if wanted.images and not wanted.brief:
         images = tuple(item for item in (_layers(docker, image, containers, wanted) for image in images) if item)
     return Inventory(
@@ -116,6 +120,7 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
         networks,
         tuple(parse_cache_entry(raw) for raw in usage.build_cache),
         usage.layers_size,
+        parents,
         hidden,
         _free_bytes(root, docker) if wanted.free_bytes else None,
     )

@@ -12,12 +12,12 @@ that container goes in the same run; its anonymous volumes are seen, on their ow
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple, TypeVar
 
 from .._core.errors import MaintenanceError
 from .._core.plan import Action, Kept, Plan
 from .._core.units import format_duration, format_size
-from .inventory import CacheEntry, Container, Image, Inventory, Network, Volume, short_id
+from .inventory import CacheEntry, Container, Image, Inventory, Network, Volume, container_uses_image, short_id
 from .layers import Freed, freed_by
 from .protect import Protection, names_project, out_of_scope, protected
 
@@ -181,13 +181,16 @@ def _container_stays(draft: _Draft, container: Container) -> str:
 
 def _images(draft: _Draft, inventory: Inventory) -> None:
     newest = _newest(inventory.images, draft.policy.keep_per_repository)
+    stays = {image.id: _image_stays(draft, inventory, image, newest) for image in inventory.images}
+    stays = {identity: reason for identity, reason in stays.items() if reason}
+    stays.update(_built_upon(draft, inventory, stays))
     going: List[Image] = []
     for image in sorted(inventory.images, key=lambda item: (item.created, item.id)):
-        reason = _image_stays(draft, inventory, image, newest)
-        if reason:
-            draft.keep("image", image.title, reason)
+        if image.id in stays:
+            draft.keep("image", image.title, stays[image.id])
         else:
             going.append(image)
+    going = _children_first(going, _came_of(going, inventory.parents))
     draft.images.update(image.id for image in going)
     staying = [image for image in inventory.images if image.id not in draft.images]
     freed = freed_by(going, staying, inventory.store, images_are_pinned(inventory))
@@ -213,6 +216,43 @@ def _images(draft: _Draft, inventory: Inventory) -> None:
                 },
             )
         )
+
+
+def _built_upon(draft: _Draft, inventory: Inventory, stays: Mapping[str, str]) -> Dict[str, str]:
+    """Why images stay that others were built upon: the engine does not let go of one before all that came of it.
+
+    A step of a build, which has no name and is in no list, goes by itself with the last image that came of it, unless a
+    container was made from it.
+    """
+    titles = {image.id: image.title for image in inventory.images}
+    because = {identity: "the image %s, which stays, was built upon it" % titles[identity] for identity in stays}
+    for step in sorted(set(inventory.parents) | set(inventory.parents.values())):
+        users = [c for c in inventory.containers if container_uses_image(c, step) and c.id not in draft.containers]
+        if step not in titles and users:
+            because[step] = "the container %s (%s) uses what was built upon it" % (users[0].name, users[0].state)
+    found: Dict[str, str] = {}
+    waiting = sorted(because)
+    while waiting:
+        identity = waiting.pop()
+        parent = inventory.parents.get(identity, "")
+        if parent and parent not in because:
+            found[parent] = because[parent] = because[identity]
+            waiting.append(parent)
+    return {identity: reason for identity, reason in found.items() if identity in titles}
+
+
+def _came_of(images: Sequence[Image], parents: Mapping[str, str]) -> Dict[str, List[str]]:
+    """For each of these images those of them that were built upon it, with the steps between them left out."""
+    listed = {image.id for image in images}
+    found: Dict[str, List[str]] = {}
+    for image in images:
+        line = {image.id}
+        identity = parents.get(image.id, "")
+        while identity and identity not in listed and identity not in line:
+            line.add(identity)
+            identity = parents.get(identity, "")
+        found.setdefault(identity, []).append(image.id)
+    return found
 
 
 def images_are_pinned(inventory: Inventory) -> bool:
@@ -296,7 +336,8 @@ def _build_cache(draft: _Draft, inventory: Inventory) -> None:
                 waiting.append(parent)
     for identity in sorted(stays):
         draft.keep("build cache", identity, stays[identity])
-    for entry in _children_first([entry for entry in inventory.build_cache if entry.id not in stays], children):
+    going = sorted((e for e in inventory.build_cache if e.id not in stays), key=lambda item: (item.used, item.id))
+    for entry in _children_first(going, children):
         goes_along = entry.shared
         reason = "last used %s" % draft.ago(entry.used)
         if goes_along:
@@ -327,16 +368,19 @@ def _cache_stays(draft: _Draft, inventory: Inventory, entry: CacheEntry) -> str:
     return draft.too_young(entry.used or entry.created, "last used")
 
 
-def _children_first(entries: Sequence[CacheEntry], children: Mapping[str, Sequence[str]]) -> List[CacheEntry]:
-    """Oldest first, except that what was built upon an entry goes before it."""
-    waiting = {entry.id: entry for entry in sorted(entries, key=lambda item: (item.used, item.id))}
-    ordered: List[CacheEntry] = []
+Made = TypeVar("Made", Image, CacheEntry)
+
+
+def _children_first(ordered: Sequence[Made], children: Mapping[str, Sequence[str]]) -> List[Made]:
+    """In the order given, except that what was built upon something goes before it."""
+    waiting = {item.id: item for item in ordered}
+    found: List[Made] = []
     while waiting:
-        free = [e for e in waiting.values() if not any(child in waiting for child in children.get(e.id, ()))]
-        # Entries that name each other as parents cannot be; they would go in any order.
-        for entry in free or list(waiting.values()):
-            ordered.append(waiting.pop(entry.id))
-    return ordered
+        free = [item for item in waiting.values() if not any(c in waiting for c in children.get(item.id, ()))]
+        # Things that name each other as parents cannot be; they would go in any order.
+        for item in free or list(waiting.values()):
+            found.append(waiting.pop(item.id))
+    return found
 
 
 # -- containers that the engine does not list ---------------------------------------------------------------------------

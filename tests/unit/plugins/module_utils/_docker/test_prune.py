@@ -153,6 +153,17 @@ def cache(draw: st.DrawFn, number: int) -> CacheEntry:
 
 
 @st.composite
+def lines_of_images(draw: st.DrawFn) -> dict[str, str]:
+    """What was built upon what: older images and steps without a name are parents of newer ones."""
+    found = {}
+    line = [name for number in range(6) for name in (f"iid{number}", f"step{number}")]
+    for number, name in enumerate(line[1:], 1):
+        if draw(st.booleans()):
+            found[name] = line[draw(st.integers(0, number - 1))]
+    return found
+
+
+@st.composite
 def inventories(draw: st.DrawFn) -> Inventory:
     def some(strategy: Any) -> tuple[Any, ...]:
         return tuple(draw(strategy(number)) for number in range(draw(st.integers(0, 6))))
@@ -164,6 +175,7 @@ def inventories(draw: st.DrawFn) -> Inventory:
         volumes=some(volumes),
         networks=some(networks),
         build_cache=some(cache),
+        parents=draw(st.one_of(st.just({}), lines_of_images())),
         hidden_containers=draw(st.sampled_from([None, 0, 0, 1])),
         free_bytes=draw(st.integers(0, 10**6)),
     )
@@ -200,6 +212,7 @@ def applied(inventory: Inventory, plan: Plan) -> Inventory:
         inventory,
         containers=tuple(c for c in inventory.containers if f"remove_container {c.id}" not in gone),
         images=tuple(i for i in inventory.images if f"remove_image {i.id}" not in gone),
+        parents={name: of for name, of in inventory.parents.items() if f"remove_image {name}" not in gone},
         volumes=tuple(v for v in inventory.volumes if f"remove_volume {v.name}" not in gone),
         networks=tuple(n for n in inventory.networks if f"remove_network {n.id}" not in gone),
         build_cache=tuple(b for b in inventory.build_cache if f"remove_build_cache {b.id}" not in gone),
@@ -257,6 +270,23 @@ def test_what_a_container_that_stays_uses_never_goes(inventory: Inventory, polic
             assert container.state in ("exited", "created")
             assert not container.project or f"{PROJECT_LABEL}={container.project}" in policy.only_labels
             assert container.restart in ("", "no", "on-failure")
+
+
+@MANY
+@given(inventories(), policies())
+def test_an_image_goes_after_all_that_was_built_upon_it(inventory: Inventory, policy: Policy) -> None:
+    plan = plan_prune(inventory, policy, NOW)
+    order = [action.data["id"] for action in plan.actions if action.action == "remove_image"]
+    listed = {image.id for image in inventory.images}
+    going = {action.data["id"] for action in plan.actions if action.action == "remove_container"}
+    made_from = {container.image_id for container in inventory.containers if container.id not in going}
+    for name in [*listed, *made_from]:
+        parent = inventory.parents.get(name, "")
+        while parent:
+            if parent in order:
+                assert name in order, "the engine would refuse: something that stays was built upon it"
+                assert order.index(name) < order.index(parent)
+            parent = inventory.parents.get(parent, "")
 
 
 def labels_of(inventory: Inventory) -> dict[str, tuple[str, Any, float]]:
@@ -521,6 +551,25 @@ def test_a_name_is_exact() -> None:
     assert not plan_prune(
         Inventory(volumes=(volume,), hidden_containers=0), Policy(volume_names=("data", "data*")), NOW
     ).actions
+
+
+def test_what_the_classic_builder_built_goes_from_its_end() -> None:
+    base, middle, top = (Image(f"i{n}", (f"{n}:1",), NOW - (9 - n) * DAY, 1) for n in range(3))
+    parents = {"i2": "step", "step": "i1", "i1": "i0"}
+    inventory = Inventory(images=(base, middle, top), parents=parents)
+    assert [action.target for action in plan_prune(inventory, ALL, NOW).actions] == ["2:1", "1:1", "0:1"]
+    running = Container("c", "keeper", "2:1", "i2", "running", NOW)
+    assert reasons(replace(inventory, containers=(running,)), ALL) == {
+        "container keeper": "is running",
+        "image 2:1": "used by the container keeper (running)",
+        "image 1:1": "the image 2:1, which stays, was built upon it",
+        "image 0:1": "the image 2:1, which stays, was built upon it",
+    }
+    # Made from a step that has no name and is in no list of images.
+    running = Container("c", "keeper", "step", "step", "running", NOW)
+    plan = plan_prune(replace(inventory, containers=(running,)), ALL, NOW)
+    assert [action.target for action in plan.actions] == ["2:1"]
+    assert plan.kept[1].reason == "the container keeper (running) uses what was built upon it"
 
 
 def test_what_is_of_unknown_age_is_not_old() -> None:
