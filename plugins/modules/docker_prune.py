@@ -35,7 +35,8 @@ options:
     description:
       - V(stopped) removes containers that have exited, or were made and never started.
       - Containers of a compose project stay, unless O(only_labels) names the project as V(com.docker.compose.project=NAME). So do those that are to be
-        restarted always or unless stopped, since somebody stopped a service there.
+        restarted always or unless stopped, since somebody stopped a service there, and those whose network, processes or memory another container shares
+        that stays and would not start without them.
     type: str
     choices: [none, stopped]
     default: none
@@ -75,11 +76,14 @@ options:
   older_than:
     description:
       - Younger things stay, for example V(7d) or V(12h).
-      - Counted from when a container stopped, an image was made (or later given its name here), build cache was last used, a network or volume was made.
+      - Counted from when a container stopped, an image was made (or given its name here, if later and if the engine knows it), build cache was last used, a
+        network or volume was made.
+      - Engines know when an image was named by C(docker tag) or a build, and not when it was pulled. An image that was pulled yesterday and made last year
+        counts as old. Where that matters name it in O(protect), or set O(keep_per_repository).
     type: str
     default: 0s
   keep_per_repository:
-    description: With O(images=unused), how many of the newest images of each repository stay, used ones included.
+    description: How many of the newest images of each repository stay, used ones included, and those without a tag that were pulled from it.
     type: int
     default: 0
   protect:
@@ -93,7 +97,8 @@ options:
         elements: str
         default: []
       names:
-        description: Shell patterns for names of containers, networks and volumes, and for images for tags, repositories and short ids.
+        description:
+          - Shell patterns for names of containers, networks and volumes, and for images for tags, repositories, digests (V(mongo@sha256:*)) and short ids.
         type: list
         elements: str
         default: []

@@ -234,6 +234,25 @@ def test_containers(engine: Engine, image: str, prune: Callable[..., ModuleResul
     assert removed(again) == ["project"]
 
 
+def test_a_container_that_another_one_needs_stays(
+    engine: Engine, image: str, prune: Callable[..., ModuleResult]
+) -> None:
+    for name in ("network", "memory"):
+        create(engine, name, image, "true", IpcMode="shareable")
+    action = plan_of(engine, EVERY)["network"]
+    always = {"RestartPolicy": {"Name": "always"}}
+    create(engine, "of-network", image, NetworkMode="container:network", **always)
+    create(engine, "of-memory", image, IpcMode="container:memory", **always)
+    done = prune(containers="stopped")
+    assert done.result["plan"] == []
+    for name in ("network", "memory"):
+        assert f"of-{name} (created), which stays" in kept(done)[f"container {name}"]
+    assert "of-network (created) uses it by now" in skipped(engine, action)
+    for name in ("of-network", "of-memory"):
+        engine.api("DELETE", f"/containers/{name}")
+    assert sorted(removed(prune(containers="stopped"))) == ["memory", "network"]
+
+
 def test_images_and_the_bytes_of_shared_layers(engine: Engine, image: str, prune: Callable[..., ModuleResult]) -> None:
     one, two, three = (small_image(f"base:{number}", os.urandom(number * 100_000)).layers[0] for number in (1, 2, 3))
     load(

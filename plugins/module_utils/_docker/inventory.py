@@ -49,6 +49,8 @@ class Container:
         created, finished: Unix time; finished is None for one that never ended or was not looked at.
         restart: its restart policy; "" when not looked at.
         networks: names and ids of the networks that it is, or on its next start will be, connected to.
+        joins: names or ids of containers whose network, processes or memory it shares, and without which it does not start.
+            The list of containers tells only of the network.
         size: bytes of its writable layer.
         log_bytes: bytes of its log files; None when they cannot be read from here.
     """
@@ -66,6 +68,7 @@ class Container:
     finished: Optional[float] = None
     restart: str = ""
     log_bytes: Optional[int] = None
+    joins: Tuple[str, ...] = ()
 
     @property
     def stopped(self) -> bool:
@@ -121,8 +124,13 @@ class Image:
         return self.tags[0] if self.tags else short_id(self.id)
 
     @property
+    def names(self) -> Tuple[str, ...]:
+        """All that it can be called by: the classic store gives an image that was pulled by its digest no tag."""
+        return (*self.tags, *(digest for digest in self.digests if digest not in self.tags))
+
+    @property
     def repositories(self) -> FrozenSet[str]:
-        return frozenset(repository_of(tag) for tag in self.tags)
+        return frozenset(repository_of(name) for name in self.names)
 
 
 @dataclass(frozen=True)
@@ -271,6 +279,14 @@ def container_uses_network(container: Container, network_id: str, name: str) -> 
     return name in container.networks or network_id in container.networks
 
 
+def container_joins(container: Container, other_id: str, other_name: str) -> bool:
+    """Whether a container needs another one to start. It may say it by name, by id, or by a beginning of the id."""
+    return any(
+        joined in (other_id, other_name) or (len(joined) >= 12 and other_id.startswith(joined))
+        for joined in container.joins
+    )
+
+
 # -- parsing ------------------------------------------------------------------------------------------------------------
 
 
@@ -342,7 +358,14 @@ def parse_container(raw: Mapping[str, Any], size: int = 0) -> Container:
         mounts,
         frozenset(networks),
         int(raw.get("SizeRw") or size or 0),
+        joins=joined_containers(raw.get("HostConfig") or {}),
     )
+
+
+def joined_containers(host_config: Mapping[str, Any]) -> Tuple[str, ...]:
+    """The containers that a container's HostConfig says it joins."""
+    modes = [str(host_config.get(key) or "") for key in ("NetworkMode", "PidMode", "IpcMode")]
+    return tuple(sorted({mode.partition(":")[2].lstrip("/") for mode in modes if mode.startswith("container:")} - {""}))
 
 
 def parse_image(raw: Mapping[str, Any]) -> Image:

@@ -19,6 +19,7 @@ from .inventory import (
     Inventory,
     Volume,
     container_uses_image,
+    joined_containers,
     parse_cache_entry,
     parse_container,
     parse_disk_usage,
@@ -192,14 +193,15 @@ def free_bytes(docker: Docker) -> Optional[int]:
 
 
 def _inspect(docker: Docker, root: str, container: Container) -> Optional[Container]:
-    """A stopped container with what its listing does not tell; None when it is gone by now."""
-    if not container.stopped:
-        return container
+    """A container with what its listing does not tell; None when it is gone by now."""
     raw = inspect_container(docker, container.id)
     if raw is None:
         return None
     state = raw.get("State") or {}
     host = raw.get("HostConfig") or {}
+    container = replace(container, joins=joined_containers(host))
+    if not container.stopped:
+        return container
     return replace(
         container,
         finished=parse_time(state.get("FinishedAt")),

@@ -17,7 +17,17 @@ from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple, TypeVar
 from .._core.errors import MaintenanceError
 from .._core.plan import Action, Kept, Plan
 from .._core.units import format_duration, format_size
-from .inventory import CacheEntry, Container, Image, Inventory, Network, Volume, container_uses_image, short_id
+from .inventory import (
+    CacheEntry,
+    Container,
+    Image,
+    Inventory,
+    Network,
+    Volume,
+    container_joins,
+    container_uses_image,
+    short_id,
+)
 from .layers import Freed, freed_by
 from .protect import Protection, names_project, out_of_scope, protected
 
@@ -136,14 +146,29 @@ def container_bytes(container: Container, store: str) -> int:
 
 
 def _containers(draft: _Draft, inventory: Inventory) -> None:
+    stays = {container.id: _container_stays(draft, container) for container in inventory.containers}
+    joined = {
+        container.id: [other for other in inventory.containers if container_joins(other, container.id, container.name)]
+        for container in inventory.containers
+        if not stays[container.id]
+    }
+    # What stays needs the containers whose network, processes or memory it shares, and these may need others.
+    waiting = True
+    while waiting:
+        waiting = False
+        for container in inventory.containers:
+            users = [user for user in joined.get(container.id, ()) if stays[user.id]]
+            if users and not stays[container.id]:
+                what = "the container %s (%s), which stays, does not start without it"
+                stays[container.id] = what % (users[0].name, users[0].state)
+                waiting = True
     going = []
     for container in sorted(inventory.containers, key=lambda item: (item.finished or item.created, item.id)):
-        reason = _container_stays(draft, container)
-        if reason:
-            draft.keep("container", container.name, reason)
+        if stays[container.id]:
+            draft.keep("container", container.name, stays[container.id])
         else:
             going.append(container)
-    for container in going:
+    for container in _children_first(going, {identity: [c.id for c in users] for identity, users in joined.items()}):
         draft.containers.add(container.id)
         ended = "stopped %s" % draft.ago(container.finished)
         if container.finished is None:
@@ -300,13 +325,14 @@ def _image_stays(draft: _Draft, inventory: Inventory, image: Image, newest: Mapp
         return "the engine counts %d containers of it, and lists %d" % (image.containers, len(users))
     if draft.policy.images == "dangling" and not image.dangling:
         return "has a tag"
-    reason = draft.common([*image.tags, *image.repositories, short_id(image.id)], image.labels)
+    reason = draft.common([*image.names, *image.repositories, short_id(image.id)], image.labels)
     if reason:
         return reason
     for repository in sorted(image.repositories):
         if image.id in newest.get(repository, ()):
             return "among the %d newest of %s" % (draft.policy.keep_per_repository, repository)
-    # An image can be younger here than it is: what was pulled yesterday may have been made last year.
+    # An image can be younger here than it is, but the engine knows only when it was named here (docker tag, a build): when
+    # it was pulled it does not tell, so what was pulled yesterday and made last year counts as old.
     return draft.too_young(image.created, "made") or (
         draft.too_young(image.tagged, "tagged here") if image.tagged and image.tags else ""
     )
@@ -368,7 +394,7 @@ def _cache_stays(draft: _Draft, inventory: Inventory, entry: CacheEntry) -> str:
     return draft.too_young(entry.used or entry.created, "last used")
 
 
-Made = TypeVar("Made", Image, CacheEntry)
+Made = TypeVar("Made", Container, Image, CacheEntry)
 
 
 def _children_first(ordered: Sequence[Made], children: Mapping[str, Sequence[str]]) -> List[Made]:

@@ -22,6 +22,7 @@ from .client import Docker, DockerUnavailable, EngineError
 from .inventory import (
     STOPPED_STATES,
     Container,
+    container_joins,
     container_uses_image,
     container_uses_network,
     container_uses_volume,
@@ -106,6 +107,7 @@ class Remover:
             raise SkipAction("it is %s by now" % state.get("Status"))
         if parse_time(state.get("FinishedAt")) != action.data["finished"]:
             raise SkipAction("it was started since planning")
+        self._require_unused([c for c in read_containers(self.docker) if container_joins(c, identity, action.target)])
         # Without v: its anonymous volumes stay.
         self._delete("cannot remove the container", action.target, "/containers/%s" % identity)
         return action.bytes

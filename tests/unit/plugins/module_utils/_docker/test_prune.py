@@ -90,6 +90,7 @@ def containers(draw: st.DrawFn, number: int) -> Container:
         draw(st.integers(0, 99)),
         NOW - age / 2 if state == "exited" else None,
         draw(st.sampled_from(["", "no", "on-failure", "always", "unless-stopped"])),
+        joins=tuple(draw(st.one_of(st.just([]), st.lists(st.sampled_from(["c0", "cid1", "c2", "cid4"]), max_size=2)))),
     )
 
 
@@ -103,6 +104,7 @@ def images(draw: st.DrawFn, number: int) -> Image:
         tags,
         NOW - draw(AGES),
         sum(layer.size for layer in layers),
+        digests=tuple(draw(st.sampled_from([[], [], ["app@sha256:1"], ["web@sha256:2"]]))),
         labels=draw(LABELS),
         chains=tuple(layer.chain for layer in layers),
         layers=layers if known else None,
@@ -267,6 +269,7 @@ def test_what_a_container_that_stays_uses_never_goes(inventory: Inventory, polic
             assert action.target != "bridge"
     for container in inventory.containers:
         if container.id in going:
+            assert not any({container.id, container.name} & set(other.joins) for other in staying)
             assert container.state in ("exited", "created")
             assert not container.project or f"{PROJECT_LABEL}={container.project}" in policy.only_labels
             assert container.restart in ("", "no", "on-failure")
@@ -469,6 +472,32 @@ def test_what_a_stopped_project_needs_stays() -> None:
     plan = plan_prune(inventory, ALL, NOW)
     assert not plan.actions
     assert len(plan.kept) == 5
+
+
+def test_a_container_stays_that_another_one_needs_which_stays() -> None:
+    network, memory = stopped("network"), stopped("memory", joins=("network",))
+    service = stopped("service", joins=("memory",), restart="always", finished=NOW - 50 * DAY)
+    inventory = Inventory(containers=(network, memory, service))
+    plan = plan_prune(inventory, ALL, NOW)
+    assert not plan.actions
+    assert {kept.target: kept.reason for kept in plan.kept}["container network"] == (
+        "the container memory (exited), which stays, does not start without it"
+    )
+    # Where all go, what needs another one goes before it.
+    plan = plan_prune(replace(inventory, containers=(network, replace(service, restart=""), memory)), ALL, NOW)
+    assert [action.target for action in plan.actions] == ["service", "memory", "network"]
+
+
+def test_an_image_that_was_pulled_by_its_digest_has_a_name() -> None:
+    pulled = Image("sha256:" + HEX, (), NOW - 9 * DAY, 1, digests=("reg.example.com:5000/mongo@sha256:1",))
+    inventory = Inventory(images=(pulled,))
+    for pattern in ("reg.example.com:5000/mongo", "*mongo@sha256:1", "reg.example.com:5000/*"):
+        policy = replace(ALL, protection=Protection(names=(pattern,)))
+        assert not plan_prune(inventory, policy, NOW).actions, pattern
+    for images in ("dangling", "unused"):
+        plan = plan_prune(inventory, replace(ALL, images=images, keep_per_repository=1), NOW)
+        assert plan.kept[0].reason == "among the 1 newest of reg.example.com:5000/mongo"
+    assert plan_prune(inventory, ALL, NOW).actions
 
 
 def test_the_newest_images_of_a_repository_stay() -> None:
