@@ -18,6 +18,8 @@ description:
   - MongoDB, the Docker API and database user interfaces that are not confined to the loopback address are V(critical), other data stores
     and debuggers V(high), other published ports V(high), other programs V(medium), UDP V(low).
   - It looks at addresses, not at firewalls. Ports that Docker publishes pass by the usual host firewalls.
+  - What is behind a port that Docker publishes is known from the engine. Where none answers it is guessed, from the port that the engine's proxy
+    (C(docker-proxy)) hands on to, or from the port itself, and a warning says so.
   - Without root the programs behind other users' sockets are not known.
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.info
@@ -33,12 +35,15 @@ options:
     elements: str
     default: [22/tcp, 80/tcp, 443/tcp]
   compose_project:
-    description: Of the published ports report only those of this Docker Compose project; those of others are listed in RV(ports) only.
+    description:
+      - Of the published ports leave out those of other Docker Compose projects than this; they are listed in RV(ports) only. Ports of containers outside any
+        project are reported.
+      - What is V(critical), such as a database, is reported whichever project it belongs to.
     type: str
   docker_host:
     description:
       - Address of the Docker Engine, as in V(unix:///var/run/docker.sock). By default the environment variable E(DOCKER_HOST), else that socket.
-      - When no engine answers, RV(docker) says so and only the sockets of the host are audited; what is known of published ports stays known.
+      - When no engine answers, RV(docker) and a warning say so and only the sockets of the host are audited; what is known of published ports stays known.
     type: str
   docker:
     description: Whether to ask a Docker Engine at all; V(false) for a host that has none.
@@ -111,7 +116,16 @@ from typing import Any, Dict, List, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._audit.port_rules import DOCKER_SCOPE, HOST_SCOPE, Port, judge_ports, merge, parse_allow
+from ..module_utils._audit.port_rules import (
+    DOCKER_SCOPE,
+    HOST_SCOPE,
+    PROXIES,
+    Port,
+    judge_ports,
+    merge,
+    parse_allow,
+    proxied_port,
+)
 from ..module_utils._audit.report import FINDING_ARGUMENTS, conclude, finish
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.errors import MaintenanceError
@@ -134,13 +148,14 @@ SPEC = (
     + RUN_ARGUMENTS
     + FINDING_ARGUMENTS
 )
-PROJECT_LABEL = "com.docker.compose.project"
+PROJECT_LABEL, SERVICE_LABEL = "com.docker.compose.project", "com.docker.compose.service"
 DOCKER_TIMEOUT_SECONDS = 30
 
 
 def listening() -> Tuple[List[Port], bool]:
     """The listening sockets with the programs behind them, and whether some program could not be known."""
     names: Dict[int, str] = {}
+    private: Dict[int, int] = {}
     found, unknown = [], False
     for item in listening_sockets():
         if item.pid is None:
@@ -148,7 +163,9 @@ def listening() -> Tuple[List[Port], bool]:
         elif item.pid not in names:
             process = read_process(item.pid)
             names[item.pid] = process.name if process is not None else ""
-        found.append(Port(item.proto, item.address, item.port, names.get(item.pid or -1, "")))
+            private[item.pid] = proxied_port(process.argv) if process is not None and process.name in PROXIES else 0
+        pid = item.pid or -1
+        found.append(Port(item.proto, item.address, item.port, names.get(pid, ""), private_port=private.get(pid, 0)))
     return found, unknown
 
 
@@ -162,10 +179,12 @@ def from_docker(params: Dict[str, Any]) -> Tuple[List[Port], Dict[str, Any]]:
     except MaintenanceError as error:
         return [], {"asked": False, "reason": str(error)}
     project = params["compose_project"]
-    watched = {
-        container_name(container): not project or (container.get("Labels") or {}).get(PROJECT_LABEL) == project
-        for container in containers
-    }
+    watched, aka = {}, {}
+    for container in containers:
+        labels = container.get("Labels") or {}
+        name = container_name(container)
+        watched[name] = not project or labels.get(PROJECT_LABEL) in (None, "", project)
+        aka[name] = (str(container.get("Image") or ""), str(labels.get(SERVICE_LABEL) or ""))
     ports = [
         Port(
             item.proto,
@@ -174,6 +193,7 @@ def from_docker(params: Dict[str, Any]) -> Tuple[List[Port], Dict[str, Any]]:
             container=item.container,
             private_port=item.private_port,
             watched=watched.get(item.container, True),
+            aka=aka.get(item.container, ()),
         )
         for item in published(containers)
     ]
@@ -191,6 +211,11 @@ def port_audit(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
     conclusion = conclude(
         "port_audit", params, context, found, utc_now(), [HOST_SCOPE] + ([DOCKER_SCOPE] if docker["asked"] else [])
     )
+    if params["docker"] and not docker["asked"]:
+        conclusion.values["warnings"].append(
+            "No Docker Engine was asked what it publishes: %s On a host without Docker set docker: false."
+            % docker["reason"]
+        )
     if unknown and os.geteuid() != 0:
         conclusion.values["warnings"].append(
             "The programs behind other users' sockets are not known without root: run with become: true."

@@ -108,6 +108,7 @@ def test_a_mistake_in_allow_is_told(state_dir: Path, allow: str) -> None:
 
 def test_docker_can_be_left_out(state_dir: Path) -> None:
     result = audit(state_dir, docker=False, fail_on="never")
+    assert "No Docker Engine was asked" not in result.output
     assert result.result["docker"] == {"asked": False, "reason": "not wanted (docker: false)"}
 
 
@@ -120,8 +121,8 @@ def test_on_the_oldest_python(state_dir: Path, old_python: Path) -> None:
 def test_published_ports(docker_engine: Engine, state_dir: Path) -> None:
     from tests.sandbox.image import tiny_image
 
-    name, other = (f"port-audit-{secrets.token_hex(3)}" for _ in range(2))
-    port, private, foreign = free_port(), free_port(), free_port()
+    name, other, lone = (f"port-audit-{secrets.token_hex(3)}" for _ in range(3))
+    port, private, foreign, web, alone = (free_port() for _ in range(5))
     params = {"docker_host": docker_engine.docker_host, "fail_on": "never"}
     image = tiny_image(docker_engine)
     serve = ["httpd", "-f", "-h", "/www", "-p", "27017"]
@@ -138,25 +139,38 @@ def test_published_ports(docker_engine: Engine, state_dir: Path) -> None:
             f"--name={other}",
             "--label=com.docker.compose.project=other",
             f"--publish={foreign}:27017",
+            f"--publish={web}:8000",
             image,
             *serve,
+        )
+        docker_engine.docker("tag", image, "mongo-express:port-audit")
+        docker_engine.docker(
+            "run", "--detach", f"--name={lone}", f"--publish={alone}:8081", "mongo-express:port-audit", *serve
         )
         result = audit(state_dir, compose_project="shop", **params)
         new = finding(result, port)
         assert (new["rule"], new["severity"], new["status"]) == ("mongodb-exposed", "critical", "new")
         assert name in new["message"] and new["target"] == f"*:{port}/tcp"
-        assert finding(result, private) == {} and finding(result, foreign) == {}
-        assert listed(result, foreign)["fine"] == "published by another project"
+        assert finding(result, private) == {} and finding(result, web) == {}
+        assert listed(result, web)["fine"] == "published by another project"
+        # Another project's database is everybody's danger, and what belongs to no project is nobody else's affair.
+        assert finding(result, foreign)["rule"] == "mongodb-exposed"
+        assert finding(result, alone)["rule"] == "database-ui-exposed"
         assert len([item for item in result.result["ports"] if item["port"] == port]) == 1, (
             "its proxy is the same thing"
         )
-        assert finding(audit(state_dir, **params), foreign)["rule"] == "mongodb-exposed"
+        assert finding(audit(state_dir, **params), web)["rule"] == "published-port-not-allowed"
         red = audit(state_dir, compose_project="shop", docker_host=docker_engine.docker_host)
         assert red.failed and "MongoDB" in red.msg
         accepted = audit(state_dir, compose_project="shop", update_baseline=True, **params)
         assert finding(accepted, port)["status"] == "known"
         # An engine that does not answer for a while makes nothing known forgotten, so that it is no news afterwards.
-        assert audit(state_dir, fail_on="never").result["docker"]["asked"] is False
+        silent = audit(state_dir, fail_on="never")
+        assert silent.result["docker"]["asked"] is False
+        assert "No Docker Engine was asked" in silent.output
+        # The engine's own proxy says which port it hands on to.
+        assert os.geteuid() != 0 or finding(silent, port)["rule"] == "mongodb-exposed"
         assert finding(audit(state_dir, compose_project="shop", **params), port)["status"] == "known"
     finally:
-        docker_engine.docker("rm", "--force", name, other, check=False)
+        docker_engine.docker("rm", "--force", name, other, lone, check=False)
+        docker_engine.docker("rmi", "mongo-express:port-audit", check=False)

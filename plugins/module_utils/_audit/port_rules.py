@@ -16,6 +16,8 @@ from .._core.finding import Finding
 
 # Kept apart: while no engine answers, nothing is known of what it publishes.
 HOST_SCOPE, DOCKER_SCOPE = "listening ports", "published ports"
+# Programs that listen for what is in a container: they say nothing of what it is.
+PROXIES = frozenset(("docker-proxy", "rootlessport"))
 _EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, nothing is bound here
 
 
@@ -28,8 +30,9 @@ class Port:
         address: numeric, "*" for every interface.
         program: name of the program that listens, "" when it is not known.
         container: name of the container that publishes it, "" for a program of the host.
-        private_port: the port inside the container, 0 for a program of the host.
-        watched: whether findings are wanted for it; False for a container outside the project that was asked for.
+        private_port: the port inside the container, 0 for a program of the host, or where it is not known.
+        watched: whether findings are wanted for it; False for a container of another project than was asked for.
+        aka: what else says what is in the container: its image, its service.
     """
 
     proto: str
@@ -39,6 +42,7 @@ class Port:
     container: str = ""
     private_port: int = 0
     watched: bool = True
+    aka: Tuple[str, ...] = ()
 
     @property
     def target(self) -> str:
@@ -191,7 +195,7 @@ _DANGERS = (
         (9229,),
     ),
 )
-_UI_CONTAINER = re.compile(r"mongo-?express|adminer|phpmyadmin|redis-?commander")
+_UI = re.compile(r"mongo-?express|adminer|phpmyadmin|redis-?commander")
 
 
 def merge(listening: Iterable[Port], published: Iterable[Port]) -> List[Port]:
@@ -207,23 +211,32 @@ def merge(listening: Iterable[Port], published: Iterable[Port]) -> List[Port]:
         merged.setdefault((port.proto, port.address, port.port, port.container), port)
     for port in listening:
         port = replace(port, address=everywhere(port.address))
-        if (port.proto, port.address, port.port) in claimed and port.program in ("docker-proxy", "rootlessport", ""):
+        if (port.proto, port.address, port.port) in claimed and port.program in (*PROXIES, ""):
             continue
         merged.setdefault((port.proto, port.address, port.port, port.program), port)
     return sorted(merged.values(), key=lambda item: (item.port, item.proto, item.address, item.container, item.program))
 
 
+def proxied_port(argv: Sequence[str]) -> int:
+    """The port inside the container, from the command line of docker-proxy; 0 when it does not tell. Pure."""
+    for option, value in zip(argv, argv[1:]):
+        if option.lstrip("-") == "container-port" and value.isdigit():
+            return int(value)
+    return 0
+
+
 def danger_of(port: Port) -> Optional[Danger]:
     """The dangerous service behind a port: by the program that is known to listen, else by the port it is known for."""
-    if port.container and _UI_CONTAINER.search(port.container):
+    if port.container and any(_UI.search(name) for name in (port.container, *port.aka)):
         return _DANGERS[2]
+    program = "" if port.program in PROXIES else port.program
     for danger in _DANGERS:
-        if port.program in danger.programs:
+        if program and program in danger.programs:
             return danger
-    if port.proto != "tcp" or (port.program and not port.container):
+    if port.proto != "tcp" or (program and not port.container):
         # A known program on a port that only happens to be another one's: the debugger has no program of its own.
         return _DANGERS[4] if port.proto == "tcp" and port.port == 9229 else None
-    number = port.private_port if port.container else port.port
+    number = port.private_port or port.port
     for danger in _DANGERS:
         if number in danger.ports:
             return danger
@@ -243,14 +256,15 @@ def judge_ports(ports: Sequence[Port], allowed: Sequence[Allowed]) -> Tuple[List
         if port.loopback:
             fine.append((port, "reachable from this host only"))
             continue
-        if not port.watched:
+        danger = danger_of(port)
+        # Whoever runs it: whoever gets into another project's database or engine is on this host.
+        if not port.watched and (danger is None or danger.severity != "critical"):
             fine.append((port, "published by another project"))
             continue
         cover = next((entry for entry in allowed if entry.covers(port)), None)
         if cover is not None:
             fine.append((port, "allowed by %s" % cover.text))
             continue
-        danger = danger_of(port)
         how = "published by %s" % port.who if port.container else "%s listens" % port.who
         if danger is not None:
             rule, severity, message, remediation = danger.rule, danger.severity, danger.what, danger.remediation

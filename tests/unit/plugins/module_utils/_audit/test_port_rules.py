@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +19,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.port_r
     judge_ports,
     merge,
     parse_allow,
+    proxied_port,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 
@@ -57,7 +60,23 @@ def published(address: str, port: int, private: int, container: str = "c", watch
         (published("127.0.0.1", 27017, 27017), None),
         (published("0.0.0.0", 8081, 8081, "miniecom_mongo-express_1"), ("database-ui-exposed", "critical")),
         (published("0.0.0.0", 3001, 3001), ("published-port-not-allowed", "high")),
-        (published("0.0.0.0", 27017, 27017, "other", False), None),
+        (published("0.0.0.0", 3001, 3001, "other", False), None),
+        (published("0.0.0.0", 6379, 6379, "other", False), None),
+        # What is critical counts whoever publishes it.
+        (published("0.0.0.0", 27017, 27017, "other", False), ("mongodb-exposed", "critical")),
+        (host("0.0.0.0", 27017, "docker-proxy"), ("mongodb-exposed", "critical")),
+        (host("0.0.0.0", 27018, "rootlessport"), ("mongodb-exposed", "critical")),
+        (Port("tcp", "0.0.0.0", 41017, "docker-proxy", private_port=27017), ("mongodb-exposed", "critical")),
+        (Port("tcp", "0.0.0.0", 27017, "docker-proxy", private_port=80), ("port-not-allowed", "medium")),
+        (host("0.0.0.0", 3001, "docker-proxy"), ("port-not-allowed", "medium")),
+        (
+            replace(published("0.0.0.0", 80, 8081, "shop_ui"), aka=("mongo-express:1", "")),
+            ("database-ui-exposed", "critical"),
+        ),
+        (
+            replace(published("0.0.0.0", 80, 8081, "ui", False), aka=("sha256:1", "adminer")),
+            ("database-ui-exposed", "critical"),
+        ),
     ],
 )
 def test_severity(port: Port, expected: tuple[str, str] | None) -> None:
@@ -88,6 +107,23 @@ def test_allow(entry: str, covered: Port, not_covered: Port) -> None:
 def test_a_mistake_in_allow_is_told(entry: str) -> None:
     with pytest.raises(MaintenanceError, match="not a port, address or program"):
         parse_allow([entry])
+
+
+@pytest.mark.parametrize(
+    ("command", "port"),
+    [
+        (
+            "docker-proxy -proto tcp -host-ip 0.0.0.0 -host-port 41017 -container-ip 172.17.0.2 -container-port 27017",
+            27017,
+        ),
+        ("docker-proxy --container-port 27017 -use-listen-fd", 27017),
+        ("docker-proxy -container-port", 0),
+        ("docker-proxy -container-port x", 0),
+        ("rootlessport", 0),
+    ],
+)
+def test_a_proxy_says_where_it_hands_on_to(command: str, port: int) -> None:
+    assert proxied_port(command.split()) == port
 
 
 @given(st.text(max_size=20))
