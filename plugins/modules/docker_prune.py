@@ -69,7 +69,10 @@ options:
     choices: [none, unused]
     default: none
   build_cache:
-    description: V(unused) removes build cache that is not in use, not shared with an image that stays, and not the base of an entry that stays.
+    description:
+      - V(unused) removes build cache that is not in use, not shared with an image that stays, and not the base of an entry that stays.
+      - What is shared with an image that goes in the same run goes with it. Which entries these are is told by their size. Under the containerd store that is a
+        guess, and an entry that is another image's after all is V(skipped).
     type: str
     choices: [none, unused]
     default: none
@@ -255,7 +258,9 @@ summary:
       description: Bytes freed; in check mode the least that would be.
       type: int
     bytes_freed:
-      description: Bytes that came free, as measured. Of images what the engine's sum of layers fell by, less what build cache still holds of it.
+      description:
+        - Bytes that came free, as measured. Of images what the engine's sum of layers fell by, less what build cache still holds of it.
+        - Under the containerd store with build cache, the least that came free. No engine tells which of the images' compressed layers build cache holds.
       type: int
     bytes_predicted:
       description: Bytes that were expected at least of what was removed; in check mode of the plan.

@@ -109,7 +109,12 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
     steps = docker.images(all=1) if wanted.images and not wanted.brief and docker.store == "classic" else []
     parents = {str(raw["Id"]): str(raw["ParentId"]) for raw in steps if raw.get("ParentId")}
     if wanted.images and not wanted.brief:
-        images = tuple(item for item in (_layers(docker, image, containers, wanted) for image in images) if item)
+        # What of the build cache goes with an image is told by its layers.
+        shared = wanted.build_cache and any(raw.get("Shared") for raw in usage.build_cache)
+        layered = docker.store == "classic" or shared
+        images = tuple(
+            item for item in (_layers(docker, image, containers, wanted, layered) for image in images) if item
+        )
     return Inventory(
         docker.version,
         docker.api_version,
@@ -246,22 +251,25 @@ def inspect_image(docker: Docker, name: str) -> Optional[Dict[str, Any]]:
         raise
 
 
-def _layers(docker: Docker, image: Image, containers: List[Container], wanted: Wanted) -> Optional[Image]:
+def _layers(
+    docker: Docker, image: Image, containers: List[Container], wanted: Wanted, layered: bool
+) -> Optional[Image]:
     """An image with what its listing does not tell; None when it is gone by now.
 
-    Under the classic store the chain of every image is needed to know what a removed one shares with the others, the sizes
-    only for those that may go. Under the containerd store both would take long and help little.
+    Args:
+        layered: the layers are wanted. Then the chain of every image is needed, to know what a removed one shares with the
+            others, and the sizes of those that may go. Under the containerd store both take long.
     """
     running = any(container_uses_image(item, image.id, image.tags) for item in containers if not item.stopped)
     candidate = not running and (wanted.images == "unused" or image.dangling)
-    if not candidate and docker.store != "classic":
+    if not candidate and not layered:
         return image
     raw = inspect_image(docker, image.id)
     if raw is None:
         # The containerd store lists some images that it cannot inspect; they stay, and say so.
         return image if docker.store != "classic" else None
     image = replace(image, tagged=parse_time((raw.get("Metadata") or {}).get("LastTagTime")))
-    if docker.store != "classic":
+    if not layered:
         return image
     diffs = [str(diff) for diff in (raw.get("RootFS") or {}).get("Layers") or []]
     image = replace(image, chains=tuple(chain_ids(diffs)))

@@ -26,7 +26,8 @@ def measured_bytes(before: Inventory, after: Optional[Inventory], done: Sequence
     What goes with an object of its own (a container, a volume, an entry of the build cache) is known when it has gone. For
     images the engine's sum of layers is compared. It falls by all layers of a removed image, also by those that build cache
     holds on to: under the classic store these are the entries that were shared and are not any more. Under the containerd
-    store the sum counts containers and build cache as well.
+    store the sum counts containers and build cache as well, but of blobs only those of images: where there was build cache
+    it may hold all that the images had, so they are left out, and what is returned is the least that came free.
 
     Args:
         after: None when nothing was removed.
@@ -41,7 +42,12 @@ def measured_bytes(before: Inventory, after: Optional[Inventory], done: Sequence
         shared = {entry.id for entry in before.build_cache if entry.shared}
         drop -= sum(entry.size for entry in after.build_cache if entry.id in shared and not entry.shared)
     else:
-        drop -= sum(r.bytes for r in others if r.action.action == "remove_build_cache")
+        cache = [r for r in others if r.action.action == "remove_build_cache"]
+        # The snapshot of an entry is in the sum, a blob is not; where the two are not known apart all counts as snapshot.
+        drop -= sum(min(r.bytes, int(r.action.data["snapshot"] or r.bytes)) for r in cache)
+        if before.build_cache:
+            gone = {r.action.data["id"] for r in images}
+            drop -= sum(max(i.size - (i.unpacked or 0), 0) for i in before.images if i.id in gone)
         drop -= sum(int(r.action.data["layer_bytes"]) for r in others if r.action.action == "remove_container")
     return freed + max(drop, 0)
 

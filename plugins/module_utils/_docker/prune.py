@@ -33,6 +33,8 @@ from .protect import Protection, names_project, out_of_scope, protected
 
 # The containerd store also frees the snapshot that prepared a container's root: always this size.
 INIT_SNAPSHOT_BYTES = 28672
+# By how much two snapshots of the same layer, or a layer that cannot be compressed and its blob, differ at most.
+SLACK = 16384
 # BuildKit does not count these as its prunable entries.
 INTERNAL_CACHE = frozenset(("internal", "frontend"))
 
@@ -74,7 +76,8 @@ class _Draft:
         self.warnings: List[str] = []
         self.containers: Set[str] = set()
         self.images: Set[str] = set()
-        self.orphaned_layers: Dict[int, str] = {}
+        # Sizes of layers that no image has any more.
+        self.orphaned_layers: Set[int] = set()
 
     def keep(self, kind: str, title: str, reason: str) -> None:
         self.kept.append(Kept("%s %s" % (kind, title), reason))
@@ -223,7 +226,7 @@ def _images(draft: _Draft, inventory: Inventory) -> None:
     for image in going:
         for layer in image.layers or ():
             if layer.chain not in held:
-                draft.orphaned_layers[layer.size] = image.id
+                draft.orphaned_layers.add(layer.size)
     for image in going:
         what = "dangling" if image.dangling else "used by no container"
         draft.actions.append(
@@ -364,19 +367,29 @@ def _build_cache(draft: _Draft, inventory: Inventory) -> None:
         draft.keep("build cache", identity, stays[identity])
     going = sorted((e for e in inventory.build_cache if e.id not in stays), key=lambda item: (item.used, item.id))
     for entry in _children_first(going, children):
-        goes_along = entry.shared
         reason = "last used %s" % draft.ago(entry.used)
-        if goes_along:
+        high = entry.size
+        if entry.shared:
             reason += ", shared with an image that goes; its bytes are counted there"
+            if inventory.store == "classic":
+                high = 0
+            else:
+                reason = reason.replace("; its bytes are counted there", ", if it is shared with no other one")
         draft.actions.append(
             Action(
                 "remove_build_cache",
                 entry.id,
                 "%s: %s" % (entry.description or entry.kind, reason),
-                0 if goes_along else entry.size,
+                0 if entry.shared else entry.size,
                 # BuildKit rewrites the local sources with each build, and may tell a size of yesterday.
-                goes_along or entry.kind == "source.local",
-                data={"id": entry.id, "shared": goes_along},
+                entry.shared or entry.kind == "source.local",
+                data={
+                    "id": entry.id,
+                    "shared": entry.shared,
+                    "counted_with_image": entry.shared and inventory.store == "classic",
+                    "snapshot": _layer_of(draft, inventory, entry) or 0,
+                    "high": high,
+                },
             )
         )
 
@@ -389,9 +402,24 @@ def _cache_stays(draft: _Draft, inventory: Inventory, entry: CacheEntry) -> str:
         return "in use"
     if entry.kind in INTERNAL_CACHE:
         return "internal to the builder"
-    if entry.shared and not (inventory.store == "classic" and entry.size in draft.orphaned_layers):
+    if entry.shared and _layer_of(draft, inventory, entry) is None:
         return "shared with an image"
     return draft.too_young(entry.used or entry.created, "last used")
+
+
+def _layer_of(draft: _Draft, inventory: Inventory, entry: CacheEntry) -> Optional[int]:
+    """Bytes of a layer that goes with an image and that this shared entry may be of; None when there is none.
+
+    Only the size tells. Under the classic store it is that of the layer. Under the containerd store the entry's size is that
+    of a snapshot of its own, some blocks more or less than the image's, and of the compressed layer, which is no larger
+    but for what compression adds where it fails. It may be another layer after all: the engine then keeps the entry.
+    """
+    if not entry.shared:
+        return None
+    if inventory.store == "classic":
+        return entry.size if entry.size in draft.orphaned_layers else None
+    fitting = [size for size in draft.orphaned_layers if size - SLACK <= entry.size <= 2 * size + size // 64 + SLACK]
+    return max(fitting, default=None)
 
 
 Made = TypeVar("Made", Container, Image, CacheEntry)

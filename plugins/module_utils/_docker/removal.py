@@ -145,7 +145,7 @@ class Remover:
         if identity not in (answer.get("CachesDeleted") or []):
             raise SkipAction("the engine keeps it: in use, shared with an image, the base of another entry, or gone")
         # What it shares with an image of this run is measured there.
-        return 0 if action.data["shared"] else int(answer.get("SpaceReclaimed") or 0)
+        return 0 if action.data["counted_with_image"] else int(answer.get("SpaceReclaimed") or 0)
 
     def _network(self, action: Action) -> int:
         identity, name = action.data["id"], action.data["name"]

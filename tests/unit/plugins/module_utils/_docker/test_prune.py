@@ -618,6 +618,49 @@ def test_cache_of_an_image_that_goes_goes_along() -> None:
     assert not plan.actions
 
 
+MIB = 1 << 20
+
+
+def containerd_build() -> Inventory:
+    """One image of a base and a layer of 20 MiB, as BuildKit makes it: the cache has the layer and the blob once more."""
+    base, layer = Layer("base", 2 * MIB), Layer("layer", 20 * MIB)
+    kept = Image("base", ("base:1",), NOW - 9 * DAY, 3 * MIB, chains=("base",), layers=(base,), unpacked=2 * MIB)
+    image = Image(
+        "i", ("app:1",), NOW - DAY, 42 * MIB, chains=("base", "layer"), layers=(base, layer), unpacked=22 * MIB
+    )
+    day = NOW - DAY
+    cache = (
+        CacheEntry("b-base", "regular", "", (), False, True, 2 * MIB, day, day),
+        CacheEntry("b-layer", "regular", "", ("b-base",), False, True, 40 * MIB - 4096, day, day),
+        CacheEntry("b-other", "regular", "", ("b-base",), False, True, 70 * MIB, day, day),
+    )
+    return Inventory(store="containerd", images=(kept, image), build_cache=cache, layers_size=1000 * MIB)
+
+
+def test_cache_that_an_image_of_the_containerd_store_shares_goes_along() -> None:
+    policy = replace(ALL, protection=Protection(names=("base:*",)))
+    plan = plan_prune(containerd_build(), policy, NOW)
+    assert [(a.target, a.bytes, a.predicted) for a in plan.actions] == [("app:1", 0, True), ("b-layer", 0, True)]
+    assert expected_range(plan.actions) == (0, 82 * MIB - 4096)
+    stays = reasons(containerd_build(), policy)
+    assert stays["build cache b-other"] == "shared with an image"
+    after = applied(containerd_build(), plan)
+    assert not plan_prune(after, policy, NOW).actions
+
+
+def test_blobs_that_build_cache_may_hold_are_not_counted_twice() -> None:
+    before = containerd_build()
+    policy = replace(ALL, protection=Protection(names=("base:*",)))
+    image, cached = plan_prune(before, policy, NOW).actions
+    # The image alone: its layer is freed, its blob is held by build cache. The sum falls by both.
+    after = replace(before, images=before.images[:1], layers_size=960 * MIB)
+    assert measured_bytes(before, after, [ActionResult(image, "done", 0)]) == 20 * MIB
+    # With the entry, whose own layer and blob are told by the engine.
+    after = replace(after, build_cache=before.build_cache[:1], layers_size=940 * MIB)
+    done = [ActionResult(image, "done", 0), ActionResult(cached, "done", 40 * MIB)]
+    assert measured_bytes(before, after, done) == 60 * MIB
+
+
 def test_a_target_that_cannot_be_judged_fails() -> None:
     with pytest.raises(MaintenanceError, match="cannot tell how much is free"):
         plan_prune(Inventory(), replace(ALL, target_free=1), NOW)
