@@ -153,13 +153,24 @@ def run(task_class: Type[Task[Any]], spec: ArgumentSpec, supports_check_mode: bo
                 task.close()
             except Exception as error:  # pylint: disable=broad-except
                 values.setdefault("warnings", []).append("closing failed: %s" % error)
+    if message:
+        _complete(values)
     if "summary" in values:
         values["summary"]["seconds"] = round(time.monotonic() - started, 3)
     if message:
-        values.setdefault("changed", False)
         _fail(module, context, message, values)
     _warn(module, values)
     module.exit_json(**_result(values))
+
+
+def _complete(values: Dict[str, Any]) -> None:
+    """Give a failure the keys that every result has, however far it came."""
+    values.setdefault("changed", False)
+    counts = {}
+    for key in ("plan", "kept", "actions"):
+        counts[key] = len(values.setdefault(key, []))
+    values["counts"] = {**counts, **values.get("counts", {})}
+    values.setdefault("summary", {"headline": "failed" if values["actions"] else "failed before anything was done"})
 
 
 def _four_steps(module: AnsibleModule, task: Task[Any], values: Dict[str, Any]) -> str:
