@@ -216,7 +216,10 @@ kept:
     - target: volume miniecom_mongo_data
       reason: mounted by the container miniecom_mongo (running)
 actions:
-  description: What was done. An object that was gone, in use or changed by then is V(skipped), with the reason in C(note).
+  description:
+    - What was done. An object that was gone, in use or changed by then is V(skipped), with the reason in C(note).
+    - What the engine refuses for another reason, as an authorization plugin may have, is V(failed), and so is what it did not answer in time. A warning says
+      so when that is gone all the same.
   returned: always
   type: list
   elements: dict
@@ -247,8 +250,8 @@ docker:
       description: Where it was looked for.
       type: str
 summary:
-  description: The few numbers a person wants.
-  returned: success
+  description: The few numbers a person wants. When the module fails before it removes anything, only C(headline) and C(seconds) are there.
+  returned: always
   type: dict
   contains:
     headline:
@@ -310,13 +313,14 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inven
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.observation import Wanted, read_inventory
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outcome import (
     expected_range,
+    gone_after_all,
     headline,
     measured_bytes,
     still_there,
     vanished_volumes,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.protect import parse_protection
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import Policy, plan_prune
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import KINDS, Policy, plan_prune
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import Remover
 
 SPEC = (
@@ -347,7 +351,6 @@ SPEC = (
     + ENGINE_ARGUMENTS
     + RUN_ARGUMENTS
 )
-KINDS = ("container", "image", "build_cache", "network", "volume")
 
 
 def policy_of(params: Dict[str, Any]) -> Policy:
@@ -393,6 +396,7 @@ class DockerPrune(Task[Inventory]):
         self.docker: Optional[Docker] = None
         self.remover: Optional[Remover] = None
         self.after: Optional[Inventory] = None
+        self.late: List[Action] = []
 
     def observe(self) -> Inventory:
         return read_inventory(self.engine(), self.wanted)
@@ -413,10 +417,18 @@ class DockerPrune(Task[Inventory]):
 
     def verify(self, observation: Inventory, plan: Plan, results: List[ActionResult]) -> None:
         done = [result.action for result in results if result.status == "done"]
-        if not done:
+        unsure = self.remover.unsure if self.remover is not None else []
+        if not done and not unsure:
             return
         after = self.after = read_inventory(self.engine(), self.wanted.briefly())
-        for name in vanished_volumes(observation, after, done):
+        self.late = gone_after_all(after, unsure)
+        for action in self.late:
+            kind = KINDS[action.action]
+            self.module.warn(
+                "the %s %s was removed after all: the engine went on when it was waited for no longer"
+                % (kind, action.target)
+            )
+        for name in vanished_volumes(observation, after, [*done, *unsure]):
             self.module.warn("the volume %s was removed by somebody else meanwhile" % name)
         left = still_there(after, done)
         if left:
@@ -425,6 +437,9 @@ class DockerPrune(Task[Inventory]):
                 left[0].target,
                 next_step="Look at the engine's log (journalctl -u docker).",
             )
+
+    def changed(self, observation: Inventory, plan: Plan, results: Optional[List[ActionResult]]) -> bool:
+        return super().changed(observation, plan, results) or bool(self.late)
 
     def summary(self, observation: Inventory, plan: Plan, results: Optional[List[ActionResult]]) -> Dict[str, Any]:
         done = [result for result in results or [] if result.status == "done"]
@@ -441,9 +456,10 @@ class DockerPrune(Task[Inventory]):
             "objects_kept": len(plan.kept),
             "objects_skipped": sum(result.status == "skipped" for result in results or []),
         }
-        for kind in KINDS:
+        for verb in KINDS:
+            kind = verb.partition("_")[2]
             name = kind if kind == "build_cache" else kind + "s"
-            found[name + "_removed"] = sum(action.action == "remove_" + kind for action in actions)
+            found[name + "_removed"] = sum(action.action == verb for action in actions)
         return found
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
@@ -22,6 +23,10 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.clien
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.observation import (
     EVERYTHING,
     read_inventory,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outcome import (
+    gone_after_all,
+    vanished_volumes,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import Policy, plan_prune
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import Remover
@@ -615,6 +620,51 @@ def test_an_engine_that_goes_away_is_told_once_and_nothing_more_is_tried(engine:
             engine.restart()
 
 
+def test_a_removal_that_was_waited_for_no_longer_is_told_as_our_own(
+    engine: Engine, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume(engine, "given")
+    volume(engine, "other")
+    with Docker.connect(engine.docker_host) as docker:
+        before = read_inventory(docker, EVERYTHING)
+        action = plan_prune(before, EVERY, time.time()).actions[-1]
+        delete, remover = docker.api._delete, Remover(docker)
+
+        def slow(*arguments: Any, **options: Any) -> None:
+            delete(*arguments, **options)
+            raise requests.exceptions.ReadTimeout("read timed out")
+
+        monkeypatch.setattr(docker.api, "_delete", slow)
+        with pytest.raises(DockerUnavailable):
+            remover.remove(action)
+        after = read_inventory(docker, EVERYTHING)
+    assert [late.target for late in gone_after_all(after, remover.unsure)] == ["given"]
+    assert vanished_volumes(before, after, remover.unsure) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "refused"),
+    [
+        ("network", 'error while removing network: network idle has active endpoints (name:"c")', True),
+        ("network", "authorization denied by plugin policy: no", False),
+        ("volume", "authorization denied by plugin policy: no", False),
+    ],
+)
+def test_what_an_authorization_plugin_forbids_has_failed(
+    engine: Engine, image: str, monkeypatch: pytest.MonkeyPatch, kind: str, words: str, refused: bool
+) -> None:
+    volume(engine, "given")
+    engine.api("POST", "/networks/create", {"Name": "idle"})
+    action = plan_of(engine, EVERY)["given" if kind == "volume" else "idle"]
+    answer = requests.Response()
+    answer.status_code, answer._content = 403, json.dumps({"message": words}).encode()
+    with Docker.connect(engine.docker_host) as docker:
+        monkeypatch.setattr(docker.api, "_delete", lambda *_arguments, **_options: answer)
+        with pytest.raises(SkipAction if refused else MaintenanceError) as caught:
+            Remover(docker).remove(action)
+    assert words in str(caught.value)
+
+
 # -- limits, faults ---------------------------------------------------------------------------------------------------
 
 
@@ -629,6 +679,9 @@ def test_the_cap_fails_before_anything_goes(
     assert result.failed
     assert "3 objects would be removed, max_delete allows 2" in result.msg
     assert len(result.result["plan"]) == 3
+    assert result.result["counts"] == {"plan": 3, "kept": 0, "actions": 0}
+    assert result.result["actions"] == []
+    assert result.result["summary"]["headline"] == "failed before anything was done"
     assert snapshot(engine) == before
     assert len(removed(prune(containers="stopped", max_delete=3))) == 3
 
@@ -647,6 +700,8 @@ def test_no_engine(tmp_path: Path, state_dir: Path) -> None:
     assert result.failed
     assert result.result["docker"] == {"available": False, "reason": "missing", "docker_host": where}
     assert "systemctl start docker" in result.msg
+    assert (result.result["plan"], result.result["kept"], result.result["actions"]) == ([], [], [])
+    assert result.result["counts"] == {"plan": 0, "kept": 0, "actions": 0}
 
 
 @pytest.mark.parametrize(
@@ -657,6 +712,8 @@ def test_no_engine(tmp_path: Path, state_dir: Path) -> None:
         ({"max_delete": -1}, "negative"),
         ({"protect": {"volumes": ["x"]}}, "volumes"),
         ({"containers": "all"}, "containers"),
+        ({"timeout": 0}, "one second at least"),
+        ({"timeout": -5}, "one second at least"),
     ],
 )
 def test_options_that_make_no_sense(prune: Callable[..., ModuleResult], options: dict[str, Any], said: str) -> None:

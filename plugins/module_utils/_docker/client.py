@@ -259,9 +259,16 @@ class Docker:
             timeout: in seconds, for each answer.
 
         Raises:
+            MaintenanceError: the timeout makes no sense.
             MissingLibrary: the Docker SDK for Python is not there.
             DockerUnavailable: no engine can be talked to; `reason` says why.
         """
+        if timeout <= 0:
+            raise MaintenanceError(
+                "the time to wait for an answer of the Docker Engine must be one second at least",
+                "%d s" % timeout,
+                next_step="Correct timeout or docker_timeout.",
+            )
         if IMPORT_ERROR:
             raise MissingLibrary("docker", IMPORT_ERROR)
         host = resolve_host(docker_host)

@@ -54,16 +54,27 @@ def measured_bytes(before: Inventory, after: Optional[Inventory], done: Sequence
 
 def still_there(after: Inventory, done: Sequence[Action]) -> List[Action]:
     """Objects that were removed and are there all the same. A volume or network may be there anew, under its old name."""
-    there: Set[str] = set()
-    for items in (after.containers, after.images, after.networks, after.build_cache):
-        there.update(item.id for item in items)  # type: ignore[attr-defined]
+    there = _ids(after)
     return [action for action in done if action.data.get("id") in there]
 
 
-def vanished_volumes(before: Inventory, after: Inventory, done: Sequence[Action]) -> List[str]:
-    """Volumes that are gone without our doing."""
+def gone_after_all(after: Inventory, unsure: Sequence[Action]) -> List[Action]:
+    """Objects that are gone although their removal failed: the engine went on when nobody waited for its answer."""
+    there = _ids(after) | {"volume " + volume.name for volume in after.volumes}
+    return [a for a in unsure if a.data.get("id", "volume " + a.target) not in there]
+
+
+def _ids(inventory: Inventory) -> Set[str]:
+    found: Set[str] = set()
+    for items in (inventory.containers, inventory.images, inventory.networks, inventory.build_cache):
+        found.update(item.id for item in items)  # type: ignore[attr-defined]
+    return found
+
+
+def vanished_volumes(before: Inventory, after: Inventory, tried: Sequence[Action]) -> List[str]:
+    """Volumes that are gone without our doing; tried: what was removed here, or may have been."""
     there = {volume.name for volume in after.volumes}
-    ours = {action.target for action in done if action.action == "remove_volume"}
+    ours = {action.target for action in tried if action.action == "remove_volume"}
     return sorted(v.name for v in before.volumes if v.name not in there and v.name not in ours)
 
 

@@ -33,14 +33,22 @@ from .observation import free_bytes, inspect_container, inspect_image, read_cont
 
 # The engine takes an entry's id for a regular expression without anchors: anything shorter could take others with it.
 _CACHE_ID = re.compile(r"^[a-z0-9]{20,}$")
-GONE, REFUSED = (404,), (403, 409)
+GONE, REFUSED, FORBIDDEN = 404, 409, 403
+# With these words the engine says of a network, and of nothing else, by status 403 what it says of the others by 409.
+_NETWORK_IN_USE = ("active endpoints", "pre-defined")
 
 
 class Remover:
-    """Carries out the actions of a plan on an engine."""
+    """Carries out the actions of a plan on an engine.
+
+    Attributes:
+        unsure: actions that failed when the engine had been asked to remove something: it may have done so all the same.
+    """
 
     def __init__(self, docker: Docker) -> None:
         self.docker = docker
+        self.unsure: List[Action] = []
+        self._asked = False
         self._lost: Optional[DockerUnavailable] = None
         self._removers: Dict[str, Callable[[Action], int]] = {
             "remove_container": self._container,
@@ -65,17 +73,26 @@ class Remover:
                 self._lost.next_step,
             )
         self._stop_at_target(action)
+        self._asked = False
         try:
             return Outcome(self._removers[action.action](action))
         except DockerUnavailable as error:
             self._lost = error
+            self._note(action)
             raise
         except EngineError as error:
-            if error.status in GONE:
+            if error.status == GONE:
                 raise SkipAction("it is gone already (%s)" % error.words) from error
-            if error.status in REFUSED:
+            busy = action.action == "remove_network" and any(words in error.words for words in _NETWORK_IN_USE)
+            if error.status == REFUSED or (error.status == FORBIDDEN and busy):
                 raise SkipAction("the engine refuses: %s" % error.words) from error
+            # Forbidden by somebody else: a clean-up that may never remove anything must not end green.
+            self._note(action)
             raise
+
+    def _note(self, action: Action) -> None:
+        if self._asked:
+            self.unsure.append(action)
 
     def _stop_at_target(self, action: Action) -> None:
         target = action.data.get("target_free")
@@ -85,6 +102,7 @@ class Remover:
 
     def _delete(self, what: str, target: str, path: str, **parameters: Any) -> Any:
         api = self.docker.api
+        self._asked = True
         with self.docker.errors(what, target):
             response = api._delete(api._url(path), params=parameters)
             api._raise_for_status(response)
@@ -140,6 +158,7 @@ class Remover:
         if not _CACHE_ID.match(identity):
             raise SkipAction("its id is too short to name it alone")
         # Without all: what an image shares by now, or the builder uses, is left alone by the engine.
+        self._asked = True
         filters = '{"id":["%s"]}' % identity
         answer: Mapping[str, Any] = self.docker.post("/build/prune", filters=filters)
         if identity not in (answer.get("CachesDeleted") or []):

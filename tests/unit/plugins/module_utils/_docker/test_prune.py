@@ -29,6 +29,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inven
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outcome import (
     expected_range,
+    gone_after_all,
     headline,
     measured_bytes,
     still_there,
@@ -706,6 +707,15 @@ def test_what_the_engine_did_not_remove_is_noticed() -> None:
     assert [a.target for a in still_there(Inventory(containers=(stopped("b"),)), actions)] == ["b"]
     volumes = tuple(Volume(name, "local", "", NOW) for name in "xyz")
     assert vanished_volumes(Inventory(volumes=volumes), Inventory(volumes=volumes[:1]), []) == ["y", "z"]
+
+
+def test_what_went_after_nobody_waited_any_more_is_our_own_doing() -> None:
+    volumes = tuple(Volume(name, "local", place(name), NOW, size=1, measured=True) for name in "xyz")
+    before = Inventory(containers=(stopped("a"), stopped("b")), volumes=volumes, hidden_containers=0)
+    actions = plan_prune(before, replace(ALL, volume_names=("x", "y")), NOW).actions
+    after = Inventory(containers=(stopped("b"),), volumes=volumes[1:2])
+    assert [a.target for a in gone_after_all(after, actions)] == ["a", "x"]
+    assert vanished_volumes(before, after, actions) == ["z"]
 
 
 def test_headlines() -> None:
