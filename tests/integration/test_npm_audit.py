@@ -229,6 +229,29 @@ def test_an_npm_that_hangs_is_ended(project: Path, state_dir: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("kill -9 $$", "npm was ended by signal 9"),
+        ("echo '{}'; kill -9 $$", "npm was ended by signal 9"),
+        ("exit 0", "it printed nothing"),
+        ("exit 1", "it printed nothing"),
+        ("echo 'npm warn something' >&2", "npm warn something"),
+    ],
+)
+def test_an_npm_that_is_killed_or_silent_knows_nothing(
+    project: Path, state_dir: Path, tmp_path: Path, script: str, reason: str
+) -> None:
+    fake = tmp_path / "npm"
+    fake.write_text(f"#!/bin/sh\n{script}\n")
+    fake.chmod(0o755)
+    result = audit(project, state_dir, npm=str(fake))
+    assert not result.failed, result.msg
+    for status in (result.result["audit"], result.result["outdated_status"]):
+        assert not status["available"] and reason in status["reason"]
+    assert "newer versions not known" in result.result["summary"]["headline"]
+
+
+@pytest.mark.parametrize(
     ("params", "message"),
     [
         ({"path": "/nonexistent"}, "no npm project"),

@@ -81,7 +81,8 @@ def environment(base: Mapping[str, str], workspace: str) -> Dict[str, str]:
 
 
 def ask(npm: str, arguments: Sequence[str], path: str, workspace: str, timeout: float) -> str:
-    """What an npm command prints; its exit status says nothing that the text does not say better.
+    """What an npm command prints; its exit status says nothing that the text does not say better, unless it was killed:
+    then what it had printed by then is no answer.
 
     Raises:
         MaintenanceError: it cannot be started, or takes too long.
@@ -113,6 +114,8 @@ def ask(npm: str, arguments: Sequence[str], path: str, workspace: str, timeout: 
             except ProcessLookupError:
                 pass
             process.communicate()
+    if process.returncode < 0:
+        return "npm was ended by signal %d" % -process.returncode
     text = output.decode("utf-8", "replace")
     return text if text.strip() else errors.decode("utf-8", "replace")
 
@@ -135,12 +138,17 @@ def _failure(data: Mapping[str, Any]) -> str:
     return _short("; ".join(seen)) or "npm gave no reason"
 
 
+def _no_json(command: str, text: str) -> Answer:
+    """No answer at all: where nothing is found, or nothing is outdated, npm says so in JSON."""
+    return Answer(False, "%s printed no JSON: %s" % (command, _short(text) or "it printed nothing"))
+
+
 def read_audit(text: str) -> Answer:
     """The answer of `npm audit --json`. Pure."""
     try:
         data = json.loads(text)
     except ValueError:
-        return Answer(False, "npm audit printed no JSON: %s" % _short(text))
+        return _no_json("npm audit", text)
     if not isinstance(data, dict):
         return Answer(False, "npm audit printed something unexpected")
     if data.get("auditReportVersion") == 2 and isinstance(data.get("vulnerabilities"), dict) and "error" not in data:
@@ -153,9 +161,9 @@ def read_audit(text: str) -> Answer:
 def read_outdated(text: str) -> Answer:
     """The answer of `npm outdated --json`. Pure."""
     try:
-        data = json.loads(text) if text.strip() else {}
+        data = json.loads(text)
     except ValueError:
-        return Answer(False, "npm outdated printed no JSON: %s" % _short(text))
+        return _no_json("npm outdated", text)
     if not isinstance(data, dict):
         return Answer(False, "npm outdated printed something unexpected")
     # A package may be called "error": its entry has a version, a failure has none.

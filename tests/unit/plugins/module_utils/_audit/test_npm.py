@@ -108,7 +108,10 @@ def test_outdated_packages() -> None:
         ("both", "minor"),
         ("error", "patch"),
     ]
-    assert read_outdated("{}").data == {} and read_outdated("").available
+    assert read_outdated("{}").data == {} and read_outdated("{}").available
+    # An npm that says nothing does not say that nothing is outdated.
+    assert not read_outdated("").available and read_outdated(" \n").reason.endswith("it printed nothing")
+    assert not read_audit("").available
     assert not read_outdated('{"error": {"code": "ENOTFOUND", "summary": "request failed"}}').available
     assert not read_outdated("oops").available
 
