@@ -171,12 +171,11 @@ summary:
 
 import errno
 import functools
-import grp
 import os
 import stat
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, List, Optional, Set, Tuple
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
@@ -204,7 +203,7 @@ from ..module_utils._audit.permission_rules import (
     to_findings,
 )
 from ..module_utils._audit.report import FINDING_ARGUMENTS, Conclusion, conclude
-from ..module_utils._audit.users import find_users, named_user
+from ..module_utils._audit.users import find_users, group_and_members, named_user
 from ..module_utils._audit.walker import Walk, outermost
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.errors import MaintenanceError
@@ -275,8 +274,9 @@ class PermAudit(Task[Observation]):
         observation.scopes = outermost(self.params["paths"])
         for root in observation.scopes:
             self._walk(root, observation)
+        seen: Set[Tuple[int, int]] = set()
         for path in self.params["docker_socket"]:
-            self._socket(path, observation)
+            self._socket(path, observation, seen)
         if self.params["docker_socket"]:
             observation.scopes.append(SOCKET_SCOPE)
         if self.fixing:
@@ -377,7 +377,7 @@ class PermAudit(Task[Observation]):
             observation.examine[path] = examine
             observation.roots[path] = root
 
-    def _socket(self, path: str, observation: Observation) -> None:
+    def _socket(self, path: str, observation: Observation, seen: Set[Tuple[int, int]]) -> None:
         try:
             result = os.stat(path)
         except FileNotFoundError:
@@ -386,11 +386,10 @@ class PermAudit(Task[Observation]):
             raise MaintenanceError(
                 "cannot look at the Docker socket", path, errno.errorcode.get(error.errno or 0)
             ) from error
-        try:
-            group = grp.getgrgid(result.st_gid)
-            name, members = group.gr_name, list(group.gr_mem)
-        except KeyError:
-            name, members = None, []
+        if (result.st_dev, result.st_ino) in seen:
+            return  # under another name (/run and /var/run)
+        seen.add((result.st_dev, result.st_ino))
+        name, members = group_and_members(result.st_gid)
         status = status_of(result)
         for rule, note in examine_socket(
             stat.S_ISSOCK(result.st_mode), status.mode, status.uid, status.gid, name, members

@@ -308,7 +308,9 @@ def test_the_docker_socket_is_looked_at_and_not_opened(shop: Path, state_dir: Pa
         server.listen()
         server.settimeout(0)
         path.chmod(0o666)
-        found = by_rule(audit(shop, state_dir, docker_socket=[str(path), str(tmp_path / "missing.sock")]))
+        (tmp_path / "run").symlink_to(tmp_path)
+        names = [str(path), str(tmp_path / "run/docker.sock"), str(tmp_path / "missing.sock")]
+        found = by_rule(audit(shop, state_dir, docker_socket=names))
         assert found["docker-socket-open"] == {str(path)}
         with pytest.raises(BlockingIOError):
             server.accept()

@@ -9,6 +9,7 @@ A mode that would shut out one of them would break the shop at its next restart,
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import re
@@ -142,6 +143,16 @@ def _name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return "uid %d" % uid
+
+
+def group_and_members(gid: int) -> Tuple[Optional[str], List[str]]:
+    """Name of a group, None when it has none, and its users: those that it lists, and those whose own group it is."""
+    try:
+        group = grp.getgrgid(gid)
+        name, listed = group.gr_name, list(group.gr_mem)
+    except KeyError:
+        name, listed = None, []
+    return name, sorted({*listed, *(user.pw_name for user in pwd.getpwall() if user.pw_gid == gid)})
 
 
 def named_user(name: str) -> User:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.users import (
     find_users,
+    group_and_members,
     inside_file_system,
     mounted_parts,
     named_user,
@@ -103,3 +105,14 @@ def test_named_users() -> None:
     assert root.uid == 0 and root.reaches("/anything")
     with pytest.raises(MaintenanceError, match="no such user"):
         named_user("nobody-has-this-name")
+
+
+def test_a_user_whose_own_group_it_is_is_a_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    def user(name: str, gid: int) -> pwd.struct_passwd:
+        return pwd.struct_passwd((name, "x", 1000, gid, "", "/", "/bin/sh"))
+
+    group = grp.struct_group(("docker", "x", 998, ["listed", "both"]))
+    monkeypatch.setattr(pwd, "getpwall", lambda: [user("own", 998), user("both", 998), user("other", 1000)])
+    monkeypatch.setattr(grp, "getgrgid", {998: group}.__getitem__)
+    assert group_and_members(998) == ("docker", ["both", "listed", "own"])
+    assert group_and_members(1000) == (None, ["other"])
