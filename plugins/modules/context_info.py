@@ -16,6 +16,8 @@ description:
     its own scheduled jobs would prune and delete beside this collection.
   - What runs counts more than what files say. A compose project is read from the labels of its containers, ports from what is published or what
     listens.
+  - A host may hold several shops. A compose project named like the shop whose labels name another folder that exists is another shop; it is
+    never taken for this one, and a warning names it.
   - Returns no secret. Of the environment file only the settings that concern maintenance are told, and of the database's credentials only how
     good they are.
   - Needs nothing but Python's standard library on the host; the Docker SDK for Python where the shop runs in containers.
@@ -30,8 +32,9 @@ options:
   deployment:
     description:
       - Whether the shop runs in Docker Compose or as processes of the host.
-      - V(auto) decides by what runs, the containers of the shop's compose project first, then an API whose working directory is C(backend) in
-        O(root). Without a Docker Engine it is V(native) when the API or a mongod runs as a process of the host, else V(compose).
+      - V(auto) decides by what runs. The containers of the compose project that was made from O(root) come first, then an API whose working
+        directory is C(backend) in O(root), then a compose project that only its name speaks for. Without a Docker Engine it is V(native) when
+        the API or a mongod runs as a process of the host, else V(compose).
     type: str
     choices: [auto, compose, native]
     default: auto
@@ -103,8 +106,14 @@ context:
           that have a container) and C(containers), a list for each service with C(id), C(name), C(state), C(health), C(image) and C(image_id).
       type: dict
     docker:
-      description: Whether a Docker Engine answers (C(available)), else the C(reason); its C(version) and image C(store).
+      description:
+        - Whether a Docker Engine answers (C(available)); its C(version) and image C(store).
+        - C(reason) is why none does, as one word for conditions, and C(message) the same in a sentence; both are empty when one answers. V(missing)
+          (no socket there) and V(refused) (nobody listens) may mean that the host has no engine. All others mean that there is one or that nobody
+          can tell, V(permission), V(timeout), V(tls), V(version), V(address), V(connection), V(library) (the Docker SDK for Python is missing) and
+          V(error) (it refused to list its containers).
       type: dict
+      sample: {"available": false, "reason": "missing", "message": "there is no Docker Engine here ...", "version": "", "store": ""}
     api:
       description: The API natively, C(pid) and C(cwd); in compose the C(container), its C(state) and C(cwd).
       type: dict
@@ -124,8 +133,9 @@ context:
       description:
         - The database. C(address) to give to modules as O(miniecom.maintenance.mongo_info#module:address), empty when the connection string is
           right as it stands, and C(why); C(database), the C(source) variable, C(hosts), C(tls), C(srv) and C(replica_set) of the connection
-          string; C(exposed), the addresses beyond loopback on which it accepts connections; natively C(pid) and C(exe) of its mongod, in compose
-          its C(container) and C(image_id).
+          string; natively C(pid) and C(exe) of its mongod, in compose its C(container) and C(image_id).
+        - C(exposure) says from where it can be reached, V(exposed) (from beyond this host), V(loopback) (from this host only) or V(unknown), and
+          C(exposure_why) by what that is known, or why it is not. C(exposed) lists the addresses beyond loopback on which it accepts connections.
       type: dict
     credentials_quality:
       description: Of the database's credentials in the environment file, V(none), V(default) (of a list that everybody tries), V(weak) or V(strong).
@@ -133,8 +143,9 @@ context:
     storage:
       description:
         - Where C(backups), C(logs), C(uploads), C(invoices) and C(labels) are. Each with its C(path) on the host (empty when it has none), whether
-          that C(exists), what C(kind) of place it is (V(directory), V(bind), V(volume), V(tmpfs) or V(layer)), its C(volume), and in compose
-          C(container) and C(container_path). C(in_writable_layer) is true for what is lost when the container is made anew.
+          that C(exists), what C(kind) of place it is (V(directory), V(bind), V(volume), V(tmpfs), V(layer), or V(unknown) where no container could
+          be looked at), its C(volume), and in compose C(container) and C(container_path). C(in_writable_layer) is true for what is lost when the
+          container is made anew; what is in a V(tmpfs) is lost when it stops.
       type: dict
     settings:
       description: Settings of the environment file that concern maintenance, with the shop's defaults where it says nothing.
@@ -149,6 +160,11 @@ context:
       sample:
         - {"source": "/etc/cron.d/miniecom", "line": 3, "schedule": "0 3 * * 0", "user": "root", "kind": "run_maintenance_tasks.sh",
            "danger": "deletes_backups", "dangers": ["deletes_backups", "prunes_docker"], "active": true}
+    jobs_unreadable:
+      description: Files and folders that may hold further jobs and could not be read, each with the reason.
+      type: list
+      elements: str
+      sample: ["/var/spool/cron/crontabs (EACCES)"]
     blocking_jobs:
       description: Active jobs that delete backups, one text each, for O(miniecom.maintenance.backup_prune#module:blocked_by).
       type: list
@@ -165,6 +181,7 @@ summary:
 
 import errno
 import os
+import socket
 import sys
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -172,11 +189,15 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core import dotenv, jobs, processes, shop
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, MissingLibrary
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import RunContext
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import run_info
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker import ports as docker_ports
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import Docker, docker_errors
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import (
+    Docker,
+    DockerUnavailable,
+    docker_errors,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.project import (
     Container,
     Project,
@@ -249,7 +270,7 @@ class Look:
         self.env_file = str(params.get("env_file") or os.path.join(self.root, ".env"))
         self.env = dotenv.load(self.env_file)
         self.docker: Optional[Docker] = None
-        self.engine_reason = ""
+        self.engine_reason, self.engine_message = "", ""
         self.project: Optional[Project] = None
         self.raw_containers: List[Mapping[str, Any]] = []
         self._ask_engine()
@@ -266,10 +287,23 @@ class Look:
             self.docker = Docker.connect(self.params.get("docker_host"), self.params["timeout"])
             with docker_errors("cannot list the containers", "Docker Engine"):
                 self.raw_containers = list(self.docker.containers())
-            self.project = find_project(self.raw_containers, self.root)
+            found = find_project(self.raw_containers, self.root)
+            self.project = found.project
+            self.warnings.extend(
+                "the compose project %s is named like the shop, but %s is not its folder: it is taken for another MiniEcom of this host and left alone"
+                % (text, self.root)
+                for text in found.ignored
+            )
         except MaintenanceError as error:
             # On a native shop that is no error; whether it is one, the caller sees from the deployment.
-            self.docker, self.engine_reason = None, str(error)
+            self.docker, self.engine_message = None, str(error)
+            self.engine_reason = (
+                error.reason
+                if isinstance(error, DockerUnavailable)
+                else "library"
+                if isinstance(error, MissingLibrary)
+                else "error"
+            )
 
     def _inspect(self, container: Container) -> Dict[str, Any]:
         if self.docker is None:
@@ -291,6 +325,7 @@ class Look:
             self.api,
             self.mongods,
             bool(compose_files),
+            bool(self.project and self.project.by_folder),
         )
         told = shop.settings(self.env)
         self.warnings.extend(told.warnings)
@@ -302,6 +337,7 @@ class Look:
             "docker": {
                 "available": self.docker is not None,
                 "reason": self.engine_reason,
+                "message": self.engine_message,
                 "version": str(getattr(self.docker, "version", "") or "") if self.docker else "",
                 "store": str(getattr(self.docker, "store", "") or "") if self.docker else "",
             },
@@ -399,6 +435,13 @@ class Look:
 
     def _mongo(self, reach: shop.Reach, **more: Any) -> Dict[str, Any]:
         uri = self.uri or shop.MongoUri("")
+        exposure = reach.exposure or shop.judge_exposure(
+            self.uri,
+            self.processes,
+            self.sockets,
+            [(item.address, item.port) for item in docker_ports.published(self.raw_containers) if item.proto == "tcp"],
+            is_own,
+        )
         values = {
             "address": reach.address,
             "why": reach.why,
@@ -408,7 +451,9 @@ class Look:
             "tls": uri.tls,
             "srv": uri.srv,
             "replica_set": uri.replica_set,
-            "exposed": list(reach.exposed),
+            "exposure": exposure.state,
+            "exposure_why": exposure.why,
+            "exposed": list(exposure.addresses),
             "pid": reach.pid,
             "exe": reach.exe,
             "container": "",
@@ -423,16 +468,25 @@ class Look:
         if self.docker is None:
             self.warnings.append(
                 "the shop runs in Docker Compose, and no Docker Engine answers: what only it knows is missing here (%s)"
-                % self.engine_reason
+                % self.engine_message
             )
         api = self.project.one("api") if self.project else None
         detail = self._inspect(api) if api else {}
         cwd = str((detail.get("Config") or {}).get("WorkingDir") or "/app")
         told = self.env.get("PORT", "").strip()
         wanted = ([int(told)] if told.isdigit() else []) + list(_API_PORTS)
-        host, port = self._reach(api, detail, wanted)
+        if api and api.network_mode == "host":
+            listening = self._listening(detail)
+            port = shop.api_port(self.env, listening)[0]
+            host = _usable(next((item.address for item in listening if item.port == port), ""))
+        else:
+            host, port = self._reach(api, detail, wanted)
         front = self.project.one("frontend") if self.project else None
-        front_host, front_port = self._reach(front, {}, _FRONTEND_PORTS)
+        if front and front.network_mode == "host":
+            sockets = sorted(self._listening(self._inspect(front)), key=lambda item: item.port)
+            front_host, front_port = (_usable(sockets[0].address), sockets[0].port) if sockets else ("", 0)
+        else:
+            front_host, front_port = self._reach(front, {}, _FRONTEND_PORTS)
         reach, container = self._compose_mongo()
         return {
             "api": {
@@ -448,11 +502,38 @@ class Look:
                 container=container.name if container else "",
                 image_id=container.image_id if container else "",
             ),
-            "storage": {name: self._inside(api, os.path.join(cwd, folder)) for name, folder in _KINDS.items()},
+            "storage": {name: self._inside(api, detail, os.path.join(cwd, folder)) for name, folder in _KINDS.items()},
         }
 
-    @staticmethod
-    def _reach(container: Optional[Container], detail: Mapping[str, Any], wanted: Sequence[int]) -> Tuple[str, int]:
+    def _listening(self, detail: Mapping[str, Any]) -> List[processes.Socket]:
+        """The sockets of a container that uses the host's network; it publishes nothing that one could look up."""
+        pid = (detail.get("State") or {}).get("Pid") or 0
+        return shop.ports_of(
+            next((item for item in self.processes if item.pid == pid), None), self.processes, self.sockets
+        )
+
+    def _others(self, port: int) -> str:
+        """Containers of other projects that publish a port of this host."""
+        mine = {item.id for item in self.project.containers} if self.project else set()
+        others = [raw for raw in self.raw_containers if raw.get("Id") not in mine]
+        return ", ".join(
+            item.container for item in docker_ports.published(others) if item.proto == "tcp" and item.port == port
+        )
+
+    def _free(self, what: str, bound: Tuple[str, int]) -> Tuple[str, int]:
+        """Where a container that is stopped would be, unless another shop's has its port by now."""
+        others = self._others(bound[1]) if bound[1] else ""
+        if others:
+            self.warnings.append(
+                "port %d, which the stopped container of %s publishes when it runs, is that of another project now (%s)"
+                % (bound[1], what, others)
+            )
+            return "", 0
+        return bound
+
+    def _reach(
+        self, container: Optional[Container], detail: Mapping[str, Any], wanted: Sequence[int]
+    ) -> Tuple[str, int]:
         """Address and port of one of the wanted ports of a container; port 0 when none can be reached."""
         if container is None:
             return "", 0
@@ -461,7 +542,7 @@ class Look:
             reached = docker_ports.reach(container.raw, port)
             if reached:
                 return reached[0], reached[1]
-        return _bound(detail, wanted)
+        return self._free("the service %s" % container.service, _bound(detail, wanted))
 
     def _compose_mongo(self) -> Tuple[shop.Reach, Optional[Container]]:
         uri, project = self.uri, self.project
@@ -479,45 +560,76 @@ class Look:
                     (item for item in project.containers if item.service in ("mongo", "mongodb", "db")), None
                 )
         if container is not None:
-            # A loopback address in the string is the host's view already: its port may be the published one.
-            inside = docker_ports.private_ports(container.raw)
-            private = port if port in inside else (inside or [shop.DEFAULT_MONGO_PORT])[0]
-            reached = docker_ports.reach(container.raw, private)
-            exposed = tuple(
-                shop.host_text(item.address, item.port)
-                for item in docker_ports.published([container.raw])
-                if item.private_port == private and not item.loopback
-            )
-            if reached:
-                return shop.Reach(shop.host_text(reached[0], reached[1]), reached[2], exposed), container
-            # Where it would be, so that whoever connects is told that nothing listens there.
-            self.warnings.append("the container %s of the database is %s" % (container.name, container.state))
-            bound = _bound(self._inspect(container), [private])
-            where = shop.host_text(*bound) if bound[1] else ""
-            return shop.Reach(where, "its container is %s" % container.state), container
+            return self._mongo_in(container, host, port), container
         if host == shop.MONGO_SERVICE:
-            # No engine to ask: the usual published port, if something listens there.
-            listening = [item for item in self.sockets if item.port == port]
-            if listening:
-                exposed = tuple(
-                    sorted(
-                        {
-                            shop.host_text(item.address, item.port)
-                            for item in listening
-                            if not shop.is_loopback(item.address)
-                        }
-                    )
-                )
-                return shop.Reach("127.0.0.1:%d" % port, "something listens on its port on this host", exposed), None
-            return shop.Reach("", "%s is a name inside compose, and nothing listens on port %d" % (host, port)), None
+            return self._mongo_unseen(host, port), None
         address = "" if len(uri.hosts) > 1 or uri.replica_set else shop.host_text(host, port)
         return shop.Reach(address, "as the connection string says"), None
 
+    def _mongo_in(self, container: Container, host: str, port: int) -> shop.Reach:
+        """How the database in a container of the shop is reached."""
+        published = [item for item in docker_ports.published([container.raw]) if item.proto == "tcp"]
+        private = port
+        if shop.is_loopback(host):
+            # That is the host's view already: its port is the published one. Inside it may be another.
+            inside = docker_ports.private_ports(container.raw)
+            mine = [item.private_port for item in published if item.port == port]
+            private = mine[0] if mine else port if port in inside or not inside else inside[0]
+        reached = docker_ports.reach(container.raw, private) if container.running else None
+        if reached:
+            return shop.Reach(
+                shop.host_text(reached[0], reached[1]),
+                reached[2],
+                self._container_exposure(container, private, published),
+            )
+        # Where it would be, so that whoever connects is told that nothing listens there.
+        self.warnings.append("the container %s of the database is %s" % (container.name, container.state))
+        bound = self._free("the database", _bound(self._inspect(container), [private]))
+        why = "its container is %s" % container.state
+        return shop.Reach(shop.host_text(*bound) if bound[1] else "", why, shop.Exposure(shop.UNKNOWN, why))
+
+    def _container_exposure(
+        self, container: Container, private: int, published: Sequence[docker_ports.Published]
+    ) -> shop.Exposure:
+        if container.network_mode == "host":
+            here = shop.MongoUri("", (("127.0.0.1", private),))
+            return shop.judge_exposure(here, self.processes, self.sockets)
+        beyond = tuple(
+            shop.host_text(item.address, item.port)
+            for item in published
+            if item.private_port == private and not item.loopback
+        )
+        if beyond:
+            return shop.Exposure(shop.EXPOSED, "%s publishes its port" % container.name, beyond)
+        if container.network_mode.startswith("container:"):
+            return shop.Exposure(shop.UNKNOWN, "%s shares the network of another container" % container.name)
+        return shop.Exposure(shop.LOOPBACK, "%s publishes its port on loopback alone, or not at all" % container.name)
+
+    def _mongo_unseen(self, host: str, port: int) -> shop.Reach:
+        """The database by its name inside compose, and no container of the shop has it."""
+        listening = [item for item in self.sockets if item.port == port]
+        others = self._others(port)
+        why = ""
+        if others:
+            why = "%s is a name inside compose; here its port is that of another project (%s)" % (host, others)
+            self.warnings.append("the shop's database was not found: " + why)
+        elif not listening:
+            why = "%s is a name inside compose, and nothing listens on port %d" % (host, port)
+        if why:
+            return shop.Reach("", why, shop.Exposure(shop.UNKNOWN, why))
+        why = "something listens on its port on this host"
+        if self.docker is None:
+            why += ", and no Docker Engine says whose it is"
+            self.warnings.append(
+                "the database is taken for what listens on port %d: no Docker Engine says whose it is" % port
+            )
+        return shop.Reach("127.0.0.1:%d" % port, why)
+
     @staticmethod
-    def _inside(container: Optional[Container], path: str) -> Dict[str, Any]:
+    def _inside(container: Optional[Container], detail: Mapping[str, Any], path: str) -> Dict[str, Any]:
         if container is None:
             return dict(_directory(""), container_path=path, kind="unknown")
-        found = place(container.raw, path)
+        found = place(detail or container.raw, path)
         return {
             "path": found.path,
             "kind": found.kind,
@@ -548,6 +660,7 @@ class Look:
                 }
                 for job in found
             ],
+            "jobs_unreadable": list(finder.unreadable[:20]),
             "blocking_jobs": [
                 "%s (%s)" % (job.where, job.kind) for job in found if job.active and jobs.DELETES_BACKUPS in job.dangers
             ],
@@ -575,6 +688,34 @@ def _directory(path: str) -> Dict[str, Any]:
     }
 
 
+def is_own(host: str) -> bool:
+    """Whether an address or name is this machine's own. The DNS is not asked: it may be slow, and it is not what decides."""
+    if shop.is_loopback(host) or host == socket.gethostname():
+        return True
+    addresses = {host}
+    try:
+        with open("/etc/hosts", encoding="utf-8", errors="replace") as handle:
+            for line in handle:
+                words = line.partition("#")[0].split()
+                if host in words[1:]:
+                    addresses.add(words[0])
+    except OSError:
+        pass
+    return any(shop.is_loopback(address) or _binds(address) for address in addresses)
+
+
+def _binds(address: str) -> bool:
+    """Whether an address is one of this machine's interfaces: only to those a socket can be bound."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        socket.inet_pton(family, address)
+        with socket.socket(family, socket.SOCK_DGRAM) as own:
+            own.bind((address, 0))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def _usable(address: str) -> str:
     """Where to connect to reach what listens on an address."""
     return "127.0.0.1" if address in ("", "0.0.0.0", "::") else address  # noqa: S104
@@ -588,7 +729,10 @@ def gather(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
     look = Look(module.params)
     found = look.describe()
     active = sum(1 for job in found["jobs"] if job["active"])
-    kind = "compose project %s" % found["compose"]["project"] if found["deployment"] == "compose" else "native"
+    kind = "native"
+    if found["deployment"] == "compose":
+        project = found["compose"]["project"]
+        kind = "compose project %s" % project if project else "compose, without a project of its own"
     headline = "MiniEcom at %s, %s, API on port %s" % (found["root"], kind, found["ports"]["api"] or "unknown")
     if active:
         headline += "; %d dangerous job%s of its own active" % (active, "" if active == 1 else "s")

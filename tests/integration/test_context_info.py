@@ -83,6 +83,7 @@ def test_a_native_shop(native_sandbox: Sandbox) -> None:
     assert (found["ports"]["api"], found["ports"]["frontend"]) == (facts["ports"]["api"], facts["ports"]["frontend"])
     assert found["mongo"]["address"] == "127.0.0.1:%d" % facts["ports"]["mongo"]
     assert found["mongo"]["database"] == facts["database"] and found["mongo"]["exposed"] == []
+    assert found["mongo"]["exposure"] == "loopback", found["mongo"]["exposure_why"]
     assert found["mongo"]["pid"] == facts["pids"]["mongod"] and os.path.samefile(
         found["mongo"]["exe"], "/proc/%d/exe" % facts["pids"]["mongod"]
     )
@@ -92,7 +93,8 @@ def test_a_native_shop(native_sandbox: Sandbox) -> None:
         assert found["storage"][name]["exists"] and not found["storage"][name]["in_writable_layer"]
     assert os.listdir(found["storage"]["invoices"]["path"])
     assert found["settings"]["MAX_LOG_SIZE"] == "2M" and found["settings"]["BACKUP_RETENTION_DAYS"] == 14
-    assert not found["docker"]["available"] and docker_host in found["docker"]["reason"]
+    assert not found["docker"]["available"] and found["docker"]["reason"] in ("missing", "refused")
+    assert docker_host in found["docker"]["message"]
     with urllib.request.urlopen(found["health_url"], timeout=15) as answer:
         assert json.load(answer)["mongoConnected"] is True
     for secret in native_sandbox.secrets():
@@ -176,6 +178,7 @@ def test_an_environment_file_of_another_user(root: Path) -> None:
         allowed = look(shop, python=as_nobody, cron_paths=["/root"])
         assert not allowed.failed, allowed.msg
         assert "not looked at for scheduled jobs" in warnings_of(allowed)
+        assert allowed.result["context"]["jobs_unreadable"] == ["/root (EACCES)"]
 
 
 def test_awkward_quoting_duplicates_and_line_ends(root: Path) -> None:
@@ -291,7 +294,8 @@ def test_without_any_library(root: Path, tmp_path: Path) -> None:
     result = look(root, python=bare / "bin" / "python")
     assert not result.failed, result.msg
     assert result.result["context"]["libraries"]["docker"] == ""
-    assert "docker" in result.result["context"]["docker"]["reason"]
+    assert result.result["context"]["docker"]["reason"] == "library"
+    assert "docker" in result.result["context"]["docker"]["message"]
 
 
 def test_inside_a_run_it_renews_the_lease(root: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import unquote
 
 from .processes import Process, Socket
@@ -246,6 +246,7 @@ def choose_deployment(
     api: Optional[Process],
     mongods: Sequence[Process],
     compose_file: bool,
+    project_by_folder: bool = True,
 ) -> Choice:
     """Compose or native.
 
@@ -253,13 +254,16 @@ def choose_deployment(
         wanted: auto, compose or native.
         engine: "" when a Docker Engine answers, else why none does.
         project: name of the shop's compose project, "" when there are no containers of it.
+        api: it works below the shop's folder; only a project that was made from this folder is as certain to be the shop.
     """
     if wanted != "auto":
         return Choice(wanted, "as the option deployment says")
-    if project and project_running:
+    if project and project_running and project_by_folder:
         return Choice("compose", "containers of the compose project %s run" % project)
     if api is not None:
         return Choice("native", "the API runs as process %d of this host" % api.pid)
+    if project and project_running:
+        return Choice("compose", "containers of the compose project %s run" % project)
     if project:
         return Choice("compose", "there are containers of the compose project %s, none of them running" % project)
     if mongods:
@@ -271,18 +275,93 @@ def choose_deployment(
     return Choice("native", "nothing of the shop runs, and it has no compose file")
 
 
+EXPOSED, LOOPBACK, UNKNOWN = "exposed", "loopback", "unknown"
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """From where the database can be reached.
+
+    Attributes:
+        state: exposed (from other machines), loopback (from this host only) or unknown.
+        why: what it was told by; for unknown, why nobody can tell.
+        addresses: those beyond loopback on which the server accepts connections.
+    """
+
+    state: str
+    why: str
+    addresses: Tuple[str, ...] = ()
+
+
+def judge_exposure(
+    uri: Optional[MongoUri],
+    processes: Sequence[Process],
+    sockets: Sequence[Socket],
+    published: Sequence[Tuple[str, int]] = (),
+    local: Callable[[str], bool] = is_loopback,
+) -> Exposure:
+    """From where the database that a connection string names can be reached, by what listens on this host. Pure but for `local`.
+
+    Nothing is called safe that was not looked at: where no server is seen, the answer is unknown.
+
+    Args:
+        processes: all of the host, those of containers too.
+        published: address and port of what containers publish.
+        local: whether an address or name is this machine's own.
+    """
+    if uri is None or not uri.hosts:
+        return Exposure(UNKNOWN, "the environment file names no database")
+    if uri.srv:
+        return Exposure(UNKNOWN, "the connection string leaves the hosts to the DNS (mongodb+srv): not judged")
+    names = {process.pid: process.name for process in processes}
+    found = []
+    for host, port in uri.hosts:
+        if host != MONGO_SERVICE and not local(host):
+            found.append(Exposure(UNKNOWN, "on another machine (%s): not judged" % host))
+        else:
+            found.append(_judge_port(port, names, sockets, published))
+    exposed = sorted({address for item in found for address in item.addresses})
+    if exposed:
+        return Exposure(EXPOSED, next(item.why for item in found if item.addresses), tuple(exposed))
+    return next((item for item in found if item.state == UNKNOWN), found[0])
+
+
+def _judge_port(
+    port: int, names: Mapping[int, str], sockets: Sequence[Socket], published: Sequence[Tuple[str, int]]
+) -> Exposure:
+    listening = [item for item in sockets if item.proto == "tcp" and item.port == port]
+    by_container = [address for address, number in published if number == port]
+    addresses = {item.address for item in listening} | set(by_container)
+    if not addresses:
+        return Exposure(UNKNOWN, "nothing listens on port %d of this host" % port)
+    beyond = tuple(sorted(host_text(address, port) for address in addresses if not is_loopback(address)))
+    if beyond:
+        return Exposure(EXPOSED, "what listens on port %d accepts connections there" % port, beyond)
+    if by_container:
+        return Exposure(LOOPBACK, "a container publishes port %d on loopback alone" % port)
+    owners = {names.get(item.pid or 0, "") for item in listening}
+    if owners == {"mongod"}:
+        return Exposure(LOOPBACK, "mongod listens on loopback alone")
+    if "" in owners:
+        return Exposure(UNKNOWN, "whose socket listens on port %d cannot be seen; as root (become: true) it can" % port)
+    # A tunnel or a proxy: the server itself is somewhere else.
+    return Exposure(
+        UNKNOWN, "%s, no mongod, listens on port %d of this host" % (" and ".join(sorted(owners - {"mongod"})), port)
+    )
+
+
 @dataclass(frozen=True)
 class Reach:
     """How this host reaches the database.
 
     Attributes:
         address: host:port to put in place of the connection string's; "" when the string is right as it stands.
-        exposed: addresses beyond loopback on which the server accepts connections.
+        exposure: from where it can be reached, where that is known from how this host reaches it.
     """
 
     address: str
     why: str
-    exposed: Tuple[str, ...] = ()
+    exposure: Optional[Exposure] = None
     pid: Optional[int] = None
     exe: str = ""
     warnings: Tuple[str, ...] = field(default=())
@@ -316,8 +395,11 @@ def native_mongo(uri: Optional[MongoUri], mongods: Sequence[Process], sockets: S
                 % (host, len(pids)),
             )
     process = by_pid.get(mine[0].pid or 0) if mine else None
-    exposed = tuple(sorted({host_text(item.address, item.port) for item in mine if not is_loopback(item.address)}))
-    return Reach(address, why, exposed, process.pid if process else None, process.exe if process else "", warnings)
+    exposure = None
+    if host == MONGO_SERVICE and process is not None:
+        # The name means a server on another port than the string says.
+        exposure = judge_exposure(MongoUri(uri.source, (("127.0.0.1", mine[0].port),)), mongods, listening)
+    return Reach(address, why, exposure, process.pid if process else None, process.exe if process else "", warnings)
 
 
 def api_port(env: Mapping[str, str], sockets: Sequence[Socket]) -> Tuple[int, str]:

@@ -38,6 +38,11 @@ class Container:
     def running(self) -> bool:
         return self.state == "running"
 
+    @property
+    def network_mode(self) -> str:
+        """``host``, ``container:ID``, or the name of a network."""
+        return str((self.raw.get("HostConfig") or {}).get("NetworkMode") or "")
+
     def as_dict(self) -> Dict[str, Any]:
         return {
             "id": self.id,
@@ -57,6 +62,7 @@ class Project:
         name: "" for containers that were not made by compose.
         files, env_files: absolute paths from the labels.
         containers: without one-off containers (compose run), by service and name.
+        by_folder: its labels name the shop's folder; otherwise only its name speaks for it.
     """
 
     name: str
@@ -65,6 +71,7 @@ class Project:
     env_files: Tuple[str, ...]
     containers: Tuple[Container, ...]
     why: str
+    by_folder: bool = False
 
     @property
     def running(self) -> bool:
@@ -105,7 +112,7 @@ def _split(text: str) -> Tuple[str, ...]:
     return tuple(part for part in text.split(",") if part)
 
 
-def _make(name: str, raws: Sequence[Mapping[str, Any]], why: str) -> Project:
+def _make(name: str, raws: Sequence[Mapping[str, Any]], why: str, by_folder: bool = False) -> Project:
     kept = [raw for raw in raws if str(_labels(raw).get(LABEL + "oneoff", "False")).lower() != "true"]
     containers = [_container(raw, _labels(raw).get(LABEL + "service", "") or _service(raw)) for raw in kept]
     # Containers made at different times may carry different files: what runs now counts, the newest of it.
@@ -118,6 +125,7 @@ def _make(name: str, raws: Sequence[Mapping[str, Any]], why: str) -> Project:
         _split(labels.get(LABEL + "project.environment_file", "")),
         tuple(sorted(containers, key=lambda item: (item.service, item.name))),
         why,
+        by_folder,
     )
 
 
@@ -126,41 +134,83 @@ def _service(raw: Mapping[str, Any]) -> str:
     return match.group("service") if match else container_name(raw)
 
 
+@dataclass(frozen=True)
+class Found:
+    """The shop's project, and what has its name and is another's.
+
+    Attributes:
+        ignored: one text for each project that is named like the shop and was made from another folder.
+    """
+
+    project: Optional[Project]
+    ignored: Tuple[str, ...] = ()
+
+
+def _places(raws: Sequence[Mapping[str, Any]]) -> List[str]:
+    """The folders from which containers were made, as their labels tell."""
+    places = []
+    for raw in raws:
+        places.append(_labels(raw).get(LABEL + "project.working_dir", ""))
+        places.extend(os.path.dirname(path) for path in _split(_labels(raw).get(LABEL + "project.config_files", "")))
+    return list(dict.fromkeys(place for place in places if place))
+
+
 def find_project(
     containers: Iterable[Mapping[str, Any]],
     root: str,
     real: Callable[[str], str] = os.path.realpath,
-) -> Optional[Project]:
-    """The project that was made from the shop's folder; None without one.
+    exists: Callable[[str], bool] = os.path.isdir,
+) -> Found:
+    """The project that was made from the shop's folder; without one, a project that has the shop's name and no other folder.
+
+    A host may hold several shops: production and staging, each with its own data. A project whose labels name a folder that
+    is there and is not the shop's belongs to another one, whatever its name is.
 
     Args:
         containers: all of the engine, stopped ones too.
         root: the shop's folder.
         real: resolves links in a path.
+        exists: whether a folder is there.
     """
     groups: Dict[str, List[Mapping[str, Any]]] = {}
     for raw in containers:
         groups.setdefault(_labels(raw).get(LABEL + "project", ""), []).append(raw)
     folder = real(root)
 
-    def from_folder(raws: Sequence[Mapping[str, Any]]) -> bool:
-        places = []
-        for raw in raws:
-            places.append(_labels(raw).get(LABEL + "project.working_dir", ""))
-            places.extend(
-                os.path.dirname(path) for path in _split(_labels(raw).get(LABEL + "project.config_files", ""))
-            )
-        return any(place and real(place) == folder for place in places)
+    def elsewhere(raws: Sequence[Mapping[str, Any]]) -> str:
+        for place in _places(raws):
+            # A folder inside the shop's holds its compose files, or a second shop.
+            apart = not _within(real(place), folder) or exists(os.path.join(place, "backend"))
+            if exists(place) and apart:
+                return place
+        return ""
 
-    by_folder = [name for name, raws in groups.items() if name and from_folder(raws)]
-    by_name = [name for name in groups if name and re.match(r"^miniecom([_-]|$)", name)]
+    by_folder = [
+        name for name, raws in groups.items() if name and any(real(place) == folder for place in _places(raws))
+    ]
+    by_name, ignored = [], []
+    for name, raws in sorted(groups.items()):
+        if name and name not in by_folder and re.match(r"^miniecom([_-]|$)", name):
+            other = elsewhere(raws)
+            if other:
+                ignored.append("%s (made from %s)" % (name, other))
+            else:
+                by_name.append(name)
     loose = [raw for raw in groups.get("", []) if _NAMES.match(container_name(raw))]
+    project: Optional[Project] = None
     for names, why in ((by_folder, "made from %s" % root), (by_name, "by its name")):
-        made = [_make(name, groups[name], why) for name in names]
+        made = [_make(name, groups[name], why, names is by_folder) for name in names]
         if made:
             # The base and the prod file may have been used one after the other under two project names.
-            return max(made, key=lambda item: (sum(container.running for container in item.containers), item.name))
-    return _make("", loose, "by the containers' names") if loose else None
+            project = max(made, key=lambda item: (sum(container.running for container in item.containers), item.name))
+            break
+    if project is None and loose:
+        project = _make("", loose, "by the containers' names")
+    return Found(project, tuple(ignored))
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 @dataclass(frozen=True)
@@ -179,9 +229,18 @@ class Place:
 
 
 def place(raw: Mapping[str, Any], path: str) -> Place:
-    """Find a path of a container among its mounts: the longest mounted prefix holds it, else its writable layer does."""
+    """Find a path of a container among its mounts: the longest mounted prefix holds it, else its writable layer does.
+
+    Args:
+        raw: the container as inspected. What the engine lists lacks the file systems in memory of the option tmpfs, which
+            are no mounts to it.
+    """
     best: Optional[Mapping[str, Any]] = None
-    for mount in raw.get("Mounts") or []:
+    memory = [
+        {"Type": "tmpfs", "Destination": destination}
+        for destination in (raw.get("HostConfig") or {}).get("Tmpfs") or {}
+    ]
+    for mount in [*(raw.get("Mounts") or []), *memory]:
         destination = str(mount.get("Destination") or "").rstrip("/") or "/"
         inside = path == destination or path.startswith(destination.rstrip("/") + "/")
         if inside and (best is None or len(destination) > len(str(best.get("Destination") or ""))):

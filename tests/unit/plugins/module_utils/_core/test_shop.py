@@ -12,11 +12,16 @@ from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.processes import Process, Socket
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.shop import (
+    EXPOSED,
+    LOOPBACK,
     SETTINGS,
+    UNKNOWN,
     api_port,
     choose_deployment,
     find_api,
     find_mongods,
+    is_loopback,
+    judge_exposure,
     mongo_uri,
     native_mongo,
     parse_mongo_uri,
@@ -188,18 +193,56 @@ def test_which_deployment(engine, project, running, api, mongods, file, expected
     assert choose_deployment("native", engine, project, running, api, mongods, file).deployment == "native"
 
 
+def test_only_a_project_made_from_the_folder_is_more_than_an_api_that_runs_there() -> None:
+    for by_folder, expected in ((True, "compose"), (False, "native")):
+        assert choose_deployment("auto", "", "miniecom", True, API, [], True, by_folder).deployment == expected
+    assert choose_deployment("auto", "", "miniecom", True, None, [MONGOD], True, False).deployment == "compose"
+
+
+@pytest.mark.parametrize(
+    ("uri", "sockets", "published", "state", "why"),
+    [
+        (None, [], [], UNKNOWN, "names no database"),
+        ("mongodb+srv://cluster.example/shop", [listens(40, 27017)], [], UNKNOWN, "srv"),
+        ("mongodb://db.example:27018/shop", [listens(40, 27018)], [], UNKNOWN, "on another machine (db.example)"),
+        ("mongodb://localhost/shop", [], [], UNKNOWN, "nothing listens on port 27017"),
+        ("mongodb://localhost/shop", [listens(None, 27017)], [], UNKNOWN, "become: true"),
+        ("mongodb://localhost/shop", [listens(50, 27017)], [], UNKNOWN, "node, no mongod"),
+        ("mongodb://localhost/shop", [listens(40, 27017)], [], LOOPBACK, "mongod"),
+        ("mongodb://localhost/shop", [listens(40, 27017), listens(40, 27017, "::1")], [], LOOPBACK, "mongod"),
+        ("mongodb://localhost/shop", [listens(50, 27017)], [("127.0.0.1", 27017)], LOOPBACK, "a container"),
+        ("mongodb://localhost/shop", [], [("0.0.0.0", 27017)], EXPOSED, "27017"),
+        ("mongodb://localhost/shop", [listens(None, 27017, "::")], [], EXPOSED, "27017"),
+        ("mongodb://mongo:27018/shop", [listens(40, 27018, "10.0.0.5")], [], EXPOSED, "27018"),
+        ("mongodb://localhost,db.example/shop", [listens(40, 27017)], [], UNKNOWN, "db.example"),
+        ("mongodb://db.example,localhost/shop", [listens(40, 27017, "0.0.0.0")], [], EXPOSED, "27017"),
+        ("mongodb://10.0.0.5/shop", [listens(40, 27017)], [], LOOPBACK, "mongod"),
+    ],
+)
+def test_from_where_the_database_can_be_reached(uri, sockets, published, state, why) -> None:
+    told = parse_mongo_uri(uri, "X") if uri else None
+    found = judge_exposure(
+        told, [API, MONGOD], sockets, published, lambda host: is_loopback(host) or host == "10.0.0.5"
+    )
+    assert found.state == state and why in found.why
+    assert bool(found.addresses) is (state == EXPOSED)
+
+
 def test_the_database_of_a_native_shop() -> None:
     uri = parse_mongo_uri("mongodb://127.0.0.1:27017/shop", "X")
     sockets = [listens(40, 27017, "0.0.0.0"), listens(41, 27018)]
     mongods = find_mongods([MONGOD, process(41, "mongod"), process(42, "mongod", contained=True)])
     assert [item.pid for item in mongods] == [40, 41]
     found = native_mongo(uri, mongods, sockets)
-    assert (found.address, found.pid, found.exposed) == ("127.0.0.1:27017", 40, ("0.0.0.0:27017",))
+    assert (found.address, found.pid) == ("127.0.0.1:27017", 40)
     assert native_mongo(parse_mongo_uri("mongodb://a,b/shop", "X"), mongods, sockets).address == ""
     assert native_mongo(parse_mongo_uri("mongodb://h/shop?replicaSet=rs", "X"), mongods, sockets).address == ""
     assert native_mongo(parse_mongo_uri("mongodb://db.example/shop", "X"), mongods, sockets).pid is None
     by_name = parse_mongo_uri("mongodb://mongo:27018/shop", "X")
     assert native_mongo(by_name, mongods, sockets).address == "127.0.0.1:27018"
+    elsewhere = native_mongo(parse_mongo_uri("mongodb://mongo:1/shop", "X"), [MONGOD], sockets)
+    assert elsewhere.address == "127.0.0.1:27017" and elsewhere.exposure is not None
+    assert elsewhere.exposure.addresses == ("0.0.0.0:27017",)
     odd = native_mongo(parse_mongo_uri("mongodb://mongo:1/shop", "X"), mongods, sockets)
     assert odd.warnings, "two servers run, and none where the name says"
     assert native_mongo(None, mongods, sockets).address == ""

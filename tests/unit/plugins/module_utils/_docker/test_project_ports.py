@@ -16,7 +16,13 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.ports
     published,
     reach,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.project import find_project, place, profiles
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.project import (
+    Found,
+    Project,
+    find_project,
+    place,
+    profiles,
+)
 
 ROOT = "/opt/miniecom"
 
@@ -43,11 +49,17 @@ def same(path: str) -> str:
     return path
 
 
+def found_in(
+    containers: list[dict[str, Any]], root: str = ROOT, real: Any = same, there: bool = False
+) -> Project | None:
+    return find_project(containers, root, real, lambda path: there).project
+
+
 # -- the project --------------------------------------------------------------------------------------------------------
 
 
 def test_the_project_is_told_by_its_folder() -> None:
-    found = find_project(
+    found = found_in(
         [
             container("web_api", "api", "web"),
             container("web_mongo", "mongo", "web", State="exited"),
@@ -55,8 +67,6 @@ def test_the_project_is_told_by_its_folder() -> None:
             container("other_mongo", "mongo", "other", folder="/srv/other", files="/srv/other/docker-compose.yml"),
             container("miniecom_mongo"),
         ],
-        ROOT,
-        same,
     )
     assert found is not None
     assert (found.name, [item.name for item in found.containers]) == ("web", ["web_api", "web_mongo"])
@@ -70,27 +80,61 @@ def test_of_base_and_prod_the_one_that_runs() -> None:
     running = [
         container("miniecom_%s_prod" % name, name, "b", files=ROOT + "/docker-compose.prod.yml") for name in ("api",)
     ]
-    found = find_project(stopped + running, ROOT, same)
+    found = found_in(stopped + running)
     assert found is not None and found.name == "b"
 
 
 def test_files_are_those_of_the_newest_running_container() -> None:
     old = container("a", "api", Created=1, files=ROOT + "/docker-compose.yml")
     new = container("b", "mongo", Created=2, files="%s/docker-compose.yml,%s/override.yml" % (ROOT, ROOT))
-    found = find_project([old, new], ROOT, same)
+    found = found_in([old, new])
     assert found is not None and found.files == (ROOT + "/docker-compose.yml", ROOT + "/override.yml")
 
 
 def test_through_a_link_by_name_and_without_compose() -> None:
     elsewhere = container("x", "api", "shop", folder="/srv/real", files="/srv/real/docker-compose.yml")
-    found = find_project([elsewhere], "/srv/link", lambda path: path.replace("/srv/link", "/srv/real"))
+    found = found_in([elsewhere], "/srv/link", lambda path: path.replace("/srv/link", "/srv/real"))
     assert found is not None and found.name == "shop"
-    by_name = find_project([container("y", "api", "miniecom", folder="/home/me", files="")], ROOT, same)
+    by_name = found_in([container("y", "api", "miniecom", folder="/home/me", files="")])
     assert by_name is not None and by_name.name == "miniecom"
-    loose = find_project([container("miniecom_api_prod"), container("miniecom_mongo")], ROOT, same)
+    loose = found_in([container("miniecom_api_prod"), container("miniecom_mongo")])
     assert loose is not None and loose.name == "" and set(loose.services()) == {"api", "mongo"}
-    assert find_project([container("postgres")], ROOT, same) is None
-    assert find_project([], ROOT, same) is None
+    assert found_in([container("postgres")]) is None
+    assert found_in([]) is None
+
+
+STAGING = "/srv/staging"
+
+
+@given(
+    st.sampled_from(["miniecom", "miniecom-staging", "miniecom_prod", "miniecomshop", "web"]),
+    st.sampled_from([ROOT, ROOT + "/deploy", STAGING, "/gone", ""]),
+    st.sampled_from([ROOT, ROOT + "/deploy", STAGING, "/gone"]),
+    st.sampled_from(["running", "exited"]),
+)
+def test_another_shop_of_the_host_is_never_taken_for_this_one(name: str, folder: str, place: str, state: str) -> None:
+    mine = container("a", "api", name, folder=folder, files=place + "/docker-compose.yml", State=state)
+    found = find_project([mine], ROOT, same, lambda path: path in (ROOT, ROOT + "/deploy", STAGING))
+    if ROOT in (folder, place):
+        assert found.project is not None and found.project.by_folder and not found.ignored
+    elif not name.startswith("miniecom") or name == "miniecomshop":
+        assert found == Found(None)
+    elif STAGING in (folder, place):
+        assert found == Found(None, ("%s (made from %s)" % (name, STAGING),))
+    else:
+        assert found.project is not None and not found.project.by_folder and not found.ignored
+
+
+def test_production_is_down_and_staging_is_up() -> None:
+    production = container("m", "mongo", "miniecom", State="exited")
+    staging = container("s", "mongo", "miniecom-staging", folder=STAGING, files=STAGING + "/docker-compose.yml")
+    for containers in ([production, staging], [staging, production]):
+        found = find_project(containers, ROOT, same, lambda path: True)
+        assert found.project is not None and found.project.name == "miniecom"
+    found = find_project([staging], ROOT, same, lambda path: True)
+    assert found.project is None and STAGING in found.ignored[0]
+    nested = container("s", "mongo", "miniecom-staging", folder=ROOT + "/staging", files="")
+    assert find_project([nested], ROOT, same, lambda path: True).project is None, "a second shop inside the first"
 
 
 def test_where_a_path_of_a_container_really_is() -> None:
@@ -109,6 +153,12 @@ def test_where_a_path_of_a_container_really_is() -> None:
     assert place(raw, "/app/tmp/x").kind == "tmpfs" and place(raw, "/app/tmp/x").path == ""
     assert place({"Mounts": [{"Type": "bind", "Source": "/", "Destination": "/"}]}, "/app/x").path == "/app/x"
     assert place({}, "/app/uploads").kind == "layer"
+    memory = {**raw, "HostConfig": {"Tmpfs": {"/app/uploads": "size=1m", "/app/storage/labels/a": ""}}}
+    assert place(memory, "/app/uploads/b").kind == "tmpfs" and place(memory, "/app/uploads").path == ""
+    assert (
+        place(memory, "/app/storage/labels/a").kind == "tmpfs" and place(memory, "/app/storage/labels").kind == "bind"
+    )
+    assert place({"HostConfig": {"Tmpfs": None}}, "/app/uploads").kind == "layer"
 
 
 def test_profiles_of_services() -> None:

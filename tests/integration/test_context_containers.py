@@ -1,0 +1,180 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""context_info on hosts with more than one shop, and with containers that publish nothing, on an engine of their own."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sandbox.engine import Engine
+from tests.sandbox.image import tiny_image
+from tests.support.modules import run_module
+
+COMPOSE = """\
+name: %(name)s
+services:
+  mongo: {image: "%(image)s", command: [sleep, "1000"], ports: ["127.0.0.1:%(port)d:27017"], volumes: ["data:/data/db"]}
+  api:
+    image: "%(image)s"
+    command: [sleep, "1000"]
+    working_dir: /app
+    ports: ["127.0.0.1:%(api)d:3001"]
+    volumes: ["store:/app/storage"]
+    tmpfs: [/app/uploads]
+volumes: {data: {}, store: {}}
+"""
+# Two programs that listen, as mongod and API on the host's own network.
+HOST_NETWORK = """\
+name: miniecom
+services:
+  mongo: {image: "%(image)s", command: [httpd, "-f", "-p", "0.0.0.0:%(port)d", "-h", "/"], network_mode: host}
+  api: {image: "%(image)s", command: [httpd, "-f", "-p", "127.0.0.1:%(api)d", "-h", "/"], network_mode: host}
+"""
+URI = "MONGODB_URI=mongodb://admin:%s@%s:%d/miniecom?authSource=admin\nPORT=%d\n"
+
+
+@pytest.fixture(scope="module")
+def engine(docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine of this module's own: other tests leave shops on the shared one."""
+    with Engine(tmp_path_factory.mktemp("shops"), docker_engine.release) as own:
+        yield own
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Shop:
+    """A shop of its own folder, in containers."""
+
+    def __init__(self, engine: Engine, folder: Path, name: str, text: str = COMPOSE, host: str = "mongo") -> None:
+        self.engine, self.folder, self.name = engine, folder, name
+        self.port, self.api = free_port(), free_port()
+        (folder / "backend").mkdir(parents=True)
+        inside = 27017 if host == "mongo" else self.port
+        (folder / ".env").write_text(URI % (name + "-canary", host, inside, self.api))
+        values = {"name": name, "image": tiny_image(engine), "port": self.port, "api": self.api}
+        (folder / "docker-compose.yml").write_text(text % values)
+
+    def compose(self, *arguments: str) -> None:
+        self.engine.docker("compose", "-f", str(self.folder / "docker-compose.yml"), *arguments)
+
+    @contextmanager
+    def up(self) -> Iterator[None]:
+        self.compose("up", "-d")
+        try:
+            yield
+        finally:
+            self.compose("down", "-t", "0", "-v")
+
+    def look(self, **params: Any) -> tuple[dict[str, Any], str]:
+        values = {"root": self.folder, "docker_host": self.engine.docker_host, "state_dir": self.folder / "state"}
+        result = run_module("context_info", {**values, "cron_paths": [str(self.folder / "no-cron")], **params})
+        assert not result.failed, result.msg
+        assert "canary" not in result.output
+        return result.result["context"], json.dumps(result.result.get("warnings", []))
+
+
+def test_another_shop_of_the_host_is_left_alone(engine: Engine, tmp_path: Path) -> None:
+    shop = Shop(engine, tmp_path / "miniecom", "miniecom")
+    staging = Shop(engine, tmp_path / "staging", "miniecom-staging")
+    with staging.up():
+        with shop.up():
+            found, warnings = shop.look()
+            assert found["compose"]["project"] == "miniecom" and "staging" in warnings
+            assert found["mongo"]["address"] == "127.0.0.1:%d" % shop.port
+            assert found["mongo"]["exposure"] == "loopback" and found["mongo"]["exposed"] == []
+            assert found["docker"]["reason"] == found["docker"]["message"] == ""
+            uploads = found["storage"]["uploads"]
+            assert (uploads["kind"], uploads["path"], uploads["in_writable_layer"]) == ("tmpfs", "", False)
+            assert found["storage"]["invoices"]["kind"] == "volume"
+        # Named, since a mongod of the machine that runs the tests would make it a native shop.
+        found, warnings = shop.look(deployment="compose")
+        told = json.dumps(found)
+        assert found["compose"]["project"] == ""
+        assert str(staging.port) not in told and str(staging.api) not in told
+        assert "miniecom-staging (made from %s)" % staging.folder in warnings
+        assert found["mongo"]["address"] == "" and found["mongo"]["exposure"] == "unknown"
+        assert found["storage"]["uploads"]["kind"] == "unknown"
+        assert staging.look()[0]["mongo"]["address"] == "127.0.0.1:%d" % staging.port
+
+
+def test_the_stopped_shops_port_is_the_other_ones_now(engine: Engine, tmp_path: Path) -> None:
+    shop = Shop(engine, tmp_path / "miniecom", "miniecom")
+    staging = Shop(engine, tmp_path / "staging", "miniecom-staging")
+    (staging.folder / "docker-compose.yml").write_text(
+        COMPOSE % {"name": "miniecom-staging", "image": tiny_image(engine), "port": shop.port, "api": shop.api}
+    )
+    with shop.up():
+        shop.compose("stop", "-t", "0")
+        found, _warnings = shop.look()
+        assert found["mongo"]["address"] == "127.0.0.1:%d" % shop.port, "where it would be"
+        assert found["mongo"]["exposure"] == "unknown" and "exited" in found["mongo"]["exposure_why"]
+        with staging.up():
+            found, warnings = shop.look()
+            assert found["mongo"]["address"] == "" and found["api_url"] == ""
+            assert "is that of another project now" in warnings
+
+
+def test_a_native_api_beside_another_shop_in_containers(engine: Engine, tmp_path: Path) -> None:
+    staging = Shop(engine, tmp_path / "staging", "miniecom-staging")
+    shop = Shop(engine, tmp_path / "miniecom", "miniecom", host="127.0.0.1")
+    (shop.folder / "docker-compose.yml").unlink()
+    code = (
+        "import socket, sys; s = socket.socket(); s.bind(('127.0.0.1', int(sys.argv[1]))); s.listen();"
+        "print('up', flush=True); sys.stdin.read()"
+    )
+    api = subprocess.Popen(
+        [sys.executable, "-c", code, str(shop.api)],
+        cwd=shop.folder / "backend",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert api.stdout is not None and api.stdout.readline()
+    try:
+        with staging.up():
+            found, warnings = shop.look()
+    finally:
+        api.kill()
+        api.communicate()
+    assert found["deployment"] == "native" and found["api"]["pid"] == api.pid
+    assert found["ports"]["api"] == shop.api and found["mongo"]["address"] == "127.0.0.1:%d" % shop.port
+    assert found["compose"]["project"] == "" and "miniecom-staging" in warnings
+    assert found["mongo"]["exposure"] == "unknown" and "nothing listens" in found["mongo"]["exposure_why"]
+
+
+def test_containers_on_the_hosts_own_network(engine: Engine, tmp_path: Path) -> None:
+    shop = Shop(engine, tmp_path / "miniecom", "miniecom", HOST_NETWORK, host="127.0.0.1")
+    with shop.up():
+        found, _warnings = shop.look()
+        assert found["mongo"]["address"] == "127.0.0.1:%d" % shop.port
+        assert found["mongo"]["exposure"] == "exposed"
+        assert found["mongo"]["exposed"] == ["0.0.0.0:%d" % shop.port]
+        assert found["ports"]["api"] == shop.api and found["api_url"] == "http://127.0.0.1:%d" % shop.api
+        (shop.folder / ".env").write_text(URI % ("x-canary", "127.0.0.1", shop.port, shop.api + 1))
+        assert shop.look()[0]["ports"]["api"] == shop.api, "what listens counts"
+
+
+def test_why_no_engine_answers(engine: Engine, tmp_path: Path) -> None:
+    shop = Shop(engine, tmp_path / "miniecom", "miniecom")
+    found, _warnings = shop.look(docker_host="unix://%s/none.sock" % tmp_path)
+    assert (found["docker"]["available"], found["docker"]["reason"]) == (False, "missing")
+    assert "none.sock" in found["docker"]["message"]
+    with tempfile.TemporaryDirectory(dir="/tmp") as short, socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(short + "/deaf.sock")
+        assert shop.look(docker_host="unix://%s/deaf.sock" % short)[0]["docker"]["reason"] == "refused"
+    assert shop.look(docker_host="ssh://somewhere")[0]["docker"]["reason"] == "address"
