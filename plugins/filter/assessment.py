@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping
+import os
+import shlex
+from typing import Any, Callable, Dict, List, Mapping, Sequence
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import format_duration
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import format_duration, format_size
 
 DOCUMENTATION = r"""
 name: assessment
@@ -16,7 +18,7 @@ short_description: A first look at a shop in ten lines
 version_added: 0.1.0
 description:
   - Turns the results of the read-only modules into the lines that the playbook C(assess) prints.
-  - A result that is missing or failed becomes a line that says so.
+  - A result that is missing or failed becomes a line that says so. What was not looked at, or could not be, is called unknown and never good.
 options:
   _input:
     description: Name of the host.
@@ -46,12 +48,17 @@ options:
     description: Result of M(miniecom.maintenance.maintenance_flag_info).
     type: dict
     required: true
+  inventory:
+    description: The inventories of this run, for the command in the last line; C(INVENTORY) stands there without.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
 - name: Print it
   miniecom.maintenance.maintenance_report:
-    lines: "{{ inventory_hostname | miniecom.maintenance.assessment(found.context, mongo, docker, disk, backups, flag) }}"
+    lines: "{{ inventory_hostname | miniecom.maintenance.assessment(found.context, mongo, docker, disk, backups, flag, ansible_inventory_sources) }}"
 """
 
 RETURN = r"""
@@ -97,15 +104,34 @@ def _backup(backups: Mapping[str, Any]) -> str:
 
 
 def _uploads(context: Mapping[str, Any]) -> str:
-    lost = [name for name in ("uploads", "invoices", "labels") if context["storage"][name].get("in_writable_layer")]
-    if lost:
-        return "NO: %s lie in a container's writable layer and go with it" % ", ".join(lost)
+    places = {name: context["storage"][name] for name in ("uploads", "invoices", "labels")}
+    parts = []
+    for lost, where in (
+        ([name for name, place in places.items() if place.get("in_writable_layer")], "a container's writable layer"),
+        ([name for name, place in places.items() if place.get("kind") == "tmpfs"], "memory (tmpfs)"),
+    ):
+        if lost:
+            parts.append("%s lie in %s and go with it" % (", ".join(lost), where))
+    if parts:
+        return "NO: " + "; ".join(parts)
+    unseen = [name for name, place in places.items() if place.get("kind") == "unknown"]
+    if unseen:
+        why = "the shop has no container of the API to look at"
+        if not context["docker"]["available"]:
+            why = str(context["docker"].get("message") or "no Docker Engine answers")
+        return "unknown: %s (%s)" % (why.rstrip("."), ", ".join(unseen))
     return "yes"
 
 
 def _exposure(context: Mapping[str, Any]) -> str:
-    exposed = context["mongo"].get("exposed") or []
-    where = "EXPOSED on %s" % ", ".join(map(str, exposed)) if exposed else "reachable from this host only"
+    mongo = context["mongo"]
+    state, why = mongo.get("exposure", "unknown"), str(mongo.get("exposure_why") or "not looked at")
+    if state == "exposed":
+        where = "EXPOSED on %s" % ", ".join(map(str, mongo.get("exposed") or []))
+    elif state == "loopback":
+        where = "reachable from this host only"
+    else:
+        where = why if why.startswith("on another machine") else "unknown from where it can be reached: " + why
     quality = context.get("credentials_quality", "unknown")
     return "%s; credentials: %s" % (where, quality if quality == "strong" else str(quality).upper())
 
@@ -113,16 +139,23 @@ def _exposure(context: Mapping[str, Any]) -> str:
 def _mongo(mongo: Mapping[str, Any]) -> str:
     if not _good(mongo):
         return _unknown(mongo)
-    return str(mongo["summary"]["headline"])
+    summary = mongo["summary"]
+    return "about %s, of %s in %d collections" % (
+        format_size(summary["reclaimable_bytes"]),
+        format_size(summary["storage_bytes"]),
+        summary["collections"],
+    )
 
 
 def _docker(docker: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     if _good(docker):
-        return str(docker["summary"]["headline"])
-    if not context["docker"]["available"] and context["deployment"] == "native":
-        return "not applicable: no engine on this host"
+        low, high = docker["reclaimable_bytes"], docker["reclaimable_bytes_max"]
+        return format_size(low) if low == high else "between %s and %s" % (format_size(low), format_size(high))
     if not context["docker"]["available"]:
-        return "unknown: " + str(context["docker"]["reason"])
+        # Only these two reasons say that there may be no engine at all.
+        if context["deployment"] == "native" and context["docker"].get("reason") in ("missing", "refused"):
+            return "not applicable: no engine on this host"
+        return "unknown: " + str(context["docker"].get("message") or "no Docker Engine answers")
     return _unknown(docker)
 
 
@@ -130,22 +163,95 @@ def _disk(disk: Mapping[str, Any]) -> str:
     return str(disk["summary"]["headline"]) if _good(disk) else _unknown(disk)
 
 
+def _active(context: Mapping[str, Any]) -> List[Mapping[str, Any]]:
+    return [job for job in context.get("jobs") or [] if job.get("active")]
+
+
 def _jobs(context: Mapping[str, Any]) -> str:
-    active = [job for job in context.get("jobs") or [] if job.get("active")]
+    active = _active(context)
+    unreadable = list(context.get("jobs_unreadable") or [])
+    unseen = ""
+    if unreadable:
+        more = " and %d more" % (len(unreadable) - 3) if len(unreadable) > 3 else ""
+        unseen = "%s%s could not be read" % (", ".join(unreadable[:3]), more)
     if not active:
-        return "none"
-    return "%d ACTIVE: %s" % (
+        return "unknown: " + unseen if unseen else "none"
+    text = "%d ACTIVE: %s" % (
         len(active),
-        "; ".join("%s (%s, %s)" % (job["kind"], job["danger"].replace("_", " "), job["source"]) for job in active[:4]),
+        "; ".join("%s (%s, %s)" % (job["kind"], job["danger"].replace("_", " "), _place(job)) for job in active[:4]),
     )
+    return "%s; %s" % (text, unseen) if unseen else text
 
 
-def _next(backups: Mapping[str, Any], context: Mapping[str, Any]) -> str:
-    if any(job.get("active") for job in context.get("jobs") or []):
-        return "switch the dangerous jobs off, then ansible-playbook miniecom.maintenance.backup"
-    if not _good(backups) or not backups.get("newest_verified"):
-        return "ansible-playbook miniecom.maintenance.backup"
-    return "ansible-playbook miniecom.maintenance.weekly --check --diff"
+def _place(job: Mapping[str, Any]) -> str:
+    return "%s line %d" % (job["source"], job["line"]) if job.get("line") else str(job["source"])
+
+
+def _switch_off(job: Mapping[str, Any]) -> str:
+    """What a person does to keep a job from running."""
+    source = str(job["source"])
+    if source.endswith(".timer"):
+        return "systemctl disable --now %s" % os.path.basename(source)
+    if job.get("line"):
+        return "put a # before line %d of %s" % (job["line"], source)
+    return "chmod -x %s" % source
+
+
+def _maintenance(flag: Mapping[str, Any]) -> str:
+    if not _good(flag):
+        return _unknown(flag)
+    text = "off"
+    if flag.get("active"):
+        text = "ON"
+        for word, key in (("since", "since"), ("by", "owner"), ("until", "expires")):
+            if flag.get(key):
+                text += " %s %s" % (word, flag[key])
+        if flag.get("reason"):
+            text += " (%s)" % flag["reason"]
+    for problem in flag.get("problems") or []:
+        text += "; %s" % problem
+    probe = flag.get("probe")
+    if probe:
+        words = {"up": "answers", "maintenance": "answers that it is in maintenance"}
+        said = words.get(probe["state"], "is %s: %s" % (probe["state"], probe.get("reason", "")))
+        text += "; the shop %s (%.3f s)" % (said, probe["seconds"])
+    return text
+
+
+def _revive(mongo: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+    """What to do about a database that does not answer: no backup can be made before."""
+    name = context["mongo"].get("container") or ""
+    services = (context.get("compose") or {}).get("containers") or {}
+    states = {item["name"]: item["state"] for found in services.values() for item in found}
+    if states.get(name, "running") != "running":
+        return "start MongoDB (docker start %s)" % name
+    if "connection refused" in str(mongo.get("msg")).lower():
+        native = context["deployment"] == "native"
+        return "start MongoDB (%s)" % (
+            "systemctl start mongod" if native else "docker compose up -d mongo, in %s" % context["root"]
+        )
+    return "make MongoDB answer (its line above says what keeps it)"
+
+
+def _next(
+    mongo: Mapping[str, Any], backups: Mapping[str, Any], context: Mapping[str, Any], inventory: Sequence[str]
+) -> str:
+    sources = " ".join("-i " + shlex.quote(str(source)) for source in inventory) or "-i INVENTORY"
+    steps = []
+    if not _good(mongo):
+        steps.append(_revive(mongo, context))
+    active = _active(context)
+    if active:
+        more = ["and %d more" % (len(active) - 3)] if len(active) > 3 else []
+        ways = ", ".join(list(dict.fromkeys(map(_switch_off, active[:3]))) + more)
+        steps.append("switch the dangerous jobs off (%s)" % ways)
+    playbook, options = "weekly", " --check --diff"
+    if not _good(mongo):
+        playbook, options = "assess", ""
+    elif not _good(backups) or not backups.get("newest_verified"):
+        playbook, options = "backup", ""
+    steps.append("ansible-playbook miniecom.maintenance.%s %s%s" % (playbook, sources, options))
+    return ", then ".join(steps)
 
 
 def assessment(
@@ -156,6 +262,7 @@ def assessment(
     disk: Mapping[str, Any],
     backups: Mapping[str, Any],
     flag: Mapping[str, Any],
+    inventory: Sequence[str] = (),
 ) -> List[str]:
     """The ten lines."""
     rows = [
@@ -167,8 +274,8 @@ def assessment(
         ("Docker would give back", _docker(docker, context)),
         ("disk", _disk(disk)),
         ("the shop's dangerous jobs", _jobs(context)),
-        ("maintenance mode", str(flag["summary"]["headline"]) if _good(flag) else _unknown(flag)),
-        ("next", _next(backups, context)),
+        ("maintenance mode", _maintenance(flag)),
+        ("next", _next(mongo, backups, context, inventory)),
     ]
     width = max(len(name) for name, _text in rows)
     return ["%s  %s" % (name.ljust(width), text) for name, text in rows]

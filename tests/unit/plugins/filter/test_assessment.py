@@ -1,0 +1,184 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from ansible_collections.miniecom.maintenance.plugins.filter.assessment import assessment
+
+
+def place(kind: str = "volume", layer: bool = False) -> dict[str, object]:
+    return {"path": "", "container": "", "container_path": "", "kind": kind, "in_writable_layer": layer}
+
+
+CRON = {
+    "kind": "rotate_backups.sh",
+    "danger": "deletes_backups",
+    "source": "/etc/cron.d/shop",
+    "line": 3,
+    "active": True,
+}
+CONTEXT: dict[str, Any] = {
+    "root": "/opt/miniecom",
+    "deployment": "compose",
+    "credentials_quality": "default",
+    "mongo": {"exposure": "exposed", "exposure_why": "published", "exposed": ["0.0.0.0:27017"], "container": "m"},
+    "compose": {"containers": {"mongo": [{"name": "m", "state": "running"}]}},
+    "docker": {"available": False, "reason": "missing", "message": "there is no engine at unix:///x"},
+    "storage": {"uploads": place("layer", True), "invoices": place(), "labels": place()},
+    "jobs": [CRON],
+    "jobs_unreadable": [],
+}
+FAILED = {"failed": True, "msg": "it is down"}
+MONGO = {"summary": {"reclaimable_bytes": 0, "storage_bytes": 1 << 20, "collections": 23, "headline": "MongoDB 8.0"}}
+DOCKER = {"reclaimable_bytes": 1 << 20, "reclaimable_bytes_max": 1 << 20, "summary": {"headline": "x"}}
+PROVEN = {
+    "summary": {"backups": 1},
+    "newest": {"age_hours": 2.0},
+    "newest_verified": {"name": "b.tar.gz", "age_hours": 2.0, "restore_tested": ""},
+}
+FLAG = {"active": False, "problems": [], "probe": {"state": "up", "seconds": 0.015, "reason": ""}}
+
+
+def lines_of(context: dict[str, Any] | None = None, **results: Any) -> dict[str, str]:
+    """The text of each line by its subject."""
+    values = {"mongo": MONGO, "docker": DOCKER, "disk": FAILED, "backups": PROVEN, "flag": FLAG, **results}
+    lines = assessment("shop", {**copy.deepcopy(CONTEXT), **(context or {})}, **values)
+    assert len(lines) == 10
+    return {subject.strip(): text.strip() for subject, text in (line.split("  ", 1) for line in lines)}
+
+
+def test_ten_lines_whatever_failed() -> None:
+    found = lines_of(mongo=FAILED, docker={"skipped": True}, backups=FAILED, flag=FAILED)
+    text = "\n".join(found.values())
+    assert text.count("it is down") == 4
+    assert found["MongoDB"] == "EXPOSED on 0.0.0.0:27017; credentials: DEFAULT"
+    assert found["uploads survive a recreate"] == "NO: uploads lie in a container's writable layer and go with it"
+    assert "rotate_backups.sh (deletes backups, /etc/cron.d/shop line 3)" in found["the shop's dangerous jobs"]
+
+
+@pytest.mark.parametrize(
+    ("backups", "said", "then"),
+    [
+        ({"summary": {"backups": 0}}, "NO: there is no backup", "maintenance.backup -i INVENTORY"),
+        (
+            {"summary": {"backups": 3}, "newest": {"age_hours": 50.0}},
+            "NOT PROVEN: 3 backups, the newest 2 d 2 h old",
+            "maintenance.backup -i INVENTORY",
+        ),
+        (
+            PROVEN,
+            "yes, b.tar.gz, 2 h old, verified; a restore was never tested",
+            "maintenance.weekly -i INVENTORY --check --diff",
+        ),
+    ],
+)
+def test_what_is_said_of_backups_and_what_comes_next(backups: dict[str, object], said: str, then: str) -> None:
+    found = lines_of({"jobs": []}, backups=backups)
+    assert said in found["restorable backup"]
+    assert found["next"] == "ansible-playbook miniecom." + then
+
+
+def test_subject_and_answer_fit() -> None:
+    found = lines_of()
+    assert found["MongoDB would give back"] == "about 0 B, of 1.0 MiB in 23 collections"
+    assert found["Docker would give back"] == "1.0 MiB"
+    assert found["maintenance mode"] == "off; the shop answers (0.015 s)"
+    ranged = lines_of(docker={**DOCKER, "reclaimable_bytes_max": 1 << 30})
+    assert ranged["Docker would give back"] == "between 1.0 MiB and 1.0 GiB"
+    closed = {
+        "active": True,
+        "since": "10:00",
+        "owner": "alice",
+        "reason": "New till",
+        "expires": "",
+        "problems": ["p"],
+    }
+    assert lines_of(flag=closed)["maintenance mode"] == "ON since 10:00 by alice (New till); p"
+    down = {"active": False, "probe": {"state": "down", "seconds": 1.0, "reason": "refused"}}
+    assert lines_of(flag=down)["maintenance mode"] == "off; the shop is down: refused (1.000 s)"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "said"),
+    [
+        (("volume", "bind", "directory"), "yes"),
+        (("unknown", "unknown", "unknown"), "unknown: there is no engine at unix:///x (uploads, invoices, labels)"),
+        (("tmpfs", "volume", "volume"), "NO: uploads lie in memory (tmpfs) and go with it"),
+    ],
+)
+def test_whether_uploads_survive(kinds: tuple[str, str, str], said: str) -> None:
+    storage = {name: place(kind) for name, kind in zip(("uploads", "invoices", "labels"), kinds, strict=True)}
+    assert lines_of({"storage": storage})["uploads survive a recreate"] == said
+    if kinds[0] == "unknown":
+        up = lines_of({"storage": storage, "docker": {"available": True, "reason": ""}})
+        assert up["uploads survive a recreate"].startswith("unknown: the shop has no container of the API")
+
+
+@pytest.mark.parametrize(
+    ("mongo", "said"),
+    [
+        ({"exposure": "loopback", "exposure_why": "", "exposed": []}, "reachable from this host only; credentials"),
+        ({"exposure": "unknown", "exposure_why": "nothing listens"}, "unknown from where it can be reached: nothing"),
+        (
+            {"exposure": "unknown", "exposure_why": "on another machine (db.example): not judged"},
+            "on another machine (db.example): not judged; credentials",
+        ),
+        ({}, "unknown from where"),
+    ],
+)
+def test_nothing_is_called_safe_that_was_not_looked_at(mongo: dict[str, Any], said: str) -> None:
+    assert lines_of({"mongo": mongo})["MongoDB"].startswith(said)
+
+
+def test_jobs_that_could_not_be_read_are_not_none() -> None:
+    assert lines_of({"jobs": []})["the shop's dangerous jobs"] == "none"
+    blind = {"jobs": [], "jobs_unreadable": ["/var/spool/cron (EACCES)"]}
+    assert lines_of(blind)["the shop's dangerous jobs"] == "unknown: /var/spool/cron (EACCES) could not be read"
+    both = lines_of({"jobs_unreadable": ["/a (EACCES)"] * 5})["the shop's dangerous jobs"]
+    assert both.startswith("1 ACTIVE") and both.endswith("and 2 more could not be read")
+
+
+def test_how_to_switch_each_kind_of_job_off() -> None:
+    timer = {**CRON, "source": "/etc/systemd/system/tidy.timer", "line": 0}
+    script = {**CRON, "source": "/etc/cron.weekly/tidy", "line": 0}
+    found = lines_of({"jobs": [CRON, timer, script, {**CRON, "active": False}]})["next"]
+    assert found == (
+        "switch the dangerous jobs off (put a # before line 3 of /etc/cron.d/shop, systemctl disable --now tidy.timer, "
+        "chmod -x /etc/cron.weekly/tidy), then ansible-playbook miniecom.maintenance.weekly -i INVENTORY --check --diff"
+    )
+    assert "and 1 more" in lines_of({"jobs": [CRON, timer, script, CRON]})["next"]
+
+
+@pytest.mark.parametrize(
+    ("context", "message", "said"),
+    [
+        ({"compose": {"containers": {"mongo": [{"name": "m", "state": "exited"}]}}}, "x", "docker start m"),
+        ({"deployment": "native"}, "no: connection refused: 127.0.0.1:27017.", "systemctl start mongod"),
+        ({}, "no: connection refused: 127.0.0.1:27017.", "docker compose up -d mongo, in /opt/miniecom"),
+        ({}, "authentication failed", "make MongoDB answer"),
+    ],
+)
+def test_a_database_that_is_down_comes_first(context: dict[str, Any], message: str, said: str) -> None:
+    found = lines_of(
+        {"jobs": [], **context}, mongo={"failed": True, "msg": message}, backups={"summary": {"backups": 0}}
+    )
+    assert said in found["next"] and "maintenance.backup" not in found["next"]
+    assert found["next"].endswith("then ansible-playbook miniecom.maintenance.assess -i INVENTORY")
+
+
+def test_the_command_names_the_inventory_of_this_run() -> None:
+    lines = assessment("shop", CONTEXT, MONGO, DOCKER, FAILED, PROVEN, FLAG, ["/a b/hosts.yml", "/c"])
+    assert "-i '/a b/hosts.yml' -i /c" in lines[-1]
+
+
+@pytest.mark.parametrize("reason", ["missing", "refused", "timeout", "permission", "library"])
+def test_an_engine_that_nobody_can_tell_of_is_not_absent(reason: str) -> None:
+    docker = {"available": False, "reason": reason, "message": "why"}
+    found = lines_of({"deployment": "native", "docker": docker}, docker={"skipped": True})["Docker would give back"]
+    assert found == ("not applicable: no engine on this host" if reason in ("missing", "refused") else "unknown: why")
