@@ -17,7 +17,8 @@ description:
   - A log that any process has open is left alone, whatever its age, since what the process writes next would be lost.
   - Only root sees what the processes of other users have open. Run without root, a log that somebody else could have open for writing (it belongs to
     another user, or its group or others may write to it) is left alone, with a warning. Logs that only the user of this task (and root) may write to are
-    handled as usual.
+    handled as usual, after the kernel has been asked whether anybody at all has them open for writing. Where it does not tell (on network file
+    systems) and a process hides its open files, they are left alone as well.
   - A compressed copy is read back and compared before the original goes. A run killed at any moment leaves the original or a complete copy,
     and the next run finishes.
   - Only regular files directly in O(paths) are looked at; links are not followed.
@@ -107,14 +108,14 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import format_size, parse_duration
 from ansible_collections.miniecom.maintenance.plugins.module_utils._logs.retention import (
     CHUNK,
+    OPENED,
     UNSEEN,
     LogFile,
     Policy,
     compressed_name,
-    files_open_now,
+    in_use,
     plan_retention,
     scan,
-    unseen_writers,
 )
 
 SPEC = RUN_ARGUMENTS + ArgumentSpec(
@@ -167,10 +168,9 @@ class LogPrune(Task[List[LogFile]]):
             log.modified,
         ):
             raise SkipAction("it was written to or replaced since it was looked at")
-        if unseen_writers(status):
-            raise SkipAction(UNSEEN)
-        if files_open_now({(log.device, log.inode)}):
-            raise SkipAction("a process has opened it since it was looked at")
+        reason = in_use(log.path, status)
+        if reason:
+            raise SkipAction(reason + " since it was looked at" if reason == OPENED else reason)
 
     def _compress(self, log: LogFile) -> int:
         """Make the compressed copy, compare it, remove the original; returns the size of the copy in bytes."""

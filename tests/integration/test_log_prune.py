@@ -6,7 +6,12 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
+import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -122,3 +127,66 @@ def test_killed_at_any_boundary_the_next_run_finishes(logs: Path, tmp_path: Path
 def test_on_the_oldest_python(logs: Path, tmp_path: Path, old_python: Path) -> None:
     done = run_module("log_prune", parameters(logs, tmp_path), python=str(old_python))
     assert done.result["summary"]["compressed"] == 2
+
+
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+HOLD = """
+import ctypes, sys
+handle = open(sys.argv[1], "a")
+if sys.argv[2] == "hidden":
+    ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
+print("up", flush=True)
+sys.stdin.readline()
+handle.write("the last line\\n")
+"""
+
+
+@pytest.fixture
+def nobodys() -> Iterator[Path]:
+    """A folder that a user without rights can reach, with one old log of its own and a Python for it."""
+    if os.geteuid() != 0 or not shutil.which("setpriv") or not os.path.exists("/usr/bin/python3"):
+        pytest.skip("needs root, setpriv and a system Python")
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o755)
+        python = place / "python"
+        python.write_text('#!/bin/sh\nexec %s /usr/bin/python3 "$@"\n' % " ".join(NOBODY))
+        python.chmod(0o755)
+        for folder in ("logs", "state"):
+            (place / folder).mkdir()
+            os.chown(place / folder, 65534, 65534)
+        log = place / "logs" / "api.log.1"
+        log.write_text("a line\n" * 1000)
+        log.chmod(0o644)
+        os.chown(log, 65534, 65534)
+        os.utime(log, (time.time() - 10 * DAY,) * 2)
+        yield place
+
+
+@contextmanager
+def held(log: Path, how: str) -> Iterator[None]:
+    """A process of the same user that writes to the log when it ends."""
+    command = [*NOBODY, "/usr/bin/python3", "-c", HOLD, str(log), how]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stdout.readline()
+    try:
+        yield
+    finally:
+        process.communicate(b"\n")
+
+
+@pytest.mark.parametrize("how", ["plain", "hidden"])
+def test_without_root_no_line_of_a_process_that_hides_is_lost(nobodys: Path, how: str) -> None:
+    log = nobodys / "logs" / "api.log.1"
+    params = {"paths": [str(log.parent)], "compress_after": "7d", "state_dir": str(nobodys / "state")}
+    with held(log, how):
+        done = run_module("log_prune", params, python=nobodys / "python")
+        assert not done.failed, done.msg
+        assert done.result["kept"] == [{"target": str(log), "reason": "a process has it open"}]
+    assert log.read_text().endswith("the last line\n")
+    os.utime(log, (time.time() - 10 * DAY,) * 2)
+    # A process that hides, and has other things open: the kernel tells that nobody writes to this one.
+    with held(nobodys / "logs" / "other.log", "hidden"):
+        done = run_module("log_prune", params, python=nobodys / "python")
+    assert done.result["summary"]["compressed"] == 1, done.result["kept"]
+    assert gzip.decompress((log.parent / "api.log.1.gz").read_bytes()).endswith(b"the last line\n")
