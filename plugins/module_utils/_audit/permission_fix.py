@@ -145,14 +145,50 @@ def plan_fixes(
     return plan
 
 
+@dataclass
+class _Chain:
+    """What several fixes did to one object, one after the other.
+
+    Attributes:
+        note: of the latest fix.
+        before: the mode before the first of them.
+        stages: the modes that they set, the latest first. A fix that was killed noted a mode that it did not set.
+        broken: somebody else changed the mode between two of them; what was before that is not given back.
+    """
+
+    note: Mapping[str, Any]
+    status: Any
+    before: int
+    stages: List[int]
+    broken: bool = False
+
+
+def _chains(entries: Iterable[Tuple[Mapping[str, Any], Any]]) -> List[_Chain]:
+    """Notes of the same object joined; the notes come with the latest first."""
+    chains: Dict[Tuple[Any, ...], _Chain] = {}
+    for note, status in entries:
+        # The number of an inode is used again: without its birth the path has to be the same.
+        key = (note["device"], note["inode"], note.get("born") or note["path"])
+        chain = chains.get(key)
+        if chain is None:
+            chains[key] = _Chain(note, status, note["before"], [note["after"]])
+        elif not chain.broken and note["after"] == chain.before:
+            chain.before = note["before"]
+            chain.stages.append(note["after"])
+        elif note["before"] != chain.before:
+            chain.broken = True
+    return list(chains.values())
+
+
 def plan_undo(entries: Iterable[Tuple[Mapping[str, Any], Any]]) -> Plan:
-    """Give back the modes that a fix took. Pure.
+    """Give back the modes that fixes took. Pure.
 
     Args:
-        entries: what the fix noted, each with the present `Status` of the path, or None when it is gone.
+        entries: what the fixes noted, the latest first, each with the present `Status` of the path, or None when it is gone.
     """
     plan = Plan()
-    for note, status in entries:
+    for chain in _chains(entries):
+        note, status = chain.note, chain.status
         shown = printable(note["path"])
         if status is None:
             plan.kept.append(Kept(shown, "it is gone"))
@@ -160,19 +196,15 @@ def plan_undo(entries: Iterable[Tuple[Mapping[str, Any], Any]]) -> Plan:
             status.born and note.get("born") and status.born != note["born"]  # the number of an inode is used again
         ):
             plan.kept.append(Kept(shown, "another file has taken its place since; its mode is left alone"))
-        elif status.mode == note["before"]:
+        elif status.mode == chain.before:
             plan.kept.append(Kept(shown, "it has mode %04o, as before the fix" % status.mode))
-        elif status.mode != note["after"]:
+        elif status.mode not in chain.stages:
             plan.kept.append(Kept(shown, "somebody has changed its mode to %04o since; it is left alone" % status.mode))
         else:
-            plan.actions.append(
-                Action(
-                    "chmod",
-                    shown,
-                    "%04o -> %04o: as before the fix" % (note["after"], note["before"]),
-                    data=dict(note, before=note["after"], after=note["before"]),
-                )
-            )
+            reason = "%04o -> %04o: as before the fix" % (status.mode, chain.before)
+            if chain.broken:
+                reason += "; somebody else changed its mode before that, and that stays"
+            plan.actions.append(Action("chmod", shown, reason, data=dict(note, before=status.mode, after=chain.before)))
     return plan
 
 

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -235,9 +237,49 @@ def test_undo_leaves_alone_what_has_changed_since() -> None:
         "after": 0o600,
     }
     cases = [None, Status(stat.S_IFREG, 0o600, 0, 0, 1, 99), status(0o640), status(0o644)]
-    plan = plan_undo((note, case) for case in cases)
-    assert not plan.actions and len(plan.kept) == 4
+    for case in cases:
+        plan = plan_undo([(note, case)])
+        assert not plan.actions and len(plan.kept) == 1
     assert plan_undo([(note, status(0o600))]).actions[0].data["after"] == 0o644
+
+
+def noted(before: int, after: int, **more: Any) -> dict[str, Any]:
+    place = {"path": "/srv/x", "root": "/srv", "device": 1, "inode": 2, "uid": 0, "gid": 0}
+    return {**place, "before": before, "after": after, **more}
+
+
+@given(st.lists(st.integers(0, 0o777), min_size=2, max_size=5, unique=True), st.data())
+def test_several_fixes_of_one_file_are_undone_as_one(modes: list[int], data: st.DataObject) -> None:
+    notes = [noted(before, after) for before, after in itertools.pairwise(modes)][::-1]
+    # A fix that was killed has noted what it did not do.
+    now = data.draw(st.sampled_from(modes[1:]))
+    plan = plan_undo([(note, status(now)) for note in notes])
+    [action] = plan.actions
+    assert (action.data["before"], action.data["after"]) == (now, modes[0]) and not plan.kept
+    done = plan_undo([(note, status(modes[0])) for note in notes])
+    assert not done.actions and "as before the fix" in done.kept[0].reason and len(done.kept) == 1
+    foreign = data.draw(st.integers(0, 0o777).filter(lambda mode: mode not in modes))
+    left = plan_undo([(note, status(foreign)) for note in notes])
+    assert not left.actions and "somebody has changed" in left.kept[0].reason and len(left.kept) == 1
+
+
+def test_what_somebody_changed_between_two_fixes_stays() -> None:
+    notes = [noted(0o660, 0o640), noted(0o666, 0o644)]
+    [action] = plan_undo([(note, status(0o640)) for note in notes]).actions
+    assert action.data["after"] == 0o660 and "somebody else" in action.reason
+    again = [noted(0o666, 0o640), noted(0o666, 0o640)]
+    [action] = plan_undo([(note, status(0o640)) for note in again]).actions
+    assert action.data["after"] == 0o666 and "somebody else" not in action.reason
+
+
+def test_another_file_under_a_used_number_is_no_part_of_the_chain() -> None:
+    old, new = noted(0o666, 0o644, path="/srv/old"), noted(0o644, 0o600)
+    plan = plan_undo([(new, status(0o600)), (old, None)])
+    assert [action.data["after"] for action in plan.actions] == [0o644] and plan.kept[0].reason == "it is gone"
+    renamed = [noted(0o644, 0o600, born=7), noted(0o666, 0o644, path="/srv/old", born=7)]
+    present = replace(status(0o600), born=7)
+    [action] = plan_undo([(renamed[0], present), (renamed[1], None)]).actions
+    assert (action.data["path"], action.data["after"]) == ("/srv/x", 0o666)
 
 
 def test_nothing_is_fixed_that_was_not_asked_for() -> None:
