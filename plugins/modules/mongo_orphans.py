@@ -15,7 +15,8 @@ description:
   - Null, absent and empty references, the text V(guest) and whatever else O(relations[].ignore) names are no orphans.
   - Values that cannot be equal to any key, such as a number where all keys are ObjectIds, or a list where one value is expected, are counted as
     incomparable and not as orphans.
-  - A relation is not judged when the collection referred to is missing or empty, since then everything would be an orphan.
+  - A relation is not judged when the collection referred to is missing or empty, since then everything would be an orphan; nor are references in a
+    view that has a collation.
   - Documents younger than O(min_age) are not judged, and each orphan is looked up a second time after its document was read, so that what is
     inserted meanwhile is no orphan.
   - References are streamed in batches. Memory stays small on both sides, whatever the size of the collections, and an index on the field is used

@@ -413,3 +413,77 @@ def test_a_collection_that_ignores_case_is_asked_in_its_own_sense(shop):
     database.orders.insert_many([{"_id": old_id(), "userId": text} for text in [*good, "user-20", "user-21"]])
     entry = one(params, {"collection": "orders", "field": "userId", "references": "users"})
     assert (entry["orphans"], entry["judged"]) == (2, True)
+
+
+def test_a_line_end_behind_the_digits_makes_no_id(shop):
+    database, params = shop
+    user = old_id()
+    database.users.insert_one({"_id": user})
+    database.orders.insert_many(
+        [{"_id": old_id(), "userId": text} for text in (f"{user}\n", "f" * 24 + "\n", "f" * 24)]
+    )
+    entry = one(params, {"collection": "orders", "field": "userId", "references": "users"})
+    assert (entry["orphans"], entry["incomparable"]) == (1, 2)
+
+
+def test_numbers_of_every_type_that_are_the_same(shop):
+    database, params = shop
+    keys = [Decimal128("7"), 5, Int64(2**60), Decimal128("NaN"), Decimal128("0.5"), Decimal128("0.1")]
+    database.users.insert_many([{"_id": key} for key in keys])
+    good = [7, 7.0, Int64(7), 5.0, float(2**60), 0.5]
+    # The server does not take a binary fraction for the decimal one that it is written like.
+    bad = [8, 0.1, float("inf")]
+    database.orders.insert_many([{"_id": old_id(), "userId": value} for value in (*good, *bad, Decimal128("99"))])
+    truth = [
+        order["userId"] for order in database.orders.find() if not database.users.find_one({"_id": order["userId"]})
+    ]
+    assert truth == [*bad, Decimal128("99")]
+    entry = one(params, {"collection": "orders", "field": "userId", "references": "users"})
+    assert (entry["orphans"], entry["incomparable"]) == (len(bad), 1)
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_references_that_their_own_collection_takes_for_equal_are_each_judged(shop, indexed):
+    database, params = shop
+    database.users.insert_many([{"_id": "alice"}, {"_id": "bob"}])
+    database.create_collection("orders", collation={"locale": "en", "strength": 2})
+    if indexed:
+        database.orders.create_index("userId", collation={"locale": "simple"})
+        database.orders.create_index([("userId", 1), ("x", 1)])
+    values = ["alice", "ALICE", "bob", "BOB", "Bob", "ghost", "GHOST", "Ghost"]
+    database.orders.insert_many([{"_id": old_id(), "userId": value} for value in values])
+    entry = one(params, {"collection": "orders", "field": "userId", "references": "users"})
+    assert (entry["orphans"], entry["distinct_references"]) == (6, 8)
+
+
+def test_a_view_with_a_collation_is_not_judged(shop):
+    database, params = shop
+    database.users.insert_one({"_id": "alice"})
+    database.orders.insert_one({"_id": old_id(), "userId": "ALICE"})
+    database.create_collection("view", viewOn="orders", pipeline=[], collation={"locale": "en", "strength": 2})
+    database.create_collection("plain_view", viewOn="orders", pipeline=[])
+    entry = one(params, {"collection": "view", "field": "userId", "references": "users"})
+    assert not entry["judged"] and "collation" in entry["reason"]
+    assert one(params, {"collection": "plain_view", "field": "userId", "references": "users"})["orphans"] == 1
+
+
+@pytest.mark.parametrize("key", ["_id", "code", "codes.text"])
+@pytest.mark.parametrize("view", [False, True])
+def test_digits_of_a_text_key_may_be_written_in_both_cases_at_once(shop, key, view):
+    database, params = shop
+    if view and key != "_id":
+        pytest.skip("a view has no indexes, so it is not judged by another key")
+    key_text = "aBcdef0123456789abcdef01"
+    place = {"_id": key_text} if key == "_id" else {"code": key_text, "codes": [{"text": "x"}, {"text": key_text}]}
+    database.accounts.insert_many([place, {"_id": "f" * 24}])
+    if key != "_id":
+        database.accounts.create_index(key)
+    if view:
+        database.create_collection("view", viewOn="accounts", pipeline=[])
+    texts = [key_text, key_text.lower(), key_text.upper(), ObjectId(key_text), "abcdef0123456789abcdef02"]
+    database.orders.insert_many([{"_id": old_id(), "userId": text} for text in texts])
+    parent = "view" if view else "accounts"
+    entry = one(params, {"collection": "orders", "field": "userId", "references": parent, "key": key})
+    assert (entry["judged"], entry["orphans"], entry["incomparable"]) == (True, 1, 0)
+    exact = {"collection": "orders", "field": "userId", "references": parent, "key": key, "id_forms": ["objectid"]}
+    assert one(params, exact)["orphans"] == 3, "whoever says that case matters is believed"

@@ -26,11 +26,12 @@ from .relations import Relation
 from .storage import VIEW_CODE
 
 try:
-    from bson import DBRef, ObjectId
+    from bson import DBRef, Decimal128, ObjectId
     from bson.codec_options import CodecOptions, DatetimeConversion
+    from pymongo.collation import Collation
     from pymongo.errors import OperationFailure
 except ImportError:  # the client says so
-    DBRef = ObjectId = CodecOptions = DatetimeConversion = None  # type: ignore[assignment,misc]
+    DBRef = Decimal128 = ObjectId = Collation = CodecOptions = DatetimeConversion = None  # type: ignore[assignment,misc]
     OperationFailure = Exception  # type: ignore[assignment,misc]
 
 # Measured: larger batches gain nothing.
@@ -39,7 +40,9 @@ PROBE_BATCH = 5000
 # about 2 MB, of the 16 MB that a command may have.
 HOLDER_BATCH_UNINDEXED = 50000
 LONGEST_REFERENCE = 256
-_HEX = re.compile(r"^[0-9a-fA-F]{24}$")
+# Up to the very end: $ would let a line end pass, which no ObjectId has.
+_HEX = re.compile(r"^[0-9a-fA-F]{24}\Z")
+_MIXED = "^(?=.*[a-f])(?=.*[A-F])[0-9a-fA-F]{24}$"
 
 
 class Judgement(NamedTuple):
@@ -121,6 +124,19 @@ def values_at(document: Any, parts: Sequence[str]) -> Iterator[Any]:
         return
     for element in value if isinstance(value, list) else [value]:
         yield from values_at(element, rest)
+
+
+def key_values(document: Any, parts: Sequence[str]) -> Iterator[Any]:
+    """The values by which a query finds a document under a path: the elements of every list on the way, and at its end. Pure."""
+    if isinstance(document, list):
+        if parts and parts[0].isdigit() and int(parts[0]) < len(document):
+            yield from key_values(document[int(parts[0])], parts[1:])
+        for element in document:
+            yield from key_values(element, parts)
+    elif not parts:
+        yield document
+    elif isinstance(document, Mapping):
+        yield from key_values(document.get(parts[0]), parts[1:])
 
 
 def created(document: Mapping[str, Any]) -> Optional[datetime]:
@@ -261,6 +277,8 @@ class Finder:
         self.collections: Set[str] = {entry["name"] for entry in listed}
         # Where text is equal that is not the same, only the server can tell what an id meets.
         self._collated: Set[str] = {entry["name"] for entry in listed if entry.get("options", {}).get("collation")}
+        self._plain: Set[str] = {entry["name"] for entry in listed if entry.get("type", "collection") == "collection"}
+        self._mixed: Dict[Tuple[str, str], bool] = {}
 
     def find(self, relation: Relation) -> Report:
         """Judge one relation.
@@ -287,6 +305,10 @@ class Finder:
         for name in (relation.collection, relation.references):
             if name not in self.collections:
                 return "there is no collection %s" % name
+        if relation.collection in self._collated and relation.collection not in self._plain:
+            return (
+                "%s is no plain collection, and its collation takes for one what is not the same" % relation.collection
+            )
         parent = self._database[relation.references]
         if parent.find_one({}, {"_id": 1}) is None:
             return "the collection %s is empty: every reference would count as an orphan" % relation.references
@@ -308,6 +330,11 @@ class Finder:
                 return False  # a view has no indexes to ask for
             raise
 
+    def _exact(self, collection: str) -> Dict[str, Any]:
+        """What makes the server compare references byte by byte, where the collection has an equality of its own: it would
+        give one of several references that it takes for equal, and the others would never be looked up."""
+        return {"collation": Collation("simple")} if collection in self._collated else {}
+
     def _key_types(self, relation: Relation) -> Mapping[str, bool]:
         known = (relation.references, relation.key)
         if known not in self._types:
@@ -325,7 +352,9 @@ class Finder:
                 stages.append({"$project": {"_id": 0, relation.path: 1}})
             stages.extend({"$unwind": "$" + path} for path in relation.lists)
         stages.append({"$group": {"_id": "$" + relation.path}})
-        cursor = self._database[relation.collection].aggregate(stages, allowDiskUse=True, batchSize=PROBE_BATCH)
+        cursor = self._database[relation.collection].aggregate(
+            stages, allowDiskUse=True, batchSize=PROBE_BATCH, **self._exact(relation.collection)
+        )
         with cursor:
             for entry in cursor:
                 yield entry.get("_id")
@@ -353,7 +382,8 @@ class Finder:
 
     def _existing(self, relation: Relation, probes: Iterable[Tuple[Any, ...]]) -> Set[Any]:
         """Those of the keys that exist."""
-        wanted = list({probe for several in probes for probe in several})
+        groups = list(probes)
+        wanted = list({probe for several in groups for probe in several})
         found: Set[Any] = set()
         parent = self._database[relation.references]
         projection = {"_id": 1} if relation.key == "_id" else {"_id": 0, relation.key: 1}
@@ -361,16 +391,39 @@ class Finder:
             query = {relation.key: {"$in": wanted[start : start + 2 * PROBE_BATCH]}}
             cursor = parent.find(query, projection, batch_size=2 * PROBE_BATCH)
             if relation.key == "_id":
-                found.update([document["_id"] for document in cursor])
+                found.update(_comparable(document["_id"]) for document in cursor)
                 continue
             for document in cursor:
-                for value in values_at(document, relation.key.split(".")):
-                    several = value if isinstance(value, list) else [value]
-                    found.update(one for one in several if _hashable(one))
+                found.update(_comparable(value) for value in key_values(document, relation.key.split(".")))
         if relation.references in self._collated:
             rest = [probe for probe in wanted if isinstance(probe, str) and probe not in found]
             for start in range(0, len(rest), PROBE_BATCH):
                 found.update(self._met(parent, relation.key, rest[start : start + PROBE_BATCH]))
+        if "hex_string" in relation.id_forms:
+            found.update(
+                self._spelt_otherwise(relation, [several for several in groups if not found.intersection(several)])
+            )
+        return found
+
+    def _spelt_otherwise(self, relation: Relation, groups: List[Tuple[Any, ...]]) -> Set[str]:
+        """Those of the texts that are a key whose digits are written in both cases, aBcd... for abcd...
+
+        Nobody writes ids like that on purpose, so it is asked once whether there are any.
+        """
+        wanted: Dict[str, List[str]] = {}
+        for probe in (probe for several in groups for probe in several):
+            if isinstance(probe, str) and _HEX.match(probe) and not probe.isdigit():
+                wanted.setdefault(probe.lower(), []).append(probe)
+        parent, place = self._database[relation.references], (relation.references, relation.key)
+        query = {relation.key: {"$regex": _MIXED}}
+        if wanted and place not in self._mixed:
+            self._mixed[place] = parent.find_one(query, {"_id": 1}) is not None
+        found: Set[str] = set()
+        if wanted and self._mixed[place]:
+            for document in parent.find(query, {"_id": int(relation.key == "_id"), relation.key: 1}):
+                for value in key_values(document, relation.key.split(".")):
+                    if isinstance(value, str):
+                        found.update(wanted.get(value.lower(), ()))
         return found
 
     def _met(self, parent: Any, key: str, probes: List[str]) -> List[str]:
@@ -389,7 +442,9 @@ class Finder:
         projection = {"_id": 1, "createdAt": 1, relation.path: 1}
         if relation.path.split(".")[0] in ("_id", "createdAt"):
             projection = {"_id": 1, "createdAt": 1}
-        holders = self._database[relation.collection].find({relation.path: {"$in": dangling}}, projection)
+        holders = self._database[relation.collection].find(
+            {relation.path: {"$in": dangling}}, projection, **self._exact(relation.collection)
+        )
         parts = relation.field.split(".")
         for chunk in _batches(holders, PROBE_BATCH):
             held: List[Tuple[Mapping[str, Any], List[Any]]] = []
@@ -417,6 +472,14 @@ class Finder:
         report.documents += 1
         if len(report.samples) < self._samples:
             report.samples.append(showable(document.get("_id")))
+
+
+def _comparable(value: Any) -> Any:
+    """A key as a value that equals in Python what it equals on the server; None for one that equals no reference. Pure."""
+    if isinstance(value, Decimal128):
+        number = value.to_decimal()
+        return None if number.is_nan() else number
+    return value if _hashable(value) else None
 
 
 def _hashable(value: Any) -> bool:

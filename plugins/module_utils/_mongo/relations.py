@@ -19,8 +19,8 @@ IGNORED = ("", "guest")
 ARCHIVE_SUFFIX = "__orphans"
 
 _PART = r"[^\s.$\[\]\x00]+(?:\[\])?"
-_FIELD = re.compile(r"^%s(?:\.%s)*$" % (_PART, _PART))
-_COLLECTION = re.compile(r"^[^\s$\x00]+$")
+_FIELD = re.compile(r"^%s(?:\.%s)*\Z" % (_PART, _PART))
+_COLLECTION = re.compile(r"^[^\s$\x00]+\Z")
 
 
 @dataclass(frozen=True)

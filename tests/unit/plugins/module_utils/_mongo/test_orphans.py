@@ -17,6 +17,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphan
     Report,
     created,
     judge_value,
+    key_values,
     showable,
     suspicion,
     values_at,
@@ -125,6 +126,27 @@ def test_ignored_text_is_the_relations_own():
 )
 def test_values_at_a_path(field, document, values):
     assert list(values_at(document, field.split("."))) == values
+
+
+@pytest.mark.parametrize(
+    ("key", "document", "values"),
+    [
+        ("_id", {"_id": 1}, [1]),
+        ("a.b", {"a": {"b": 1}}, [1]),
+        ("a.b", {"a": [{"b": 1}, {"b": [2, 3]}, 4]}, [1, 2, 3]),
+        ("a", {"a": [1, [2]]}, [1, 2]),
+        ("a.1", {"a": [5, 6]}, [6]),
+        ("a", {}, [None]),
+    ],
+)
+def test_values_that_a_query_compares_with(key, document, values):
+    assert list(key_values(document, key.split("."))) == values
+
+
+def test_a_line_end_is_part_of_a_value():
+    assert judge_value("f" * 24 + "\n", RELATION, dict.fromkeys(ALL_TYPES, True)).probes == ("f" * 24 + "\n",)
+    with pytest.raises(MaintenanceError):
+        parse_relation({"collection": "orders", "field": "userId\n", "references": "users"})
 
 
 def test_age_is_the_later_of_both_times():
