@@ -17,7 +17,8 @@ description:
   - Each real run keeps its measurement in O(state_dir); from three days on the module tells in how many days a file system will be full,
     by the median growth of the last 90 days; a single clean-up in that time does not upset it, and recurring ones are taken into account.
   - Finds the biggest directories below the paths in one pass on the same file system.
-  - It reports and never fails because a disk is full; RV(status) is for the playbook to judge.
+  - It reports and never fails because a disk is full; RV(status) is for the playbook to judge. Where O(state_dir) itself has no room, the
+    measurement is not kept, and a warning says so.
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.info
   - miniecom.maintenance.run
@@ -269,7 +270,10 @@ def disk_usage_info(module: AnsibleModule, context: RunContext) -> Dict[str, Any
         described.append(describe(system, limits, byte, inode))
     largest, entries = _largest(params, seconds, warnings)
     if not context.check:
-        history.add(systems, now)
+        try:
+            history.add(systems, now)
+        except disk.HistoryFull as error:
+            warnings.append("this measurement is not kept: %s" % error)
     status = disk.worst(item["status"] for item in described)
     text, first = headline(described, status)
     days: List[Optional[float]] = [item["days_until_full"] for item in described if item["days_until_full"] is not None]

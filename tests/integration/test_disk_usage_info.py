@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -153,6 +154,32 @@ def test_the_forecast_comes_from_real_runs_only(small: Path, state_dir: Path) ->
         and result.result["summary"]["days_until_full"] == system["days_until_full"]
     )
     assert len(history.read_text().splitlines()) == 7
+
+
+def fill(path: Path) -> None:
+    with open(path, "wb", buffering=0) as handle, contextlib.suppress(OSError):
+        while True:
+            handle.write(b"x" * 4096)
+
+
+def test_a_full_disk_is_told_of_and_not_failed_at(small: Path) -> None:
+    state_dir = small / "state"
+    assert not usage(state_dir, small, largest=0).failed
+    history = state_dir / "history" / "disk.jsonl"
+    # A line that reaches the end of its page: the next one wants a new page, which there is none of.
+    history.write_bytes(history.read_bytes().rstrip(b"\n") + b" " * (4095 - history.stat().st_size % 4096) + b"\n")
+    fill(small / "fill")
+    for folder in (state_dir, small / "no-state-yet"):
+        full = usage(folder, small, largest=0)
+        assert not full.failed, full.msg
+        assert full.result["status"] == "critical" and full.result["filesystems"][0]["bytes_available"] == 0
+        assert "ENOSPC" in json.dumps(full.result["warnings"])
+    (small / "fill").unlink()
+    with open(history, "ab") as handle:
+        handle.write(b'{"at": "torn by a full d')
+    again = usage(state_dir, small, largest=0)
+    assert not again.result.get("warnings") and again.result["filesystems"][0]["forecast"]["samples"] == 1
+    assert json.loads(history.read_bytes().splitlines()[-1])["mount_point"] == str(small)
 
 
 def test_it_stays_on_the_file_system(small: Path, state_dir: Path) -> None:

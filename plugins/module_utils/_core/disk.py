@@ -11,7 +11,7 @@ import json
 import os
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Type
 
 from .atomic_file import write_atomic
 from .errors import MaintenanceError
@@ -26,6 +26,7 @@ SHORTEST_SPAN_DAYS = 2.0
 WINDOW_DAYS = 90.0
 # The slope is the median over all pairs of samples: quadratic, so their number is bounded.
 MOST_SAMPLES = 120
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 HISTORY_LINES = 2000
 
 
@@ -228,6 +229,10 @@ def forecast(samples: Iterable[Tuple[datetime, int]], available: int, now: datet
     return Forecast(per_day, max(0.0, available / per_day), len(points), round(span, 1))
 
 
+class HistoryFull(MaintenanceError):
+    """There is no room for a measurement: the very state that a measurement is to tell of."""
+
+
 class History:
     """Measurements of earlier runs, one JSON line each, in the state directory. It never grows beyond a bound."""
 
@@ -254,7 +259,12 @@ class History:
         return samples
 
     def add(self, systems: Iterable[FileSystem], now: datetime) -> None:
-        """Append one measurement of each file system, and drop the oldest lines when there are too many."""
+        """Append one measurement of each file system, and drop the oldest lines when there are too many.
+
+        Raises:
+            HistoryFull: the file system of the state directory is full, or read-only.
+            MaintenanceError: it cannot be written for another reason.
+        """
         lines = "".join(
             json.dumps(
                 {
@@ -271,20 +281,28 @@ class History:
         )
         try:
             private_directory(self._state_dir, "history")
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(descriptor, lines.encode("utf-8"))
-            finally:
-                os.close(descriptor)
+            self._append(lines.encode("utf-8"))
             with open(self.path, "rb") as handle:
                 kept = handle.readlines()
             if len(kept) > HISTORY_LINES:
                 write_atomic(self.path, b"".join(kept[-HISTORY_LINES // 2 :]), 0o600)
         except OSError as error:
-            raise self._error("cannot write the history of the disks", error) from error
+            kind = HistoryFull if error.errno in _NO_ROOM else MaintenanceError
+            raise self._error("cannot write the history of the disks", error, kind) from error
 
-    def _error(self, what: str, error: OSError) -> MaintenanceError:
-        return MaintenanceError(
+    def _append(self, lines: bytes) -> None:
+        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                lines = b"\n" + lines  # a full disk tore the last line: this one is not lost with it
+            if os.write(descriptor, lines) < len(lines):
+                raise OSError(errno.ENOSPC, "only a part of the measurement was written")
+        finally:
+            os.close(descriptor)
+
+    def _error(self, what: str, error: OSError, kind: Type[MaintenanceError] = MaintenanceError) -> MaintenanceError:
+        return kind(
             what,
             self.path,
             errno.errorcode.get(error.errno or 0, error.errno),
