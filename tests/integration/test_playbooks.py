@@ -107,6 +107,13 @@ def test_the_monthly_run_proves_that_the_backup_restores(
     assert "restored on" in newest
 
 
+def test_assess_installs_no_packages_whatever_the_method(native_sandbox: Sandbox, log: Path) -> None:
+    run = play("assess", native_sandbox, log, "--check", "-e", "prerequisites_method=packages").assert_ok()
+    used = {task["action"].rsplit(".", 1)[-1] for task in run.tasks if task["status"] != "skipped"}
+    assert "package" not in used
+    assert len(run.result("maintenance_report")["lines"]) == 10
+
+
 @pytest.mark.parametrize("name", ["backup", "security_audit"])
 def test_one_job_alone_twice(name: str, native_sandbox: Sandbox, log: Path) -> None:
     play(name, native_sandbox, log, "--limit", "sandbox").assert_ok()
