@@ -65,8 +65,8 @@ def same_id(reference, key) -> bool:
         return reference.collection == "users" and same_id(reference.id, key)
     if type(reference) is not type(key) and {type(reference), type(key)} != {str, ObjectId}:
         return False
-    # A text key is compared as text; an ObjectId has no upper case.
-    if isinstance(reference, ObjectId) or isinstance(key, ObjectId):
+    # Digits are the same in either case; other text is compared as it stands.
+    if all(isinstance(value, ObjectId) or (isinstance(value, str) and len(value) == 24) for value in (reference, key)):
         return str(reference).lower() == str(key).lower()
     return reference == key
 
