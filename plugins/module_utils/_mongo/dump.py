@@ -31,6 +31,7 @@ from .errors import error_number, error_text, mongo_errors
 BATCH_BYTES = 1024 * 1024
 MAX_BATCH_DOCUMENTS = 20000
 READ_AHEAD = 3
+LISTING_ATTEMPTS = 5
 SNAPSHOT_SINCE = (5, 0)  # https://www.mongodb.com/docs/manual/reference/read-concern-snapshot/
 NAMESPACE_NOT_FOUND = 26
 SNAPSHOT_TOO_OLD = 239
@@ -49,9 +50,11 @@ class Source:
 
     Attributes:
         data: where its documents stand: the buckets of a time-series collection.
+        uuid: of the collection where its documents stand, in hexadecimal; "" for views and where the server tells none.
         metadata: for the archive's head.
         indexes: names of its indexes.
         bytes, documents: as the server counts them now; for predictions and batch sizes only.
+        id_index: name of its index on _id where that is another order than the natural one; "" where there is none such.
     """
 
     name: str
@@ -62,6 +65,8 @@ class Source:
     bytes: int = 0
     documents: int = 0
     capped: bool = False
+    uuid: str = ""
+    id_index: str = ""
 
     @property
     def batch_documents(self) -> int:
@@ -120,23 +125,62 @@ def list_sources(connection: Connection, database: str) -> List[Source]:
     Raises:
         MaintenanceError: the server refuses.
     """
+    for _attempt in range(LISTING_ATTEMPTS):
+        sources = _list_sources(connection, database)
+        if sources is not None:
+            return sources
+    raise _moved(database, "some vanish each time they are listed")
+
+
+def _list_sources(connection: Connection, database: str) -> Optional[List[Source]]:
+    """None when one was gone before it could be looked at: it may have been renamed, and then stands nowhere here."""
     target = connection.client[database].with_options(codec_options=_CODEC)
     with mongo_errors("cannot list the collections", database):
         listed = list(target.list_collections())
     sources = []
+    uuids = {str(info["name"]): _uuid(info) for info in listed}
     for info in sorted(listed, key=lambda entry: str(entry["name"])):
         name = str(info["name"])
-        if name.startswith("system.") and name != "system.js":
+        if not _is_dumped(name):
             continue
         kind = str(info.get("type") or "collection")
-        source = _source(connection, database, target, name, kind, info)
-        if source is not None:
-            sources.append(source)
+        if kind != "view" and not _readable(name):
+            raise MaintenanceError(
+                "the Python driver cannot read a collection whose name begins or ends with a dot or holds two in a row",
+                "%s.%s" % (database, name),
+                next_step="Rename it (the server's command renameCollection takes the name), or drop it if nobody needs it.",
+            )
+        source = _source(connection, database, target, name, kind, info, uuids)
+        if source is None:
+            return None
+        sources.append(source)
     return sources
 
 
+def _is_dumped(name: str) -> bool:
+    return not name.startswith("system.") or name == "system.js"
+
+
+def _readable(name: str) -> bool:
+    """Whether the driver takes the name of a collection; the server takes more (pymongo raises InvalidName)."""
+    return not (name.startswith(".") or name.endswith(".") or ".." in name)
+
+
+def _uuid(info: Mapping[str, Any]) -> str:
+    uuid = (info.get("info") or {}).get("uuid")
+    if uuid is None:
+        return ""
+    return str(uuid.hex) if isinstance(uuid, UUID) else bytes(uuid).hex()
+
+
 def _source(
-    connection: Connection, database: str, target: Any, name: str, kind: str, info: Mapping[str, Any]
+    connection: Connection,
+    database: str,
+    target: Any,
+    name: str,
+    kind: str,
+    info: Mapping[str, Any],
+    uuids: Mapping[str, str],
 ) -> Optional[Source]:
     where = "%s.%s" % (database, name)
     indexes: List[Mapping[str, Any]] = []
@@ -150,7 +194,7 @@ def _source(
                 indexes = list(_rest_of_cursor(target, name, answer))
             except driver.OperationFailure as error:
                 if error.code == NAMESPACE_NOT_FOUND:
-                    return None  # dropped since it was listed, as temporary collections are
+                    return None  # dropped or renamed since it was listed, as temporary collections are
                 raise
         try:
             statistics = target.command("collStats", data)
@@ -161,9 +205,8 @@ def _source(
     if options:
         described["options"] = options
     described["indexes"] = [{key: value for key, value in index.items() if key != "ns"} for index in indexes]
-    uuid = (info.get("info") or {}).get("uuid")
-    if uuid is not None:
-        described["uuid"] = uuid.hex if isinstance(uuid, UUID) else bytes(uuid).hex()
+    if _uuid(info):
+        described["uuid"] = _uuid(info)
     described["collectionName"] = name
     described["type"] = kind
     return Source(
@@ -175,7 +218,20 @@ def _source(
         int(statistics.get("size") or 0),
         int(statistics.get("count") or 0) or _bucket_count(statistics),
         bool(options.get("capped")),
+        uuids.get(data, "") if kind != "view" else "",
+        _id_index(kind, options, indexes),
     )
+
+
+def _id_index(kind: str, options: Mapping[str, Any], indexes: Sequence[Mapping[str, Any]]) -> str:
+    # A capped collection's order is its natural one, and one that is clustered stands in the order of _id.
+    if kind != "collection" or options.get("capped") or options.get("clusteredIndex"):
+        return ""
+    for index in indexes:
+        key = dict(index.get("key") or {})
+        if list(key) == ["_id"] and key["_id"] == 1 and not index.get("clustered"):
+            return str(index["name"])
+    return ""
 
 
 def _bucket_count(statistics: Mapping[str, Any]) -> int:
@@ -214,7 +270,8 @@ def dump_database(
 
     Raises:
         SnapshotExpired: the server gave the snapshot up.
-        MaintenanceError: the server refuses, or the connection was lost.
+        MaintenanceError: the server refuses, the connection was lost, or a collection was renamed or dropped before it
+            was read to its end.
         OSError: from write.
     """
     heads = [CollectionMetadata(database, source.name, source.type, source.metadata) for source in sources]
@@ -227,13 +284,68 @@ def dump_database(
     try:
         for source in sources:
             if source.type != "view":
-                _dump_collection(connection, database, source, writer, session, result, check_alive)
+                _dump_collection(connection, database, source, writer, consistency, session, result, check_alive)
+                _require_unmoved(connection, database, source)
             writer.end(database, source.data if source.type != "view" else source.name)
     finally:
         if session is not None:
             session.end_session()
     writer.close()
+    result.notes += _changes(database, sources, _listed_uuids(connection, database))
     return writer, result
+
+
+def _listed_uuids(connection: Connection, database: str, **condition: Any) -> Dict[str, str]:
+    """UUIDs of the collections by name, outside of any snapshot; "" for a view."""
+    with mongo_errors("cannot list the collections", database):
+        return {str(info["name"]): _uuid(info) for info in connection.client[database].list_collections(**condition)}
+
+
+def _require_unmoved(connection: Connection, database: str, source: Source) -> None:
+    """Right after its reading: under the name that was read stands the collection that was listed.
+
+    The server reads by name, and under a name that is gone it finds no documents, which is no error. A snapshot does not
+    help: before MongoDB 7.0 its names are those of the present.
+    """
+    now = _listed_uuids(connection, database, filter={"name": source.data})
+    if now.get(source.data) != source.uuid:
+        raise _moved("%s.%s" % (database, source.name), "it was renamed, dropped or replaced while it was read")
+
+
+def _moved(where: str, how: str) -> MaintenanceError:
+    return MaintenanceError(
+        "the collections changed while the database was read: %s" % how,
+        where,
+        next_step="Nothing of this backup remains. Run again.",
+    )
+
+
+def _changes(database: str, sources: Sequence[Source], after: Mapping[str, str]) -> List[str]:
+    """What became of the collections since each was read to its end; lines for the manifest. Pure.
+
+    Args:
+        after: UUIDs by name, as listed when everything had been read.
+
+    Raises:
+        MaintenanceError: one was renamed: a restore would bring back the old name beside or instead of the new one.
+    """
+    names = {uuid: name for name, uuid in after.items() if uuid}
+    notes = []
+    for source in sources:
+        where = "%s.%s" % (database, source.name)
+        if after.get(source.data if source.type != "view" else source.name) == source.uuid:
+            continue
+        elsewhere = names.get(source.uuid)
+        if elsewhere is not None:
+            raise _moved(where, "it is now called %s" % elsewhere)
+        notes.append("%s was dropped or replaced after it had been read: what is in the backup is the old one" % where)
+    known = {source.name for source in sources}
+    notes += [
+        "%s.%s was made while the database was read, and is not in the backup" % (database, name)
+        for name in sorted(after)
+        if _is_dumped(name) and name not in known
+    ]
+    return notes
 
 
 def _dump_collection(
@@ -241,14 +353,18 @@ def _dump_collection(
     database: str,
     source: Source,
     writer: ArchiveWriter,
+    consistency: Consistency,
     session: Optional[Any],
     result: DumpResult,
     check_alive: Callable[[], None],
 ) -> None:
     where = "%s.%s" % (database, source.name)
     written = False
+    # While others write, a document that is deleted and inserted again stands at two places of the natural order, and
+    # would be read twice; an index on _id names it once. At one moment the natural order is as good, and faster.
+    hint = source.id_index if consistency.mode == "none" else ""
     try:
-        for batch in _batches(connection, database, source, session, where):
+        for batch in _batches(connection, database, source, session, where, hint):
             check_alive()
             writer.add(database, source.data, batch)
             written = True
@@ -257,7 +373,7 @@ def _dump_collection(
             raise MaintenanceError("the snapshot was lost while a collection was read", where, error.code) from error
         # Capped collections, for one, on servers before 8.0.
         result.notes.append("%s is not part of the snapshot (%s): read as it was at its turn" % (where, error.text))
-        for batch in _batches(connection, database, source, None, where):
+        for batch in _batches(connection, database, source, None, where, source.id_index):
             check_alive()
             writer.add(database, source.data, batch)
 
@@ -270,9 +386,13 @@ class _NotInSnapshot(Exception):
 
 
 def _batches(
-    connection: Connection, database: str, source: Source, session: Optional[Any], where: str
+    connection: Connection, database: str, source: Source, session: Optional[Any], where: str, hint: str
 ) -> Iterator[bytes]:
-    """Raw batches of a collection in its natural order, read ahead by a thread: the server need not wait for us."""
+    """Raw batches of a collection, read ahead by a thread: the server need not wait for us.
+
+    Args:
+        hint: name of the index that gives the order; "" for the natural one.
+    """
     waiting: queue.Queue[Any] = queue.Queue(READ_AHEAD)
     stop = threading.Event()
 
@@ -288,7 +408,9 @@ def _batches(
     def read() -> None:
         try:
             collection = connection.client[database][source.data]
-            cursor = collection.find_raw_batches({}, batch_size=source.batch_documents, session=session)
+            cursor = collection.find_raw_batches(
+                {}, batch_size=source.batch_documents, session=session, hint=hint or None
+            )
             try:
                 for batch in cursor:
                     if not put(batch):

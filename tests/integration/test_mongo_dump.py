@@ -1,0 +1,196 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a dump makes of a database that changes while it is read; the changes come at a certain point of the reading."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import bson
+import pytest
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import dump
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveReader
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import connect
+from tests.sandbox.mongod import Mongod
+
+# Well more than what is read ahead of the batch that is being written.
+DOCUMENTS = 1000
+PAYLOAD = 20_000
+
+
+@pytest.fixture(scope="module")
+def replica_set(tmp_path_factory: pytest.TempPathFactory, mongod: Mongod) -> Iterator[Mongod]:
+    del mongod  # skipped or failed where there is none
+    with Mongod(tmp_path_factory.mktemp("replica"), replica_set="rs0") as server:
+        yield server
+
+
+@pytest.fixture
+def database(replica_set: Mongod) -> Iterator[Any]:
+    with replica_set.client() as client:
+        found = client.test_dump
+        found.a_big.insert_many([{"_id": i, "k": i, "x": os.urandom(PAYLOAD)} for i in range(DOCUMENTS)])
+        found.m_orders.insert_many([{"n": i} for i in range(777)])
+        found.z_small.insert_one({"n": 1})
+        yield found
+        client.drop_database("test_dump")
+
+
+def dumped(server: Mongod, mode: str, change: Callable[[], Any]) -> tuple[dict[str, list[Any]], list[str]]:
+    """Dump, with a change made when the first batch has been read; gives the documents by collection, and the notes."""
+    out = io.BytesIO()
+    calls: list[int] = []
+    with connect({"uri": server.uri_for("test_dump")}) as connection:
+        sources = dump.list_sources(connection, "test_dump")
+
+        def check() -> None:
+            calls.append(1)
+            if len(calls) == 1:
+                change()
+
+        _writer, result = dump.dump_database(
+            connection, "test_dump", sources, out.write, dump.Consistency(mode, ""), "test", check
+        )
+    documents: dict[str, list[Any]] = {}
+    for batch in ArchiveReader(io.BytesIO(out.getvalue())).batches():
+        documents.setdefault(batch.collection, []).extend(bson.decode_all(batch.data))
+    return documents, result.notes
+
+
+@pytest.mark.parametrize("mode", ["none", "snapshot"])
+@pytest.mark.parametrize("moved", ["m_orders", "a_big"])
+def test_a_collection_that_is_renamed_meanwhile_fails_the_dump(
+    replica_set: Mongod, database: Any, mode: str, moved: str
+) -> None:
+    with pytest.raises(MaintenanceError, match=r"the collections changed while the database was read|cannot read"):
+        dumped(replica_set, mode, lambda: database[moved].rename("z_renamed"))
+
+
+@pytest.mark.parametrize("mode", ["none", "snapshot"])
+def test_a_collection_that_was_read_and_then_renamed_fails_it_too(
+    replica_set: Mongod, database: Any, mode: str
+) -> None:
+    database.a_a.insert_many([{"n": i} for i in range(5)])
+
+    def rename() -> None:
+        database.a_a.rename("z_renamed")
+
+    with connect({"uri": replica_set.uri_for("test_dump")}) as connection:
+        sources = dump.list_sources(connection, "test_dump")
+        calls: list[int] = []
+
+        def check() -> None:
+            calls.append(1)
+            if len(calls) == 2:  # the first batch of a_big: a_a has been read
+                rename()
+
+        with pytest.raises(MaintenanceError, match="it is now called z_renamed"):
+            dump.dump_database(
+                connection, "test_dump", sources, io.BytesIO().write, dump.Consistency(mode, ""), "test", check
+            )
+
+
+@pytest.mark.parametrize("mode", ["none", "snapshot"])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_collection_that_is_dropped_before_its_turn_fails_the_dump(
+    replica_set: Mongod, database: Any, mode: str, again: bool
+) -> None:
+    def drop() -> None:
+        database.m_orders.drop()
+        if again:
+            database.m_orders.insert_one({"n": "another one of the same name"})
+
+    with pytest.raises(MaintenanceError, match=r"m_orders|Snapshot"):
+        dumped(replica_set, mode, drop)
+
+
+@pytest.mark.parametrize("mode", ["none", "snapshot"])
+def test_a_collection_that_is_dropped_when_it_has_been_read_and_a_new_one_are_told(
+    replica_set: Mongod, database: Any, mode: str
+) -> None:
+    database.a_a.insert_many([{"n": i} for i in range(5)])
+    calls: list[int] = []
+
+    def check() -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            database.a_a.drop()
+            database.b_new.insert_one({})
+
+    out = io.BytesIO()
+    with connect({"uri": replica_set.uri_for("test_dump")}) as connection:
+        sources = dump.list_sources(connection, "test_dump")
+        _writer, result = dump.dump_database(
+            connection, "test_dump", sources, out.write, dump.Consistency(mode, ""), "test", check
+        )
+    assert [note.split(" was ")[0] for note in result.notes] == ["test_dump.a_a", "test_dump.b_new"]
+    totals = ArchiveReader(io.BytesIO(out.getvalue())).read_all()
+    assert totals[("test_dump", "a_a")].documents == 5
+
+
+def test_a_document_that_is_deleted_and_inserted_again_is_not_read_twice(replica_set: Mongod, database: Any) -> None:
+    def again() -> None:
+        first = database.a_big.find_one_and_delete({"_id": 0})
+        database.a_big.insert_one(first)
+
+    documents, notes = dumped(replica_set, "none", again)
+    assert notes == []
+    assert sorted(document["_id"] for document in documents["a_big"]) == list(range(DOCUMENTS))
+
+
+@pytest.mark.parametrize("mode", ["none", "snapshot"])
+def test_every_kind_of_collection_has_its_order(replica_set: Mongod, mode: str) -> None:
+    with replica_set.client() as client:
+        database = client.test_dump
+        database.create_collection("a_big", capped=True, size=100_000)
+        database.a_big.insert_many([{"_id": i} for i in (3, 1, 2)])
+        database.create_collection("m_orders", clusteredIndex={"key": {"_id": 1}, "unique": True})
+        database.m_orders.insert_many([{"_id": i} for i in (3, 1, 2)])
+        database.create_collection("plain", collation={"locale": "de"})
+        database.plain.insert_many([{"_id": str(i)} for i in (3, 1, 2)])
+        database.plain.create_index([("_id", "hashed")])
+        database.create_collection("series", timeseries={"timeField": "t"})
+        database.series.insert_one({"t": bson.datetime.datetime(2026, 1, 1)})
+        try:
+            documents, _notes = dumped(replica_set, mode, lambda: None)
+        finally:
+            client.drop_database("test_dump")
+    assert [document["_id"] for document in documents["a_big"]] == [3, 1, 2]
+    assert [document["_id"] for document in documents["m_orders"]] == [1, 2, 3]
+    assert sorted(document["_id"] for document in documents["plain"]) == ["1", "2", "3"]
+    assert len(documents["system.buckets.series"]) == 1
+
+
+def source(name: str, uuid: str) -> dump.Source:
+    return dump.Source(name, "collection", name, "{}", uuid=uuid)
+
+
+def test_what_changed_since_is_told_by_identity_and_not_by_name() -> None:
+    sources = [source("a", "01"), source("b", "02"), replace(source("v", ""), type="view")]
+    assert dump._changes("d", sources, {"a": "01", "b": "02", "v": "", "system.views": "09"}) == []
+    # Exchanged names: each stands where the other did.
+    with pytest.raises(MaintenanceError, match="now called b"):
+        dump._changes("d", sources, {"a": "02", "b": "01", "v": ""})
+    notes = dump._changes("d", sources, {"a": "03", "b": "02", "c": "04"})
+    assert [note.split(" was ")[0] for note in notes] == ["d.a", "d.v", "d.c"]
+
+
+@pytest.mark.parametrize("name", ["a..b", "a."])
+def test_a_name_that_the_driver_does_not_take_is_named(replica_set: Mongod, name: str) -> None:
+    with replica_set.client() as client:
+        client.test_dump.command("create", name)
+        try:
+            with (
+                connect({"uri": replica_set.uri_for("test_dump")}) as connection,
+                pytest.raises(MaintenanceError, match="the Python driver cannot read a collection whose name"),
+            ):
+                dump.list_sources(connection, "test_dump")
+        finally:
+            client.drop_database("test_dump")
