@@ -16,7 +16,8 @@ description:
   - Lists the archives C(YYYYmmdd_HHMMSS.tar.gz) and C(YYYYmmdd_HHMMSS.tar.gz.enc) directly in a folder, those of the shop's own scripts included.
   - Reads names, sizes and the records that M(miniecom.maintenance.mongo_backup) leaves beside its archives; no archive is opened, so it is
     quick however large they are. Whether one restores is proven by M(miniecom.maintenance.mongo_restore).
-  - A backup counts as verified when such a record stands beside it and its size and modification time are still those of the record.
+  - A backup counts as verified when such a record stands beside it, its size and modification time are still those of the record, and no restore of it
+    has failed since.
   - A folder that does not exist is no error; there are no backups then.
 options:
   path:
@@ -67,13 +68,16 @@ backups:
     verified: {description: Whether it was verified and has not changed since., type: bool}
     changed_since_verified: {description: Whether it was verified and has changed since., type: bool}
     restore_tested: {description: "When a restore of it last succeeded, in UTC; empty if never.", type: str}
+    restore_failed:
+      description: When it was proven not to restore, in UTC; empty if it was not. It does not count as verified then.
+      type: str
     database: {description: Name of the database in it., type: str}
     components: {description: What else is in it., type: list, elements: str}
     consistency: {description: "V(snapshot), V(locked) or V(none).", type: str}
     documents: {description: How many documents., type: int}
     collections: {description: How many collections., type: int}
 newest:
-  description: The newest backup.
+  description: The newest backup that is not dated in the future.
   returned: when there is one
   type: dict
 newest_verified:
@@ -89,9 +93,12 @@ summary:
     backups: {description: How many backups., type: int}
     verified: {description: How many of them are verified., type: int}
     restore_tested: {description: How many of them were restored successfully., type: int}
+    restore_failed: {description: How many backups were proven not to restore., type: int}
     bytes: {description: Size of all., type: int}
     age_hours: {description: "Age of the newest verified backup, null if there is none.", type: float}
-    newest_age_hours: {description: "Age of the newest backup, verified or not, null if there is none.", type: float}
+    newest_age_hours:
+      description: Age of the newest backup, verified or not, null if there is none. Those dated in the future are left out.
+      type: float
     partials: {description: Leftovers of killed runs., type: int}
     bytes_partials: {description: Size of these., type: int}
     other_databases: {description: Backups that were left out because they are of another database than O(database)., type: int}
@@ -118,7 +125,7 @@ def backup_info(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
     found = read_catalogue(module.params["path"], missing_ok=True).of(module.params["database"])
     backups = [describe(backup, now) for backup in reversed(found.backups)]
     verified = found.newest_verified(now)
-    newest = found.backups[-1] if found.backups else None
+    newest = found.newest(now)
     values: Dict[str, Any] = {"backups": backups}
     summary: Dict[str, Any] = {
         "backups": len(backups),
@@ -126,6 +133,7 @@ def backup_info(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
         "restore_tested": sum(
             1 for backup in found.backups if backup.verification is not None and backup.verification.restore_tested
         ),
+        "restore_failed": sum(1 for backup in found.backups if backup.restore_failed),
         "bytes": sum(backup.size for backup in found.backups),
         "age_hours": None,
         "newest_age_hours": None,
@@ -134,12 +142,13 @@ def backup_info(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
         "other_databases": len(found.others),
         "foreign": found.foreign,
     }
-    if newest is None:
+    if not backups:
         summary["headline"] = "there is no backup"
     else:
+        summary["headline"] = "%d backups (%s), none of them verified" % (len(backups), format_size(summary["bytes"]))
+    if newest is not None:
         values["newest"] = describe(newest, now)
         summary["newest_age_hours"] = values["newest"]["age_hours"]
-        summary["headline"] = "%d backups (%s), none of them verified" % (len(backups), format_size(summary["bytes"]))
     if verified is not None:
         values["newest_verified"] = describe(verified, now)
         summary["age_hours"] = values["newest_verified"]["age_hours"]
@@ -148,6 +157,8 @@ def backup_info(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
             format_size(summary["bytes"]),
             format_duration(max(0.0, verified.age_seconds(now))),
         )
+    if summary["restore_failed"]:
+        summary["headline"] += ", %d proven not to restore" % summary["restore_failed"]
     values["summary"] = summary
     return values
 

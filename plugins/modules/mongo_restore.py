@@ -22,11 +22,16 @@ description:
   - Reads backups of M(miniecom.maintenance.mongo_backup), and those of the shop's own scripts, which have no such manifest and are compared
     with their own content.
   - That a restore succeeded is recorded beside the archive and shown by M(miniecom.maintenance.backup_info). An archive that had no
-    valid record counts as verified from then on.
+    record counts as verified from then on. Where a record stands that the archive does not fit any more, a new one is made only if size and SHA-256 of
+    the archive are still those of the record.
+  - That the archive does not restore (damage, differences, documents or indexes that the server refuses, an assertion that does not
+    hold) is recorded, too. It then no longer counts as verified, so that M(miniecom.maintenance.mongo_backup) does not reuse it and
+    M(miniecom.maintenance.backup_prune) does not rely on it, until a restore of it succeeds. What speaks against the surroundings and not
+    against the archive (no space, a mongod that does not start, a wrong passphrase) changes no record.
   - This version only tests restores. To restore for real unpack the archive and run C(mongorestore --archive --gzip) or the shop's C(restore.sh).
 options:
   src:
-    description: The archive, or a folder of which the newest backup by name is taken.
+    description: The archive, or a folder of which the newest backup by name is taken that is not dated in the future.
     type: path
     required: true
   mode:
@@ -178,6 +183,7 @@ import secrets
 import shutil
 import tempfile
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
@@ -189,9 +195,14 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catal
     read_catalogue,
     write_sidecar,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.compress import Prefetch
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.compress import DamagedBackup, Prefetch
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.encryption import Openssl, read_passphrase
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.manifest import Found, Manifest, differences
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.manifest import (
+    TOOL,
+    Found,
+    Manifest,
+    differences,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.restore_planning import (
     RestoreObservation,
     plan_restore_test,
@@ -209,7 +220,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.clien
     Docker,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import restore, throwaway
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveReader
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveError, ArchiveReader
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import Connection
 from ansible_collections.miniecom.maintenance.plugins.module_utils._throwaway_server import (
     PURPOSE,
@@ -219,6 +230,8 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._throwaway_se
 )
 
 PREFIX = "restore-test-"
+# What speaks against the archive; everything else may be the surroundings.
+PROOFS = (ArchiveError, restore.RefusedBackup)
 
 SPEC = (
     ArgumentSpec(
@@ -263,6 +276,7 @@ class MongoRestore(Task[RestoreObservation]):
         self._differences: List[str] = []
         self._numbers: Dict[str, Any] = {}
         self._origin = Origin("")
+        self._reading = False
         self._work_dir = self.params["work_dir"] or self.run.state_dir
 
     # --- observe -------------------------------------------------------------------------------------------------
@@ -289,13 +303,17 @@ class MongoRestore(Task[RestoreObservation]):
 
     def _find_backup(self, src: str) -> Optional[Backup]:
         if os.path.isdir(src) or (self.module.check_mode and not os.path.lexists(src)):
-            backups = read_catalogue(src, missing_ok=True).backups
-            if backups:
-                return backups[-1]
+            found = read_catalogue(src, missing_ok=True)
+            newest = found.newest(utc_now())
+            if newest is not None:
+                return newest
             if self.module.check_mode:
                 return None  # a real run would have made one before
             raise MaintenanceError(
-                "there is no backup in this folder", src, next_step="Make one with mongo_backup first."
+                "there is no backup in this folder%s"
+                % (" but such as are dated in the future" if found.backups else ""),
+                src,
+                next_step="Make one with mongo_backup first.",
             )
         backup = look_at(src)
         if backup is None:
@@ -323,8 +341,14 @@ class MongoRestore(Task[RestoreObservation]):
                 action.target,
                 next_step="Something removes backups: look for the shop's own jobs.",
             )
-        self._test(backup)
+        try:
+            self._test(backup)
+        except MaintenanceError as error:
+            if self._is_proof(error, backup):
+                self._record_failure(backup)
+            raise
         if self._differences:
+            self._record_failure(backup)
             raise MaintenanceError(
                 "the backup does not restore as it was: %s%s"
                 % ("; ".join(self._differences[:5]), " ..." if len(self._differences) > 5 else ""),
@@ -394,7 +418,9 @@ class MongoRestore(Task[RestoreObservation]):
         return throwaway.ThrowawayServer(self._origin.program, reached), note
 
     def _restore_and_compare(self, backup: Backup, connection: Connection) -> None:
+        self._reading = True
         found = self._read(backup, connection)
+        self._reading = False
         reader: Optional[ArchiveReader] = found.dump
         if reader is None:
             self._differences = ["there is no database dump in it"]
@@ -409,6 +435,8 @@ class MongoRestore(Task[RestoreObservation]):
             }
             problems += differences(manifest, collections, found.found_components())
             problems += _index_names(manifest, reader)
+        elif reader.prelude.tool_version == TOOL or (backup.record is not None and not self._fits(backup)):
+            problems.append("the manifest is missing, without which nobody knows what else must be in it")
         database = manifest.database if manifest is not None else _database(reader)
         problems += restore.check_assertions(
             connection,
@@ -460,18 +488,21 @@ class MongoRestore(Task[RestoreObservation]):
         """Note beside the archive that it restores; that this is not possible is a warning only."""
         now = utc_now()
         try:
-            if backup.verification is not None:
-                making.mark_restore_tested(backup.path, backup.verification, now)
+            if backup.record is not None:
+                if self._fits(backup):
+                    record = replace(backup.record, mtime_ns=backup.mtime_ns)
+                    making.mark_restore_tested(backup.path, record, now)
+                else:
+                    self.module.warn(
+                        "%s restores, but it is not the archive that its record was made of: it stays unverified"
+                        % backup.path
+                    )
                 return
-            digest = hashlib.sha256()
-            with open(backup.path, "rb") as handle:
-                for data in iter(lambda: handle.read(1024 * 1024), b""):
-                    digest.update(data)
             numbers = self._numbers
             verification = Verification(
                 backup.size,
                 backup.mtime_ns,
-                digest.hexdigest(),
+                _sha256(backup.path),
                 manifest.started if manifest is not None else making.utc_text(backup.date.astimezone()),
                 making.utc_text(now),
                 database,
@@ -483,10 +514,37 @@ class MongoRestore(Task[RestoreObservation]):
                 numbers["bytes"],
                 sum(component.bytes for component in found.components.values()),
                 making.utc_text(now),
+                sources=tuple((item.name, item.source) for item in manifest.components) if manifest else (),
             )
             write_sidecar(backup.path, verification)
         except OSError as error:
             self.module.warn("cannot record the restore test beside %s: %s" % (backup.path, error.strerror))
+
+    def _fits(self, backup: Backup) -> bool:
+        """Whether the archive is the one that its record was made of."""
+        return backup.verification is not None or _is_recorded(backup)
+
+    def _is_proof(self, error: MaintenanceError, backup: Backup) -> bool:
+        """Whether an error speaks against the archive, and not against the surroundings."""
+        if isinstance(error, PROOFS) or (isinstance(error, DamagedBackup) and not backup.encrypted):
+            return True
+        # What comes out of a decryption is garbage with a wrong passphrase, too; other bytes than were recorded are not.
+        return self._reading and backup.encrypted and backup.verification is not None and not _is_recorded(backup)
+
+    def _record_failure(self, backup: Backup) -> None:
+        """Take away that the archive counts as verified; that this is not possible is told."""
+        now = look_at(backup.path)
+        if now is None or (now.inode, now.size, now.mtime_ns) != (backup.inode, backup.size, backup.mtime_ns):
+            return  # another archive stands there by now
+        if now.record is None or now.stale:
+            return  # it does not count anyway
+        try:
+            making.mark_restore_failed(now.path, now.record, utc_now())
+        except OSError as error:
+            self.module.warn(
+                "cannot record beside %s that it does not restore (%s): it still counts as verified"
+                % (now.path, error.strerror)
+            )
 
     # --- report --------------------------------------------------------------------------------------------------
 
@@ -543,6 +601,20 @@ class MongoRestore(Task[RestoreObservation]):
 
     def close(self) -> None:
         self._origins.close()
+
+
+def _sha256(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        for data in iter(lambda: handle.read(1024 * 1024), b""):
+            digest.update(data)
+    return digest.hexdigest()
+
+
+def _is_recorded(backup: Backup) -> bool:
+    """Whether the archive has the size and the bytes that its record tells, whatever its time."""
+    record = backup.record
+    return record is not None and record.size == backup.size and record.sha256 == _sha256(backup.path)
 
 
 def _in_order(notes: List[Dict[str, Any]]) -> List[Mapping[str, Any]]:

@@ -10,12 +10,15 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -328,7 +331,233 @@ def test_an_empty_dump_is_no_backup(params: dict[str, Any], tmp_path: Path) -> N
     assert "not one document" in verify(params, src=str(path)).msg
 
 
+# --- what was proven is recorded
+
+
+def with_two_documents_of_one_key(folder: Path) -> None:
+    """A unique key that moved from one document to another while a dump without one moment was read."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    extra = bson.encode({"_id": "moved", "n": 3})
+
+    def more(name: str, raw: bytes) -> bytes:
+        return raw + extra if name == "plain" else raw
+
+    rewrite_dump(folder, data=more)
+    reader = ArchiveReader(io.BytesIO(gzip.decompress((folder / "mongo.archive.gz").read_bytes())))
+    reader.read_all()
+    for entry in manifest["collections"]:
+        if entry["name"] == "plain":
+            totals = reader.totals[("test_restore", "plain")]
+            entry.update(documents=totals.documents, bytes=totals.bytes, sha256=totals.sha256)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def with_a_record(backup: Path) -> None:
+    """As mongo_backup would have left it: read back, found to be what was written."""
+    record = catalogue.read_sidecar(str(backup))
+    assert record is not None
+    status = backup.stat()
+    digest = hashlib.sha256(backup.read_bytes()).hexdigest()
+    catalogue.write_sidecar(
+        str(backup), replace(record, size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=digest)
+    )
+
+
+def told(params: dict[str, Any], backup: Path) -> dict[str, Any]:
+    info = ok(run_module("backup_info", {"path": str(backup.parent), "state_dir": params["state_dir"]})).result
+    (entry,) = info["backups"]
+    return {**entry, "headline": info["summary"]["headline"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (with_two_documents_of_one_key, "two documents with the same n|11000"),
+        (without_one_document, "geo has 0 documents"),
+        (without_an_upload, "component uploads"),
+        (with_half_a_dump, "it ends"),
+    ],
+)
+def test_what_is_proven_not_to_restore_counts_no_more(
+    mongod: Mongod, params: dict[str, Any], backup: Path, change: Callable[[Path], None], message: str
+) -> None:
+    remake(backup, change)
+    with_a_record(backup)
+    assert told(params, backup)["verified"]
+    result = verify(params)
+    assert result.failed
+    assert re.search(message, result.msg), result.msg
+    entry = told(params, backup)
+    assert not entry["verified"]
+    assert not entry["changed_since_verified"]
+    assert entry["restore_failed"]
+    assert entry["database"] == "test_restore"
+    assert "1 proven not to restore" in entry["headline"]
+    prune = {"path": str(backup.parent), "keep_last": 1, "state_dir": params["state_dir"]}
+    for day in range(1, 4):
+        (backup.parent / f"2020010{day}_000000.tar.gz").write_bytes(b"x")
+    refused = run_module("backup_prune", prune)
+    assert refused.failed
+    assert "without a verified one" in refused.msg
+    made = ok(
+        run_module(
+            "mongo_backup",
+            {
+                "uri": mongod.uri_for("test_restore"),
+                "dest": str(backup.parent),
+                "state_dir": params["state_dir"],
+                "min_free": "1MiB",
+            },
+        )
+    )
+    assert made.changed
+    assert "was proven not to restore" in made.result["plan"][0]["reason"]
+
+
+def test_an_assertion_that_does_not_hold_counts_until_it_holds_again(params: dict[str, Any], backup: Path) -> None:
+    assert verify(params, assertions=[{"collection": "nope"}]).failed
+    assert told(params, backup)["restore_failed"]
+    ok(verify(params))
+    entry = told(params, backup)
+    assert entry["verified"]
+    assert entry["restore_tested"]
+    assert entry["restore_failed"] == ""
+
+
+def test_what_speaks_against_the_surroundings_changes_no_record(
+    params: dict[str, Any], good: Path, backup: Path, tmp_path: Path
+) -> None:
+    before = Path(catalogue.sidecar_path(str(backup))).read_bytes()
+    assert verify(params, min_free="900TiB").failed
+    del params["uri"]
+    assert verify(params, mongod_program="/bin/false").failed
+    assert Path(catalogue.sidecar_path(str(backup))).read_bytes() == before
+
+
+def test_an_encrypted_one_is_judged_by_its_bytes_and_not_by_the_passphrase(
+    params: dict[str, Any], good: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "encrypted"
+    folder.mkdir()
+    (tmp_path / "passphrase").write_text("canary passphrase\n")
+    (tmp_path / "wrong").write_text("wrong\n")
+    path = folder / f"{good.name}.enc"
+    command = ["openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-salt", "-in", good, "-out", path]
+    subprocess.run([*command, "-pass", f"file:{tmp_path / 'passphrase'}"], check=True)
+    shutil.copy2(catalogue.sidecar_path(str(good)), catalogue.sidecar_path(str(path)))
+    with_a_record(path)
+    params["src"] = str(path)
+    assert verify(params, passphrase_file=str(tmp_path / "wrong")).failed
+    assert told(params, path)["verified"]
+    status = path.stat()
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert told(params, path)["verified"]  # nobody has looked yet
+    assert verify(params, passphrase_file=str(tmp_path / "passphrase")).failed
+    assert told(params, path)["restore_failed"]
+
+
+# --- cut off
+
+
+def gzip_members(raw: bytes) -> list[int]:
+    ends, position = [], 0
+    while position < len(raw):
+        unpacker = zlib.decompressobj(31)
+        unpacker.decompress(raw[position:])
+        position = len(raw) - len(unpacker.unused_data)
+        ends.append(position)
+    return ends
+
+
+def test_cut_off_between_two_gzip_members_it_is_no_whole_backup(params: dict[str, Any], backup: Path) -> None:
+    raw = backup.read_bytes()
+    boundaries = gzip_members(raw)[:-1]
+    assert len(boundaries) > 3
+    record = Path(catalogue.sidecar_path(str(backup)))
+    for end in (boundaries[-1], boundaries[len(boundaries) // 2]):
+        backup.write_bytes(raw[:end])
+        with_a_record(backup)
+        assert verify(params).failed
+        assert not told(params, backup)["verified"]
+    record.unlink()
+    assert verify(params).failed
+    assert not record.exists()
+
+
+def without_a_manifest(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+
+
+def test_ours_without_its_manifest_is_not_whole(params: dict[str, Any], backup: Path) -> None:
+    remake(backup, without_a_manifest)
+    for _attempt in ("with a stale record", "without one"):
+        result = verify(params)
+        assert result.failed
+        assert "the manifest is missing" in result.msg
+        assert not told(params, backup)["verified"]
+        Path(catalogue.sidecar_path(str(backup))).unlink(missing_ok=True)
+
+
+def test_a_record_of_another_archive_is_not_written_anew(params: dict[str, Any], backup: Path) -> None:
+    remake(backup, lambda folder: None)
+    before = Path(catalogue.sidecar_path(str(backup))).read_bytes()
+    result = ok(verify(params))
+    assert "it stays unverified" in str(result.result["warnings"])
+    assert Path(catalogue.sidecar_path(str(backup))).read_bytes() == before
+    assert told(params, backup)["changed_since_verified"]
+
+
+def test_the_same_bytes_with_another_time_are_recognised(params: dict[str, Any], backup: Path) -> None:
+    os.utime(backup, (1, 1))
+    assert told(params, backup)["changed_since_verified"]
+    ok(verify(params))
+    entry = told(params, backup)
+    assert entry["verified"]
+    assert entry["restore_tested"]
+
+
+# --- what the server changes
+
+
+def test_documents_with_empty_timestamps_come_back_as_they_were(
+    mongod: Mongod, mongo_database: str, params: dict[str, Any], tmp_path: Path
+) -> None:
+    """The server puts its own time in their place on insert, at the top of a document."""
+    (tmp_path / "dest").mkdir()
+    with mongod.client() as client:
+        database = client[mongo_database]
+        database.create_collection("ring", capped=True, size=100_000)
+        for name in ("plain", "ring"):
+            for number in range(3):
+                database[name].insert_one({"_id": bson.Timestamp(0, number), "d": bson.DatetimeMS(2**60)})
+                empty = {"a": bson.Timestamp(0, 0), "a.b": bson.Timestamp(0, 0), "in": {"a": bson.Timestamp(0, 0)}}
+                change = [{"$replaceWith": {"$mergeObjects": ["$$ROOT", {"$literal": empty}]}}]
+                if number != 1:
+                    database[name].update_one({"_id": bson.Timestamp(0, number)}, change)
+            assert database[name].count_documents({"a": bson.Timestamp(0, 0)}) == 2
+    made = {"uri": mongod.uri_for(mongo_database), "dest": str(tmp_path / "dest"), "min_free": "1MiB"}
+    ok(run_module("mongo_backup", {**made, "state_dir": params["state_dir"]}))
+    assert ok(verify(params, src=str(tmp_path / "dest"))).result["summary"]["restored"]
+
+
 # --- surroundings
+
+
+def test_a_file_dated_in_the_future_is_not_the_newest(params: dict[str, Any], backup: Path) -> None:
+    junk = backup.parent / "20990101_000000.tar.gz"
+    junk.write_bytes(b"junk")
+    assert ok(verify(params)).result["summary"]["path"] == str(backup)
+    info = ok(run_module("backup_info", {"path": str(backup.parent), "state_dir": params["state_dir"]})).result
+    assert info["newest"]["path"] == str(backup)
+    assert 0 <= info["summary"]["newest_age_hours"] < 1
+    backup.unlink()
+    assert "dated in the future" in verify(params).msg
+    info = ok(run_module("backup_info", {"path": str(backup.parent), "state_dir": params["state_dir"]})).result
+    assert info["summary"]["newest_age_hours"] is None
+    assert "newest" not in info
 
 
 def test_no_space(params: dict[str, Any], state_dir: Path) -> None:

@@ -7,7 +7,7 @@
 A backup is ``YYYYmmdd_HHMMSS.tar.gz`` (the host's local time, as the shop's own script names it), with ``.enc`` when
 it is encrypted. That a backup was read back and found whole is recorded beside it, in a hidden file named after it;
 hidden, so that nothing that looks for ``20*`` or ``*.tar.gz*`` takes it for a backup. The record holds size and
-modification time of the archive and counts only while both are still the same.
+modification time of the archive and counts only while both are still the same, and no restore of it has failed.
 """
 
 from __future__ import annotations
@@ -52,6 +52,10 @@ class Verification:
         components: what else is in it.
         bytes_documents: raw size of its documents in bytes.
         restore_tested: when a restore of it last succeeded, as a UTC timestamp; "" if never.
+        restore_failed: when the archive was proven not to restore, as a UTC timestamp; "" if it was not. The record then
+            counts no more.
+        sources: where each component came from, as (name, source); empty in records that do not tell.
+        check: how it was checked when it was made: documents or checksums; "" in records that do not tell.
     """
 
     size: int
@@ -68,9 +72,14 @@ class Verification:
     bytes_documents: int = 0
     bytes_files: int = 0
     restore_tested: str = ""
+    restore_failed: str = ""
+    sources: Tuple[Tuple[str, str], ...] = ()
+    check: str = ""
 
     def to_json(self) -> bytes:
-        values: Dict[str, Any] = dict(self.__dict__, components=list(self.components), format=1)
+        values: Dict[str, Any] = dict(
+            self.__dict__, components=list(self.components), sources=dict(self.sources), format=1
+        )
         return (json.dumps(values, sort_keys=True, indent=1) + "\n").encode()
 
 
@@ -79,7 +88,8 @@ def parse_verification(data: bytes) -> Optional[Verification]:
     try:
         values = json.loads(data)
         texts: Dict[str, Any] = {
-            key: str(values.get(key, "")) for key in ("database", "address", "consistency", "restore_tested")
+            key: str(values.get(key, ""))
+            for key in ("database", "address", "consistency", "restore_tested", "restore_failed", "check")
         }
         numbers: Dict[str, Any] = {
             key: int(values.get(key, 0)) for key in ("collections", "documents", "bytes_documents", "bytes_files")
@@ -91,6 +101,7 @@ def parse_verification(data: bytes) -> Optional[Verification]:
             started=_checked_time(values["started"]),
             verified=_checked_time(values["verified"]),
             components=tuple(str(item) for item in values.get("components", [])),
+            sources=tuple(sorted((str(name), str(source)) for name, source in values.get("sources", {}).items())),
             **texts,
             **numbers,  # type: ignore[arg-type]
         )
@@ -115,8 +126,9 @@ class Backup:
     Attributes:
         date: the local time in its name.
         inode, mtime_ns, size: its identity, checked again before it is removed; size in bytes.
-        verification: how it was verified, None when it was not or has changed since.
+        verification: how it was verified, None when it was not, has changed since, or was proven not to restore.
         stale: a record stands beside it, but the archive has changed since.
+        record: what stands beside it, whether or not it counts.
     """
 
     name: str
@@ -128,10 +140,22 @@ class Backup:
     encrypted: bool = False
     verification: Optional[Verification] = None
     stale: bool = False
+    record: Optional[Verification] = None
 
     @property
     def verified(self) -> bool:
         return self.verification is not None
+
+    @property
+    def restore_failed(self) -> str:
+        """When it was proven not to restore, as a UTC timestamp; "" if it was not, or has changed since."""
+        return self.record.restore_failed if self.record is not None and not self.stale else ""
+
+    @property
+    def database(self) -> str:
+        """The database that it is of by its record, also by one that does not count any more; "" if nobody knows."""
+        known = self.verification or self.record
+        return known.database if known is not None else ""
 
     def age_seconds(self, now: datetime) -> float:
         """Age of its data: from the record where there is one, else by its name, read as the host's local time."""
@@ -167,12 +191,13 @@ class Catalogue:
         Args:
             database: None or "" sets nothing apart.
         """
-        apart = [
-            backup
-            for backup in self.backups
-            if database and backup.verification is not None and backup.verification.database != database
-        ]
+        apart = [backup for backup in self.backups if database and backup.database not in ("", database)]
         return replace(self, backups=[backup for backup in self.backups if backup not in apart], others=apart)
+
+    def newest(self, now: datetime) -> Optional[Backup]:
+        """The newest backup, verified or not, that is not dated in the future."""
+        past = [backup for backup in self.backups if backup.age_seconds(now) >= -CLOCK_SKEW_SECONDS]
+        return past[-1] if past else None
 
     def newest_verified(self, now: Optional[datetime] = None) -> Optional[Backup]:
         """The newest verified backup; with `now` those dated in the future are left out.
@@ -246,8 +271,9 @@ def look_at(path: str) -> Optional[Backup]:
         status.st_mtime_ns,
         status.st_ino,
         parsed[1],
-        record if fits else None,
+        record if fits and record is not None and not record.restore_failed else None,
         record is not None and not fits,
+        record,
     )
 
 
@@ -335,8 +361,10 @@ def describe(backup: Backup, now: datetime) -> Dict[str, Any]:
         "encrypted": backup.encrypted,
         "verified": backup.verified,
         "changed_since_verified": backup.stale,
+        "restore_failed": backup.restore_failed,
     }
-    record: Mapping[str, Any] = backup.verification.__dict__ if backup.verification else {}
+    told = backup.verification or (backup.record if backup.restore_failed else None)
+    record: Mapping[str, Any] = told.__dict__ if told else {}
     for key in ("database", "consistency", "documents", "collections", "restore_tested"):
         entry[key] = record.get(key)
     entry["components"] = list(record.get("components", ()))

@@ -26,6 +26,11 @@ except ImportError:
 
 from .._core.errors import MaintenanceError
 
+
+class DamagedBackup(MaintenanceError):
+    """The bytes of a backup are not those of a whole one: a proof against the file, whatever the surroundings."""
+
+
 CHUNK_BYTES = 2 * 1024 * 1024
 READ_BYTES = 1024 * 1024
 _GZIP = 31  # zlib's wbits for a gzip header and trailer
@@ -141,7 +146,7 @@ class GzipReader:
     """Decompresses a gzip stream of any number of members; read(n) gives at most n bytes, and b"" at its end.
 
     Raises:
-        MaintenanceError: damaged or cut off.
+        DamagedBackup: damaged or cut off.
     """
 
     def __init__(self, stream: Any, name: str = "") -> None:
@@ -192,8 +197,8 @@ class GzipReader:
             raise self._damaged("it ends early")
         return data
 
-    def _damaged(self, why: str) -> MaintenanceError:
-        return MaintenanceError(
+    def _damaged(self, why: str) -> DamagedBackup:
+        return DamagedBackup(
             "the gzip data is damaged: " + why, self._name, next_step="Do not rely on this file; make a new backup."
         )
 

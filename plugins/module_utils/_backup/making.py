@@ -304,9 +304,16 @@ def _check_encrypted(job: Job, reading: BinaryIO, plain_sha256: str) -> str:
     return own.hexdigest()
 
 
+def mark_restore_failed(path: str, verification: Verification, moment: datetime) -> Verification:
+    """Record that an archive was proven not to restore: from then on it does not count as verified."""
+    failed = replace(verification, restore_failed=utc_text(moment), restore_tested="")
+    write_sidecar(path, failed)
+    return failed
+
+
 def mark_restore_tested(path: str, verification: Verification, moment: datetime) -> Verification:
-    """Record that a restore of a verified archive succeeded."""
-    tested = replace(verification, restore_tested=utc_text(moment))
+    """Record that a restore of an archive succeeded."""
+    tested = replace(verification, restore_tested=utc_text(moment), restore_failed="")
     write_sidecar(path, tested)
     return tested
 

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 FORMAT = 1
+# What our backups say of themselves, in the manifest and in the head of the dump.
+TOOL = "miniecom.maintenance"
 MAX_BYTES = 64 * 1024 * 1024
 
 

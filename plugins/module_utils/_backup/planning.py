@@ -83,6 +83,8 @@ def reusable(
         if record is None:
             if backup.stale:
                 why = "%s has changed since it was verified" % backup.name
+            elif backup.restore_failed:
+                why = "%s was proven not to restore" % backup.name
             continue
         age = backup.age_seconds(now)
         if age > wishes.fresh_within:

@@ -57,11 +57,7 @@ def plan_prune(catalogue: Catalogue, wishes: Wishes, now: datetime) -> Tuple[Pla
     """
     plan = Plan()
     catalogue = catalogue.of(wishes.database)
-    plan.kept.extend(
-        Kept(backup.path, "of another database: %s" % backup.verification.database)
-        for backup in catalogue.others
-        if backup.verification is not None
-    )
+    plan.kept.extend(Kept(backup.path, "of another database: %s" % backup.database) for backup in catalogue.others)
     newest = catalogue.newest_verified(now)
     age = newest.age_seconds(now) if newest is not None else None
     items = [Item(backup.name, backup.date, backup.verified) for backup in catalogue.backups]

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from .._core.errors import MaintenanceError
-from .compress import GzipReader, GzipWriter, compressor, stored_member
+from .compress import DamagedBackup, GzipReader, GzipWriter, compressor, stored_member
 from .manifest import MAX_BYTES, ComponentRecord, Found, Manifest, parse
 
 DUMP_NAME = "mongo.archive.gz"
@@ -296,6 +296,12 @@ class BackupWriter:
         with _open_stream(_ChunkReader(chunks)) as tar:
             for info in tar:
                 tar.members = []  # else tarfile keeps every entry in memory
+                if top is None and not (info.isdir() or info.isreg()):
+                    raise MaintenanceError(
+                        "what is to be backed up is neither a file nor a folder in the container",
+                        source,
+                        next_step="Correct the path of %s; where it is a link, give the path that it leads to." % name,
+                    )
                 path = info.name.strip("/")
                 if top is None:
                     top = path
@@ -328,7 +334,11 @@ class BackupWriter:
                     content = tar.extractfile(info)
                     self.add_stream(component, inside, target, content, info.size, info.mode, info.mtime, owner)
                 else:
-                    self.notes.append("%s:%s: left out, neither file nor folder nor link" % (source, info.name))
+                    self.notes.append("%s/%s: left out, neither file nor folder nor link" % (source, inside))
+            if not _has_end(tar):
+                raise MaintenanceError(
+                    "the container's copy ends early", source, next_step="Is the engine in trouble? Run again."
+                )
         return component
 
     def close(self) -> None:
@@ -342,9 +352,30 @@ class BackupWriter:
         self._packed.close()
 
 
+class _Entry(tarfile.TarInfo):
+    """Notes on the archive that the end which a tar must have was found, and not merely the end of its bytes."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: Any) -> Any:
+        try:
+            return super().fromtarfile(tarfile)
+        except _END_OF_ARCHIVE:
+            tarfile.found_end = True
+            raise
+
+
+_END_OF_ARCHIVE: Any = tarfile.EOFHeaderError  # type: ignore[attr-defined]
+
+
+def _has_end(tar: Any) -> bool:
+    return bool(getattr(tar, "found_end", False))
+
+
 def _open_stream(stream: Any) -> Any:
-    """A tar read once from start to end, from anything with read(n)."""
-    return tarfile.open(fileobj=stream, mode="r|", bufsize=COPY_BYTES)
+    """A tar read once from start to end, from anything with read(n); names are read alike under every locale."""
+    return tarfile.open(
+        fileobj=stream, mode="r|", bufsize=COPY_BYTES, tarinfo=_Entry, encoding="utf-8", errors="surrogateescape"
+    )
 
 
 class _ChunkReader(io.RawIOBase):
@@ -425,7 +456,8 @@ def read_backup(stream: Any, name: str, read_dump: Callable[[Any], Any]) -> Read
         read_dump: called with a stream of the uncompressed database dump; what it leaves unread is passed over.
 
     Raises:
-        MaintenanceError: damaged, cut off, or not a backup.
+        DamagedBackup: damaged, cut off, or not a backup.
+        MaintenanceError: from read_dump.
     """
     found = ReadBack()
     unpacked = GzipReader(stream, name)
@@ -435,17 +467,23 @@ def read_backup(stream: Any, name: str, read_dump: Callable[[Any], Any]) -> Read
                 tar.members = []
                 found.entries += 1
                 _read_entry(found, tar, info, name, read_dump)
+            # Cut off between two entries it is still a row of whole ones.
+            complete = _has_end(tar)
         # The gzip trailer of the last member is checked only when its end has been read.
         while unpacked.read():
             pass
     except (tarfile.TarError, EOFError) as error:
-        raise MaintenanceError(
+        raise DamagedBackup(
             "this is not a whole tar archive (%s)" % error,
             name,
             next_step="Do not rely on this file; make a new backup.",
         ) from error
     if not found.entries:
-        raise MaintenanceError("the archive is empty", name, next_step="Do not rely on this file; make a new backup.")
+        raise DamagedBackup("the archive is empty", name, next_step="Do not rely on this file; make a new backup.")
+    if not complete:
+        raise DamagedBackup(
+            "the archive is cut off: it has no end", name, next_step="Do not rely on this file; make a new backup."
+        )
     return found
 
 
@@ -455,7 +493,7 @@ def _read_entry(
     folder, component_name, inside = _split(info.name)
     found.folder = found.folder or folder
     if folder != found.folder:
-        raise MaintenanceError(
+        raise DamagedBackup(
             "the archive holds more than one folder", name, next_step="This is not a backup of the shop."
         )
     if not component_name:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 try:
     from bson import json_util
@@ -22,6 +23,11 @@ try:
     _JSON = json_util.JSONOptions(
         json_mode=json_util.JSONMode.CANONICAL, tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
     )
+    _RAW = CodecOptions(
+        document_class=RawBSONDocument,
+        datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+        unicode_decode_error_handler="replace",
+    )
     _CODEC = CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 except ImportError:  # pragma: no cover - the client raises MissingLibrary first
     pass
@@ -30,7 +36,7 @@ from .._core.errors import MaintenanceError
 from .archive import ArchiveReader, CollectionMetadata, count_documents
 from .client import Connection
 from .dump import Source, list_sources
-from .errors import mongo_errors
+from .errors import error_number, mongo_errors
 
 # About a megabyte and at most a thousand documents in one insert (measured: larger ones are slower).
 INSERT_BYTES = 1024 * 1024
@@ -38,6 +44,51 @@ INSERT_DOCUMENTS = 1000
 # Of old servers; newer ones refuse them.
 _OBSOLETE_OPTIONS = ("autoIndexId",)
 _LENGTH = struct.Struct("<i")
+DUPLICATE_KEY = 11000
+# What the server says about itself and its surroundings, and not about what it was given: names of the codes are in
+# https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml.
+_ENVIRONMENT = frozenset(
+    (1, 6, 7, 8, 13, 18, 24, 43, 46, 50, 59, 89, 91, 96, 112, 128, 146, 175, 189, 202, 237, 262, 264, 276, 290, 365)
+    + (9001, 10107, 11600, 11601, 11602, 13388, 13435, 13436, 14031)
+)
+# Bytes of the values of fixed size, by the type of a BSON element (https://bsonspec.org/spec.html).
+_FIXED = {1: 8, 6: 0, 7: 12, 8: 1, 9: 8, 10: 0, 16: 4, 17: 8, 18: 8, 19: 16, 127: 0, 255: 0}
+_TIMESTAMP = 17
+_NINE_ZEROS = b"\0" * 9
+
+
+class RefusedBackup(MaintenanceError):
+    """The server refuses what an archive holds: a proof against the archive."""
+
+
+def refusal_is_proof(number: Optional[int], same_series: bool) -> bool:
+    """Whether an error of the server speaks against the archive, and not against the server. Pure.
+
+    Args:
+        number: of the server's error; None when the connection or the driver failed.
+        same_series: the server is of the release series that the archive was made from. Another one may refuse options
+            and indexes that are good where they come from.
+    """
+    if number is None or number in _ENVIRONMENT:
+        return False
+    return same_series or number == DUPLICATE_KEY
+
+
+def same_series(one: str, other: str) -> bool:
+    """Whether two versions of the server ("6.0.5") are of one release series."""
+    return one.split(".")[:2] == other.split(".")[:2]
+
+
+@contextmanager
+def _restoring(what: str, where: str, same: bool) -> Iterator[None]:
+    try:
+        with mongo_errors(what, where):
+            yield
+    except MaintenanceError as error:
+        cause = error.__cause__
+        if isinstance(cause, driver.OperationFailure) and refusal_is_proof(error_number(cause), same):
+            raise RefusedBackup(error.what, error.target, error.code, error.next_step) from cause
+        raise
 
 
 @dataclass(frozen=True)
@@ -72,44 +123,96 @@ def restore_archive(connection: Connection, reader: ArchiveReader) -> List[str]:
         The names of the databases restored.
 
     Raises:
-        MaintenanceError: the archive is damaged, or the server refuses something.
+        ArchiveError: the archive is damaged.
+        RefusedBackup: the server refuses what is in it.
+        MaintenanceError: the server fails otherwise.
     """
     heads = reader.prelude.collections
+    same = same_series(connection.server.version, reader.prelude.server_version)
     declared = {(head.db, head.data_collection) for head in heads}
     for head in heads:
         if head.type != "view":
-            _create(connection, head)
+            _create(connection, head, same)
     for batch in reader.batches():
         if (batch.db, batch.collection) not in declared:
-            raise MaintenanceError(
+            raise RefusedBackup(
                 "the archive holds documents of a collection that its head does not name",
                 "%s.%s" % (batch.db, batch.collection),
                 next_step="Do not rely on this archive.",
             )
         target = connection.client[batch.db][batch.collection]
-        with mongo_errors("cannot restore documents", "%s.%s" % (batch.db, batch.collection)):
+        where = "%s.%s" % (batch.db, batch.collection)
+        with _restoring("cannot restore documents", where, same):
             for documents in _inserts(batch.data):
                 try:
                     target.insert_many(documents, ordered=True, bypass_document_validation=True)
                 except driver.BulkWriteError as error:
-                    raise _refused("%s.%s" % (batch.db, batch.collection), error) from error
+                    raise _refused(where, error, same) from error
+                _put_empty_timestamps_back(target, documents)
     for head in heads:
         if head.type != "view":
-            _build_indexes(connection, head)
+            _build_indexes(connection, head, same)
     for head in heads:
         if head.type == "view":
-            _create(connection, head)
+            _create(connection, head, same)
     return sorted({head.db for head in heads})
 
 
-def _refused(where: str, error: Any) -> MaintenanceError:
+def _refused(where: str, error: Any, same: bool) -> MaintenanceError:
     """What the server had against the first document it refused; its text may quote values and is left out."""
     first = ((error.details or {}).get("writeErrors") or [{}])[0]
     keys = ", ".join(str(key) for key in (first.get("keyPattern") or {}))
     what = "the server refuses a document of the archive"
-    if first.get("code") == 11000:
+    number = first.get("code")
+    if number == DUPLICATE_KEY:
         what = "the archive holds two documents with the same %s" % (keys or "key")
-    return MaintenanceError(what, where, first.get("code"), "Do not rely on this archive.")
+    if not refusal_is_proof(number, same):
+        return MaintenanceError("the server cannot take a document of the archive", where, number)
+    return RefusedBackup(what, where, number, "Do not rely on this archive.")
+
+
+def has_empty_timestamp(raw: bytes) -> bool:
+    """Whether a whole BSON document has a field at its top, other than _id, that is Timestamp(0, 0). Pure.
+
+    The server puts its own time there when such a document is inserted
+    (https://www.mongodb.com/docs/manual/reference/bson-types/#timestamps).
+    """
+    if _NINE_ZEROS not in raw:  # the end of the field's name, and eight bytes of value
+        return False
+    unpack = _LENGTH.unpack_from
+    position, end = 4, len(raw) - 1
+    while position < end:
+        kind = raw[position]
+        name_end = raw.index(b"\0", position + 1)
+        name, value = raw[position + 1 : name_end], name_end + 1
+        if kind == _TIMESTAMP and name != b"_id" and raw[value : value + 8] == _NINE_ZEROS[:8]:
+            return True
+        if kind in _FIXED:
+            position = value + _FIXED[kind]
+        elif kind in (2, 13, 14):
+            position = value + 4 + unpack(raw, value)[0]
+        elif kind in (3, 4, 15):
+            position = value + unpack(raw, value)[0]
+        elif kind == 5:
+            position = value + 5 + unpack(raw, value)[0]
+        elif kind == 12:
+            position = value + 4 + unpack(raw, value)[0] + 12
+        elif kind == 11:
+            position = raw.index(b"\0", raw.index(b"\0", value) + 1) + 1
+        else:
+            return False
+    return False
+
+
+def _put_empty_timestamps_back(target: Any, documents: Sequence[Any]) -> None:
+    """An update by a pipeline stores a document as it is; insert has no way to on servers before 8.0."""
+    updates = [
+        {"q": {"_id": {"$eq": document["_id"]}}, "u": [{"$replaceWith": {"$literal": document}}]}
+        for document in documents
+        if has_empty_timestamp(document.raw)
+    ]
+    for update in updates:
+        target.database.command("update", target.name, updates=[update], bypassDocumentValidation=True)
 
 
 def _inserts(data: bytes) -> Iterator[List[Any]]:
@@ -119,7 +222,7 @@ def _inserts(data: bytes) -> Iterator[List[Any]]:
     size = 0
     while position < end:
         (length,) = unpack(data, position)
-        documents.append(RawBSONDocument(data[position : position + length]))
+        documents.append(RawBSONDocument(data[position : position + length], _RAW))
         position += length
         size += length
         if size >= INSERT_BYTES or len(documents) >= INSERT_DOCUMENTS:
@@ -133,28 +236,28 @@ def metadata_of(head: CollectionMetadata) -> Dict[str, Any]:
     """Options and indexes of a collection as the archive's head has them.
 
     Raises:
-        MaintenanceError: the text is not extended JSON.
+        RefusedBackup: the text is not extended JSON.
     """
     try:
         values = json_util.loads(head.metadata or "{}", json_options=_JSON)
         return dict(values)
     except (ValueError, TypeError, KeyError) as error:
-        raise MaintenanceError(
+        raise RefusedBackup(
             "the metadata of a collection is not valid extended JSON (%s)" % error,
             "%s.%s" % (head.db, head.collection),
             next_step="Do not rely on this archive.",
         ) from error
 
 
-def _create(connection: Connection, head: CollectionMetadata) -> None:
+def _create(connection: Connection, head: CollectionMetadata, same: bool) -> None:
     options = dict(metadata_of(head).get("options") or {})
     for name in _OBSOLETE_OPTIONS:
         options.pop(name, None)
-    with mongo_errors("cannot make the collection", "%s.%s" % (head.db, head.collection)):
+    with _restoring("cannot make the collection", "%s.%s" % (head.db, head.collection), same):
         connection.client[head.db].command("create", head.collection, **options)
 
 
-def _build_indexes(connection: Connection, head: CollectionMetadata) -> None:
+def _build_indexes(connection: Connection, head: CollectionMetadata, same: bool) -> None:
     wanted = []
     for index in metadata_of(head).get("indexes") or []:
         specification = {key: value for key, value in index.items() if key != "ns"}
@@ -163,7 +266,7 @@ def _build_indexes(connection: Connection, head: CollectionMetadata) -> None:
             continue
         wanted.append(specification)
     if wanted:
-        with mongo_errors("cannot build the indexes", "%s.%s" % (head.db, head.collection)):
+        with _restoring("cannot build the indexes", "%s.%s" % (head.db, head.collection), same):
             connection.client[head.db].command("createIndexes", head.collection, indexes=wanted)
 
 

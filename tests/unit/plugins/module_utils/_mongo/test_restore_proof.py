@@ -1,0 +1,71 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What speaks against an archive, and which documents a server changes when they are inserted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import restore
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5)
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.floats(allow_nan=False),
+    st.just(0.0),
+    st.integers(-(2**63), 2**63 - 1).map(bson.Int64),
+    st.integers(-(2**31), 2**31 - 1),
+    st.text(max_size=9),
+    st.binary(max_size=20),
+    st.sampled_from([b"\0" * 20, b"\x11a\0" + b"\0" * 8]),
+    st.binary(min_size=12, max_size=12).map(bson.ObjectId),
+    st.builds(bson.Timestamp, st.integers(0, 1), st.integers(0, 1)),
+    st.sampled_from(
+        [
+            bson.Regex("a.*", "i"),
+            bson.Code("f()"),
+            bson.Code("f()", {"x": 1}),
+            bson.MinKey(),
+            bson.MaxKey(),
+            bson.Decimal128("0"),
+            bson.DatetimeMS(0),
+            bson.DBRef("c", 1),
+        ]
+    ),
+)
+VALUES = st.recursive(LEAVES, lambda inner: st.one_of(st.lists(inner), st.dictionaries(NAMES, inner)), max_leaves=6)
+
+
+@given(st.dictionaries(st.one_of(NAMES, st.just("_id")), VALUES))
+def test_an_empty_timestamp_at_the_top_is_found_and_no_other(document: dict[str, Any]) -> None:
+    expected = any(value == bson.Timestamp(0, 0) for name, value in document.items() if name != "_id")
+    assert restore.has_empty_timestamp(bson.encode(document)) is expected
+
+
+@pytest.mark.parametrize(
+    ("number", "same", "proof"),
+    [
+        (11000, True, True),
+        (11000, False, True),
+        (16755, True, True),  # not a point on the earth
+        (72, False, False),  # an option of another series
+        (14031, True, False),  # the disk is full
+        (None, True, False),  # the connection was lost
+        (11600, True, False),  # the server is ending
+    ],
+)
+def test_only_what_the_archive_holds_speaks_against_it(number: int | None, same: bool, proof: bool) -> None:
+    assert restore.refusal_is_proof(number, same) is proof
+
+
+def test_release_series() -> None:
+    assert restore.same_series("6.0.5", "6.0.14")
+    assert not restore.same_series("6.0.5", "7.0.5")
+    assert not restore.same_series("6.0.5", "")
