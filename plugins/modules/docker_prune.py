@@ -14,8 +14,9 @@ description:
   - Each object goes one by one, without force, and only when it was in the plan and no container uses it at the moment of its removal. The engine's own
     prune, which takes whatever is unused by then, is never called. The one request of that name is for build cache, with the id of a single entry.
   - What is in use is judged from the containers, running and stopped, and not from what the engine says about it. A volume that any container mounts, by
-    name or by source, stays. Engine 27.4 and later would give such a volume away, with its data. A source counts wherever it really lies, links followed,
-    and when it is the volume's folder, a part of it, or a folder above it; with C(/) mounted somewhere, as monitoring agents do, every volume stays.
+    name or by source, stays. Engine 27.4 and later would give such a volume away, with its data. A source counts wherever it really lies, links followed
+    and mounts seen through, and when it is the volume's folder, a part of it, or a folder above it; with C(/) mounted somewhere, as monitoring agents do,
+    every volume stays.
   - Volumes and networks stay, all of them, while the engine has containers that it does not list, as after a change of its image store, and also where that
     cannot be seen. To see it the module must run on the Docker host, as root, with a V(unix://) address.
   - What only a container of the same plan uses goes with it, except volumes. A removed container's anonymous volumes stay for now, and are seen on their

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -407,6 +408,24 @@ def test_volumes_that_are_mounted_by_way_of_a_link_or_with_a_folder_above_stay(
     assert "the container linked (running) uses it by now" in skipped(engine, action)
     for name in (linked, above):
         assert (place(engine, name) / "content").read_bytes() == b"precious"
+
+
+def test_a_volume_that_is_mounted_by_way_of_another_mount_stays(
+    engine: Engine, image: str, prune: Callable[..., ModuleResult], tmp_path: Path
+) -> None:
+    """As when the engine's folder was moved, and mounted where it had been."""
+    volume(engine, "elsewhere")
+    other = tmp_path / "other"
+    other.mkdir()
+    subprocess.run(["mount", "--bind", str(engine.data_root / "volumes"), str(other)], check=True)
+    try:
+        create(engine, "user", image, FOREVER, Binds=[f"{other}/elsewhere/_data:/data"])
+        done = prune(volume_names=["elsewhere"])
+        engine.api("DELETE", "/containers/user?force=1")
+    finally:
+        subprocess.run(["umount", "--lazy", str(other)], check=True)
+    assert done.result["plan"] == []
+    assert "the container user (running)" in kept(done)["volume elsewhere"]
 
 
 def test_a_volume_with_a_name_goes_only_when_it_is_named(

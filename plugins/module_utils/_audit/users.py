@@ -16,35 +16,8 @@ import re
 from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from .._core.errors import MaintenanceError
+from .._core.mounts import Mount, inside_file_system, parse_mountinfo
 from .permission_fix import User
-
-# device, path inside its file system, mount point
-Mount = Tuple[str, str, str]
-
-_OCTAL = re.compile(r"\\([0-7]{3})")
-
-
-def parse_mountinfo(text: str) -> List[Mount]:
-    """Mounts of a process, from the text of its mountinfo file (proc(5))."""
-    mounts = []
-    for line in text.splitlines():
-        fields = line.split(" ")
-        if len(fields) > 5:
-            root, point = (_OCTAL.sub(lambda match: chr(int(match.group(1), 8)), part) for part in fields[3:5])
-            mounts.append((fields[2], root, point))
-    return mounts
-
-
-def inside_file_system(path: str, mounts: Sequence[Mount]) -> Optional[Tuple[str, str]]:
-    """The device that holds a path and its path inside that file system, by the mounts of the own process."""
-    best: Optional[Mount] = None
-    for mount in mounts:
-        point = mount[2].rstrip("/")
-        if (path == point or path.startswith(point + "/")) and (best is None or len(mount[2]) >= len(best[2])):
-            best = mount
-    if best is None:
-        return None
-    return best[0], (best[1].rstrip("/") + path[len(best[2].rstrip("/")) :]) or "/"
 
 
 def mounted_parts(root: str, own: Sequence[Mount], theirs: Sequence[Mount]) -> List[str]:

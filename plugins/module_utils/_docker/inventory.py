@@ -30,14 +30,15 @@ class Mount:
     """What a container mounts. The name can be missing for a volume too (Engine 27.4 and later): the source never is.
 
     Attributes:
-        real: where the source really lies once links are followed; "" when that was not looked at.
+        real: where the source really lies: its path without links, and its place in its file system; empty when that was not
+            looked at.
     """
 
     kind: str
     name: str
     source: str
     destination: str
-    real: str = ""
+    real: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ class Volume:
         size: apparent bytes of its files, None when the engine did not measure it.
         options: of its driver. A local volume with options is a mount of something else.
         measured: the engine counts it as its own data.
-        real: where the mountpoint really lies once links are followed; "" when that was not looked at.
+        real: where the mountpoint really lies, as for a mount.
     """
 
     name: str
@@ -153,7 +154,7 @@ class Volume:
     size: Optional[int] = None
     measured: bool = False
     created_at: str = ""
-    real: str = ""
+    real: Tuple[str, ...] = ()
 
     @property
     def anonymous(self) -> bool:
@@ -251,18 +252,18 @@ def container_uses_image(container: Container, image_id: str, tags: Sequence[str
     return not container.image_id and (container.image in tags or container.image + ":latest" in tags)
 
 
-def container_uses_volume(container: Container, name: str, mountpoint: str, real: str = "") -> bool:
+def container_uses_volume(container: Container, name: str, mountpoint: str, real: Sequence[str] = ()) -> bool:
     """By name or by place: the engine's list has volumes without a name, a bind may reach into a volume's folder or hold
-    the whole of it, and either may be written by way of links.
+    the whole of it, and either may be written by way of links, or of a folder that is mounted in two places.
 
     Args:
-        mountpoint: of the volume, as the engine says it; real: the same without links, "" when not known.
+        mountpoint: of the volume, as the engine says it; real: where that really lies, empty when not known.
     """
-    places = [place for place in (mountpoint, real) if place]
+    places = [place for place in (mountpoint, *real) if place]
     for mount in container.mounts:
         if name in (mount.name, mount.source):
             return True
-        sources = [source for source in (mount.source, mount.real) if source]
+        sources = [source for source in (mount.source, *mount.real) if source]
         if any(_overlap(source, place) for source in sources for place in places):
             return True
     return False

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
+from .._core.mounts import inside_file_system, parse_mountinfo
 from .client import Docker, EngineError, version_tuple
 from .inventory import (
     Container,
@@ -80,11 +81,9 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
     root = str(info.get("DockerRootDir") or "")
     types = wanted.types
     usage = parse_disk_usage(docker.df(types)) if types else DiskUsage((), (), (), (), 0)
-    volumes = (
-        tuple(replace(v, real=real_place(docker, v.mountpoint)) for v in _volumes(docker, usage))
-        if wanted.volumes
-        else ()
-    )
+    volumes = _volumes(docker, usage) if wanted.volumes else ()
+    real = real_places(docker, [volume.mountpoint for volume in volumes])
+    volumes = tuple(replace(volume, real=real.get(volume.mountpoint, ())) for volume in volumes)
     networks = tuple(parse_network(raw) for raw in docker.networks()) if wanted.networks else ()
     raw_images: List[Mapping[str, Any]] = list(usage.images)
     if (
@@ -132,9 +131,23 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
     )
 
 
-def real_place(docker: Docker, path: str) -> str:
-    """A path of the engine's host without links; "" when that host is another one."""
-    return os.path.realpath(path) if path.startswith("/") and _is_local(docker) else ""
+def real_places(docker: Docker, paths: Iterable[str]) -> Dict[str, Tuple[str, ...]]:
+    """For each path of the engine's host where it really lies: without links, and in which file system and where in that,
+    which is the same for all places where a folder is mounted. Nothing when that host is another one."""
+    if not _is_local(docker):
+        return {}
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as handle:
+            mounts = parse_mountinfo(handle.read())
+    except OSError:
+        mounts = []
+    found: Dict[str, Tuple[str, ...]] = {}
+    for path in set(paths):
+        if path.startswith("/"):
+            real = os.path.realpath(path)
+            place = inside_file_system(real, mounts)
+            found[path] = (real, "%s:%s" % place) if place else (real,)
+    return found
 
 
 def read_containers(docker: Docker, sizes: Mapping[str, int] = MappingProxyType({})) -> List[Container]:
@@ -143,12 +156,12 @@ def read_containers(docker: Docker, sizes: Mapping[str, int] = MappingProxyType(
     Args:
         sizes: bytes of their layers by id, which the list does not tell.
     """
-    found = []
-    for raw in docker.containers():
-        container = parse_container(raw, sizes.get(str(raw.get("Id")), 0))
-        mounts = tuple(replace(mount, real=real_place(docker, mount.source)) for mount in container.mounts)
-        found.append(replace(container, mounts=mounts))
-    return found
+    found = [parse_container(raw, sizes.get(str(raw.get("Id")), 0)) for raw in docker.containers()]
+    real = real_places(docker, [mount.source for container in found for mount in container.mounts])
+    return [
+        replace(container, mounts=tuple(replace(mount, real=real.get(mount.source, ())) for mount in container.mounts))
+        for container in found
+    ]
 
 
 def _volumes(docker: Docker, usage: DiskUsage) -> Tuple[Volume, ...]:

@@ -29,7 +29,7 @@ from .inventory import (
     parse_image,
     parse_time,
 )
-from .observation import free_bytes, inspect_container, inspect_image, read_containers, real_place
+from .observation import free_bytes, inspect_container, inspect_image, read_containers, real_places
 
 # The engine takes an entry's id for a regular expression without anchors: anything shorter could take others with it.
 _CACHE_ID = re.compile(r"^[a-z0-9]{20,}$")
@@ -184,7 +184,7 @@ class Remover:
         if str(raw.get("CreatedAt") or "") != action.data["created_at"] or labels != action.data["labels"]:
             raise SkipAction("it was made anew since planning")
         # The engine's own refusal does not protect a volume on 27.4 and later.
-        real = real_place(self.docker, mountpoint)
+        real = real_places(self.docker, [mountpoint]).get(mountpoint, ())
         users = [c for c in read_containers(self.docker) if container_uses_volume(c, name, mountpoint, real)]
         self._require_unused(users)
         self._delete("cannot remove the volume", name, "/volumes/%s" % quote(name, safe=""), force="false")

@@ -51,8 +51,8 @@ def container(*mounts: Mount, **facts: Any) -> Container:
         Mount("volume", "", "data", "/data"),
         Mount("bind", "", "/var/lib/docker/volumes", "/all"),
         Mount("bind", "", "/", "/host"),
-        Mount("bind", "", "/srv/link", "/data", PLACE),
-        Mount("bind", "", "/srv/link", "/data", "/var/lib/docker/volumes/data"),
+        Mount("bind", "", "/srv/link", "/data", (PLACE,)),
+        Mount("bind", "", "/srv/link", "/data", ("/srv/link", "/var/lib/docker/volumes/data")),
     ],
 )
 def test_a_volume_is_used_by_name_and_by_source(mount: Mount) -> None:
@@ -73,10 +73,14 @@ def test_other_mounts_do_not_use_it(mount: Mount) -> None:
 
 
 def test_a_volume_is_used_by_a_source_that_its_mountpoint_reaches_through_a_link() -> None:
-    mount = Mount("bind", "", "/data/docker/volumes/data/_data", "/data", "/data/docker/volumes/data/_data")
+    mount = Mount("bind", "", "/data/docker/volumes/data/_data", "/data")
     assert not container_uses_volume(container(mount), "data", PLACE)
-    assert container_uses_volume(container(mount), "data", PLACE, "/data/docker/volumes/data/_data")
-    assert not container_uses_volume(container(mount), "data", PLACE, "/data/docker/volumes/data/_data2")
+    assert container_uses_volume(container(mount), "data", PLACE, ["/data/docker/volumes/data/_data"])
+    assert not container_uses_volume(container(mount), "data", PLACE, ["/data/docker/volumes/data/_data2"])
+    # The same folder, mounted in two places.
+    mount = Mount("bind", "", "/srv/other", "/data", ("/srv/other", "8:1:/volumes/data/_data/sub"))
+    assert container_uses_volume(container(mount), "data", PLACE, [PLACE, "8:1:/volumes/data/_data"])
+    assert not container_uses_volume(container(mount), "data", PLACE, [PLACE, "8:2:/volumes/data/_data"])
 
 
 def test_a_volume_without_a_mountpoint_is_not_used_by_everything() -> None:
