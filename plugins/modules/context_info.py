@@ -107,13 +107,14 @@ context:
       type: dict
     docker:
       description:
-        - Whether a Docker Engine answers (C(available)); its C(version) and image C(store).
+        - Whether a Docker Engine answers (C(available)); its C(version), image C(store) and, when it runs on this host, the folder of its data
+          (C(data_root)).
         - C(reason) is why none does, as one word for conditions, and C(message) the same in a sentence; both are empty when one answers. V(missing)
           (no socket there) and V(refused) (nobody listens) may mean that the host has no engine. All others mean that there is one or that nobody
           can tell, V(permission), V(timeout), V(tls), V(version), V(address), V(connection), V(library) (the Docker SDK for Python is missing) and
           V(error) (it refused to list its containers).
       type: dict
-      sample: {"available": false, "reason": "missing", "message": "there is no Docker Engine here ...", "version": "", "store": ""}
+      sample: {"available": false, "reason": "missing", "message": "there is no Docker Engine here ...", "version": "", "store": "", "data_root": ""}
     api:
       description: The API natively, C(pid) and C(cwd); in compose the C(container), its C(state) and C(cwd).
       type: dict
@@ -133,7 +134,8 @@ context:
       description:
         - The database. C(address) to give to modules as O(miniecom.maintenance.mongo_info#module:address), empty when the connection string is
           right as it stands, and C(why); C(database), the C(source) variable, C(hosts), C(tls), C(srv) and C(replica_set) of the connection
-          string; natively C(pid) and C(exe) of its mongod, in compose its C(container) and C(image_id).
+          string; natively C(pid) and C(exe) of its mongod, in compose its C(container) and C(image_id); C(data_path), the folder of this host
+          in which it keeps its data, empty when that is not known.
         - C(exposure) says from where it can be reached, V(exposed) (from beyond this host), V(loopback) (from this host only) or V(unknown), and
           C(exposure_why) by what that is known, or why it is not. C(exposed) lists the addresses beyond loopback on which it accepts connections.
       type: dict
@@ -340,6 +342,7 @@ class Look:
                 "message": self.engine_message,
                 "version": str(getattr(self.docker, "version", "") or "") if self.docker else "",
                 "store": str(getattr(self.docker, "store", "") or "") if self.docker else "",
+                "data_root": self._data_root(),
             },
             "compose": self._compose(),
             "credentials_quality": self._credentials(),
@@ -369,6 +372,27 @@ class Look:
         context["health_url"] = context["api_url"] + "/api/health" if context["api_url"] else ""
         context.update(self._jobs())
         return context
+
+    def _data_root(self) -> str:
+        """Where the engine keeps volumes and images, if that is a folder of this host."""
+        if self.docker is None or not self.docker.docker_host.startswith("unix:"):
+            return ""
+        path = str(self.docker.info.get("DockerRootDir") or "")
+        return path if os.path.isdir(path) else ""
+
+    def _data_path(self, pid: Optional[int], container: Optional[Container]) -> str:
+        """Where the database keeps its data, as a folder of this host."""
+        path = ""
+        if container is not None:
+            detail = self._inspect(container)
+            path = place(detail, shop.db_path([str(word) for word in detail.get("Args") or []]) or "/data/db").path
+        elif pid is not None:
+            server = next((item for item in self.mongods if item.pid == pid), None)
+            path = _folder_of_open_file(pid, "mongod.lock")
+            if server is not None and not path:
+                told = shop.db_path(server.argv)
+                path = os.path.join(server.cwd, told) if told and (server.cwd or os.path.isabs(told)) else ""
+        return path if path and os.path.isdir(path) else ""
 
     def _credentials(self) -> str:
         """The worse of the connection string's password and the root user's, who is let in just as well."""
@@ -433,7 +457,7 @@ class Look:
             found = [item for item in self.sockets if item.pid in web and item.port in _FRONTEND_PORTS]
         return min(found, key=lambda item: item.port) if found else None
 
-    def _mongo(self, reach: shop.Reach, **more: Any) -> Dict[str, Any]:
+    def _mongo(self, reach: shop.Reach, container: Optional[Container] = None) -> Dict[str, Any]:
         uri = self.uri or shop.MongoUri("")
         exposure = reach.exposure or shop.judge_exposure(
             self.uri,
@@ -442,7 +466,7 @@ class Look:
             [(item.address, item.port) for item in docker_ports.published(self.raw_containers) if item.proto == "tcp"],
             is_own,
         )
-        values = {
+        return {
             "address": reach.address,
             "why": reach.why,
             "database": uri.database,
@@ -456,11 +480,10 @@ class Look:
             "exposed": list(exposure.addresses),
             "pid": reach.pid,
             "exe": reach.exe,
-            "container": "",
-            "image_id": "",
+            "container": container.name if container else "",
+            "image_id": container.image_id if container else "",
+            "data_path": self._data_path(reach.pid, container),
         }
-        values.update(more)
-        return values
 
     # -- compose ---------------------------------------------------------------------------------------------------
 
@@ -497,11 +520,7 @@ class Look:
             "api_url": "http://" + shop.host_text(host, port) if port else "",
             "frontend_url": "http://" + shop.host_text(front_host, front_port) if front_port else "",
             "ports": {"api": port, "frontend": front_port, "mongo": _port(reach.address)},
-            "mongo": self._mongo(
-                reach,
-                container=container.name if container else "",
-                image_id=container.image_id if container else "",
-            ),
+            "mongo": self._mongo(reach, container),
             "storage": {name: self._inside(api, detail, os.path.join(cwd, folder)) for name, folder in _KINDS.items()},
         }
 
@@ -665,6 +684,16 @@ class Look:
                 "%s (%s)" % (job.where, job.kind) for job in found if job.active and jobs.DELETES_BACKUPS in job.dangers
             ],
         }
+
+
+def _folder_of_open_file(pid: int, name: str) -> str:
+    """The folder of a file that a process holds open all its life; "" when it may not be seen."""
+    directory = "/proc/%d/fd" % pid
+    try:
+        targets = [os.readlink(os.path.join(directory, descriptor)) for descriptor in os.listdir(directory)]
+    except OSError:
+        return ""
+    return next((os.path.dirname(target) for target in targets if os.path.basename(target) == name), "")
 
 
 def _bound(detail: Mapping[str, Any], wanted: Sequence[int]) -> Tuple[str, int]:

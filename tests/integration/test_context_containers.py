@@ -102,6 +102,8 @@ def test_another_shop_of_the_host_is_left_alone(engine: Engine, tmp_path: Path) 
             uploads = found["storage"]["uploads"]
             assert (uploads["kind"], uploads["path"], uploads["in_writable_layer"]) == ("tmpfs", "", False)
             assert found["storage"]["invoices"]["kind"] == "volume"
+            assert found["docker"]["data_root"] == str(engine.data_root)
+            assert found["mongo"]["data_path"] == str(engine.data_root / "volumes" / "miniecom_data" / "_data")
         # Named, since a mongod of the machine that runs the tests would make it a native shop.
         found, warnings = shop.look(deployment="compose")
         told = json.dumps(found)

@@ -87,6 +87,7 @@ def test_a_native_shop(native_sandbox: Sandbox) -> None:
     assert found["mongo"]["pid"] == facts["pids"]["mongod"] and os.path.samefile(
         found["mongo"]["exe"], "/proc/%d/exe" % facts["pids"]["mongod"]
     )
+    assert (Path(found["mongo"]["data_path"]) / "WiredTiger").exists() and found["docker"]["data_root"] == ""
     assert found["api"]["pid"] == facts["pids"]["api"]
     assert found["credentials_quality"] == "strong"
     for name in ("uploads", "invoices", "labels", "backups", "logs"):
@@ -125,6 +126,8 @@ def test_a_shop_in_containers(compose_sandbox: Sandbox) -> None:
     assert {"api", "mongo", "frontend"} <= set(found["compose"]["containers"])
     assert found["mongo"]["address"] == "127.0.0.1:%d" % facts["ports"]["mongo"]
     assert found["mongo"]["hosts"] == ["mongo:27017"] and found["mongo"]["image_id"].startswith("sha256:")
+    assert os.path.isdir(found["docker"]["data_root"])
+    assert found["mongo"]["data_path"].startswith(found["docker"]["data_root"] + "/volumes/")
     assert found["ports"]["api"] == facts["ports"]["api"]
     assert found["storage"]["uploads"]["in_writable_layer"] and found["storage"]["uploads"]["path"] == ""
     assert found["storage"]["uploads"]["container_path"] == "/app/uploads"

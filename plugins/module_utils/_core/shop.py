@@ -402,6 +402,15 @@ def native_mongo(uri: Optional[MongoUri], mongods: Sequence[Process], sockets: S
     return Reach(address, why, exposure, process.pid if process else None, process.exe if process else "", warnings)
 
 
+def db_path(argv: Sequence[str]) -> str:
+    """The folder that a mongod was told on its command line; "" without one."""
+    for position, word in enumerate(argv):
+        name, equals, value = word.partition("=")
+        if name == "--dbpath":
+            return value if equals else (argv[position + 1] if position + 1 < len(argv) else "")
+    return ""
+
+
 def api_port(env: Mapping[str, str], sockets: Sequence[Socket]) -> Tuple[int, str]:
     """The port of the API, and how it is known: what really listens, else PORT, else the application's default."""
     text = env.get("PORT", "").strip()

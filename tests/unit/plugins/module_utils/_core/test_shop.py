@@ -18,6 +18,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.shop im
     UNKNOWN,
     api_port,
     choose_deployment,
+    db_path,
     find_api,
     find_mongods,
     is_loopback,
@@ -226,6 +227,19 @@ def test_from_where_the_database_can_be_reached(uri, sockets, published, state, 
     )
     assert found.state == state and why in found.why
     assert bool(found.addresses) is (state == EXPOSED)
+
+
+@pytest.mark.parametrize(
+    ("argv", "path"),
+    [
+        (["mongod", "--dbpath", "/d", "--port", "1"], "/d"),
+        (["mongod", "--dbpath=/d"], "/d"),
+        (["mongod", "--dbpath"], ""),
+        (["mongod", "--config", "/etc/mongod.conf"], ""),
+    ],
+)
+def test_the_folder_that_a_mongod_was_told(argv: list[str], path: str) -> None:
+    assert db_path(argv) == path
 
 
 def test_the_database_of_a_native_shop() -> None:
