@@ -135,7 +135,7 @@ def _blocked(plan: Plan, doomed: Sequence[Tuple[Backup, str]], wishes: Wishes) -
             "critical",
             job,
             "This job of the shop deletes backups, too, so nothing is removed here while it is active.",
-            "Switch it off, by hand or with the role prerequisites (which can undo it), and run again.",
+            "Switch it off where it is scheduled (a # before the line of the crontab, or systemctl disable --now for a timer), and run again.",
             scope="backups",
         )
         for job in wishes.blocked_by
