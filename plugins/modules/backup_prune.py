@@ -19,7 +19,8 @@ description:
   - Looks only at files named C(YYYYmmdd_HHMMSS.tar.gz) or C(YYYYmmdd_HHMMSS.tar.gz.enc) directly in O(path). Folders, links, archives kept by hand under other
     names and everything in subfolders are never touched.
   - The newest verified backup is never removed, nor is one dated in the future. Without any of the keep options nothing is removed.
-  - Each file is looked at again right before it goes; one that has changed since planning stays.
+  - Each file is looked at again right before it goes; one that has changed since planning stays. Before each removal the newest verified backup must
+    still be there, unchanged and verified; else the module stops and fails.
 options:
   path:
     description: Folder with the backups.
@@ -30,7 +31,8 @@ options:
       - Only backups of this database count. A backup whose record names another one takes no part in the rules, is no proof that there is
         a verified one, and stays.
       - A backup without a record, such as the shop's own script makes, is taken for one of this database.
-      - By default all backups in O(path) are taken for those of one shop.
+      - By default all backups in O(path) are taken for those of one shop; when their records name more than one database, the module fails before
+        it removes anything.
     type: str
   keep_last:
     description: Keep this many of the newest backups, whatever their dates.
@@ -150,12 +152,13 @@ import errno
 import os
 import stat
 from datetime import datetime
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catalogue import (
     Backup,
     Catalogue,
     folder_lock,
+    look_at,
     read_catalogue,
     sidecar_path,
 )
@@ -231,7 +234,21 @@ class BackupPrune(Task[Catalogue]):
                 )
             if action.action == "remove_record":
                 return self._remove_record(action.target)
+            self._require_relied(action.data["relied"])
             return self._remove(action.data["backup"])
+
+    def _require_relied(self, relied: Optional[Backup]) -> None:
+        """The newest verified backup of the plan is there as it was; without it nothing more may go."""
+        if relied is None:
+            return
+        now = look_at(relied.path)
+        if now is None or not now.verified or _identity(now) != _identity(relied):
+            self.stop_on_failure = True
+            raise MaintenanceError(
+                "the newest verified backup is gone, or has changed, or was proven not to restore meanwhile",
+                relied.path,
+                next_step="Nothing more was removed. Something else works in this folder: look for the shop's own jobs.",
+            )
 
     def _remove(self, backup: Backup) -> Outcome:
         try:
@@ -239,16 +256,20 @@ class BackupPrune(Task[Catalogue]):
         except FileNotFoundError:
             raise SkipAction("it is gone already") from None
         seen = (status.st_ino, status.st_size, status.st_mtime_ns)
-        if not stat.S_ISREG(status.st_mode) or seen != (backup.inode, backup.size, backup.mtime_ns):
+        if not stat.S_ISREG(status.st_mode) or seen != _identity(backup):
             raise SkipAction("it has changed since planning")
         _unlink(backup.path)
+        note = ""
         try:
             os.unlink(sidecar_path(backup.path))
         except FileNotFoundError:
             pass
+        except OSError as error:
+            # The backup is gone: that its record stays costs nothing, and the next call tries again.
+            note = "its record could not be removed (%s)" % (error.strerror or error)
         sync_directory(os.path.dirname(backup.path))
         # A file with other names (hard links) frees nothing yet.
-        return Outcome(bytes=backup.size if status.st_nlink == 1 else 0)
+        return Outcome(bytes=backup.size if status.st_nlink == 1 else 0, note=note)
 
     def _remove_record(self, path: str) -> Outcome:
         archive = os.path.join(os.path.dirname(path), os.path.basename(path)[1 : -len(".verified.json")])
@@ -299,6 +320,10 @@ class BackupPrune(Task[Catalogue]):
 
     def extra(self, observation: Catalogue, plan: Plan, results: Optional[List[ActionResult]]) -> Dict[str, Any]:
         return {"findings": [finding.as_dict() for finding in self._findings]}
+
+
+def _identity(backup: Backup) -> Tuple[int, int, int]:
+    return (backup.inode, backup.size, backup.mtime_ns)
 
 
 def _unlink(path: str) -> None:

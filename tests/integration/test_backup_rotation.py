@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue
-from tests.support.modules import ModuleResult, run_module
+from tests.support.modules import ModuleResult, module_environment, run_module
 
 POLICY = {"keep_daily": 14, "keep_weekly": 12, "keep_monthly": 12}
 
@@ -162,6 +166,74 @@ def test_in_a_shared_folder_another_shops_backups_count_for_nothing(tmp_path: Pa
     done = ok(run(tmp_path, state_dir, database="shop", keep_daily=1, keep_weekly=0, keep_monthly=0))
     assert len(backups_in(tmp_path)) == 1
     assert done.result["summary"]["removed"] == 7
+
+
+def test_a_shared_folder_needs_the_name_of_the_database(tmp_path: Path, state_dir: Path) -> None:
+    now = datetime.now().replace(microsecond=0)
+    for day in range(4):
+        make(tmp_path, now - timedelta(hours=1, days=day), verified=True)
+        other = make(tmp_path, now - timedelta(hours=2, days=day), verified=True)
+        record = catalogue.read_sidecar(str(other))
+        assert record is not None
+        catalogue.write_sidecar(str(other), replace(record, database="boutique"))
+    before = tree(tmp_path)
+    refused = run(tmp_path, state_dir)
+    assert refused.failed
+    assert "boutique, shop" in refused.msg
+    assert "option database" in refused.msg
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("how", ["gone", "changed", "proven bad"])
+def test_it_stops_when_what_it_relies_on_is_no_longer_there(folder: Path, state_dir: Path, how: str) -> None:
+    """It happens right after the third removal."""
+    newest = folder / backups_in(folder)[-1]
+    plan = ok(run(folder, state_dir, check=True)).result["plan"]
+    code = (
+        "import os, sys\n"
+        "from ansible.module_utils import basic\n"
+        "basic._ANSIBLE_ARGS, basic._ANSIBLE_PROFILE = sys.stdin.buffer.read(), 'legacy'\n"
+        "from ansible_collections.miniecom.maintenance.plugins.modules import backup_prune as module\n"
+        "from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue, making\n"
+        "import datetime\n"
+        "path, how, unlink, count = sys.argv[1], sys.argv[2], module._unlink, []\n"
+        "def one_more(target):\n"
+        "    unlink(target)\n"
+        "    count.append(target)\n"
+        "    if len(count) == 3:\n"
+        "        if how == 'gone': os.unlink(path)\n"
+        "        elif how == 'changed': os.utime(path, (1, 1))\n"
+        "        else: making.mark_restore_failed(path, catalogue.read_sidecar(path), datetime.datetime.now().astimezone())\n"
+        "module._unlink = one_more\n"
+        "module.main()\n"
+    )
+    arguments = {"ANSIBLE_MODULE_ARGS": {"path": str(folder), "state_dir": str(state_dir), **POLICY}}
+    answer = subprocess.run(
+        [sys.executable, "-c", code, str(newest), how],
+        input=json.dumps(arguments),
+        capture_output=True,
+        text=True,
+        env=module_environment(),
+        check=False,
+    )
+    result = json.loads(answer.stdout)
+    assert result["failed"]
+    assert "the newest verified backup is gone, or has changed" in result["msg"]
+    assert [action["status"] for action in result["actions"]] == ["done", "done", "done", "failed"]
+    gone = {Path(entry["target"]).name for entry in plan[:3]}
+    assert set(backups_in(folder)).isdisjoint(gone)
+    assert len(backups_in(folder)) == 400 - 3 - (how == "gone")
+
+
+def test_a_record_that_cannot_be_removed_is_told(tmp_path: Path, state_dir: Path) -> None:
+    """A folder in its place, which no user may unlink."""
+    now = datetime.now().replace(microsecond=0)
+    old = make(tmp_path, now - timedelta(days=3))
+    Path(catalogue.sidecar_path(str(old))).mkdir()
+    make(tmp_path, now - timedelta(hours=1), verified=True)
+    result = ok(run(tmp_path, state_dir, keep_daily=0, keep_weekly=0, keep_monthly=0, keep_last=1))
+    assert not old.exists()
+    assert "its record could not be removed" in str(result.result["actions"])
 
 
 def test_the_cap(folder: Path, state_dir: Path) -> None:

@@ -239,9 +239,10 @@ def read_sidecar(archive: str) -> Optional[Verification]:
         descriptor = os.open(sidecar_path(archive), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # a folder could not even be opened as a file below
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as handle:
-        if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
-            return None
         return parse_verification(handle.read(MAX_SIDECAR_BYTES))
 
 

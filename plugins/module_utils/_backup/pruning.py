@@ -53,9 +53,18 @@ def plan_prune(catalogue: Catalogue, wishes: Wishes, now: datetime) -> Tuple[Pla
         now: the present moment, with its zone; names are read in the host's local time.
 
     Raises:
-        MaintenanceError: backups are to go and there is no recent verified one, or more are to go than max_delete.
+        MaintenanceError: the backups are of several databases and none is named, backups are to go and there is no recent
+            verified one, or more are to go than max_delete.
     """
     plan = Plan()
+    databases = sorted({backup.database for backup in catalogue.backups if backup.database})
+    if not wishes.database and len(databases) > 1 and not wishes.policy.empty:
+        # As one series the backups of each would take the turns of the others.
+        raise MaintenanceError(
+            "the backups in this folder are of several databases: %s" % ", ".join(databases),
+            catalogue.path,
+            next_step="Set the option database to the one whose backups are to be rotated. Nothing was removed.",
+        )
     catalogue = catalogue.of(wishes.database)
     plan.kept.extend(Kept(backup.path, "of another database: %s" % backup.database) for backup in catalogue.others)
     newest = catalogue.newest_verified(now)
@@ -99,7 +108,7 @@ def plan_prune(catalogue: Catalogue, wishes: Wishes, now: datetime) -> Tuple[Pla
                 reason,
                 bytes=backup.size,
                 assumes=ASSUMPTION if wishes.assume_verified and not _recent(age, wishes) else "",
-                data={"backup": backup},
+                data={"backup": backup, "relied": newest},
             )
         )
     if not wishes.policy.empty:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -159,3 +160,27 @@ def test_what_lies_beside_changes_nothing(made: list[tuple[int, str]]) -> None:
     alone = [entry for entry in found if entry.verification is None or entry.verification.database == "shop"]
     wishes = pruning.Wishes(Policy(daily=3, weekly=2), database="shop")
     assert removed(folder(*found), wishes) == removed(folder(*alone), wishes)
+
+
+def test_without_a_database_the_backups_of_several_are_no_one_series() -> None:
+    both = folder(*(backup(10 + day * 24, True, name) for day in range(40) for name in ("shop_a", "shop_b")))
+    with pytest.raises(MaintenanceError, match="several databases: shop_a, shop_b"):
+        pruning.plan_prune(both, pruning.Wishes(SHOP, 48 * 3600, "48h"), NOW)
+    assert removed(both, pruning.Wishes(Policy(), 48 * 3600, "48h")) == []
+    assert removed(both, pruning.Wishes(SHOP, 48 * 3600, "48h", database="shop_a"))
+    unknown = folder(*(backup(10 + day * 24, day == 0, "shop_a") for day in range(40)))
+    assert removed(unknown, pruning.Wishes(SHOP, 48 * 3600, "48h"))
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_one_that_does_not_count_any_more_is_still_of_its_database(stale: bool) -> None:
+    fine = backup(9, verified=True)
+    text = "2026-11-20T00:00:00Z"
+    record = catalogue.Verification(10, 1, "00", text, text, "boutique", restore_failed="" if stale else text)
+    other = replace(backup(24 * 100), stale=stale, record=record)
+    plan, _findings = pruning.plan_prune(
+        folder(fine, other), pruning.Wishes(Policy(last=1), 48 * 3600, "48h", database="shop"), NOW
+    )
+    assert plan.actions == []
+    assert other.restore_failed == ("" if stale else text)
+    assert {kept.target: kept.reason for kept in plan.kept}[other.path] == "of another database: boutique"
