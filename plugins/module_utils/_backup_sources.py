@@ -13,7 +13,7 @@ import errno
 import os
 import stat
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import quote
 
 from ._backup.making import measure
@@ -112,7 +112,7 @@ class Sources:
         def chunks() -> Iterator[bytes]:
             docker = self._engine()
             with docker.errors("cannot copy out of the container", entry.source):
-                stream, _status = docker.api.get_archive(entry.container, entry.path, chunk_size=COPY_BYTES)
+                stream, _status = self._archive(docker, entry)
                 while True:
                     data = next(stream, None)
                     if data is None:
@@ -120,6 +120,19 @@ class Sources:
                     yield data
 
         return chunks
+
+    def _archive(self, docker: Docker, entry: Entry) -> Tuple[Any, Mapping[str, Any]]:
+        """What the engine sends of an entry. Of a link it sends the bare link: then what it leads to is asked for.
+
+        The engine follows a link to its end inside the container's own files
+        (https://docs.docker.com/reference/api/engine/version/v1.47/#tag/Container/operation/ContainerArchiveInfo).
+        """
+        stream, status = docker.api.get_archive(entry.container, entry.path, chunk_size=COPY_BYTES)
+        target = str(status.get("linkTarget") or "")
+        if target:
+            stream.close()
+            stream, status = docker.api.get_archive(entry.container, target, chunk_size=COPY_BYTES)
+        return stream, status
 
     def _engine(self) -> Docker:
         if self._docker is None:
@@ -134,7 +147,7 @@ class Sources:
             found = docker.get("/containers/%s/json" % quote(entry.container, safe=""), size=1 if sizes else 0)
             size = int(found.get("SizeRw") or 0)
             with docker.errors("cannot look into the container", entry.source):
-                chunks, _status = docker.api.get_archive(entry.container, entry.path)
+                chunks, _status = self._archive(docker, entry)
                 chunks.close()
         except EngineError as error:
             if error.status != 404:

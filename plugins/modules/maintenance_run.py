@@ -207,8 +207,8 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_sta
     utc_now,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import Docker, docker_errors
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import fsync_lock
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import connect
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.fsync_lock import unlock
 
 SPEC = (
     ArgumentSpec(
@@ -242,7 +242,8 @@ def clear_container(facts: Mapping[str, Any], state_dir: str, timeout: int = 30)
     return "removed the container %s" % name
 
 
-def clear_fsync_lock(facts: Mapping[str, Any], state_dir: str) -> str:
+def clear_fsync_lock(facts: Mapping[str, Any], state_dir: str, note: Mapping[str, Any]) -> str:
+    """Release the lock of a note, if it can be ours: the server does not tell whose a lock is."""
     if not facts.get("env_file"):
         raise MaintenanceError(
             "a dump that was killed may have left the server locked against writes",
@@ -250,7 +251,14 @@ def clear_fsync_lock(facts: Mapping[str, Any], state_dir: str) -> str:
             next_step="Run db.fsyncUnlock() in mongosh if db.currentOp() says fsyncLock.",
         )
     with connect({"env_file": facts["env_file"], "address": facts.get("address")}) as connection:
-        if not unlock(connection):
+        verdict = fsync_lock.judge(connection, note, boot_id())
+        if verdict == fsync_lock.HELD:
+            raise MaintenanceError(
+                "the process that holds it still runs, and releases it when its time is over", connection.address.where
+            )
+        if verdict == fsync_lock.UNKNOWN:
+            raise MaintenanceError(fsync_lock.UNKNOWN_TEXT % connection.address.where)
+        if verdict == fsync_lock.GONE or not fsync_lock.unlock(connection):
             raise NothingLeft()
     return "released the lock against writes on %s" % facts.get("address")
 
@@ -280,9 +288,8 @@ def clear_leftovers(context: RunContext, timeout: int) -> Tuple[List[str], List[
             context.leftovers.done(str(note["id"]))
             continue
         try:
-            done.append(
-                clear(note.get("facts") or {}, context.state_dir, *([timeout] if clear is clear_container else []))
-            )
+            more: List[Any] = [timeout] if clear is clear_container else [note] if clear is clear_fsync_lock else []
+            done.append(clear(note.get("facts") or {}, context.state_dir, *more))
             context.append({"event": "cleaned", "leftover": done[-1]})
         except NothingLeft:
             pass

@@ -64,7 +64,9 @@ options:
         default: false
   fresh_within:
     description:
-      - A verified backup of the same database holding everything in O(include) that is younger than this is reused, and nothing is written.
+      - A verified backup of the same database that is younger than this is reused, and nothing is written, if it holds everything in O(include) from
+        the same places, was checked as thoroughly as O(check) asks (or restored successfully), is encrypted if O(passphrase_file) is given, and is
+        as consistent as O(consistency) asks where that is V(snapshot) or V(locked).
       - V(0) always makes a new one.
     type: str
     default: 20h
@@ -86,7 +88,11 @@ options:
       - V(auto) reads everything as of one moment (V(snapshot)) on a replica set or sharded cluster of MongoDB 5.0 or newer, and V(none)
         elsewhere. When the server gives the snapshot up because the dump takes longer than its history window, V(auto) starts again with V(none).
       - V(locked) locks the server against writes (fsyncLock) while the database is read, at most for O(lock_timeout). Writers wait; readers do not.
-      - V(none) reads collections one after the other while the application goes on writing.
+      - V(none) reads collections one after the other while the application goes on writing. Each document is read once, but two documents may
+        have the same key of another unique index, when the key moved from one to the other meanwhile; only a restore finds that out, so test one with
+        M(miniecom.maintenance.mongo_restore).
+      - With any of them a collection that is renamed, dropped or replaced before it was read to its end, or renamed later, fails the backup; one that
+        is dropped after it was read, or is new, is a warning.
       - The manifest states which one it was.
     type: str
     choices: [auto, snapshot, locked, none]
@@ -237,6 +243,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catal
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.compress import engine
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.encryption import read_passphrase
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.manifest import (
+    TOOL,
     CollectionRecord,
     Found,
     Manifest,
@@ -247,6 +254,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.atomic_
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, ActionResult, Outcome, Plan
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import (
+    RunState,
     boot_id,
     is_abandoned,
     utc_now,
@@ -258,7 +266,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units i
     parse_size,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import DOCKER_ARGUMENTS
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import dump
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import dump, fsync_lock
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveReader
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import (
     MONGO_ARGUMENTS,
@@ -266,9 +274,8 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client
     connect,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.document_check import DocumentCheck
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.fsync_lock import WriteLock, is_locked, unlock
 
-TOOL = "miniecom.maintenance"
+MAX_NOTES = 20
 
 SPEC = (
     ArgumentSpec(
@@ -312,6 +319,7 @@ class MongoBackup(Task[planning.Observation]):
         self._included = Sources([], None, 0)
         self._made: Optional[making.Made] = None
         self._consistency = dump.Consistency("none", "")
+        self._wanted: Mapping[str, str] = {}
 
     # --- observe -------------------------------------------------------------------------------------------------
 
@@ -325,6 +333,8 @@ class MongoBackup(Task[planning.Observation]):
             params["fresh_within"],
             parse_size(params["min_free"]),
             bool(params["passphrase_file"]),
+            consistency=params["consistency"],
+            check=params["check"],
         )
         self._lock_seconds = parse_duration(params["lock_timeout"])
         self._passphrase = read_passphrase(params["passphrase_file"]) if params["passphrase_file"] else None
@@ -347,8 +357,8 @@ class MongoBackup(Task[planning.Observation]):
         )
         observation.locked_leftovers = self._locks_left_behind(connection)
         observation.included = [self._included.look_at(entry, False) for entry in self._included.entries]
-        wanted = [entry.name for entry in observation.included if not (entry.optional and entry.problem)]
-        if planning.reusable(observation.catalogue, database, wanted, self._wishes, utc_now())[0] is None:
+        self._wanted = planning.wanted_components(observation.included)
+        if planning.reusable(observation.catalogue, database, self._wanted, self._wishes, utc_now())[0] is None:
             # Only a new backup needs to know how much there is.
             self._sources = dump.list_sources(connection, database)
             observation.collections = len([source for source in self._sources if source.type != "view"])
@@ -367,16 +377,26 @@ class MongoBackup(Task[planning.Observation]):
         return 0
 
     def _locks_left_behind(self, connection: Connection) -> List[str]:
-        """Notes of killed runs about a lock on this server, if it is locked now."""
+        """Notes of killed runs about a lock on this server that may stand still."""
         boot = boot_id()
         notes = [
-            str(note.get("id"))
+            note
             for note in self.run.leftovers.found()
             if note.get("kind") == "fsync_lock"
             and (note.get("facts") or {}).get("address") == connection.address.where
             and is_abandoned(note, boot)
         ]
-        return notes if notes and is_locked(connection) else []
+        found = []
+        for note in notes:
+            verdict = fsync_lock.judge(connection, note, boot)
+            if verdict == fsync_lock.LEFT:
+                found.append(str(note["id"]))
+            elif verdict == fsync_lock.GONE and not self.module.check_mode:
+                # A note that outlives its lock would one day cost somebody else's.
+                self.run.leftovers.done(str(note["id"]))
+            elif verdict == fsync_lock.UNKNOWN:
+                self.module.warn(fsync_lock.UNKNOWN_TEXT % connection.address.where)
+        return found
 
     # --- plan ----------------------------------------------------------------------------------------------------
 
@@ -409,11 +429,12 @@ class MongoBackup(Task[planning.Observation]):
             return self._back_up(action)
 
     def _release_lock(self, action: Action) -> Outcome:
-        count = unlock(self._connection)
-        self.run.leftovers.done(str(action.data["leftover"]))
-        if not count:
+        released = fsync_lock.unlock(self._connection)
+        for leftover in action.data["leftovers"]:
+            self.run.leftovers.done(str(leftover))
+        if not released:
             raise SkipAction("the server is not locked any more")
-        return Outcome(note="%d lock(s) released" % count)
+        return Outcome(note="one lock released")
 
     def _remove_leftover(self, action: Action) -> Outcome:
         path = str(action.data["path"])
@@ -437,9 +458,8 @@ class MongoBackup(Task[planning.Observation]):
 
     def _back_up(self, action: Action) -> Outcome:
         # Another call may have made the wanted backup while this one waited for its turn.
-        names = [entry.name for entry in self._included.entries]
         other, _why = planning.reusable(
-            read_catalogue(self.params["dest"]), self._database, names, self._wishes, self._now
+            read_catalogue(self.params["dest"]), self._database, self._wanted, self._wishes, self._now
         )
         if other is not None:
             raise SkipAction("a verified backup has been made meanwhile: %s" % other.name)
@@ -452,6 +472,11 @@ class MongoBackup(Task[planning.Observation]):
             note = "the server gave the snapshot up: collections were read one after the other while the application went on writing"
             made = self._make(action.target, dump.Consistency("none", note))
         self._made = made
+        notes = made.manifest.notes
+        for note in notes[:MAX_NOTES]:
+            self.module.warn(note)
+        if len(notes) > MAX_NOTES:
+            self.module.warn("%d more notes stand in the manifest of the backup." % (len(notes) - MAX_NOTES))
         return Outcome(
             bytes=made.verification.size,
             note="%d documents in %d collections" % (made.manifest.documents, len(made.manifest.collections)),
@@ -504,6 +529,7 @@ class MongoBackup(Task[planning.Observation]):
             self.params["compression"],
             self._wishes.min_free,
             self._passphrase,
+            self.params["check"],
         )
         partial = partial_name(path)
         # For the run that takes a dead one over; on its own the next backup clears it away.
@@ -520,13 +546,18 @@ class MongoBackup(Task[planning.Observation]):
         self, write: Callable[[bytes], Any], consistency: dump.Consistency, manifest: Manifest
     ) -> Sequence[CollectionRecord]:
         connection = self._connection
-        lock: Optional[WriteLock] = None
+        lock: Optional[fsync_lock.WriteLock] = None
         leftover = ""
         if consistency.mode == "locked":
-            leftover = self.run.leftovers.register(
-                "fsync_lock", address=connection.address.where, env_file=self.params["env_file"]
-            )
-            lock = WriteLock(connection.address, self._lock_seconds)
+
+            def register(keeper: Mapping[str, int]) -> str:
+                nonlocal leftover
+                leftover = self.run.leftovers.register(
+                    "fsync_lock", address=connection.address.where, env_file=self.params["env_file"], keeper=keeper
+                )
+                return os.path.join(RunState(self.run.state_dir).leftovers_dir, leftover + ".json")
+
+            lock = fsync_lock.WriteLock(connection.address, self._lock_seconds, register)
         try:
             if lock is not None:
                 lock.acquire()
@@ -538,7 +569,8 @@ class MongoBackup(Task[planning.Observation]):
         finally:
             if lock is not None:
                 lock.release()
-                self.run.leftovers.done(leftover)
+                if leftover:
+                    self.run.leftovers.done(leftover)
         manifest.notes += result.notes
         records = []
         for source in sources:

@@ -261,7 +261,8 @@ def test_a_lock_against_writes_is_released(state_dir: Path, tmp_path: Path) -> N
     with Mongod(tmp_path / "mongod", auth=True) as server:
         env_file = tmp_path / ".env"
         env_file.write_text("MONGO_URI=%s\n" % server.uri_for("shop"))
-        note = gone_note(state_dir, "fsync_lock", address=server.address, env_file=str(env_file))
+        keeper = {"pid": 999999999, "start_time": 1}
+        note = gone_note(state_dir, "fsync_lock", address=server.address, env_file=str(env_file), keeper=keeper)
         with server.client() as client:
             client.admin.command("fsync", lock=True)
         begun = begin(state_dir)
@@ -269,6 +270,27 @@ def test_a_lock_against_writes_is_released(state_dir: Path, tmp_path: Path) -> N
         assert not note.exists() and server.root_password not in begun.output
         with server.client() as client:
             client.shop.things.insert_one({"written": True})
+
+
+def test_a_lock_that_cannot_be_ours_stays(tmp_path: Path, state_dir: Path) -> None:
+    with Mongod(tmp_path / "mongod", auth=True) as server:
+        env_file = tmp_path / ".env"
+        env_file.write_text("MONGO_URI=%s\n" % server.uri_for("shop"))
+        facts = {"address": server.address, "env_file": str(env_file)}
+        running = read_process(os.getpid())
+        assert running is not None
+        held = gone_note(
+            state_dir, "fsync_lock", **facts, keeper={"pid": running.pid, "start_time": running.start_time}
+        )
+        unknown = gone_note(state_dir, "fsync_lock", **facts)
+        with server.client() as client:
+            client.admin.command("fsync", lock=True)
+            begun = begin(state_dir)
+            assert begun.result["cleaned"] == []
+            assert "still runs" in warnings_of(begun) and "does not name its keeper" in warnings_of(begun)
+            assert held.exists() and unknown.exists()
+            assert client.admin.command("currentOp")["fsyncLock"]
+            client.admin.command("fsyncUnlock")
 
 
 def test_a_container_is_removed_and_its_neighbour_stays(state_dir: Path, docker_engine: Engine) -> None:

@@ -28,6 +28,8 @@ from bson import json_util
 from bson.raw_bson import RawBSONDocument
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.processes import read_process
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import boot_id
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveReader
 from tests.conftest import lacking
 from tests.sandbox.mongod import Mongod
@@ -334,6 +336,54 @@ def test_under_the_oldest_python_of_a_target(
     ok(run_module("mongo_backup", {**params, "fresh_within": "0"}))
     theirs = dump_of(archives(dest)[-1]).totals
     assert {key: value.sha256 for key, value in ours.items()} == {key: value.sha256 for key, value in theirs.items()}
+
+
+def test_a_fresh_one_that_lacks_something_is_not_reused(
+    mongod: Mongod, mongo_database: str, params: dict[str, Any], uploads: Path, tmp_path: Path
+) -> None:
+    with mongod.client() as client:
+        client[mongo_database].orders.insert_one({})
+    ok(run_module("mongo_backup", {**params, "check": "checksums"}))
+    assert not ok(run_module("mongo_backup", {**params, "check": "checksums"})).changed
+    thorough = ok(run_module("mongo_backup", params))
+    assert "was not checked document by document" in thorough.result["plan"][0]["reason"]
+    assert not ok(run_module("mongo_backup", params)).changed
+    consistent = ok(run_module("mongo_backup", {**params, "consistency": "locked"}))
+    assert "has the consistency none" in consistent.result["plan"][0]["reason"]
+    (tmp_path / "moved").mkdir()
+    params["include"][0]["path"] = str(tmp_path / "moved")
+    moved = ok(run_module("mongo_backup", params))
+    assert "does not say that its uploads came from" in moved.result["plan"][0]["reason"]
+
+
+def test_what_was_left_out_is_told(mongod: Mongod, mongo_database: str, params: dict[str, Any], uploads: Path) -> None:
+    with mongod.client() as client:
+        client[mongo_database].orders.insert_one({})
+    for number in range(25):
+        os.mkfifo(uploads / f"pipe{number:02}")
+    warnings = [str(entry) for entry in ok(run_module("mongo_backup", params)).result["warnings"]]
+    told = [line for line in warnings if "left out, neither file nor folder nor link" in line]
+    assert len(told) == 20
+    assert f"{uploads}/pipe00" in told[0]
+    assert any("5 more notes stand in the manifest" in line for line in warnings)
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_names_keep_their_bytes_under_every_locale(
+    mongod: Mongod, mongo_database: str, params: dict[str, Any], uploads: Path, dest: Path, locale: str
+) -> None:
+    with mongod.client() as client:
+        client[mongo_database].orders.insert_one({})
+    wanted = [b"\xc3\xa9.txt", b"\xff\xfe.txt"]
+    for name in wanted:
+        Path(os.fsdecode(os.fsencode(uploads) + b"/" + name)).write_text("x")
+    environment = {"LC_ALL": locale, "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    ok(run_module("mongo_backup", params, env=environment))
+    listed = subprocess.run(
+        ["tar", "tzf", archives(dest)[0], "--quoting-style=literal"], check=True, capture_output=True
+    ).stdout.splitlines()
+    for name in wanted:
+        assert any(line.endswith(b"/" + name) for line in listed), listed
 
 
 # --- bad input
@@ -700,28 +750,105 @@ def test_a_killed_run_leaves_no_lock(mongod: Mongod, big_database: str, params: 
         client[big_database].other.drop()
 
 
+def lock_note(mongod: Mongod, state_dir: Path, name: str = "0123", **changes: Any) -> Path:
+    """A note as a run leaves it whose module and keeper were both killed."""
+    note = {
+        "id": name,
+        "kind": "fsync_lock",
+        "run_id": None,
+        "at": "2099-01-01T00:00:00Z",
+        "boot": boot_id(),
+        "process": {"pid": 999999998, "start_time": 1},
+        "facts": {
+            "address": mongod.address,
+            "env_file": None,
+            "keeper": {"pid": 999999999, "start_time": 1},
+            **changes.pop("facts", {}),
+        },
+        **changes,
+    }
+    path = state_dir / "leftovers" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(note))
+    return path
+
+
+def unlock_all(client: Any) -> int:
+    count = 0
+    while locked(client):
+        client.admin.command("fsyncUnlock")
+        count += 1
+    return count
+
+
 def test_a_lock_whose_keeper_was_killed_too_is_released_by_the_next_call(
     mongod: Mongod, mongo_database: str, params: dict[str, Any], state_dir: Path
 ) -> None:
-    note = {
-        "id": "0123",
-        "kind": "fsync_lock",
-        "run_id": None,
-        "facts": {"address": mongod.address, "env_file": None, "pid": 999999999},
-    }
-    (state_dir / "leftovers").mkdir(parents=True)
-    (state_dir / "leftovers" / "0123.json").write_text(json.dumps(note))
+    lock_note(mongod, state_dir)
+    lock_note(mongod, state_dir, "0124")
+    with mongod.client() as client:
+        client[mongo_database].orders.insert_one({})
+        client.admin.command("fsync", lock=True)
+        client.admin.command("fsync", lock=True)  # an administrator's, at the same time
+        try:
+            result = ok(run_module("mongo_backup", params))
+            assert [action["action"] for action in result.result["plan"]] == ["release_lock", "back_up"]
+        finally:
+            assert unlock_all(client) == 1, "one of the two was ours"
+    assert list((state_dir / "leftovers").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "stays", "warned"),
+    [
+        ({"boot": "of another boot"}, False, False),
+        ({"at": "2001-01-01T00:00:00Z"}, False, False),  # the server was started since
+        ({"facts": {"keeper": None}}, True, True),
+        ({"facts": {"keeper": "this process"}}, True, False),
+    ],
+)
+def test_a_lock_that_cannot_be_ours_is_left_alone(
+    mongod: Mongod,
+    mongo_database: str,
+    params: dict[str, Any],
+    state_dir: Path,
+    changes: dict[str, Any],
+    stays: bool,
+    warned: bool,
+) -> None:
+    if changes.get("facts", {}).get("keeper"):
+        own = read_process(os.getpid())
+        assert own is not None
+        changes = {"facts": {"keeper": {"pid": own.pid, "start_time": own.start_time}}}
+    note = lock_note(mongod, state_dir, **changes)
     with mongod.client() as client:
         client[mongo_database].orders.insert_one({})
         client.admin.command("fsync", lock=True)
         try:
+            would = ok(run_module("mongo_backup", params, check=True))
+            assert note.exists()
             result = ok(run_module("mongo_backup", params))
-            assert [action["action"] for action in result.result["plan"]] == ["release_lock", "back_up"]
-            assert not locked(client)
         finally:
-            if locked(client):
-                client.admin.command("fsyncUnlock")
-    assert list((state_dir / "leftovers").iterdir()) == []
+            assert unlock_all(client) == 1
+    assert [action["action"] for action in result.result["plan"]] == ["back_up"]
+    assert would.result["plan"][0]["action"] == "back_up"
+    assert note.exists() is stays
+    assert ("does not name its keeper" in str(result.result.get("warnings"))) is warned
+
+
+def test_a_note_does_not_outlive_its_lock(
+    mongod: Mongod, big_database: str, params: dict[str, Any], state_dir: Path
+) -> None:
+    """Else the next call would take an administrator's lock for it."""
+    params.update(uri=mongod.uri_for(big_database), consistency="locked", lock_timeout="300s")
+    with mongod.client() as client:
+        process = start_module("mongo_backup", params)
+        wait_for(lambda: locked(client))
+        assert len(list((state_dir / "leftovers").glob("*.json"))) == 1
+        process.kill()
+        finish_module(process)
+        wait_for(lambda: not locked(client))
+        wait_for(lambda: not list((state_dir / "leftovers").glob("*.json")))
 
 
 def test_a_lock_of_somebody_else_is_left_alone(mongod: Mongod, mongo_database: str, params: dict[str, Any]) -> None:

@@ -104,6 +104,35 @@ def test_uploads_in_a_containers_writable_layer_are_saved_and_it_all_restores(
     assert docker_engine.docker("volume", "ls", "-q") == volumes
 
 
+def test_a_folder_that_is_a_link_in_the_container_is_saved_and_not_the_bare_link(
+    docker_engine: Engine, params: dict[str, Any], uploads: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "links").mkdir()
+    for name, target in (("to-folder", "uploads"), ("to-nothing", "/srv/nothing"), ("to-link", "to-folder")):
+        (tmp_path / "links" / name).symlink_to(target)
+        docker_engine.docker("cp", str(tmp_path / "links" / name), f"test_api:/srv/{name}")
+    docker_engine.docker("cp", str(uploads / "products" / "b.txt"), "test_api:/srv/plain.txt")
+    params["include"] = [
+        {"name": "uploads", "path": "/srv/to-link", "container": "test_api"},
+        {"name": "labels", "path": "/srv/to-nothing", "container": "test_api", "optional": True},
+        {"name": "plain", "path": "/srv/plain.txt", "container": "test_api"},
+    ]
+    result = ok(run_module("mongo_backup", params))
+    assert result.result["summary"]["missing"] == ["labels"]
+    (path,) = archives(tmp_path / "dest")
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    subprocess.run(["tar", "xzf", path, "-C", unpacked], check=True)
+    folder = unpacked / path.name.split(".")[0]
+    assert not (folder / "uploads").is_symlink()
+    subprocess.run(["diff", "-r", uploads, folder / "uploads"], check=True)
+    assert (folder / "plain").read_text() == "text"
+    params["include"][1]["optional"] = False
+    result = run_module("mongo_backup", {**params, "fresh_within": "0"})
+    assert result.failed
+    assert "/srv/to-nothing" in result.msg
+
+
 def test_what_is_missing_or_cannot_be_asked_for_is_never_left_out_silently(
     params: dict[str, Any], shop: dict[str, Any], tmp_path: Path
 ) -> None:

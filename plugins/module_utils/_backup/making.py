@@ -57,6 +57,7 @@ class Job:
         read_dump: reads an uncompressed dump to its end; returns what it found, by the name under which documents stand.
         min_free: bytes that stay free on the destination's file system.
         passphrase: encrypts; None does not.
+        check: how thoroughly read_dump checks, for the record.
     """
 
     path: str
@@ -67,6 +68,7 @@ class Job:
     compression: str = "fast"
     min_free: int = 0
     passphrase: Optional[bytes] = field(default=None, repr=False)
+    check: str = ""
 
 
 @dataclass(frozen=True)
@@ -268,6 +270,8 @@ def _publish(job: Job, handle: BinaryIO, plain_sha256: str = "") -> Verification
         manifest.documents,
         manifest.bytes_documents,
         manifest.bytes_files,
+        sources=tuple((component.name, component.source) for component in manifest.components),
+        check=job.check,
     )
     # Before the archive gets its name: an archive under its final name is always a verified one.
     write_sidecar(job.path, verification)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Mapping, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
 from .._core.plan import Action, Kept, Plan
@@ -41,7 +41,12 @@ class Included:
 
 @dataclass(frozen=True)
 class Wishes:
-    """The options that decide, and which server is to be backed up ("" for any)."""
+    """The options that decide, and which server is to be backed up ("" for any).
+
+    Attributes:
+        consistency: as asked for; only snapshot and locked demand something of a backup that is to be reused.
+        check: documents or checksums.
+    """
 
     dest: str
     fresh_within: float
@@ -49,6 +54,8 @@ class Wishes:
     min_free: int
     encrypted: bool = False
     address: str = ""
+    consistency: str = "auto"
+    check: str = "checksums"
 
 
 @dataclass
@@ -67,13 +74,18 @@ class Observation:
     locked_leftovers: List[str] = field(default_factory=list)
 
 
+def wanted_components(included: Sequence[Included]) -> Mapping[str, str]:
+    """What must be in a backup beside the database: sources by name."""
+    return {entry.name: entry.source for entry in included if not (entry.optional and entry.problem)}
+
+
 def reusable(
-    catalogue: Catalogue, database: str, names: Sequence[str], wishes: Wishes, now: datetime
+    catalogue: Catalogue, database: str, wanted: Mapping[str, str], wishes: Wishes, now: datetime
 ) -> Tuple[Optional[Backup], str]:
     """The verified backup that makes a new one unnecessary, and if there is none why not.
 
     Args:
-        names: components that must be in it.
+        wanted: where each component that must be in it comes from, by its name.
     """
     if wishes.fresh_within <= 0:
         return None, "fresh_within is 0"
@@ -93,13 +105,21 @@ def reusable(
                 format_duration(age),
                 wishes.fresh_within_text,
             )
-        missing = sorted(set(names) - set(record.components))
+        missing = sorted(set(wanted) - set(record.components))
+        known = dict(record.sources)
+        moved = sorted(name for name in wanted if known.get(name) != wanted[name])
         if record.database != database:
             why = "%s is of another database (%s)" % (backup.name, record.database)
         elif record.address and wishes.address and record.address != wishes.address:
             why = "%s is of another server (%s)" % (backup.name, record.address)
         elif missing:
             why = "%s holds no %s" % (backup.name, ", ".join(missing))
+        elif moved:
+            why = "%s does not say that its %s came from %s" % (backup.name, moved[0], wanted[moved[0]])
+        elif wishes.consistency in ("snapshot", "locked") and record.consistency != wishes.consistency:
+            why = "%s has the consistency %s" % (backup.name, record.consistency or "unknown")
+        elif wishes.check == "documents" and record.check != "documents" and not record.restore_tested:
+            why = "%s was not checked document by document" % backup.name
         elif wishes.encrypted and not backup.encrypted:
             why = "%s is not encrypted" % backup.name
         elif age < 0:
@@ -139,16 +159,17 @@ def plan_backup(observation: Observation, wishes: Wishes, now: datetime) -> Plan
         plan.actions.append(
             Action("remove_leftover", path, "record of a backup that is gone", data={"path": path, "sidecar": True})
         )
-    for leftover in observation.locked_leftovers:
+    if observation.locked_leftovers:
+        # One lock, however many notes: those of others count, too, and nobody can tell them apart.
         plan.actions.append(
             Action(
                 "release_lock",
                 observation.address,
                 "a killed run left the server locked against writes",
-                data={"leftover": leftover},
+                data={"leftovers": list(observation.locked_leftovers)},
             )
         )
-    wanted = [entry.name for entry in observation.included if not (entry.optional and entry.problem)]
+    wanted = wanted_components(observation.included)
     for entry in observation.included:
         if entry.problem and entry.optional:
             plan.warnings.append("%s will not be in the backup: %s (%s)" % (entry.name, entry.problem, entry.source))

@@ -201,7 +201,7 @@ class BackupWriter:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries)
         for name in names:
-            inside = relative + "/" + name if relative else name
+            inside = relative + "/" + _utf8(name) if relative else _utf8(name)
             try:
                 self._add_entry(component, folder, name, path + "/" + name, inside)
             except FileNotFoundError:
@@ -213,7 +213,7 @@ class BackupWriter:
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
         target = component.name + "/" + inside
         if stat.S_ISLNK(status.st_mode):
-            link = os.readlink(name, dir_fd=folder)
+            link = _utf8(os.readlink(name, dir_fd=folder))
             owner = (status.st_uid, status.st_gid)
             self._put(self._header(target, 0, tarfile.SYMTYPE, 0o777, status.st_mtime, link, owner), False)
             component.add(inside, 0, "link:" + link)
@@ -404,6 +404,11 @@ def _read_up_to(source: Any, limit: int) -> bytes:
         pieces.append(piece)
         size += len(piece)
     return b"".join(pieces)
+
+
+def _utf8(name: str) -> str:
+    """A name from a folder with the bytes that it has there read as UTF-8, whatever the locale read them as."""
+    return os.fsencode(name).decode("utf-8", "surrogateescape")
 
 
 def _is_compressed(name: str) -> bool:

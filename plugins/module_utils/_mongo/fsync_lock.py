@@ -6,6 +6,9 @@
 
 A child process takes the lock, waits, and releases it: when it is told to, when the module dies (its input ends), or
 when the time is over. A module killed in the middle of a dump therefore does not leave the shop unable to write.
+
+The server counts locks and does not know whose they are. What tells ours from an administrator's is a note that exists
+only while ours may stand: it names the child, and the child removes it when it has unlocked.
 """
 
 from __future__ import annotations
@@ -15,8 +18,8 @@ import os
 import selectors
 import subprocess
 import sys
-import time
-from typing import Any, Optional
+from datetime import datetime, timezone
+from typing import Any, Callable, Mapping, Optional
 
 try:
     import pymongo
@@ -24,12 +27,13 @@ except ImportError:  # pragma: no cover - the client raises MissingLibrary first
     pymongo = None  # type: ignore[assignment]
 
 from .._core.errors import MaintenanceError
+from .._core.processes import is_running, read_process
 from .address import Address
 from .client import Connection
 from .errors import mongo_errors
 
 _KEEPER = """
-import json, selectors, sys, time, warnings
+import json, os, selectors, sys, time, warnings
 sys.path[:1] = [sys.argv[1]]
 warnings.simplefilter("ignore")
 import pymongo
@@ -40,6 +44,12 @@ def say(text):
     try:
         sys.stdout.write(text + "\\n")
         sys.stdout.flush()
+    except OSError:
+        pass
+def drop_note():
+    try:
+        if setup["note"]:
+            os.unlink(setup["note"])
     except OSError:
         pass
 def unlock():
@@ -58,6 +68,8 @@ started = time.monotonic()
 try:
     connect().admin.command("fsync", lock=True)
 except pymongo.errors.PyMongoError as error:
+    if isinstance(error, pymongo.errors.OperationFailure):
+        drop_note()
     say("error " + str((getattr(error, "details", None) or {}).get("errmsg") or type(error).__name__)[:300].replace("\\n", " "))
     sys.exit(1)
 say("locked")
@@ -67,6 +79,7 @@ expired = not watch.select(max(0.0, setup["seconds"] - (time.monotonic() - start
 if not unlock():
     say("error the lock could not be released")
     sys.exit(1)
+drop_note()
 say("expired" if expired else "released")
 """
 
@@ -77,10 +90,14 @@ class WriteLock:
     Args:
         address: the server, with its credentials.
         seconds: how long writers may have to wait.
+        register: notes the keeper (pid and start_time) before it locks; returns the path of the note, or "".
     """
 
-    def __init__(self, address: Address, seconds: float) -> None:
+    def __init__(
+        self, address: Address, seconds: float, register: Callable[[Mapping[str, int]], str] = lambda keeper: ""
+    ) -> None:
         self._address = address
+        self._register = register
         self._seconds = seconds
         self._keeper: Optional[Any] = None
 
@@ -97,8 +114,10 @@ class WriteLock:
             cwd="/",
         )
         options = {"directConnection": True} if self._address.direct else {}
-        setup = {"uri": self._address.uri, "options": options, "seconds": self._seconds}
         self._keeper = keeper
+        process = read_process(keeper.pid)
+        note = self._register({"pid": keeper.pid, "start_time": process.start_time if process is not None else 0})
+        setup = {"uri": self._address.uri, "options": options, "seconds": self._seconds, "note": note}
         keeper.stdin.write((json.dumps(setup) + "\n").encode())
         keeper.stdin.flush()
         answer = self._answer(self._seconds + 15)
@@ -159,15 +178,53 @@ def is_locked(connection: Connection) -> bool:
     return bool(answer.get("fsyncLock"))
 
 
-def unlock(connection: Connection, seconds: float = 10.0) -> int:
-    """Release every lock that stands; returns how many there were.
+LEFT, GONE, HELD, UNKNOWN = "left", "gone", "held", "unknown"
+UNKNOWN_TEXT = (
+    "%s is locked against writes, and a note that does not name its keeper says that a killed dump may have done it. "
+    "If nobody else did, run db.fsyncUnlock() in mongosh."
+)
+
+
+def judge(connection: Connection, note: Mapping[str, Any], boot: str) -> str:
+    """What became of the lock of a note whose module is gone.
+
+    Args:
+        note: as the run's leftovers give it.
+        boot: the id of the host's present boot.
+
+    Returns:
+        LEFT: its keeper was killed, and the server is locked; it may be by ours. GONE: it cannot stand any more.
+        HELD: its keeper still runs and will release it. UNKNOWN: the server is locked and the note does not say enough.
+    """
+    keeper = (note.get("facts") or {}).get("keeper") or {}
+    if note.get("boot") and boot and note["boot"] != boot:
+        return GONE
+    if keeper and is_running(int(keeper.get("pid", 0)), int(keeper.get("start_time", 0))):
+        return HELD
+    if not is_locked(connection) or _started_after(connection, str(note.get("at") or "")):
+        return GONE
+    return LEFT if keeper and note.get("boot") and boot else UNKNOWN
+
+
+def _started_after(connection: Connection, at: str) -> bool:
+    """Whether the server was started after a moment: no lock outlives that. False where it cannot be told."""
+    try:
+        moment = datetime.strptime(at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+        uptime = float(connection.client.admin.command("serverStatus", repl=0, metrics=0)["uptimeMillis"]) / 1000
+    except (ValueError, KeyError, pymongo.errors.PyMongoError):
+        return False
+    # The note tells whole seconds.
+    return (datetime.now(timezone.utc) - moment).total_seconds() > uptime + 2
+
+
+def unlock(connection: Connection) -> bool:
+    """Release one lock, as ours is one; returns whether any stood.
 
     Raises:
         MaintenanceError: the server refuses.
     """
-    count, deadline = 0, time.monotonic() + seconds
-    while is_locked(connection) and time.monotonic() < deadline:
-        with mongo_errors("cannot release the lock against writes", connection.address.where):
-            connection.client.admin.command("fsyncUnlock")
-        count += 1
-    return count
+    if not is_locked(connection):
+        return False
+    with mongo_errors("cannot release the lock against writes", connection.address.where):
+        connection.client.admin.command("fsyncUnlock")
+    return True

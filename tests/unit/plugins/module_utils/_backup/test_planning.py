@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -27,6 +28,7 @@ def backup(hours: float, verified: bool = True, **changes: object) -> catalogue.
         "verified": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "database": "shop",
         "components": ("uploads",),
+        "sources": (("uploads", "/srv/uploads"),),
         "bytes_documents": 100,
         **changes,
     }
@@ -81,6 +83,54 @@ def test_a_fresh_verified_backup_is_reused() -> None:
 def test_what_is_not_reused_and_why(found: catalogue.Backup, reason: str) -> None:
     plan = planning.plan_backup(observation(found), WISHES, NOW)
     assert reason in plan.actions[0].reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "wishes", "reason"),
+    [
+        ({"sources": (("uploads", "/srv/other"),)}, {}, "does not say that its uploads came from /srv/uploads"),
+        ({"sources": ()}, {}, "does not say that its uploads"),  # a record of an earlier version
+        ({"consistency": "none"}, {"consistency": "locked"}, "has the consistency none"),
+        ({"consistency": "locked"}, {"consistency": "snapshot"}, "has the consistency locked"),
+        ({}, {"consistency": "locked"}, "has the consistency unknown"),
+        ({"check": "checksums"}, {"check": "documents"}, "not checked document by document"),
+        ({}, {"check": "documents"}, "not checked document by document"),
+    ],
+)
+def test_what_lacks_something_that_was_asked_for_is_not_reused(
+    changes: dict[str, object], wishes: dict[str, object], reason: str
+) -> None:
+    asked = replace(WISHES, **wishes)  # type: ignore[arg-type]
+    assert reason in planning.plan_backup(observation(backup(3, **changes)), asked, NOW).actions[0].reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "wishes"),
+    [
+        ({"consistency": "locked"}, {"consistency": "locked"}),
+        ({"consistency": "none"}, {"consistency": "auto"}),
+        ({"consistency": "locked"}, {"consistency": "none"}),
+        ({"check": "documents"}, {"check": "documents"}),
+        ({"check": "documents"}, {"check": "checksums"}),
+        ({"restore_tested": "2026-11-24T10:00:00Z"}, {"check": "documents"}),
+    ],
+)
+def test_what_has_all_that_was_asked_for_or_more_is_reused(
+    changes: dict[str, object], wishes: dict[str, object]
+) -> None:
+    asked = replace(WISHES, **wishes)  # type: ignore[arg-type]
+    assert planning.plan_backup(observation(backup(3, **changes)), asked, NOW).actions == []
+
+
+def test_sources_that_are_not_asked_for_do_not_matter() -> None:
+    assert planning.plan_backup(observation(backup(3, sources=()), included=[]), WISHES, NOW).actions == []
+
+
+def test_one_lock_is_released_however_many_notes_there_are() -> None:
+    plan = planning.plan_backup(observation(backup(3), locked_leftovers=["1", "2"]), WISHES, NOW)
+    (action,) = plan.actions
+    assert action.action == "release_lock"
+    assert action.data["leftovers"] == ["1", "2"]
 
 
 def test_an_unencrypted_backup_is_no_substitute_for_an_encrypted_one() -> None:

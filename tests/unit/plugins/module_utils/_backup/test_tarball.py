@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import socket
@@ -189,6 +190,44 @@ def test_a_hard_link_out_of_a_container_s_copy_is_refused(tmp_path: Path) -> Non
             tar.addfile(info)
     with pytest.raises(MaintenanceError, match="leads out"):
         write(tmp_path / "x.tar.gz", lambda writer: writer.add_tar("uploads", [sent.getvalue()], "api:/u"))
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_a_container_s_copy_that_is_a_bare_link_is_no_component(tmp_path: Path, kind: bytes) -> None:
+    sent = io.BytesIO()
+    with tarfile.open(fileobj=sent, mode="w") as tar:
+        info = tarfile.TarInfo("invoices")
+        info.type, info.linkname = kind, "/data/real"
+        tar.addfile(info)
+    with pytest.raises(MaintenanceError, match="neither a file nor a folder in the container"):
+        write(tmp_path / "x.tar.gz", lambda writer: writer.add_tar("invoices", [sent.getvalue()], "api:/app/invoices"))
+
+
+def test_a_container_s_copy_that_ends_between_two_entries_is_not_whole(tmp_path: Path) -> None:
+    sent = io.BytesIO()
+    with tarfile.open(fileobj=sent, mode="w") as tar:
+        for name, kind in (("u", tarfile.DIRTYPE), ("u/a", tarfile.REGTYPE), ("u/b", tarfile.REGTYPE)):
+            info = tarfile.TarInfo(name)
+            info.type = kind
+            tar.addfile(info)
+    for entries in (1, 2, 3):
+        chunks = [sent.getvalue()[: entries * tarball.BLOCK]]
+
+        def add(writer: tarball.BackupWriter, chunks: list[bytes] = chunks) -> None:
+            writer.add_tar("u", chunks, "api:/u")
+
+        with pytest.raises(MaintenanceError, match="copy ends early"):
+            write(tmp_path / "x.tar.gz", add)
+
+
+def test_a_backup_without_the_end_of_a_tar_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "x.tar.gz"
+    write(path, lambda writer: writer.add_bytes("uploads", b"\0" * 4096))
+    whole = gzip.decompress(path.read_bytes())
+    for end in range(tarball.BLOCK, len(whole) - tarball.BLOCK, tarball.BLOCK):
+        path.write_bytes(gzip.compress(whole[:end]))
+        with pytest.raises(MaintenanceError):
+            read(path)
 
 
 @pytest.mark.parametrize("victim", ["sub", "a.jpg"])
