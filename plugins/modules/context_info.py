@@ -602,9 +602,10 @@ class Look:
                 self._container_exposure(container, private, published),
             )
         # Where it would be, so that whoever connects is told that nothing listens there.
-        self.warnings.append("the container %s of the database is %s" % (container.name, container.state))
+        state = container.state + (", and this host cannot reach its port %d" % private if container.running else "")
+        self.warnings.append("the container %s of the database is %s" % (container.name, state))
         bound = self._free("the database", _bound(self._inspect(container), [private]))
-        why = "its container is %s" % container.state
+        why = "its container is %s" % state
         return shop.Reach(shop.host_text(*bound) if bound[1] else "", why, shop.Exposure(shop.UNKNOWN, why))
 
     def _container_exposure(
