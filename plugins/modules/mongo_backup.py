@@ -213,6 +213,10 @@ summary:
     age_hours: {description: Age of its data., type: float}
     consistency: {description: "V(snapshot), V(locked) or V(none).", type: str}
     seconds: {description: Duration., type: float}
+insufficient_space:
+  description: Whether it failed for want of room on the file system of O(dest), so that making room and trying again may help.
+  returned: when it did
+  type: bool
 path:
   description: The archive that was made or reused.
   returned: when there is one
@@ -251,7 +255,11 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.manif
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup_sources import Sources, read_entries
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.atomic_file import partial_name
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import (
+    InsufficientSpace,
+    MaintenanceError,
+    SkipAction,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, ActionResult, Outcome, Plan
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import (
     RunState,
@@ -318,6 +326,7 @@ class MongoBackup(Task[planning.Observation]):
         self._sources: List[dump.Source] = []
         self._included = Sources([], None, 0)
         self._made: Optional[making.Made] = None
+        self._insufficient_space = False
         self._consistency = dump.Consistency("none", "")
         self._wanted: Mapping[str, str] = {}
 
@@ -536,6 +545,9 @@ class MongoBackup(Task[planning.Observation]):
         note = self.run.leftovers.register("path", path=partial) if self.run.run_id else ""
         try:
             made = making.make(job)
+        except InsufficientSpace:
+            self._insufficient_space = True
+            raise
         finally:
             if note and not os.path.lexists(partial):
                 self.run.leftovers.done(note)
@@ -701,7 +713,10 @@ class MongoBackup(Task[planning.Observation]):
         self, observation: planning.Observation, plan: Plan, results: Optional[List[ActionResult]]
     ) -> Dict[str, Any]:
         backup = self._result(plan)
-        return {"backup": describe(backup, utc_now()), "path": backup.path} if backup is not None else {}
+        values: Dict[str, Any] = {"insufficient_space": True} if self._insufficient_space else {}
+        if backup is not None:
+            values.update(backup=describe(backup, utc_now()), path=backup.path)
+        return values
 
     def close(self) -> None:
         if self._opened is not None:

@@ -519,11 +519,13 @@ def test_a_real_full_disk(
     assert result.failed
     assert "is full" in result.msg
     assert "ENOSPC" in result.msg
+    assert result.result["insufficient_space"] is True
     assert (tmp_path / "listing").read_text().split() == ["20200101_000000.tar.gz"]
     # With a reserve it stops before the disk is full.
     result = run_module("mongo_backup", {**params, "min_free": "2MiB"}, python=wrapper)
     assert result.failed
     assert "min_free" in result.msg
+    assert result.result["insufficient_space"] is True
 
 
 # --- killed, and two at once

@@ -27,6 +27,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catal
     read_catalogue,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.retention import Item, Policy, decide
+from tests.conftest import lacking
 from tests.support.playbooks import ROOT, PlaybookRun, environment, run_playbook
 from tests.support.sandboxes import Sandbox, sandbox_command
 
@@ -174,6 +175,33 @@ def test_a_task_that_fails_beside_the_module_fails_its_step(native_sandbox: Sand
     assert run.rc != 0
     assert failed_steps(run) == {"logs"}
     assert "missing" in run.result("maintenance_report")["steps"][-1]["headline"]
+
+
+@pytest.mark.root
+def test_room_is_made_for_a_backup_that_does_not_fit(native_sandbox: Sandbox, tmp_path: Path, log: Path) -> None:
+    """Old logs on the file system of the backups leave no room: they go first, then the backup is made."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "miniecom-test", disk], check=False)
+    if done.returncode:
+        lacking("a file system of our own (mount -t tmpfs)")
+    try:
+        for folder in ("backups", "logs"):
+            (disk / folder).mkdir()
+        old = disk / "logs" / "ops-20200101.log"
+        old.write_bytes(os.urandom(1 << 20) * 380)
+        os.utime(old, (1_577_836_800, 1_577_836_800))
+        variables = {"backup_dest": str(disk / "backups"), "logs_directories": [str(disk / "logs")]}
+        arguments = ("--tags", "backup,logs,backup_rotate", "-e", json.dumps(variables))
+        run = weekly(native_sandbox, *arguments, log=log).assert_ok()
+        assert not old.exists() or old.stat().st_size == 0, "logrotate leaves an empty file of that name"
+        first = next(task for task in run.tasks if task["action"].endswith("mongo_backup"))
+        assert (first["status"], first["result"]["insufficient_space"]) == ("failed", True)
+        assert statuses(run)["backup"] == "changed"
+        assert "changed" in (statuses(run)["room: log rotation"], statuses(run)["room: old logs"])
+        assert len(list((disk / "backups").glob("*.tar.gz"))) == 1
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 def test_what_ends_a_run_is_in_its_record(native_sandbox: Sandbox, log: Path) -> None:

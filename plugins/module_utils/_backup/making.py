@@ -20,7 +20,7 @@ from datetime import datetime, timezone
 from typing import Any, BinaryIO, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.atomic_file import atomic_writer
-from .._core.errors import MaintenanceError
+from .._core.errors import InsufficientSpace, MaintenanceError
 from .._core.units import format_size
 from .catalogue import ARCHIVE_SUFFIX, ENCRYPTED_SUFFIX, Verification, sidecar_path, write_sidecar
 from .compress import GzipWriter, Prefetch, compressor
@@ -123,7 +123,7 @@ def _destination_errors(directory: str) -> Iterator[None]:
     except OSError as error:
         code = errno.errorcode.get(error.errno or 0, error.errno)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise MaintenanceError(
+            raise InsufficientSpace(
                 "the file system of the destination is full",
                 directory,
                 code,
@@ -157,7 +157,7 @@ class _Guarded:
             status = os.statvfs(self._directory)
             free = status.f_bavail * status.f_frsize
             if free - self._unchecked < self._min_free:
-                raise MaintenanceError(
+                raise InsufficientSpace(
                     "only %s are left on the file system of the destination, less than min_free (%s)"
                     % (format_size(free), format_size(self._min_free)),
                     self._directory,

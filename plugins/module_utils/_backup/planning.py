@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import List, Mapping, Optional, Sequence, Tuple
 
-from .._core.errors import MaintenanceError
+from .._core.errors import InsufficientSpace, MaintenanceError
 from .._core.plan import Action, Kept, Plan
 from .._core.units import format_duration, format_size
 from .catalogue import Backup, Catalogue, backup_name
@@ -188,7 +188,7 @@ def plan_backup(observation: Observation, wishes: Wishes, now: datetime) -> Plan
     freed = sum(size_of for _path, size_of in observation.catalogue.partials)
     needed = int(size * MARGIN) * (2 if wishes.encrypted else 1)
     if observation.free + freed < needed + wishes.min_free:
-        raise MaintenanceError(
+        raise InsufficientSpace(
             "not enough space for the backup: %s free, about %s needed and %s to stay free (min_free)"
             % (format_size(observation.free + freed), format_size(needed), format_size(wishes.min_free)),
             wishes.dest,
