@@ -152,8 +152,7 @@ def _docker(docker: Mapping[str, Any], context: Mapping[str, Any]) -> str:
         low, high = docker["reclaimable_bytes"], docker["reclaimable_bytes_max"]
         return format_size(low) if low == high else "between %s and %s" % (format_size(low), format_size(high))
     if not context["docker"]["available"]:
-        # Only these two reasons say that there may be no engine at all.
-        if context["deployment"] == "native" and context["docker"].get("reason") in ("missing", "refused"):
+        if context["docker"].get("absent"):
             return "not applicable: no engine on this host"
         return "unknown: " + str(context["docker"].get("message") or "no Docker Engine answers")
     return _unknown(docker)

@@ -109,12 +109,13 @@ context:
       description:
         - Whether a Docker Engine answers (C(available)); its C(version), image C(store) and, when it runs on this host, the folder of its data
           (C(data_root)).
-        - C(reason) is why none does, as one word for conditions, and C(message) the same in a sentence; both are empty when one answers. V(missing)
+        - C(absent) says that the host has none and needs none, as a native shop may. One that is there and does not answer is not absent.
+        - C(reason) is why none answers, as one word for conditions, and C(message) the same in a sentence; both are empty when one answers. V(missing)
           (no socket there) and V(refused) (nobody listens) may mean that the host has no engine. All others mean that there is one or that nobody
           can tell, V(permission), V(timeout), V(tls), V(version), V(address), V(connection), V(library) (the Docker SDK for Python is missing) and
           V(error) (it refused to list its containers).
       type: dict
-      sample: {"available": false, "reason": "missing", "message": "there is no Docker Engine here ...", "version": "", "store": "", "data_root": ""}
+      sample: {"available": false, "absent": true, "reason": "missing", "message": "there is no Docker Engine ...", "version": "", "store": "", "data_root": ""}
     api:
       description: The API natively, C(pid) and C(cwd); in compose the C(container), its C(state) and C(cwd).
       type: dict
@@ -338,6 +339,7 @@ class Look:
             "why": choice.why,
             "docker": {
                 "available": self.docker is not None,
+                "absent": choice.deployment == "native" and self.engine_reason in shop.NO_ENGINE,
                 "reason": self.engine_reason,
                 "message": self.engine_message,
                 "version": str(getattr(self.docker, "version", "") or "") if self.docker else "",

@@ -95,6 +95,7 @@ def test_a_native_shop(native_sandbox: Sandbox) -> None:
     assert os.listdir(found["storage"]["invoices"]["path"])
     assert found["settings"]["MAX_LOG_SIZE"] == "2M" and found["settings"]["BACKUP_RETENTION_DAYS"] == 14
     assert not found["docker"]["available"] and found["docker"]["reason"] in ("missing", "refused")
+    assert found["docker"]["absent"], "a native shop without an engine"
     assert docker_host in found["docker"]["message"]
     with urllib.request.urlopen(found["health_url"], timeout=15) as answer:
         assert json.load(answer)["mongoConnected"] is True

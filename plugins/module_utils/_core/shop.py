@@ -230,6 +230,10 @@ def find_mongods(processes: Sequence[Process]) -> List[Process]:
     return [item for item in processes if item.name == "mongod" and not item.contained and item.state not in ("Z", "X")]
 
 
+# Why no engine answers, where that says that there may be none: no socket, or nobody listens. All other reasons mean that one is there.
+NO_ENGINE = ("missing", "refused")
+
+
 @dataclass(frozen=True)
 class Choice:
     """Which deployment, and why."""
