@@ -20,6 +20,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import ansible
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._expiry import program
@@ -208,6 +209,7 @@ UNIT = "miniecom-maintenance-expiry"
 STATE = "/var/lib/miniecom-maintenance"
 FLAG = "/opt/miniecom/storage/.maintenance"
 PACKAGES = "/usr/local/lib/python3.11/dist-packages"
+CHECKOUT = "/usr/local/src/checkout"
 MONGOD_UNIT = """[Service]
 ExecStart=/usr/local/bin/mongod --dbpath /var/lib/mongodb --bind_ip 127.0.0.1 --wiredTigerCacheSizeGB 0.25
 [Install]
@@ -283,10 +285,47 @@ class Host:
         assert done.returncode == 0, done.stdout + done.stderr
         return dict(json.loads(done.stdout[done.stdout.index("=> {") + 3 :]))
 
+    def module(self, kill_at: int | None = None, check: bool = False, **params: Any) -> dict[str, Any]:
+        """Run the module from the checkout; {} when it was killed at an action boundary."""
+        given = {
+            "application_setting": {"env_file": "/opt/miniecom/.env", "address": "127.0.0.1:27017"},
+            "owner": "ops",
+            "_ansible_check_mode": check,
+            **params,
+        }
+        command = [
+            "exec",
+            "-i",
+            "-w",
+            "/",
+            "-e",
+            f"PYTHONPATH={CHECKOUT}/collections",
+            "-e",
+            "PYTHONDONTWRITEBYTECODE=1",
+        ]
+        if kill_at is not None:
+            command += ["-e", f"MINIECOM_TEST_KILL_AT={kill_at}"]
+        command += [NAME, "python3", f"{CHECKOUT}/tests/support/module_process.py", "maintenance_flag"]
+        done = subprocess.run(
+            ["docker", *command],
+            env=self.engine.environment(),
+            input=json.dumps({"ANSIBLE_MODULE_ARGS": given}),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if kill_at is not None:
+            assert done.returncode == 137, f"boundary {kill_at} was not reached: {done.stdout}{done.stderr}"
+            return {}
+        assert done.returncode == 0, done.stdout + done.stderr
+        return dict(json.loads(done.stdout))
+
 
 @pytest.fixture(scope="module")
 def host(docker_engine: Engine) -> Iterator[Host]:
-    mounts = {str(mongod_binary()): "/usr/local/bin/mongod"}
+    mounts = {str(mongod_binary()): "/usr/local/bin/mongod", str(ROOT): CHECKOUT}
+    mounts[str(Path(ansible.__file__).parent)] = f"{PACKAGES}/ansible"
     for package in ("pymongo", "bson", "dns"):
         found = importlib.util.find_spec(package)
         assert found and found.submodule_search_locations
@@ -346,3 +385,23 @@ def test_the_timer_of_a_host(host: Host) -> None:
     host.wait("mongod", lambda: host.text() == TEXT)
     assert "Bigger disks" in host.journal() and "taken down at its expiry" in host.shell(f"cat {STATE}/*log.md")
     assert host.shell("systemctl --failed --plain --no-legend").strip() == ""
+
+
+def test_killed_at_every_boundary_with_a_timer(host: Host) -> None:
+    """Whatever is left, the same call completes it; and nothing that rings is left of one that was taken down."""
+    window = {"expires": "2h", "on_expiry": "lift"}
+    entry = host.module(check=True, **window)["plan"]
+    assert "arm_timer" in [action["action"] for action in entry]
+    leaving = 0
+    for number in range(2 * len(entry)):
+        host.module(kill_at=number, **window)
+        if host.python("print('true' in s.find_one({'key': 'site'})['value'])") == "True":
+            assert f"./{UNIT}.timer" in host.units(), "a shop that is closed has a timer"
+        host.module(**window)
+        assert len(host.units()) == 3
+        leaving = leaving or len(host.module(check=True, state="absent")["plan"])
+        if number < 2 * leaving:
+            host.module(kill_at=number, state="absent")
+        host.module(state="absent")
+        assert host.units() == [] and not host.flag() and host.text() == TEXT
+    assert not host.module(state="absent")["changed"]
