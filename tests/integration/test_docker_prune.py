@@ -31,6 +31,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outco
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import Policy, plan_prune
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import Remover
+from tests.conftest import OTHER_RELEASES
 from tests.sandbox import docker_trouble
 from tests.sandbox.engine import Engine
 from tests.sandbox.image import Image, load, small_image, tiny_image
@@ -780,7 +781,7 @@ def test_it_runs_on_the_oldest_python(engine: Engine, image: str, state_dir: Pat
 # -- the engine that gives mounted volumes away -----------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not os.environ.get("MINIECOM_TEST_ENGINE_RELEASES"), reason="a lane of its own")
+@pytest.mark.skipif(not os.environ.get("MINIECOM_TEST_ENGINE_RELEASES"), reason=OTHER_RELEASES)
 def test_volumes_that_engine_28_gives_away_stay(docker_engine: Engine, tmp_path: Path, state_dir: Path) -> None:
     with Engine(tmp_path / "engine", release="sid") as engine:
         image = tiny_image(engine)
@@ -801,7 +802,7 @@ def test_volumes_that_engine_28_gives_away_stay(docker_engine: Engine, tmp_path:
             assert (place(engine, name) / "content").read_bytes() == b"precious"
 
 
-@pytest.mark.skipif(not os.environ.get("MINIECOM_TEST_ENGINE_RELEASES"), reason="a lane of its own")
+@pytest.mark.skipif(not os.environ.get("MINIECOM_TEST_ENGINE_RELEASES"), reason=OTHER_RELEASES)
 def test_volumes_of_containers_hidden_by_another_image_store_stay(
     docker_engine: Engine, tmp_path: Path, state_dir: Path
 ) -> None:

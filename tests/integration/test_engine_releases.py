@@ -13,13 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import OTHER_RELEASES
 from tests.sandbox import docker_trouble
 from tests.sandbox.engine import Engine
 from tests.sandbox.image import tiny_image
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("MINIECOM_TEST_ENGINE_RELEASES"), reason="set MINIECOM_TEST_ENGINE_RELEASES=1 to run this lane"
-)
+pytestmark = pytest.mark.skipif(not os.environ.get("MINIECOM_TEST_ENGINE_RELEASES"), reason=OTHER_RELEASES)
 
 
 @pytest.mark.parametrize(
