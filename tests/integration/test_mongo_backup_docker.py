@@ -60,7 +60,8 @@ def uploads(docker_engine: Engine, shop: dict[str, Any], tmp_path: Path) -> Path
     (folder / "products").mkdir(parents=True)
     (folder / "products" / "a.jpg").write_bytes(os.urandom(30_000))
     (folder / "products" / "b.txt").write_text("text")
-    docker_engine.docker("cp", str(folder), "test_api:/srv/uploads")
+    # Its content: another test's folder may be there already, and would else get this one inside it.
+    docker_engine.docker("cp", f"{folder}/.", "test_api:/srv/uploads")
     return folder
 
 
