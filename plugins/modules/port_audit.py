@@ -148,7 +148,8 @@ SPEC = (
     + RUN_ARGUMENTS
     + FINDING_ARGUMENTS
 )
-PROJECT_LABEL, SERVICE_LABEL = "com.docker.compose.project", "com.docker.compose.service"
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
 DOCKER_TIMEOUT_SECONDS = 30
 
 

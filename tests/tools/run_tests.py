@@ -70,8 +70,13 @@ class Outcome:
         return self.count.failed == 0 and self.count.passed > 0
 
 
-# Integration tests that raise whole sandboxes and run whole playbooks; all others test one module or server.
-JOURNEYS = ("test_delivery", "test_playbooks", "test_sandbox", "test_weekly")
+# Integration tests that raise whole sandboxes and run whole playbooks, in stages of about the same length, each with
+# sandboxes of its own; all others test one module or server.
+JOURNEYS = {
+    "integration-weekly": ("test_weekly.py",),
+    "integration-faults": ("test_weekly_faults.py",),
+    "integration-journeys": ("test_delivery.py", "test_playbooks.py", "test_sandbox_*.py"),
+}
 
 # Molecule runs from the checkout, keeps its files in it, and does not know the checkout's ansible.cfg.
 MOLECULE = {
@@ -108,10 +113,14 @@ def _pytest(name: str, *arguments: str) -> Stage:
 
 def stages() -> list[Stage]:
     """All stages. The longest begins first; beside it the quick ones come before the long, so that they are told early."""
-    integration = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/integration/test_*.py"))
-    journeys = [path for path in integration if Path(path).stem.startswith(JOURNEYS)]
+    integration = sorted((ROOT / "tests" / "integration").glob("test_*.py"))
+    journeys = {
+        name: [path for path in integration if any(path.match(pattern) for pattern in patterns)]
+        for name, patterns in JOURNEYS.items()
+    }
+    taken = {path for paths in journeys.values() for path in paths}
     found = [
-        _pytest("integration-modules", *(path for path in integration if path not in journeys)),
+        _pytest("integration-modules", *(str(path) for path in integration if path not in taken)),
         Stage("ruff", [_program("ruff", "check", "."), _program("ruff", "format", "--check", ".")]),
         _pytest("unit", "tests/unit"),
         Stage("mypy", mypy_commands()),
@@ -125,7 +134,7 @@ def stages() -> list[Stage]:
         ),
         Stage("sanity", [_module("tests.tools.sanity")], count=count_sanity),
     ]
-    found.append(_pytest("integration-journeys", *journeys))
+    found.extend(_pytest(name, *map(str, paths)) for name, paths in journeys.items())
     for scenario in [] if lacks_molecule() else molecule_scenarios():
         command = _program("molecule", "--base-config", "molecule/config.yml", "test", "--scenario-name", scenario)
         found.append(Stage(f"molecule-{scenario}", [command], count=count_molecule, environment=MOLECULE))
