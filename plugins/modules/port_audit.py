@@ -134,6 +134,7 @@ from ..module_utils._core.processes import listening_sockets, read_process
 from ..module_utils._core.run_state import RunContext, utc_now
 from ..module_utils._core.runner import run_info
 from ..module_utils._docker.client import Docker
+from ..module_utils._docker.inventory import PROJECT_LABEL, SERVICE_LABEL
 from ..module_utils._docker.ports import container_name, published
 
 SPEC = (
@@ -148,8 +149,6 @@ SPEC = (
     + RUN_ARGUMENTS
     + FINDING_ARGUMENTS
 )
-PROJECT_LABEL = "com.docker.compose.project"
-SERVICE_LABEL = "com.docker.compose.service"
 DOCKER_TIMEOUT_SECONDS = 30
 
 

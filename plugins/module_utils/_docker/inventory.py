@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
 ANONYMOUS_LABEL = "com.docker.volume.anonymous"
 NONE_TAG = "<none>:<none>"
 # Made by the engine itself; docker_gwbridge by its swarm mode.

@@ -18,6 +18,7 @@ from .._core.errors import MaintenanceError
 from .._core.plan import Action, Kept, Plan
 from .._core.units import format_duration, format_size
 from .inventory import (
+    PROJECT_LABEL,
     CacheEntry,
     Container,
     Image,
@@ -492,7 +493,7 @@ def _network_stays(draft: _Draft, inventory: Inventory, network: Network) -> str
     staying = [user for user in inventory.users_of_network(network) if user.id not in draft.containers]
     if staying:
         return "used by the container %s (%s)" % (staying[0].name, staying[0].state)
-    project = network.labels.get("com.docker.compose.project", "")
+    project = network.labels.get(PROJECT_LABEL, "")
     mine = [item for item in inventory.containers if project and item.project == project]
     if [item for item in mine if item.id not in draft.containers]:
         return "belongs to the compose project %s, which has containers" % project
