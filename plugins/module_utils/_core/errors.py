@@ -50,15 +50,9 @@ class MaintenanceError(Exception):
 class InsufficientSpace(MaintenanceError):
     """There is no room on a file system: whoever can make some may try again. Told as `insufficient_space` in the result."""
 
-    def __init__(
-        self,
-        what: str,
-        target: str = "",
-        code: Any = None,
-        next_step: str = "",
-        details: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(what, target, code, next_step, {**(details or {}), "insufficient_space": True})
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.details["insufficient_space"] = True
 
 
 class MissingLibrary(MaintenanceError):
