@@ -30,6 +30,8 @@ BIN = Path(sys.executable).parent
 HEARTBEAT = 30
 STAGE_TIMEOUT = 60 * 60
 TAIL_LINES = 60
+FAILURE_WIDTH = 400
+COMMAND_MARK = "\n$ "
 
 
 @dataclass
@@ -64,6 +66,7 @@ class Outcome:
     count: Count
     seconds: float
     note: str = ""
+    statuses: list[int] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -238,15 +241,15 @@ class Driver:
             for command in stage.commands:
                 if self._stopped:
                     break
-                log.write(f"$ {' '.join(command)}\n".encode())
+                log.write(f"{COMMAND_MARK}{' '.join(command)}\n".encode())
                 log.flush()
                 statuses.append(self._execute(stage, command, log, started))
         count = stage.count(stage, statuses) if stage.count else count_commands(statuses)
-        outcome = Outcome(stage, count, time.monotonic() - started)
+        outcome = Outcome(stage, count, time.monotonic() - started, statuses=statuses)
         if outcome.ok:
             self.say(f"{stage.name} passed ({describe(count)}) in {outcome.seconds:.0f} s")
         else:
-            outcome.note = str(stage.log.relative_to(ROOT))
+            outcome.note = os.path.relpath(stage.log, ROOT)
             self.say(f"{stage.name} FAILED ({describe(count)}) in {outcome.seconds:.0f} s: the end of {outcome.note}:")
             with self._lock:
                 print(tail(stage.log), flush=True)
@@ -332,6 +335,28 @@ def not_tested(outcomes: list[Outcome]) -> list[str]:
     return sorted(lines)
 
 
+def failures(outcomes: list[Outcome]) -> list[str]:
+    """Each failed test with the place and the first words of its failure: the end of the output is what people see first."""
+    lines = []
+    for outcome in outcomes:
+        named = 0
+        if outcome.stage.junit.exists():
+            for case in ElementTree.parse(outcome.stage.junit).getroot().iter("testcase"):
+                for kind in ("failure", "error"):
+                    if (found := case.find(kind)) is not None:
+                        named += 1
+                        test = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name', '')}"
+                        places = re.findall(r"^([\w./-]+\.py:\d+): ", found.text or "", re.MULTILINE)
+                        message = " ".join(found.get("message", "").split())
+                        place = f" at {places[-1]}" if places else ""
+                        lines.append(f"FAILED {test}{place}: {message}"[:FAILURE_WIDTH])
+        if not named and not outcome.ok:
+            said = outcome.stage.log.read_text(encoding="utf-8", errors="replace").split(COMMAND_MARK)[1:]
+            words = [text for text, status in zip(said, outcome.statuses, strict=False) if status] or said[-1:]
+            lines += [f"FAILED {outcome.stage.name}: {text.strip().splitlines()[-1]}"[:FAILURE_WIDTH] for text in words]
+    return lines
+
+
 def table(outcomes: list[Outcome]) -> str:
     width = max(len(outcome.stage.name) for outcome in outcomes)
     lines = [f"{'stage':{width}}  {'seconds':>8}  {'passed':>7}  {'failed':>7}  {'skipped':>7}"]
@@ -376,6 +401,7 @@ def main() -> int:
     print(f"\n{table(outcomes)}\n{time.monotonic() - started:.0f} s in all")
     for line in [*not_tested(outcomes), *([lacks_molecule()] if not options.names and lacks_molecule() else [])]:
         print(f"NOT TESTED ON THIS MACHINE: {line}")
+    print("".join(f"{line}\n" for line in failures(outcomes)), end="")
     # A stage in which nothing ran is a failure of that stage.
     failed = sum(outcome.count.failed or (not outcome.ok) for outcome in outcomes)
     print(f"{sum(outcome.count.passed for outcome in outcomes)} passed, {failed} failed")
