@@ -80,8 +80,8 @@ RETURN = r"""
 maintenance:
   description:
     - C(active), whether any layer is up; C(since), C(owner) (empty when no note says), C(reason), C(expires) and C(on_expiry); C(timer), the
-      systemd units on the host that act then, empty without; C(expired), whether its end has passed; C(consistent), whether all layers that were
-      looked at agree, and what is wrong in C(problems), a timer that is not armed any more included.
+      systemd units on the host that act then, empty without; C(timer_armed), whether they really will; C(expired), whether its end has passed;
+      C(consistent), whether all layers that were looked at agree, and what is wrong in C(problems), a timer that is not armed any more included.
   returned: success
   type: dict
 layers:
@@ -197,7 +197,9 @@ def conclude(
     expired = standing is not None and standing.expired(now)
     if expired and standing is not None:
         problems.append("its end, %s, has passed" % standing.expires)
-    if standing is not None and standing.timer and timer is not None and not timer.rings_at(standing.expires):
+    armed = bool(standing is not None and standing.timer)
+    if standing is not None and armed and timer is not None and not timer.rings_at(standing.expires):
+        armed = False
         problems.append("the timer that is to end it, %s.timer, is not armed" % standing.timer)
     return {
         "active": active,
@@ -207,6 +209,7 @@ def conclude(
         "expires": standing.expires if standing else "",
         "on_expiry": standing.on_expiry if standing else "",
         "timer": standing.timer if standing else "",
+        "timer_armed": armed,
         "expired": expired,
         "consistent": not (flag.present and enabled is False)
         and not (enabled and not flag.present)
@@ -227,7 +230,7 @@ def headline(found: Mapping[str, Any], answer: Optional[probe.Probe]) -> str:
         if found["expires"]:
             over = "until %s, which has passed" % found["expires"]
             text += " (%s)" % (
-                over if found["expired"] else ending(found["expires"], found["on_expiry"], bool(found["timer"]))
+                over if found["expired"] else ending(found["expires"], found["on_expiry"], found["timer_armed"])
             )
     if found["problems"]:
         text += "; " + "; ".join(found["problems"])

@@ -34,7 +34,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.timer i
     render_timer,
     unit_name,
 )
-from ansible_collections.miniecom.maintenance.plugins.modules.maintenance_flag_info import conclude
+from ansible_collections.miniecom.maintenance.plugins.modules.maintenance_flag_info import conclude, headline
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=timezone.utc)
 PYTHON = "/opt/miniecom-maintenance/venv/bin/python"
@@ -237,12 +237,15 @@ def test_a_timer_that_somebody_stopped_is_missed() -> None:
     assert up.note is not None and up.timer is not None
     application = {"enabled": True, "problem": ""}
     found = conclude(up.flag, up.note, application, NOW, up.timer)
-    assert found["problems"] == [] and found["timer"] == timers.UNIT
+    assert found["problems"] == [] and found["timer"] == timers.UNIT and found["timer_armed"]
     for timer in (
         replace(up.timer, running=False),
         replace(up.timer, timer=""),
         armed(NONE_YET, "2026-12-01T00:00:00Z"),
     ):
-        assert "is not armed" in conclude(up.flag, up.note, application, NOW, timer)["problems"][0]
+        found = conclude(up.flag, up.note, application, NOW, timer)
+        assert "is not armed" in found["problems"][0] and not found["timer_armed"]
+        text = headline(found, None)
+        assert "but no timer is armed" in text and "opens by itself" not in text and "the host alerts" not in text
     without = replace(up.note, timer="")
     assert conclude(up.flag, without, application, NOW, NONE_YET)["problems"] == []
