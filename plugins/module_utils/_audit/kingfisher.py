@@ -15,8 +15,6 @@ import os
 import re
 import secrets
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ from typing import List, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError, MissingLibrary
 from .._core.private_dir import private_directory
+from .outside import run_program
 from .secret_matches import Match
 from .secret_rules import RULES_YAML
 
@@ -127,40 +126,22 @@ def scan(
         "KF_RULE_CACHE_DIR": cache,
         "NO_COLOR": "1",
     }
-    try:
-        process = subprocess.Popen(
-            command(program, rules_path, list(paths) + [probe_path], exclude),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=workspace,
-            env=environment,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise MaintenanceError("cannot start Kingfisher", program, error.strerror) from error
-    try:
-        output, errors = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired as error:
-        raise MaintenanceError(
-            "Kingfisher did not end within %d s" % timeout,
-            ", ".join(paths),
-            next_step="Exclude what holds no code (exclude), or raise timeout.",
-        ) from error
-    finally:
-        if process.poll() is None:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            process.communicate()
-    found, understood = parse(output)
-    if process.returncode not in (EXIT_CLEAN, EXIT_FINDINGS):
+    ended = run_program(
+        "Kingfisher",
+        command(program, rules_path, list(paths) + [probe_path], exclude),
+        workspace,
+        environment,
+        timeout,
+        ", ".join(paths),
+        "Exclude what holds no code (exclude), or raise timeout.",
+    )
+    found, understood = parse(ended.output)
+    if ended.status not in (EXIT_CLEAN, EXIT_FINDINGS):
         raise MaintenanceError(
             "Kingfisher failed",
             ", ".join(paths),
-            "exit status %d" % process.returncode,
-            "It said: %s" % complaint(errors.decode("utf-8", "replace"), found.matches),
+            "exit status %d" % ended.status,
+            "It said: %s" % complaint(ended.errors.decode("utf-8", "replace"), found.matches),
         )
     proven = any(match.value == probe for match in found.matches)
     found.matches = [match for match in found.matches if match.value != probe]

@@ -14,14 +14,13 @@ import json
 import os
 import re
 import shutil
-import signal
-import subprocess
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from .._core.errors import MaintenanceError
 from .._core.finding import Finding, printable
 from .._core.redaction import SECRETS
+from .outside import run_program
 
 SEVERITY = {"info": "low", "low": "low", "moderate": "medium", "high": "high", "critical": "critical"}
 _LONGEST_REASON = 300
@@ -87,37 +86,20 @@ def ask(npm: str, arguments: Sequence[str], path: str, workspace: str, timeout: 
     Raises:
         MaintenanceError: it cannot be started, or takes too long.
     """
-    try:
-        process = subprocess.Popen(
-            [npm, *arguments],
-            cwd=path,
-            env=environment(os.environ, workspace),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise MaintenanceError("cannot start npm", npm, error.strerror) from error
-    try:
-        output, errors = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired as error:
-        raise MaintenanceError(
-            "npm %s did not end within %d s" % (arguments[0], timeout),
-            path,
-            next_step="Check that the npm registry answers, or raise timeout.",
-        ) from error
-    finally:
-        if process.poll() is None:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            process.communicate()
-    if process.returncode < 0:
-        return "npm was ended by signal %d" % -process.returncode
-    text = output.decode("utf-8", "replace")
-    return text if text.strip() else errors.decode("utf-8", "replace")
+    name = "npm " + arguments[0]
+    ended = run_program(
+        name,
+        [npm, *arguments],
+        path,
+        environment(os.environ, workspace),
+        timeout,
+        path,
+        "Check that the npm registry answers, or raise timeout.",
+    )
+    if ended.status < 0:
+        return "npm was ended by signal %d" % -ended.status
+    text = ended.output.decode("utf-8", "replace")
+    return text if text.strip() else ended.errors.decode("utf-8", "replace")
 
 
 def _short(text: str) -> str:
