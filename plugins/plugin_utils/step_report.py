@@ -90,6 +90,9 @@ def step_of(name: str, result: Mapping[str, Any], check: bool) -> Step:
         status, headline = "skipped", str(result.get("reason") or result.get("skip_reason") or "")
     elif result.get("changed"):
         status = "would" if check else "changed"
+    elif _could_not_look(result):
+        # Not ok: nobody knows.
+        status = "skipped"
     else:
         status = "ok"
     new, total = _findings(result, summary)
@@ -106,10 +109,15 @@ def step_of(name: str, result: Mapping[str, Any], check: bool) -> Step:
     )
 
 
+def _could_not_look(result: Mapping[str, Any]) -> bool:
+    """Whether a tool that an audit needs gave no answer."""
+    audit = result.get("audit")
+    return isinstance(audit, Mapping) and audit.get("available") is False
+
+
 def _findings(result: Mapping[str, Any], summary: Mapping[str, Any]) -> Tuple[int | None, int | None]:
     """How many findings are new and how many there are; None where nobody looked."""
-    audit = result.get("audit")
-    if isinstance(audit, Mapping) and audit.get("available") is False:
+    if _could_not_look(result):
         return None, None
     # Orphans and unused indexes are counted, but no baseline tells which of them are new.
     for key in ("findings_total", "orphans", "unused_indexes"):
@@ -338,7 +346,7 @@ def verdict(steps: Sequence[Step], check: bool) -> str:
     changed = sum(step.status in ("changed", "would") for step in steps)
     if failed:
         return "%d of %d steps failed: %s" % (len(failed), len(steps), ", ".join(failed))
-    apart = "; %d not applicable" % skipped if skipped else ""
+    apart = "; %d skipped" % skipped if skipped else ""
     count = len(steps) - skipped
     if check:
         return "%d of %d steps would change something; nothing was changed%s" % (changed, count, apart)

@@ -99,13 +99,14 @@ def test_known_findings_are_counted_beside_new_ones() -> None:
     assert step_of("indexes", {"summary": {"unused_indexes": 0}}, False).findings_total == 0
 
 
-def test_what_could_not_be_audited_has_no_findings() -> None:
+def test_what_could_not_be_audited_is_skipped_and_has_no_findings() -> None:
     numbers = {"findings": 0, "findings_total": 0}
     missing = {"summary": numbers, "audit": {"available": False, "reason": "405"}}
     step = step_of("dependencies", missing, False)
-    assert (step.findings_total, step.findings) == (None, None)
+    assert (step.status, step.findings_total, step.findings) == ("skipped", None, None)
     both = {"results": [missing, {"summary": {"findings": 1, "findings_total": 3}, "audit": {"available": True}}]}
-    assert step_of("dependencies", both, False).findings_total == 3
+    looked = step_of("dependencies", both, False)
+    assert (looked.status, looked.findings_total) == ("ok", 3)
     assert step_of("dependencies", {"results": [missing, missing]}, False).findings_total is None
 
 
@@ -187,7 +188,7 @@ def test_bytes_say_whether_they_were_written_or_freed() -> None:
 
 def test_the_verdict_counts_skipped_steps_apart() -> None:
     steps = [Step("a", "ok", ""), Step("b", "changed", ""), Step("c", "skipped", "no backup")]
-    assert verdict(steps, False) == "all 2 steps ended well, 1 of them changed something; 1 not applicable"
+    assert verdict(steps, False) == "all 2 steps ended well, 1 of them changed something; 1 skipped"
     assert verdict(steps[:2], False) == "all 2 steps ended well, 1 of them changed something"
 
 
