@@ -341,7 +341,13 @@ def begin_check(params: Mapping[str, Any], state: RunState, now: datetime) -> Di
 
 def begin(params: Mapping[str, Any], state: RunState, now: datetime) -> Dict[str, Any]:
     owner = params.get("owner") or default_owner()
-    beginning = state.begin(str(params["name"]), str(owner), bool(params["takeover"]), now)
+    beginning = state.begin(
+        str(params["name"]),
+        str(owner),
+        bool(params["takeover"]),
+        now,
+        lambda lease, reason: close_dead(state, lease, reason, now),
+    )
     run_id = beginning.lease.run_id
     context = RunContext(run_id, state.state_dir, False, "maintenance_run")
     values: Dict[str, Any] = {"run_id": run_id, "started": iso(now)}
@@ -352,8 +358,6 @@ def begin(params: Mapping[str, Any], state: RunState, now: datetime) -> Dict[str
         event["replaced"] = values["replaced"]
         headline += "; took over a dead run of %s (%s)" % (beginning.replaced.owner, beginning.reason)
     context.append(event)
-    if beginning.replaced:
-        close_dead(state, beginning.replaced, beginning.reason, now)
     # No other module works: the lease was free or dead, and it is ours now.
     with context.working():
         sweep(state)

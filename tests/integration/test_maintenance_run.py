@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from tests.conftest import lacking
 from tests.sandbox.engine import Engine
 from tests.sandbox.image import tiny_image
 from tests.sandbox.mongod import Mongod
+from tests.support.kill import kill_at_every_change
 from tests.support.modules import ModuleResult, finish_module, run_module, start_module
 
 STEPS = [
@@ -339,6 +341,66 @@ def test_killed_while_ending_and_ended_again(state_dir: Path) -> None:
     again = end(state_dir, run_id, status="failed", steps=STEPS)
     assert not again.failed and not (state_dir / "lease.json").exists()
     assert (state_dir / "maintenance-log.md").read_text() == log, "the run stands in the log once"
+
+
+def test_killed_at_every_change_while_taking_over(tmp_path: Path) -> None:
+    """Whenever it dies, the next run takes over, the leftovers go, and each dead run has its record."""
+
+    before = tmp_path / "before"
+    dead = begin(before, owner="alice").result["run_id"]
+    note = gone_note(before, "path", path="THROWAWAY").relative_to(before)
+
+    def prepare(world: Path) -> tuple[str, dict[str, Any]]:
+        state_dir = world / "state"
+        shutil.copytree(before, state_dir)
+        (world / "throwaway" / "db").mkdir(parents=True)
+        (world / "throwaway" / "db" / "file").write_text("x")
+        (state_dir / note).write_text((before / note).read_text().replace("THROWAWAY", str(world / "throwaway")))
+        params = {"state": "begun", "state_dir": state_dir, "name": "weekly", "owner": "bob", "takeover": True}
+        return "maintenance_run", params
+
+    def inspect(world: Path) -> None:
+        state_dir = world / "state"
+        lease = json.loads((state_dir / "lease.json").read_text())
+        between = "" if lease["owner"] == "alice" else lease["run_id"]
+        taken = begin(state_dir, owner="carol", takeover=True)
+        assert not taken.failed, taken.msg
+        assert not (world / "throwaway").exists() and os.listdir(state_dir / "leftovers") == []
+        runs = state_dir / "runs"
+        for run_id in filter(None, (dead, between)):
+            assert json.loads((runs / f"{run_id}.json").read_text())["status"] == "died"
+        ended = end(state_dir, taken.result["run_id"], steps=STEPS)
+        assert not ended.failed, ended.msg
+        assert not (state_dir / "lease.json").exists()
+        assert not list(state_dir.rglob("*.miniecom-*")), "no half-written file stays"
+
+    assert kill_at_every_change(tmp_path, prepare, inspect) > 8
+
+
+def test_killed_at_every_change_while_ending(tmp_path: Path) -> None:
+    """Ended again, the run has one record and one entry in the log, and the host is free."""
+    before, text = tmp_path / "before", "# Maintenance Log\n\n## 2024-01-01\n- Opened\n"
+    run_id = begin(before).result["run_id"]
+    (before / "maintenance-log.md").write_text(text)
+    (before / "runs" / "20200101T000000Z-abcdef.jsonl").write_text("{}")
+
+    def prepare(world: Path) -> tuple[str, dict[str, Any]]:
+        shutil.copytree(before, world / "state")
+        params = {"state": "ended", "state_dir": world / "state", "run_id": run_id, "status": "failed", "steps": STEPS}
+        return "maintenance_run", params
+
+    def inspect(world: Path) -> None:
+        state_dir = world / "state"
+        log = state_dir / "maintenance-log.md"
+        assert log.read_text().startswith(text), "what people wrote stays"
+        again = end(state_dir, run_id, status="failed", steps=STEPS)
+        assert not again.failed, again.msg
+        assert json.loads((state_dir / "runs" / f"{run_id}.json").read_text())["status"] == "failed"
+        assert log.read_text().startswith(text) and log.read_text().count(run_id) == 1
+        assert not (state_dir / "lease.json").exists()
+        assert not list(state_dir.rglob("*.miniecom-*")), "no half-written file stays"
+
+    assert kill_at_every_change(tmp_path, prepare, inspect) > 5
 
 
 def test_old_records_go(state_dir: Path) -> None:

@@ -2,12 +2,15 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Kill a module (SIGKILL) at each of its action boundaries, and see that the next run finishes the work."""
+"""Kill a module (SIGKILL) at each of its action boundaries, or at each change it makes, and see that the next run finishes
+the work."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 from tests.support.modules import ModuleResult, run_module
@@ -43,3 +46,29 @@ def kill_and_run_again(
     assert not settled.failed, settled.msg
     assert not settled.changed, settled.result.get("summary")
     return again
+
+
+def kill_at_every_change(
+    folder: Path, prepare: Callable[[Path], tuple[str, Mapping[str, Any]]], inspect: Callable[[Path], None]
+) -> int:
+    """Run a module again and again, each time on a fresh world of its own, and kill it just before its first change to the
+    files there, its second, and so on, until it lives to its end.
+
+    prepare: makes the world in the given folder, and returns the module's name and arguments.
+    inspect: what must hold in it after the kill, the next run included.
+
+    Returns how often it was killed.
+    """
+    for number in count():
+        world = folder / f"killed-{number}"
+        world.mkdir()
+        name, params = prepare(world)
+        result = run_module(name, params, kill_at_change=(world, number))
+        if result.rc != -signal.SIGKILL:
+            assert not result.failed, result.msg
+            return number
+        try:
+            inspect(world)
+        except AssertionError as error:
+            raise AssertionError(f"killed before change {number}: {error}") from error
+    raise AssertionError("unreachable")

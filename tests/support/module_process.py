@@ -29,6 +29,10 @@ def main() -> None:
     kill_at = os.environ.pop("MINIECOM_TEST_KILL_AT", None)
     if kill_at is not None:
         _kill_at(int(kill_at))
+    kill_at_change = os.environ.pop("MINIECOM_TEST_KILL_AT_CHANGE", None)
+    if kill_at_change is not None:
+        below, _, number = kill_at_change.rpartition(":")
+        _kill_at_change(int(number), below)
     runpy.run_module("ansible_collections.miniecom.maintenance.plugins.modules." + name, run_name="__main__")
 
 
@@ -46,6 +50,51 @@ def _kill_at(number: int) -> None:
         original(context, event)
 
     runner.boundary = boundary
+
+
+_CHANGES = (
+    "os.rename",
+    "os.remove",
+    "os.mkdir",
+    "os.rmdir",
+    "os.link",
+    "os.symlink",
+    "os.chmod",
+    "os.chown",
+    "os.truncate",
+)
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+def _kill_at_change(number: int, below: str) -> None:
+    """Die by SIGKILL just before the change of this number, the first one being 0.
+
+    A change is one that Python's audit events tell of: a file below the folder is opened for writing, renamed, removed ...,
+    or a signal is sent. A path relative to an open folder counts, wherever that folder is.
+    """
+    passed = [0]
+
+    def hook(event: str, arguments: tuple) -> None:
+        if event == "open":
+            path, _mode, flags = arguments
+            if not isinstance(flags, int) or not flags & _WRITING:
+                return
+        elif event in _CHANGES:
+            path = arguments[0]
+        elif event in ("os.kill", "os.killpg"):
+            path = below
+        else:
+            return
+        if isinstance(path, int):
+            path = os.readlink("/proc/self/fd/%d" % path)
+        path = os.fsdecode(path)
+        if os.path.isabs(path) and not (path + "/").startswith(below + "/"):
+            return
+        passed[0] += 1
+        if passed[0] == number + 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
 
 
 if __name__ == "__main__":

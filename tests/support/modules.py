@@ -96,11 +96,14 @@ def start_module(
     python: str | os.PathLike[str] | None = None,
     env: Mapping[str, str | None] | None = None,
     kill_at: int | None = None,
+    kill_at_change: tuple[Path, int] | None = None,
 ) -> subprocess.Popen[str]:
     """Start a module and return its process at once; ``finish_module`` waits for it. See ``run_module``."""
     environment = module_environment(env)
     if kill_at is not None:
         environment["MINIECOM_TEST_KILL_AT"] = str(kill_at)
+    if kill_at_change is not None:
+        environment["MINIECOM_TEST_KILL_AT_CHANGE"] = "%s:%d" % kill_at_change
     given = {key: (os.fspath(value) if isinstance(value, os.PathLike) else value) for key, value in params.items()}
     arguments = {"_ansible_check_mode": check, "_ansible_diff": diff, **given}
     process = subprocess.Popen(
@@ -150,6 +153,7 @@ def run_module(
     env: Mapping[str, str | None] | None = None,
     timeout: float = 120,
     kill_at: int | None = None,
+    kill_at_change: tuple[Path, int] | None = None,
 ) -> ModuleResult:
     """Run a module and wait for it.
 
@@ -159,6 +163,9 @@ def run_module(
     timeout: in seconds.
     kill_at: the module kills itself (SIGKILL) just before it passes its action boundary of this number. There is one
         before each action and one after it: 0 is before the first action, 1 after it, 2 before the second.
+    kill_at_change: the same just before its change of this number to what lies below the folder, the first one being 0.
     """
-    process = start_module(name, params, check=check, diff=diff, python=python, env=env, kill_at=kill_at)
+    process = start_module(
+        name, params, check=check, diff=diff, python=python, env=env, kill_at=kill_at, kill_at_change=kill_at_change
+    )
     return finish_module(process, timeout)

@@ -20,7 +20,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 from .atomic_file import sync_directory, write_atomic
 from .errors import MaintenanceError
@@ -202,8 +202,18 @@ class RunState:
         except OSError as error:
             raise _os_error("cannot write the lease", self.lease_path, error) from error
 
-    def begin(self, name: str, owner: str, takeover: bool, now: datetime) -> Beginning:
+    def begin(
+        self,
+        name: str,
+        owner: str,
+        takeover: bool,
+        now: datetime,
+        on_dead: Callable[[Lease, str], None] = lambda lease, reason: None,
+    ) -> Beginning:
         """Take the lease.
+
+        Args:
+            on_dead: called with a dead lease and why it is dead, before it is replaced: nobody knows of it afterwards.
 
         Returns:
             The new lease, and the dead one that was taken over, if any, with the reason.
@@ -216,6 +226,8 @@ class RunState:
             verdict = judge(found, held, boot_id(), now, takeover)
             if verdict.state == "live":
                 raise busy(found, verdict)
+            if found:
+                on_dead(found, verdict.reason)
             lease = Lease(new_run_id(now), name, owner, boot_id(), iso(now), iso(now))
             self.write_lease(lease)
             return Beginning(lease, found, verdict.reason)
