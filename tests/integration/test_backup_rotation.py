@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue
+from tests.support.kill import kill_at_every_change
 from tests.support.modules import ModuleResult, module_environment, run_module
 
 POLICY = {"keep_daily": 14, "keep_weekly": 12, "keep_monthly": 12}
@@ -284,6 +286,27 @@ def test_killed_at_any_boundary_the_next_run_finishes(tmp_path: Path, state_dir:
     assert backups_in(tmp_path) == sorted(names)[(boundary + 1) // 2 :]
     ok(run(tmp_path, state_dir, **options))
     assert backups_in(tmp_path) == sorted(names)[3:]
+
+
+def test_killed_at_every_change_a_good_set_is_left(tmp_path: Path) -> None:
+    now = datetime.now().replace(microsecond=0)
+    before = tmp_path / "before"
+    before.mkdir()
+    names = sorted(make(before, now - timedelta(hours=1, days=day), verified=day in (0, 3)).name for day in range(5))
+    options = {"keep_daily": 2, "keep_weekly": 0, "keep_monthly": 0}
+
+    def prepare(world: Path) -> tuple[str, dict[str, Any]]:
+        shutil.copytree(before, world / "backups")
+        return "backup_prune", {"path": world / "backups", "state_dir": world / "state", **POLICY, **options}
+
+    def inspect(world: Path) -> None:
+        left = backups_in(world / "backups")
+        assert left == names[len(names) - len(left) :] and len(left) >= 2, "the oldest go first"
+        ok(run(world / "backups", world / "state", **options))
+        assert backups_in(world / "backups") == names[3:]
+        assert set(os.listdir(world / "backups")) == {*names[3:], f".{names[-1]}.verified.json"}
+
+    assert kill_at_every_change(tmp_path, prepare, inspect) >= 4
 
 
 def test_killed_between_a_backup_and_its_record(tmp_path: Path, state_dir: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kill import boundaries, kill_and_run_again
+from tests.support.kill import boundaries, kill_and_run_again, kill_at_every_change
 from tests.support.modules import run_module
 
 DAY = 86400
@@ -122,6 +122,32 @@ def test_killed_at_any_boundary_the_next_run_finishes(logs: Path, tmp_path: Path
 
     kill_and_run_again("log_prune", parameters(logs, tmp_path), boundary, nothing_is_lost)
     assert sorted(contents(logs)) == ["ops1.log", "ops20.log.gz", "ops9.log.gz"]
+
+
+def test_killed_at_every_change_no_line_is_lost(logs: Path, tmp_path: Path) -> None:
+    text = {path.name: path.read_bytes() for path in logs.iterdir()}
+    worlds = tmp_path / "worlds"
+    worlds.mkdir()
+
+    def prepare(world: Path) -> tuple[str, dict[str, object]]:
+        shutil.copytree(logs, world / "logs")
+        return "log_prune", parameters(world / "logs", world)
+
+    def inspect(world: Path) -> None:
+        folder = world / "logs"
+        for name in ("ops9.log", "ops20.log"):
+            if (folder / name).exists():
+                assert (folder / name).read_bytes() == text[name]
+            else:
+                assert gzip.decompress((folder / f"{name}.gz").read_bytes()) == text[name]
+        assert (folder / "ops1.log").read_bytes() == text["ops1.log"]
+        again = run_module("log_prune", parameters(folder, world))
+        assert not again.failed, again.msg
+        assert sorted(contents(folder)) == ["ops1.log", "ops20.log.gz", "ops9.log.gz"]
+        for name in ("ops9.log", "ops20.log"):
+            assert gzip.decompress((folder / f"{name}.gz").read_bytes()) == text[name]
+
+    assert kill_at_every_change(worlds, prepare, inspect) > 5
 
 
 def test_on_the_oldest_python(logs: Path, tmp_path: Path, old_python: Path) -> None:

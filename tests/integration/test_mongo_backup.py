@@ -33,6 +33,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_sta
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveReader
 from tests.conftest import lacking
 from tests.sandbox.mongod import Mongod
+from tests.support.kill import kill_at_every_change
 from tests.support.modules import ModuleResult, finish_module, run_module, start_module
 
 CODEC = bson.CodecOptions(
@@ -544,6 +545,33 @@ def test_killed_at_a_boundary(
     assert again.changed == (boundary == 0)
     assert len(archives(dest)) == 1
     assert again.result["summary"]["verified"]
+
+
+def test_killed_at_every_change(mongod: Mongod, mongo_database: str, params: dict[str, Any], tmp_path: Path) -> None:
+    """Whenever it dies: what has the name of a backup is a whole one, and the next run leaves one verified and no remains."""
+    with mongod.client() as client:
+        client[mongo_database].orders.insert_many([{"n": i} for i in range(10)])
+    worlds = tmp_path / "worlds"
+    worlds.mkdir()
+
+    def call(world: Path) -> tuple[str, dict[str, Any]]:
+        (world / "dest").mkdir(exist_ok=True)
+        return "mongo_backup", {**params, "dest": world / "dest", "state_dir": world / "state"}
+
+    def inspect(world: Path) -> None:
+        for path in archives(world / "dest"):
+            assert dump_of(path).totals[(mongo_database, "orders")].documents == 10
+        again = ok(run_module(*call(world)))
+        assert again.result["summary"]["verified"]
+        *_older, newest = archives(world / "dest")
+        seen = catalogue.look_at(str(newest))
+        assert seen is not None and seen.verified
+        left = {path.name for path in (world / "dest").iterdir()} - {path.name for path in archives(world / "dest")}
+        assert left <= {f".{path.name}.verified.json" for path in archives(world / "dest")}
+        assert not (world / "state" / "leftovers").exists() or not os.listdir(world / "state" / "leftovers")
+        assert not ok(run_module(*call(world))).changed
+
+    assert kill_at_every_change(worlds, call, inspect) > 3
 
 
 @pytest.mark.parametrize("encrypted", [False, True])

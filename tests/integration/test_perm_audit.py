@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.sandbox.trouble import make_trouble
-from tests.support.kill import boundaries, kill_and_run_again
+from tests.support.kill import boundaries, kill_and_run_again, kill_at_every_change
 from tests.support.modules import ModuleResult, module_environment, run_module
 
 if TYPE_CHECKING:
@@ -187,6 +187,29 @@ def test_the_undo_data_is_there_before_the_first_change(shop: Path, state_dir: P
         assert modes(shop) == start
         for note in (state_dir / "undo").glob("*") if (state_dir / "undo").exists() else []:
             note.unlink()
+
+
+def test_killed_at_every_change_of_a_fix_all_can_be_undone(shop: Path, tmp_path: Path) -> None:
+    rules = ["env-readable", "secret-readable"]
+    before = modes(shop)
+
+    def prepare(world: Path) -> tuple[str, dict[str, Any]]:
+        shutil.copytree(shop, world / "shop", symlinks=True)
+        params = {"paths": [str(world / "shop")], "state_dir": world / "state", "docker_socket": [], "fix": rules}
+        return "perm_audit", params
+
+    def inspect(world: Path) -> None:
+        again = audit(world / "shop", world / "state", fix=rules)
+        assert not again.failed, again.msg
+        assert mode(world / "shop/.env") == mode(world / "shop/nginx/ssl/privkey.pem") == 0o600
+        notes = sorted((world / "state" / "undo").glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+        for note in reversed(notes):
+            assert not audit(world / "shop", world / "state", undo=note.stem, paths=[]).failed
+        assert modes(world / "shop") == {
+            str(world / "shop") + path[len(str(shop)) :]: bits for path, bits in before.items()
+        }
+
+    assert kill_at_every_change(tmp_path, prepare, inspect) > 4
 
 
 def test_a_run_can_be_undone_by_its_run_id(shop: Path, state_dir: Path) -> None:
