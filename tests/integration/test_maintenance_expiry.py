@@ -370,7 +370,7 @@ def test_the_timer_of_a_host(host: Host) -> None:
     seconds = 8
     while True:
         end = datetime.now(timezone.utc) + timedelta(seconds=seconds)
-        moved = host.call(expires=stamp(end), on_expiry="lift", reason="Bigger disks")
+        moved = host.module(expires=stamp(end), on_expiry="lift", reason="Bigger disks")
         assert [action["action"] for action in moved["actions"]][:2] == ["arm_timer", "write_note"]
         assert host.shell("systemctl --failed --plain --no-legend").strip() == ""
         host.engine.docker("kill", NAME)
