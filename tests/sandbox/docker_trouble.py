@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -124,6 +125,12 @@ def _build(engine: Engine, tag: str, size: int) -> int:
         (context / "two").write_bytes(os.urandom(size))
         (context / "Dockerfile").write_text("FROM scratch\nCOPY one /one\nCOPY two /two\n", encoding="ascii")
         engine.docker("build", "--quiet", "--tag", tag, str(context), env={"DOCKER_BUILDKIT": "1"})
+    # BuildKit lets go of what a build used a moment after the client has its answer.
+    deadline = time.monotonic() + 30
+    while any(entry["InUse"] for entry in engine.api("GET", "/system/df?type=build-cache")["BuildCache"] or []):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the build cache of {tag} stays in use")
+        time.sleep(0.02)
     return 2 * size
 
 
