@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -130,12 +131,14 @@ def test_the_engine_of_a_killed_test_run_is_swept_away(tmp_path: Path) -> None:
     script = (
         "import os, signal, sys\n"
         "from tests.sandbox.engine import Engine\n"
-        "Engine(sys.argv[1]).start(tied=True)\n"
+        "print(Engine(sys.argv[1]).start(tied=True).running, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     orphan = Engine(tmp_path / "orphan")
-    subprocess.run([sys.executable, "-B", "-c", script, str(orphan.directory)], cwd=ROOT, check=False)
-    assert leftovers(orphan)
+    command = [sys.executable, "-B", "-c", script, str(orphan.directory)]
+    killed = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert (killed.returncode, killed.stdout.strip()) == (-signal.SIGKILL, "True"), killed.stderr
+    # Whatever engine of the machine starts next sweeps it away, be it another test's.
     with Engine(tmp_path / "next"):
         assert leftovers(orphan) == []
 

@@ -122,7 +122,12 @@ def remove(path: Path) -> None:
 
 
 def tidy() -> None:
-    """Remove the empty folders that engines make outside their own, and sockets that nothing listens on any more."""
+    """Remove the empty folders that engines make outside their own, and sockets that nothing listens on any more.
+
+    The last engine does it for all: one that lives may be about to use a folder that is empty now, or to listen on a socket.
+    """
+    if any(os.path.basename(arguments[0]) in PROGRAMS for _pid, arguments in processes()):
+        return
     for path in Path("/run/containerd/s").glob("*"):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             try:
@@ -135,4 +140,4 @@ def tidy() -> None:
         try:
             os.rmdir(litter)
         except OSError:
-            continue  # missing, or another engine's shims live there
+            continue  # missing, or something lies there
