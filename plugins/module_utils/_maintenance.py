@@ -15,7 +15,16 @@ from typing import Any, Mapping, Optional
 from ._core.errors import MaintenanceError, SkipAction
 from ._core.plan import Action, Outcome
 from ._flag import switch
-from ._flag.flag_file import Note, note_path, read_flag, read_note, remove_file, write_flag, write_note
+from ._flag.flag_file import (
+    Note,
+    discard_half_flag,
+    note_path,
+    read_flag,
+    read_note,
+    remove_file,
+    write_flag,
+    write_note,
+)
 from ._flag.timer import Timer, arm, disarm, observe_timer
 from ._mongo.application_setting import plan_setting, read_setting, update_setting
 from ._mongo.client import Connection, connect
@@ -147,6 +156,8 @@ class Maintenance:
             if not remove_file(self.policy.path):
                 raise SkipAction("it is gone already")
         elif action.action == "remove_note":
+            # A killed run may have got no further than half a flag.
+            discard_half_flag(self.policy.path)
             if not remove_file(note_path(self._state_dir)):
                 raise SkipAction("it is gone already")
         elif action.action in ("switch_application_on", "switch_application_off"):

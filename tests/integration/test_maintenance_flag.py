@@ -16,6 +16,7 @@ import pytest
 
 from tests.sandbox.mongod import Mongod
 from tests.sandbox.standin import api
+from tests.support.kill import kill_at_every_change
 from tests.support.modules import ModuleResult, run_module
 
 # Other settings in the same text, with spellings that a parser and writer would change.
@@ -215,6 +216,39 @@ def test_killed_on_exit(shop: Shop, boundary: int) -> None:
     assert not shop.call(state="absent").failed
     assert shop.state()[:3] == (None, TEXT, None)
     assert not shop.call(state="absent").changed
+
+
+@pytest.mark.parametrize("leaving", [False, True])
+def test_killed_at_every_change_it_can_always_be_opened(shop: Shop, tmp_path: Path, leaving: bool) -> None:
+    """A shop that is closed, in whatever layer, has its note; and taking it down leaves everything as it was."""
+
+    def prepare(world: Path) -> tuple[str, dict[str, Any]]:
+        shop.flag, shop.state_dir = world / "storage" / ".maintenance", world / "state"
+        shop.flag.parent.mkdir()
+        assert shop.text() == TEXT
+        if leaving:
+            assert shop.call(reason="one", expires="2h").changed
+        params = {"path": shop.flag, "state_dir": shop.state_dir, "owner": "ops", "timer": "none"}
+        params["application_setting"] = shop.setting
+        return "maintenance_flag", {
+            **params,
+            **({"state": "absent"} if leaving else {"reason": "one", "expires": "2h"}),
+        }
+
+    def inspect(world: Path) -> None:
+        if shop.closed() or shop.flag.exists():
+            assert json.loads((world / "state" / "maintenance.json").read_text())["owner"] == "ops"
+        found = shop.info()
+        assert found["maintenance"]["active"] == (shop.closed() or shop.flag.exists())
+        assert not shop.call(state="absent").failed
+        assert shop.state()[:3] == (None, TEXT, None)
+        # Half a note is written over by the next one, and swept from the state directory by the next run.
+        assert list(shop.flag.parent.iterdir()) == [], "no half flag stays in the shop's folder"
+
+    worlds = tmp_path / "worlds"
+    worlds.mkdir()
+    assert kill_at_every_change(worlds, prepare, inspect) >= (2 if leaving else 4)
+    shop.call(state="absent")
 
 
 def test_a_shop_without_a_setting_gets_one_and_loses_it_again(shop: Shop) -> None:

@@ -29,6 +29,14 @@ def is_partial(name: str) -> bool:
     return base.startswith(".") and base.endswith(PARTIAL_SUFFIX)
 
 
+def discard_partial(path: str) -> None:
+    """Remove what a killed write of path has left, if anything."""
+    try:
+        os.unlink(partial_name(path))
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+
+
 def sync_directory(path: str) -> None:
     """Make a rename or an unlink in a directory durable."""
     descriptor = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY)
@@ -50,10 +58,7 @@ def atomic_writer(path: str, mode: int = 0o600) -> Iterator[BinaryIO]:
         OSError: as the system reports it (ENOSPC included); the target is untouched then.
     """
     temporary = partial_name(path)
-    try:
-        os.unlink(temporary)  # of a killed run; O_EXCL below then refuses symlinks planted in its place
-    except FileNotFoundError:
-        pass
+    discard_partial(path)  # O_EXCL below then refuses symlinks planted in its place
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as handle:
@@ -63,10 +68,7 @@ def atomic_writer(path: str, mode: int = 0o600) -> Iterator[BinaryIO]:
             os.fsync(handle.fileno())
         os.rename(temporary, path)
     except BaseException:
-        try:
-            os.unlink(temporary)
-        except FileNotFoundError:
-            pass
+        discard_partial(path)
         raise
     sync_directory(os.path.dirname(path))
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Mapping, Optional
 
-from .._core.atomic_file import sync_directory, write_atomic
+from .._core.atomic_file import discard_partial, partial_name, sync_directory, write_atomic
 from .._core.errors import MaintenanceError
 from .._core.run_state import iso
 from .._core.units import parse_duration
@@ -151,12 +151,13 @@ def write_flag(path: str, line: str) -> None:
 
 
 def remove_file(path: str) -> bool:
-    """Remove a flag or a note for good; False when there was none.
+    """Remove a flag or a note for good, and what a killed write of it has left; False when there was none.
 
     Raises:
         MaintenanceError: it cannot be removed.
     """
     try:
+        discard_partial(path)
         os.unlink(path)
         sync_directory(os.path.dirname(path))
     except (FileNotFoundError, NotADirectoryError):
@@ -164,6 +165,18 @@ def remove_file(path: str) -> bool:
     except OSError as error:
         raise _error("cannot remove the file", path, error) from error
     return True
+
+
+def discard_half_flag(path: str) -> None:
+    """Remove what a killed write of the flag has left.
+
+    Raises:
+        MaintenanceError: it cannot be removed.
+    """
+    try:
+        discard_partial(path)
+    except OSError as error:
+        raise _error("cannot remove the half-written flag", partial_name(path), error) from error
 
 
 def note_path(state_dir: str) -> str:
