@@ -277,12 +277,21 @@ def replica_set(tmp_path_factory):
         config["members"].append({"_id": 1, "host": secondary.address, "priority": 0, "votes": 0})
         client.admin.command("replSetReconfig", config)
         wait_for(lambda: secondary_is_ready(secondary))
-        grow(client.shop, "bloated", 12)
-        majority = WriteConcern(w=2)
-        client.shop.get_collection("other", write_concern=majority).insert_many([{"n": n} for n in range(100)])
+        grow(client.shop, "bloated", 12, delete=0)
+        both = client.get_database("shop", write_concern=WriteConcern(w=2))
+        both.other.insert_many([{"n": n} for n in range(100)])
+        # As in grow(), on each of them: what was never written to its file cannot be free there.
+        for server in (primary, secondary):
+            checkpoint(server)
+        both.bloated.delete_many({"k": {"$gte": 200}})
         for server in (primary, secondary):
             wait_for(lambda server=server: free_bytes(server) > 4 * MIB)
         yield primary, secondary
+
+
+def checkpoint(server):
+    with server.client() as client:
+        client.admin.command("fsync")
 
 
 def wait_for(condition, seconds=60):
