@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +58,8 @@ def kill_at_every_change(
 
     Returns how often it was killed.
     """
-    for number in count():
+    number = 0
+    while True:
         world = folder / f"killed-{number}"
         world.mkdir()
         name, params = prepare(world)
@@ -69,6 +69,7 @@ def kill_at_every_change(
             return number
         try:
             inspect(world)
-        except AssertionError as error:
-            raise AssertionError(f"killed before change {number}: {error}") from error
-    raise AssertionError("unreachable")
+        except Exception as error:
+            error.add_note(f"killed before change {number}")
+            raise
+        number += 1

@@ -31,7 +31,6 @@ HEARTBEAT = 30
 STAGE_TIMEOUT = 60 * 60
 TAIL_LINES = 60
 FAILURE_WIDTH = 400
-COMMAND_MARK = "\n$ "
 
 
 @dataclass
@@ -66,7 +65,8 @@ class Outcome:
     count: Count
     seconds: float
     note: str = ""
-    statuses: list[int] = field(default_factory=list)
+    # the last line of each command that failed
+    complaints: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -236,16 +236,19 @@ class Driver:
         stage.junit.unlink(missing_ok=True)
         self.say(f"{stage.name} begins")
         started = time.monotonic()
-        statuses = []
+        statuses: list[int] = []
+        complaints: list[str] = []
         with stage.log.open("wb") as log:
             for command in stage.commands:
                 if self._stopped:
                     break
-                log.write(f"{COMMAND_MARK}{' '.join(command)}\n".encode())
+                log.write(f"$ {' '.join(command)}\n".encode())
                 log.flush()
                 statuses.append(self._execute(stage, command, log, started))
+                if statuses[-1]:
+                    complaints.append(last_line(stage.log))
         count = stage.count(stage, statuses) if stage.count else count_commands(statuses)
-        outcome = Outcome(stage, count, time.monotonic() - started, statuses=statuses)
+        outcome = Outcome(stage, count, time.monotonic() - started, complaints=complaints)
         if outcome.ok:
             self.say(f"{stage.name} passed ({describe(count)}) in {outcome.seconds:.0f} s")
         else:
@@ -351,9 +354,7 @@ def failures(outcomes: list[Outcome]) -> list[str]:
                         place = f" at {places[-1]}" if places else ""
                         lines.append(f"FAILED {test}{place}: {message}"[:FAILURE_WIDTH])
         if not named and not outcome.ok:
-            said = outcome.stage.log.read_text(encoding="utf-8", errors="replace").split(COMMAND_MARK)[1:]
-            words = [text for text, status in zip(said, outcome.statuses, strict=False) if status] or said[-1:]
-            lines += [f"FAILED {outcome.stage.name}: {text.strip().splitlines()[-1]}"[:FAILURE_WIDTH] for text in words]
+            lines += [f"FAILED {outcome.stage.name}: {text}" for text in outcome.complaints or ["nothing ran"]]
     return lines
 
 

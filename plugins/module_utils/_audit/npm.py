@@ -86,9 +86,8 @@ def ask(npm: str, arguments: Sequence[str], path: str, workspace: str, timeout: 
     Raises:
         MaintenanceError: it cannot be started, or takes too long.
     """
-    name = "npm " + arguments[0]
     ended = run_program(
-        name,
+        "npm " + arguments[0],
         [npm, *arguments],
         path,
         environment(os.environ, workspace),
