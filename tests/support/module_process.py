@@ -85,9 +85,9 @@ def _kill_at_change(number: int, below: str) -> None:
             path = below
         else:
             return
-        if isinstance(path, int):
-            path = os.readlink("/proc/self/fd/%d" % path)
-        path = os.fsdecode(path)
+        path = "/proc/self/fd/%d" % path if isinstance(path, int) else os.fsdecode(path)
+        if path.startswith("/proc/self/fd/"):
+            path = os.readlink(path)
         if os.path.isabs(path) and not (path + "/").startswith(below + "/"):
             return
         passed[0] += 1
