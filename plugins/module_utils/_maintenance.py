@@ -22,6 +22,7 @@ from ._flag.flag_file import (
     read_flag,
     read_note,
     remove_file,
+    require_folder,
     write_flag,
     write_note,
 )
@@ -95,6 +96,9 @@ class Maintenance:
     def observe(self) -> Observation:
         """Raises MaintenanceError: a layer cannot be looked at."""
         flag, note = read_flag(self.policy.path), read_note(self._state_dir)
+        if self.present:
+            # Before a note is written, and in check mode as well.
+            require_folder(self.policy.path)
         if self._program is not None:
             self._timer = observe_timer(self._state_dir, self._program)
         options = self._application_options(note)

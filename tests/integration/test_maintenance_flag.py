@@ -258,6 +258,15 @@ def test_a_shop_without_a_setting_gets_one_and_loses_it_again(shop: Shop) -> Non
     assert not shop.call(state="absent").failed and shop.text() is None
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_a_flag_whose_folder_is_missing_is_refused_before_anything(shop: Shop, tmp_path: Path, check: bool) -> None:
+    before = shop.state()
+    refused = shop.call(path=tmp_path / "nope" / ".maintenance", check=check)
+    assert refused.failed and not refused.changed
+    assert "ENOENT" in refused.msg and "Its folder does not exist" in refused.msg
+    assert shop.state() == before and not shop.closed()
+
+
 def test_a_setting_that_the_application_cannot_read_is_refused_before_anything(shop: Shop) -> None:
     with shop.mongod.client() as client:
         client[shop.database].settings.update_one({"key": "site"}, {"$set": {"value": "{not json"}})

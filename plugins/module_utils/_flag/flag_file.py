@@ -142,6 +142,12 @@ def read_flag(path: str) -> Flag:
         raise _error("cannot read the maintenance flag", path, error) from error
 
 
+def require_folder(path: str) -> None:
+    """Raises MaintenanceError: the folder of the flag is not there, so that the flag could not be written."""
+    if not os.path.isdir(os.path.dirname(path) or "."):
+        raise _error("cannot write the maintenance flag", path, FileNotFoundError(errno.ENOENT, ""))
+
+
 def write_flag(path: str, line: str) -> None:
     """Raises MaintenanceError: it cannot be written."""
     try:
