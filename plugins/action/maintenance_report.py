@@ -15,14 +15,8 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.atomic_file import write_atomic
-from ansible_collections.miniecom.maintenance.plugins.plugin_utils.step_report import (
-    collect,
-    found_lines,
-    table,
-    verdict,
-    with_failures,
-)
+from ..module_utils._core.atomic_file import write_atomic
+from ..plugin_utils.step_report import collect, found_lines, table, verdict, with_failures
 
 DISPLAY = Display()
 

@@ -10,7 +10,7 @@ import os
 import shlex
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import format_duration, format_size
+from ..module_utils._core.units import format_duration, format_size
 
 DOCUMENTATION = r"""
 name: assessment

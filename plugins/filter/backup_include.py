@@ -43,7 +43,7 @@ _value:
 def backup_include(context: Mapping[str, Any]) -> List[Dict[str, Any]]:
     """Entries for mongo_backup.
 
-    A folder that the shop has not made yet is optional; the environment file is not.
+    A directory that the shop has not made yet is optional; the environment file is not.
     """
     try:
         root, storage = str(context["root"]), context["storage"]

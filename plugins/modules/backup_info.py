@@ -4,7 +4,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""List the backups in a folder."""
+"""List the backups in a directory."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ module: backup_info
 short_description: List the backups of a MiniEcom shop
 version_added: 0.1.0
 description:
-  - Lists the archives C(YYYYmmdd_HHMMSS.tar.gz) and C(YYYYmmdd_HHMMSS.tar.gz.enc) directly in a folder, those of the shop's own scripts included.
+  - Lists the archives C(YYYYmmdd_HHMMSS.tar.gz) and C(YYYYmmdd_HHMMSS.tar.gz.enc) directly in a directory, those of the shop's own scripts included.
   - Reads names, sizes and the records that M(miniecom.maintenance.mongo_backup) leaves beside its archives; no archive is opened, so it is
     quick however large they are. Whether one restores is proven by M(miniecom.maintenance.mongo_restore).
   - A backup counts as verified when such a record stands beside it, its size and modification time are still those of the record, and no restore of it
     has failed since.
-  - A folder that does not exist is no error; there are no backups then.
+  - A directory that does not exist is no error; there are no backups then.
 options:
   path:
-    description: Folder with the backups.
+    description: Directory with the backups.
     type: path
     required: true
   database:
@@ -102,24 +102,25 @@ summary:
     partials: {description: Leftovers of killed runs., type: int}
     bytes_partials: {description: Size of these., type: int}
     other_databases: {description: Backups that were left out because they are of another database than O(database)., type: int}
-    foreign: {description: Other files and folders there; never touched., type: int}
+    foreign: {description: Other files and directories there; never touched., type: int}
 """
 
 from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catalogue import describe, read_catalogue
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import RunContext, utc_now
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import run_info
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import format_duration, format_size
+from ..module_utils._backup.catalogue import describe, read_catalogue
+from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.clock import utc_now
+from ..module_utils._core.legacy_runner import run_info
+from ..module_utils._core.run_context import RunContext
+from ..module_utils._core.units import format_duration, format_size
 
 SPEC = ArgumentSpec({"path": {"type": "path", "required": True}, "database": {"type": "str"}}) + RUN_ARGUMENTS
 
 
 def backup_info(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
-    """What the folder holds, as return values."""
+    """What the directory holds, as return values."""
     del context
     now = utc_now()
     found = read_catalogue(module.params["path"], missing_ok=True).of(module.params["database"])

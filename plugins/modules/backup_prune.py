@@ -16,14 +16,14 @@ description:
   - Keeps the last, daily, weekly and monthly backups by the date in their names and removes the others, each with a reason.
   - A rule that keeps N of a period looks at the newest N periods (days, ISO weeks, months) in which there is a backup at all, so that a pause in the
     backups ages nothing away. Of a day the newest backup is kept, of a week and a month the oldest. A verified backup is preferred to one that is not.
-  - Looks only at files named C(YYYYmmdd_HHMMSS.tar.gz) or C(YYYYmmdd_HHMMSS.tar.gz.enc) directly in O(path). Folders, links, archives kept by hand under other
-    names and everything in subfolders are never touched.
+  - Looks only at files named C(YYYYmmdd_HHMMSS.tar.gz) or C(YYYYmmdd_HHMMSS.tar.gz.enc) directly in O(path). Directories, links, archives kept by hand
+    under other names and everything in subdirectories are never touched.
   - The newest verified backup is never removed, nor is one dated in the future. Without any of the keep options nothing is removed.
   - Each file is looked at again right before it goes; one that has changed since planning stays. Before each removal the newest verified backup must
     still be there, unchanged and verified; else the module stops and fails.
 options:
   path:
-    description: Folder with the backups.
+    description: Directory with the backups.
     type: path
     required: true
   database:
@@ -154,23 +154,16 @@ import stat
 from datetime import datetime
 from typing import Any, Dict, List, Optional, Tuple
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catalogue import (
-    Backup,
-    Catalogue,
-    folder_lock,
-    look_at,
-    read_catalogue,
-    sidecar_path,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.pruning import Wishes, plan_prune
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.retention import Policy
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.atomic_file import sync_directory
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.finding import Finding
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, ActionResult, Outcome, Plan
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import Task, run
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import format_size, parse_duration
+from ..module_utils._backup.catalogue import Backup, Catalogue, directory_lock, look_at, read_catalogue, sidecar_path
+from ..module_utils._backup.pruning import Wishes, plan_prune
+from ..module_utils._backup.retention import Policy
+from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.atomic_file import sync_directory
+from ..module_utils._core.errors import MaintenanceError, SkipAction
+from ..module_utils._core.finding import Finding
+from ..module_utils._core.legacy_plan import Action, ActionResult, Outcome, Plan
+from ..module_utils._core.legacy_runner import Task, run
+from ..module_utils._core.units import format_size, parse_duration
 
 KEEP = ("keep_last", "keep_daily", "keep_weekly", "keep_monthly")
 
@@ -206,7 +199,7 @@ class BackupPrune(Task[Catalogue]):
         negative = [name for name in KEEP if self.params[name] < 0]
         if negative:
             raise MaintenanceError(
-                "a number to keep is negative", ", ".join(negative), next_step="Use 0 to leave a rule out."
+                "a number to keep is negative", target=", ".join(negative), next_step="Use 0 to leave a rule out."
             )
         return read_catalogue(self.params["path"])
 
@@ -225,11 +218,11 @@ class BackupPrune(Task[Catalogue]):
         return plan
 
     def act(self, action: Action) -> Outcome:
-        with folder_lock(self.params["path"]) as free:
+        with directory_lock(self.params["path"]) as free:
             if not free:
                 raise MaintenanceError(
-                    "a backup is being written to this folder",
-                    self.params["path"],
+                    "a backup is being written to this directory",
+                    target=self.params["path"],
                     next_step="Wait until it has ended and run again.",
                 )
             if action.action == "remove_record":
@@ -246,8 +239,8 @@ class BackupPrune(Task[Catalogue]):
             self.stop_on_failure = True
             raise MaintenanceError(
                 "the newest verified backup is gone, or has changed, or was proven not to restore meanwhile",
-                relied.path,
-                next_step="Nothing more was removed. Something else works in this folder: look for the shop's own jobs.",
+                target=relied.path,
+                next_step="Nothing more was removed. Something else works in this directory: look for the shop's own jobs.",
             )
 
     def _remove(self, backup: Backup) -> Outcome:
@@ -284,7 +277,7 @@ class BackupPrune(Task[Catalogue]):
         if lost:
             raise MaintenanceError(
                 "backups that were to be kept are gone",
-                ", ".join(lost[:5]),
+                target=", ".join(lost[:5]),
                 next_step="Something else deletes backups on this host: look for the shop's own jobs.",
             )
 
@@ -335,9 +328,9 @@ def _unlink(path: str) -> None:
         code = errno.errorcode.get(error.errno or 0, error.errno)
         raise MaintenanceError(
             "cannot remove the file",
-            path,
-            code,
-            "Run as its owner or as root (become: true); chattr +i also forbids it.",
+            target=path,
+            code=code,
+            next_step="Run as its owner or as root (become: true); chattr +i also forbids it.",
         ) from error
 
 

@@ -16,14 +16,14 @@ description:
     its own scheduled jobs would prune and delete beside this collection.
   - What runs counts more than what files say. A compose project is read from the labels of its containers, ports from what is published or what
     listens.
-  - A host may hold several shops. A compose project named like the shop whose labels name another folder that exists is another shop; it is
+  - A host may hold several shops. A compose project named like the shop whose labels name another directory that exists is another shop; it is
     never taken for this one, and a warning names it.
   - Returns no secret. Of the environment file only the settings that concern maintenance are told, and of the database's credentials only how
     good they are.
   - Needs nothing but Python's standard library on the host; the Docker SDK for Python where the shop runs in containers.
 options:
   root:
-    description: The shop's folder. A host without it is refused.
+    description: The shop's directory. A host without it is refused.
     type: path
     default: /opt/miniecom
   env_file:
@@ -47,7 +47,7 @@ options:
     default: 30
   cron_paths:
     description:
-      - Files and folders to look for scheduled jobs in, instead of the system's own crontabs, run-parts folders and systemd units.
+      - Files and directories to look for scheduled jobs in, instead of the system's own crontabs, run-parts directories and systemd units.
     type: list
     elements: path
 extends_documentation_fragment:
@@ -89,7 +89,7 @@ context:
   type: dict
   contains:
     root:
-      description: The shop's folder.
+      description: The shop's directory.
       type: str
     env_file:
       description: Its environment file.
@@ -107,7 +107,7 @@ context:
       type: dict
     docker:
       description:
-        - Whether a Docker Engine answers (C(available)); its C(version), image C(store) and, when it runs on this host, the folder of its data
+        - Whether a Docker Engine answers (C(available)); its C(version), image C(store) and, when it runs on this host, the directory of its data
           (C(data_root)).
         - C(absent) says that the host has none and needs none, as a native shop may. One that is there and does not answer is not absent.
         - C(reason) is why none answers, as one word for conditions, and C(message) the same in a sentence; both are empty when one answers. V(missing)
@@ -135,7 +135,7 @@ context:
       description:
         - The database. C(address) to give to modules as O(miniecom.maintenance.mongo_info#module:address), empty when the connection string is
           right as it stands, and C(why); C(database), the C(source) variable, C(hosts), C(tls), C(srv) and C(replica_set) of the connection
-          string; natively C(pid) and C(exe) of its mongod, in compose its C(container) and C(image_id); C(data_path), the folder of this host
+          string; natively C(pid) and C(exe) of its mongod, in compose its C(container) and C(image_id); C(data_path), the directory of this host
           in which it keeps its data, empty when that is not known.
         - C(exposure) says from where it can be reached, V(exposed) (from beyond this host), V(loopback) (from this host only) or V(unknown), and
           C(exposure_why) by what that is known, or why it is not. C(exposed) lists the addresses beyond loopback on which it accepts connections.
@@ -164,7 +164,7 @@ context:
         - {"source": "/etc/cron.d/miniecom", "line": 3, "schedule": "0 3 * * 0", "user": "root", "kind": "run_maintenance_tasks.sh",
            "danger": "deletes_backups", "dangers": ["deletes_backups", "prunes_docker"], "active": true}
     jobs_unreadable:
-      description: Files and folders that may hold further jobs and could not be read, each with the reason.
+      description: Files and directories that may hold further jobs and could not be read, each with the reason.
       type: list
       elements: str
       sample: ["/var/spool/cron/crontabs (EACCES)"]
@@ -190,24 +190,15 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core import dotenv, jobs, processes, shop
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, MissingLibrary
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import RunContext
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import run_info
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker import ports as docker_ports
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import (
-    Docker,
-    DockerUnavailable,
-    docker_errors,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.project import (
-    Container,
-    Project,
-    find_project,
-    place,
-    profiles,
-)
+from ..module_utils._core import dotenv, processes
+from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.errors import MaintenanceError, MissingLibrary
+from ..module_utils._core.legacy_runner import run_info
+from ..module_utils._core.run_context import RunContext
+from ..module_utils._docker import ports as docker_ports
+from ..module_utils._docker.client import Docker, DockerUnavailable, docker_errors
+from ..module_utils._docker.project import Container, Project, find_project, place, profiles
+from ..module_utils._host import jobs, shop
 
 SPEC = (
     ArgumentSpec(
@@ -223,7 +214,7 @@ SPEC = (
     + RUN_ARGUMENTS
 )
 
-# What makes a folder a MiniEcom: any of these.
+# What makes a directory a MiniEcom: any of these.
 _MARKS = ("docker-compose.yml", "docker-compose.prod.yml", "backend", "scripts/run_maintenance_tasks.sh")
 _API_PORTS = (shop.DEFAULT_API_PORT, 3000, 5000)
 _FRONTEND_PORTS = (80, 8080, 3000, 5173, 443)
@@ -232,20 +223,26 @@ _KINDS = {"uploads": "uploads", "invoices": "storage/invoices", "labels": "stora
 
 def require_shop(root: str) -> None:
     """Refuse a host without MiniEcom."""
-    step = "Set root (miniecom_root) to the shop's folder, or take this host out of the group."
+    step = "Set root (miniecom_root) to the shop's directory, or take this host out of the group."
     try:
         names = os.listdir(root)
     except OSError as error:
         code = errno.errorcode.get(error.errno or 0, "")
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            raise MaintenanceError("there is no MiniEcom on this host: no such folder", root, code, step) from error
+            raise MaintenanceError(
+                "there is no MiniEcom on this host: no such directory", target=root, code=code, next_step=step
+            ) from error
         raise MaintenanceError(
-            "cannot look into the shop's folder", root, code, "Run as its owner or as root (become: true)."
+            "cannot look into the shop's directory",
+            target=root,
+            code=code,
+            next_step="Run as its owner or as root (become: true).",
         ) from error
     if not any(os.path.exists(os.path.join(root, mark)) for mark in _MARKS):
         raise MaintenanceError(
-            "this folder is no MiniEcom: it holds none of %s (but %d other things)" % (", ".join(_MARKS), len(names)),
-            root,
+            "this directory is no MiniEcom: it holds none of %s (but %d other things)"
+            % (", ".join(_MARKS), len(names)),
+            target=root,
             next_step=step,
         )
 
@@ -293,7 +290,7 @@ class Look:
             found = find_project(self.raw_containers, self.root)
             self.project = found.project
             self.warnings.extend(
-                "the compose project %s is named like the shop, but %s is not its folder: it is taken for another MiniEcom of this host and left alone"
+                "the compose project %s is named like the shop, but %s is not its directory: it is taken for another MiniEcom of this host and left alone"
                 % (text, self.root)
                 for text in found.ignored
             )
@@ -328,7 +325,7 @@ class Look:
             self.api,
             self.mongods,
             bool(compose_files),
-            bool(self.project and self.project.by_folder),
+            bool(self.project and self.project.by_directory),
         )
         told = shop.settings(self.env)
         self.warnings.extend(told.warnings)
@@ -355,8 +352,8 @@ class Look:
             self.warnings.append("the environment file sets neither %s nor %s" % shop.URI_KEYS)
         context.update(self._compose_parts() if choice.deployment == "compose" else self._native_parts())
         storage = context["storage"]
-        for name, folder in (("backups", str(told.values["BACKUP_DIR"])), ("logs", "storage/logs")):
-            storage[name] = _directory(os.path.normpath(os.path.join(self.root, folder)))
+        for name, directory in (("backups", str(told.values["BACKUP_DIR"])), ("logs", "storage/logs")):
+            storage[name] = _directory(os.path.normpath(os.path.join(self.root, directory)))
         for entry in storage.values():
             entry["exists"] = bool(entry["path"]) and os.path.isdir(entry["path"])
         context["ports"]["published"] = [
@@ -376,21 +373,21 @@ class Look:
         return context
 
     def _data_root(self) -> str:
-        """Where the engine keeps volumes and images, if that is a folder of this host."""
+        """Where the engine keeps volumes and images, if that is a directory of this host."""
         if self.docker is None or not self.docker.docker_host.startswith("unix:"):
             return ""
         path = str(self.docker.info.get("DockerRootDir") or "")
         return path if os.path.isdir(path) else ""
 
     def _data_path(self, pid: Optional[int], container: Optional[Container]) -> str:
-        """Where the database keeps its data, as a folder of this host."""
+        """Where the database keeps its data, as a directory of this host."""
         path = ""
         if container is not None:
             detail = self._inspect(container)
             path = place(detail, shop.db_path([str(word) for word in detail.get("Args") or []]) or "/data/db").path
         elif pid is not None:
             server = next((item for item in self.mongods if item.pid == pid), None)
-            path = _folder_of_open_file(pid, "mongod.lock")
+            path = _directory_of_open_file(pid, "mongod.lock")
             if server is not None and not path:
                 told = shop.db_path(server.argv)
                 path = os.path.join(server.cwd, told) if told and (server.cwd or os.path.isabs(told)) else ""
@@ -446,12 +443,12 @@ class Look:
             "frontend_url": "http://" + shop.host_text(_usable(frontend.address), frontend.port) if frontend else "",
             "ports": {"api": port, "frontend": frontend.port if frontend else 0, "mongo": _port(reach.address)},
             "mongo": self._mongo(reach),
-            "storage": {name: _directory(os.path.join(cwd, folder)) for name, folder in _KINDS.items()},
+            "storage": {name: _directory(os.path.join(cwd, directory)) for name, directory in _KINDS.items()},
         }
 
     def _native_frontend(self) -> Optional[processes.Socket]:
-        folder = os.path.join(self.real_root, "frontend")
-        pids = {item.pid for item in self.processes if item.cwd == folder and not item.contained}
+        directory = os.path.join(self.real_root, "frontend")
+        pids = {item.pid for item in self.processes if item.cwd == directory and not item.contained}
         found = [item for item in self.sockets if item.pid in pids]
         if not found:
             # nginx serves the built files: its ports are those of a web server.
@@ -523,7 +520,9 @@ class Look:
             "frontend_url": "http://" + shop.host_text(front_host, front_port) if front_port else "",
             "ports": {"api": port, "frontend": front_port, "mongo": _port(reach.address)},
             "mongo": self._mongo(reach, container),
-            "storage": {name: self._inside(api, detail, os.path.join(cwd, folder)) for name, folder in _KINDS.items()},
+            "storage": {
+                name: self._inside(api, detail, os.path.join(cwd, directory)) for name, directory in _KINDS.items()
+            },
         }
 
     def _listening(self, detail: Mapping[str, Any]) -> List[processes.Socket]:
@@ -689,8 +688,8 @@ class Look:
         }
 
 
-def _folder_of_open_file(pid: int, name: str) -> str:
-    """The folder of a file that a process holds open all its life; "" when it may not be seen."""
+def _directory_of_open_file(pid: int, name: str) -> str:
+    """The directory of a file that a process holds open all its life; "" when it may not be seen."""
     directory = "/proc/%d/fd" % pid
     try:
         targets = [os.readlink(os.path.join(directory, descriptor)) for descriptor in os.listdir(directory)]

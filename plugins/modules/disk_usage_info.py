@@ -121,15 +121,17 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._audit.usage import biggest
-from ..module_utils._audit.walker import outermost
-from ..module_utils._core import disk, dotenv
+from ..module_utils._core import dotenv
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.clock import utc_now
 from ..module_utils._core.errors import MaintenanceError
 from ..module_utils._core.finding import printable
-from ..module_utils._core.run_state import RunContext, utc_now
-from ..module_utils._core.runner import run_info
+from ..module_utils._core.legacy_runner import run_info
+from ..module_utils._core.run_context import RunContext
 from ..module_utils._core.units import format_size, parse_duration
+from ..module_utils._core.walker import outermost
+from ..module_utils._host import disk
+from ..module_utils._host.usage import biggest
 
 SPEC = (
     ArgumentSpec(
@@ -162,19 +164,21 @@ def thresholds(params: Mapping[str, Any], settings: Mapping[str, str]) -> Dict[s
                 value = float(settings[key].strip().rstrip("%"))
             except ValueError as error:
                 raise MaintenanceError(
-                    "not a percentage", "%s=%s" % (key, settings[key]), next_step="Correct it in the environment file."
+                    "not a percentage",
+                    target="%s=%s" % (key, settings[key]),
+                    next_step="Correct it in the environment file.",
                 ) from error
         elif value is None:
             value, source = default, "default"
         if not 0 < value <= 100:
             raise MaintenanceError(
-                "not a percentage", "%s: %s" % (name, value), next_step="Give a number above 0 and up to 100."
+                "not a percentage", target="%s: %s" % (name, value), next_step="Give a number above 0 and up to 100."
             )
         found[name], found[name + "_from"] = float(value), source
     if found["warn"] > found["critical"]:
         raise MaintenanceError(
             "the threshold for a warning is above the critical one",
-            "warn %(warn)g (%(warn_from)s), critical %(critical)g (%(critical_from)s)" % found,
+            target="warn %(warn)g (%(warn_from)s), critical %(critical)g (%(critical_from)s)" % found,
             next_step="Set warn and critical so that warn is the lower one.",
         )
     return found

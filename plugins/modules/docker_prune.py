@@ -15,7 +15,7 @@ description:
     prune, which takes whatever is unused by then, is never called. The one request of that name is for build cache, with the id of a single entry.
   - What is in use is judged from the containers, running and stopped, and not from what the engine says about it. A volume that any container mounts, by
     name or by source, stays. Engine 27.4 and later would give such a volume away, with its data. A source counts wherever it really lies, links followed
-    and mounts seen through, and when it is the volume's folder, a part of it, or a folder above it; with C(/) mounted somewhere, as monitoring agents do,
+    and mounts seen through, and when it is the volume's directory, a part of it, or a directory above it; with C(/) mounted somewhere, as monitoring agents do,
     every volume stays.
   - Volumes and networks stay, all of them, while the engine has containers that it does not list, as after a change of its image store, and also where that
     cannot be seen. To see it the module must run on the Docker host, as root, with a V(unix://) address.
@@ -304,15 +304,15 @@ summary:
 from datetime import datetime
 from typing import Any, Dict, List, Optional
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, ActionResult, Outcome, Plan
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import Task, run
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import parse_duration, parse_size
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import ENGINE_ARGUMENTS, Docker
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import Inventory
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.observation import Wanted, read_inventory
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outcome import (
+from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.errors import MaintenanceError
+from ..module_utils._core.legacy_plan import Action, ActionResult, Outcome, Plan
+from ..module_utils._core.legacy_runner import Task, run
+from ..module_utils._core.units import parse_duration, parse_size
+from ..module_utils._docker.client import ENGINE_ARGUMENTS, Docker
+from ..module_utils._docker.inventory import Inventory
+from ..module_utils._docker.observation import Wanted, read_inventory
+from ..module_utils._docker.outcome import (
     expected_range,
     gone_after_all,
     headline,
@@ -320,9 +320,9 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outco
     still_there,
     vanished_volumes,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.protect import parse_protection
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import KINDS, Policy, plan_prune
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import Remover
+from ..module_utils._docker.protect import parse_protection
+from ..module_utils._docker.prune import KINDS, Policy, plan_prune
+from ..module_utils._docker.removal import Remover
 
 SPEC = (
     ArgumentSpec(
@@ -362,7 +362,7 @@ def policy_of(params: Dict[str, Any]) -> Policy:
     """
     for option in ("max_delete", "keep_per_repository"):
         if params[option] is not None and params[option] < 0:
-            raise MaintenanceError("must not be negative", "%s: %d" % (option, params[option]))
+            raise MaintenanceError("must not be negative", target="%s: %d" % (option, params[option]))
     return Policy(
         params["containers"],
         params["images"],
@@ -435,7 +435,7 @@ class DockerPrune(Task[Inventory]):
         if left:
             raise MaintenanceError(
                 "%d objects are still there although the engine removed them" % len(left),
-                left[0].target,
+                target=left[0].target,
                 next_step="Look at the engine's log (journalctl -u docker).",
             )
 

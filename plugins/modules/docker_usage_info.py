@@ -71,7 +71,7 @@ engine:
       description: The image store, V(classic) or V(containerd).
       type: str
     root:
-      description: The folder of its data.
+      description: The directory of its data.
       type: str
     hidden_containers:
       description: Containers on disk that the engine does not list, as after a change of its image store; null when that cannot be seen from here.
@@ -235,18 +235,15 @@ summary:
 import time
 from typing import Any, Dict, List
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import RunContext
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import run_info
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import format_size
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import ENGINE_ARGUMENTS, Docker
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import Inventory
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.observation import (
-    EVERYTHING,
-    read_inventory,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outcome import usage
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import container_bytes, out_of_sight
+from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.legacy_runner import run_info
+from ..module_utils._core.run_context import RunContext
+from ..module_utils._core.units import format_size
+from ..module_utils._docker.client import ENGINE_ARGUMENTS, Docker
+from ..module_utils._docker.inventory import Inventory
+from ..module_utils._docker.observation import EVERYTHING, read_inventory
+from ..module_utils._docker.outcome import usage
+from ..module_utils._docker.prune import container_bytes, out_of_sight
 
 SPEC = ArgumentSpec({"largest": {"type": "int", "default": 10}}) + ENGINE_ARGUMENTS + RUN_ARGUMENTS
 

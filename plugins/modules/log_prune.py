@@ -96,17 +96,13 @@ import gzip
 import os
 from typing import Any, BinaryIO, Dict, List, Optional
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.atomic_file import (
-    atomic_writer,
-    partial_name,
-    sync_directory,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, ActionResult, Outcome, Plan
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import Task, run
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import format_size, parse_duration
-from ansible_collections.miniecom.maintenance.plugins.module_utils._logs.retention import (
+from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.atomic_file import atomic_writer, partial_name, sync_directory
+from ..module_utils._core.errors import MaintenanceError, SkipAction
+from ..module_utils._core.legacy_plan import Action, ActionResult, Outcome, Plan
+from ..module_utils._core.legacy_runner import Task, run
+from ..module_utils._core.units import format_size, parse_duration
+from ..module_utils._logs.retention import (
     CHUNK,
     OPENED,
     UNSEEN,
@@ -153,7 +149,10 @@ class LogPrune(Task[List[LogFile]]):
             return Outcome(log.size)
         except OSError as error:
             raise MaintenanceError(
-                "cannot %s the log" % action.action, log.path, error.strerror, "The log was left as it is."
+                "cannot %s the log" % action.action,
+                target=log.path,
+                code=error.strerror,
+                next_step="The log was left as it is.",
             ) from error
 
     def _recheck(self, log: LogFile) -> None:
@@ -201,7 +200,7 @@ class LogPrune(Task[List[LogFile]]):
                     left, right = source.read(CHUNK), copy.read(CHUNK)
                     if left != right:
                         raise MaintenanceError(
-                            "the compressed copy differs", log.path, next_step="The log was left as it is."
+                            "the compressed copy differs", target=log.path, next_step="The log was left as it is."
                         )
                     if not left:
                         break

@@ -221,15 +221,15 @@ from typing import Any, Dict, List, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, ActionResult, Outcome, Plan
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_record import default_owner
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import Task, run
-from ansible_collections.miniecom.maintenance.plugins.module_utils._expiry import program
-from ansible_collections.miniecom.maintenance.plugins.module_utils._flag import switch
-from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.ending import ending
-from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_file import Note
-from ansible_collections.miniecom.maintenance.plugins.module_utils._maintenance import Maintenance, Observation
+from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.legacy_plan import Action, ActionResult, Outcome, Plan
+from ..module_utils._core.legacy_runner import Task, run
+from ..module_utils._core.record import default_owner
+from ..module_utils._flag import switch
+from ..module_utils._flag.ending import ending
+from ..module_utils._flag.flag_file import Note
+from ..module_utils._operations.expiry import program
+from ..module_utils._operations.maintenance import Maintenance, Observation
 
 APPLICATION_OPTIONS: Dict[str, Any] = {
     "uri": {"type": "str", "no_log": True},

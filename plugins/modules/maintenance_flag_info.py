@@ -107,21 +107,17 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import RunContext, utc_now
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import run_info
-from ansible_collections.miniecom.maintenance.plugins.module_utils._flag import probe
-from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.ending import ending
-from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_file import (
-    Flag,
-    Note,
-    read_flag,
-    read_note,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.timer import Timer, observe_timer
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.application_setting import read_setting
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import connect
+from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.clock import utc_now
+from ..module_utils._core.errors import MaintenanceError
+from ..module_utils._core.legacy_runner import run_info
+from ..module_utils._core.run_context import RunContext
+from ..module_utils._flag import probe
+from ..module_utils._flag.ending import ending
+from ..module_utils._flag.flag_file import Flag, Note, read_flag, read_note
+from ..module_utils._flag.timer import Timer, observe_timer
+from ..module_utils._mongo.application_setting import read_setting
+from ..module_utils._mongo.client import connect
 
 SPEC = (
     ArgumentSpec(

@@ -14,7 +14,7 @@ module: mongo_backup
 short_description: Make one verified, atomic backup of a MiniEcom shop
 version_added: 0.1.0
 description:
-  - Writes one archive C(YYYYmmdd_HHMMSS.tar.gz) (the host's local time) that holds the database, the folders and files
+  - Writes one archive C(YYYYmmdd_HHMMSS.tar.gz) (the host's local time) that holds the database, the directories and files
     named in O(include), and a manifest, in the layout of the shop's own backups. The shop's C(restore.sh), and plain C(tar xzf) followed by
     C(mongorestore --archive --gzip), restore it.
   - The database is read in raw batches and written in mongodump's archive format with all options and indexes; no MongoDB tool is
@@ -24,7 +24,7 @@ description:
     backup; what it does leave is removed by the next call.
   - That it was verified is recorded in a hidden file beside the archive, C(.NAME.verified.json). The record counts only while size and modification
     time of the archive are unchanged. M(miniecom.maintenance.backup_info), M(miniecom.maintenance.backup_prune) and O(fresh_within) rely on it.
-  - Only one backup at a time is written to a folder.
+  - Only one backup at a time is written to a directory.
 options:
   database:
     description:
@@ -33,11 +33,11 @@ options:
     type: str
   dest:
     description:
-      - Folder that the archive is written to. Made with mode 0700 if it is missing and its parent exists.
+      - Directory that the archive is written to. Made with mode 0700 if it is missing and its parent exists.
     type: path
     required: true
   include:
-    description: Folders and files to back up beside the database.
+    description: Directories and files to back up beside the database.
     type: list
     elements: dict
     default: []
@@ -48,7 +48,7 @@ options:
         type: str
         required: true
       path:
-        description: Folder or file. On the host, or inside O(include[].container) if that is given.
+        description: Directory or file. On the host, or inside O(include[].container) if that is given.
         type: str
         required: true
       container:
@@ -234,54 +234,34 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import making, planning
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catalogue import (
+from ..module_utils._backup import making, planning
+from ..module_utils._backup.catalogue import (
     Backup,
     backup_name,
     describe,
-    folder_lock,
+    directory_lock,
     is_leftover,
     look_at,
     read_catalogue,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.compress import engine
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.encryption import read_passphrase
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.manifest import (
-    TOOL,
-    CollectionRecord,
-    Found,
-    Manifest,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup_sources import Sources, read_entries
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.atomic_file import partial_name
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import (
-    InsufficientSpace,
-    MaintenanceError,
-    SkipAction,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, ActionResult, Outcome, Plan
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import (
-    RunState,
-    boot_id,
-    is_abandoned,
-    utc_now,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import Task, run
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import (
-    format_size,
-    parse_duration,
-    parse_size,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import DOCKER_ARGUMENTS
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import dump, fsync_lock
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveReader
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import (
-    MONGO_ARGUMENTS,
-    Connection,
-    connect,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.document_check import DocumentCheck
+from ..module_utils._backup.compress import engine
+from ..module_utils._backup.encryption import read_passphrase
+from ..module_utils._backup.manifest import TOOL, CollectionRecord, Found, Manifest
+from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.atomic_file import partial_name
+from ..module_utils._core.clock import utc_now
+from ..module_utils._core.errors import InsufficientSpace, MaintenanceError, SkipAction
+from ..module_utils._core.lease import boot_id
+from ..module_utils._core.leftovers import LockLeft, PathLeft, ProcessId
+from ..module_utils._core.legacy_plan import Action, ActionResult, Outcome, Plan
+from ..module_utils._core.legacy_runner import Task, run
+from ..module_utils._core.units import format_size, parse_duration, parse_size
+from ..module_utils._docker.client import DOCKER_ARGUMENTS
+from ..module_utils._mongo import dump, fsync_lock
+from ..module_utils._mongo.archive import ArchiveReader
+from ..module_utils._mongo.client import MONGO_ARGUMENTS, Connection, connect
+from ..module_utils._mongo.document_check import DocumentCheck
+from ..module_utils._operations.backup_sources import Sources, read_entries
 
 MAX_NOTES = 20
 
@@ -350,7 +330,10 @@ class MongoBackup(Task[planning.Observation]):
         parent = dest if os.path.lexists(dest) else os.path.dirname(os.path.abspath(dest))
         if not os.path.isdir(parent):
             raise MaintenanceError(
-                "there is no folder for the backup", dest, "ENOTDIR", "Make it, or set dest to a folder that exists."
+                "there is no directory for the backup",
+                target=dest,
+                code="ENOTDIR",
+                next_step="Make it, or set dest to a directory that exists.",
             )
         self._included.refuse_recursion(dest)
         self._opened = connection = connect(params)
@@ -358,7 +341,9 @@ class MongoBackup(Task[planning.Observation]):
         database = connection.require_database(params["database"])
         if database in dump.SYSTEM_DATABASES:
             raise MaintenanceError(
-                "this is one of the server's own databases", database, next_step="Set database to the shop's database."
+                "this is one of the server's own databases",
+                target=database,
+                next_step="Set database to the shop's database.",
             )
         self._consistency = dump.choose_consistency(params["consistency"], connection.server)
         observation = planning.Observation(
@@ -391,18 +376,18 @@ class MongoBackup(Task[planning.Observation]):
         notes = [
             note
             for note in self.run.leftovers.found()
-            if note.get("kind") == "fsync_lock"
-            and (note.get("facts") or {}).get("address") == connection.address.where
-            and is_abandoned(note, boot)
+            if isinstance(note.left, LockLeft)
+            and note.left.address == connection.address.where
+            and note.is_abandoned(boot)
         ]
         found = []
         for note in notes:
-            verdict = fsync_lock.judge(connection, note, boot)
+            verdict = fsync_lock.judge_lock(connection, note, boot)
             if verdict == fsync_lock.LEFT:
-                found.append(str(note["id"]))
+                found.append(note.id)
             elif verdict == fsync_lock.GONE and not self.module.check_mode:
                 # A note that outlives its lock would one day cost somebody else's.
-                self.run.leftovers.done(str(note["id"]))
+                self.run.leftovers.done(note.id)
             elif verdict == fsync_lock.UNKNOWN:
                 self.module.warn(fsync_lock.UNKNOWN_TEXT % connection.address.where)
         return found
@@ -424,13 +409,16 @@ class MongoBackup(Task[planning.Observation]):
                 os.mkdir(dest, 0o700)
             except OSError as error:
                 raise MaintenanceError(
-                    "cannot make the folder for the backup", dest, error.errno, error.strerror or ""
+                    "cannot make the directory for the backup",
+                    target=dest,
+                    code=error.errno,
+                    next_step=error.strerror or "",
                 ) from error
-        with folder_lock(dest) as free:
+        with directory_lock(dest) as free:
             if not free:
                 raise MaintenanceError(
-                    "another backup is being written to this folder, or old ones are being removed from it",
-                    dest,
+                    "another backup is being written to this directory, or old ones are being removed from it",
+                    target=dest,
                     next_step="Wait until it has ended and run again.",
                 )
             if action.action == "remove_leftover":
@@ -459,10 +447,12 @@ class MongoBackup(Task[planning.Observation]):
         try:
             os.unlink(path)
         except OSError as error:
-            raise MaintenanceError("cannot remove the leftover", path, error.errno, error.strerror or "") from error
+            raise MaintenanceError(
+                "cannot remove the leftover", target=path, code=error.errno, next_step=error.strerror or ""
+            ) from error
         for note in self.run.leftovers.found():
-            if note.get("kind") == "path" and (note.get("facts") or {}).get("path") == path:
-                self.run.leftovers.done(str(note["id"]))
+            if isinstance(note.left, PathLeft) and note.left.path == path:
+                self.run.leftovers.done(note.id)
         return Outcome(bytes=status.st_size)
 
     def _back_up(self, action: Action) -> Outcome:
@@ -542,7 +532,7 @@ class MongoBackup(Task[planning.Observation]):
         )
         partial = partial_name(path)
         # For the run that takes a dead one over; on its own the next backup clears it away.
-        note = self.run.leftovers.register("path", path=partial) if self.run.run_id else ""
+        note = self.run.leftovers.register(PathLeft(partial)) if self.run.run_id else ""
         try:
             made = making.make(job)
         except InsufficientSpace:
@@ -562,12 +552,12 @@ class MongoBackup(Task[planning.Observation]):
         leftover = ""
         if consistency.mode == "locked":
 
-            def register(keeper: Mapping[str, int]) -> str:
+            def register(keeper: ProcessId) -> str:
                 nonlocal leftover
                 leftover = self.run.leftovers.register(
-                    "fsync_lock", address=connection.address.where, env_file=self.params["env_file"], keeper=keeper
+                    LockLeft(connection.address.where, self.params["env_file"] or "", keeper)
                 )
-                return os.path.join(RunState(self.run.state_dir).leftovers_dir, leftover + ".json")
+                return self.run.leftovers.path_of(leftover)
 
             lock = fsync_lock.WriteLock(connection.address, self._lock_seconds, register)
         try:
@@ -596,7 +586,7 @@ class MongoBackup(Task[planning.Observation]):
         if not any(record.documents for record in records):
             raise MaintenanceError(
                 "not one document was read",
-                self._database,
+                target=self._database,
                 next_step="Check the name of the database and this user's rights.",
             )
         return records
@@ -612,7 +602,7 @@ class MongoBackup(Task[planning.Observation]):
                 except ValueError as error:
                     raise MaintenanceError(
                         "a document does not parse (%s)" % error,
-                        self._database,
+                        target=self._database,
                         next_step="Run validate on the collections; check: checksums would accept it.",
                     ) from error
         finally:
@@ -634,7 +624,7 @@ class MongoBackup(Task[planning.Observation]):
         if backup is None or not backup.verified:
             raise MaintenanceError(
                 "the backup is not where it was put, or has changed since",
-                self._path,
+                target=self._path,
                 next_step="Does something else tidy up there?",
             )
 

@@ -212,22 +212,13 @@ summary:
 from datetime import datetime
 from typing import Any, Dict, List, Optional
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import (
-    Action,
-    ActionResult,
-    Outcome,
-    Plan,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import Task, run
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import parse_duration, parse_size
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import (
-    MONGO_ARGUMENTS,
-    Connection,
-    connect,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compaction import (
+from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.errors import MaintenanceError
+from ..module_utils._core.legacy_plan import Action, ActionResult, Outcome, Plan
+from ..module_utils._core.legacy_runner import Task, run
+from ..module_utils._core.units import parse_duration, parse_size
+from ..module_utils._mongo.client import MONGO_ARGUMENTS, Connection, connect
+from ..module_utils._mongo.compaction import (
     CHANGED_FROM,
     Compactor,
     Observation,
@@ -236,14 +227,8 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compac
     plan_compaction,
     shortfall_warnings,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.storage import (
-    checkpoint,
-    choose_databases,
-    read_collections,
-    read_database,
-    require_names,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.topology import read_members, supports
+from ..module_utils._mongo.storage import checkpoint, choose_databases, read_collections, read_database, require_names
+from ..module_utils._mongo.topology import read_members, supports
 
 SPEC = (
     ArgumentSpec(
@@ -271,13 +256,13 @@ def policy_of(params: Dict[str, Any]) -> Policy:
     """
     if not 0 <= params["min_ratio"] <= 1:
         raise MaintenanceError(
-            "min_ratio is a share, from 0 to 1", str(params["min_ratio"]), next_step="Write 0.25 for 25 percent."
+            "min_ratio is a share, from 0 to 1", target=str(params["min_ratio"]), next_step="Write 0.25 for 25 percent."
         )
     for option, value in (("members", "rolling"), ("primary", "stepdown")):
         if params[option] == value:
             raise MaintenanceError(
                 "not available yet",
-                "%s: %s" % (option, value),
+                target="%s: %s" % (option, value),
                 next_step="Compact the secondaries one by one with address, and the primary after a step-down by hand.",
             )
     budget = params["time_budget"]
@@ -306,13 +291,13 @@ class MongoCompact(Task[Observation]):
         if server.topology == "mongos":
             raise MaintenanceError(
                 "compaction works on the members of a shard, not through mongos",
-                connection.address.where,
+                target=connection.address.where,
                 next_step="Give the address of a member.",
             )
         if not supports(server, "compact_online"):
             raise MaintenanceError(
                 "this server blocks the whole database while it compacts",
-                "version %s" % server.version,
+                target="version %s" % server.version,
                 next_step="Upgrade to 4.4 or newer.",
             )
         databases = choose_databases(connection, self.params["databases"])

@@ -194,19 +194,16 @@ from typing import Any, Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_record import LIST_CAP
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import RunContext, utc_now
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import run_info
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import format_size
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import (
-    MONGO_ARGUMENTS,
-    Connection,
-    connect,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compaction import SKIPPED_KINDS, predict
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.health import Prober
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.storage import (
+from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.clock import utc_now
+from ..module_utils._core.legacy_runner import run_info
+from ..module_utils._core.record import LIST_CAP
+from ..module_utils._core.run_context import RunContext
+from ..module_utils._core.units import format_size
+from ..module_utils._mongo.client import MONGO_ARGUMENTS, Connection, connect
+from ..module_utils._mongo.compaction import SKIPPED_KINDS, predict
+from ..module_utils._mongo.health import Prober
+from ..module_utils._mongo.storage import (
     CollectionStatistics,
     choose_databases,
     read_collections,

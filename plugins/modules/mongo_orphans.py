@@ -200,20 +200,15 @@ from typing import Any, Callable, Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import RunContext, utc_now
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import run_info
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import parse_duration
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import MONGO_ARGUMENTS, connect
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphans import Finder, Report, suspicion
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.relations import (
-    ID_FORMS,
-    IGNORED,
-    SHOP_RELATIONS,
-    expand,
-    parse_relation,
-)
+from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.clock import utc_now
+from ..module_utils._core.errors import MaintenanceError
+from ..module_utils._core.legacy_runner import run_info
+from ..module_utils._core.run_context import RunContext
+from ..module_utils._core.units import parse_duration
+from ..module_utils._mongo.client import MONGO_ARGUMENTS, connect
+from ..module_utils._mongo.orphans import Finder, Report, suspicion
+from ..module_utils._mongo.relations import ID_FORMS, IGNORED, SHOP_RELATIONS, expand, parse_relation
 
 SPEC = (
     ArgumentSpec(
@@ -269,7 +264,9 @@ def report(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
         cutoff = utc_now() - timedelta(seconds=parse_duration(params["min_age"]))
     except OverflowError:
         raise MaintenanceError(
-            "that is longer ago than there are dates", repr(params["min_age"]), next_step="Give a shorter min_age."
+            "that is longer ago than there are dates",
+            target=repr(params["min_age"]),
+            next_step="Give a shorter min_age.",
         ) from None
     with connect(params) as connection:
         database = connection.client[connection.require_database(params["database"])]

@@ -15,8 +15,8 @@ version_added: 0.1.0
 description:
   - Restores the database of a backup into a throwaway mongod and compares what the server then gives back with what the backup says (document
     counts, the SHA-256 over all raw documents, collection options, indexes), and the files in the backup with its manifest.
-  - The throwaway mongod keeps everything in a folder of its own, listens on one socket in it and on no network, and is gone afterwards.
-    A run that is killed takes its server process with it; its folder, or its container, is removed by the next call or the next run.
+  - The throwaway mongod keeps everything in a directory of its own, listens on one socket in it and on no network, and is gone afterwards.
+    A run that is killed takes its server process with it; its directory, or its container, is removed by the next call or the next run.
   - Where the shop's MongoDB runs as a process of the host, the throwaway server is that process's own program. Where it runs in a container,
     it is a container of the same image without network. The shop's own server is neither written to nor read from.
   - Reads backups of M(miniecom.maintenance.mongo_backup), and those of the shop's own scripts, which have no such manifest and are compared
@@ -31,7 +31,7 @@ description:
   - This version only tests restores. To restore for real unpack the archive and run C(mongorestore --archive --gzip) or the shop's C(restore.sh).
 options:
   src:
-    description: The archive, or a folder of which the newest backup by name is taken that is not dated in the future.
+    description: The archive, or a directory of which the newest backup by name is taken that is not dated in the future.
     type: path
     required: true
   mode:
@@ -75,7 +75,7 @@ options:
     type: path
   work_dir:
     description:
-      - Folder in which the throwaway server's own folder is made; needs about 1.3 times the raw size of the documents and 400 MB.
+      - Directory in which the throwaway server's own directory is made; needs about 1.3 times the raw size of the documents and 400 MB.
       - By default O(state_dir).
     type: path
   min_free:
@@ -185,49 +185,29 @@ import tempfile
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import making
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catalogue import (
-    Backup,
-    Verification,
-    look_at,
-    read_catalogue,
-    write_sidecar,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.compress import DamagedBackup, Prefetch
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.encryption import Openssl, read_passphrase
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.manifest import (
-    TOOL,
-    Found,
-    Manifest,
-    differences,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.restore_planning import (
-    RestoreObservation,
-    plan_restore_test,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.tarball import ReadBack, read_backup
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core import cleanup
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, ActionResult, Outcome, Plan
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import boot_id, is_abandoned, utc_now
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import Task, run
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import format_size, parse_size
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import (
-    DOCKER_ARGUMENTS,
-    Docker,
-)
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import restore, throwaway
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveError, ArchiveReader
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import Connection
-from ansible_collections.miniecom.maintenance.plugins.module_utils._throwaway_server import (
-    PURPOSE,
-    ContainerServer,
-    Origin,
-    Origins,
-)
+from ..module_utils._backup import making
+from ..module_utils._backup.catalogue import Backup, Verification, look_at, read_catalogue, write_sidecar
+from ..module_utils._backup.compress import DamagedBackup, Prefetch
+from ..module_utils._backup.encryption import Openssl, read_passphrase
+from ..module_utils._backup.manifest import TOOL, Found, Manifest, differences
+from ..module_utils._backup.restore_planning import RestoreObservation, plan_restore_test
+from ..module_utils._backup.tarball import ReadBack, read_backup
+from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.clock import utc_now
+from ..module_utils._core.errors import MaintenanceError, SkipAction
+from ..module_utils._core.lease import boot_id
+from ..module_utils._core.leftovers import ContainerLeft, Leftover, PathLeft, ProcessLeft
+from ..module_utils._core.legacy_plan import Action, ActionResult, Outcome, Plan
+from ..module_utils._core.legacy_runner import Task, run
+from ..module_utils._core.units import format_size, parse_size
+from ..module_utils._docker.client import DOCKER_ARGUMENTS
+from ..module_utils._mongo import restore, throwaway
+from ..module_utils._mongo.archive import ArchiveError, ArchiveReader
+from ..module_utils._mongo.client import Connection
+from ..module_utils._operations import leftovers
+from ..module_utils._operations.throwaway_server import PURPOSE, ContainerServer, Origin, Origins
 
 PREFIX = "restore-test-"
 # What speaks against the archive; everything else may be the surroundings.
@@ -292,13 +272,11 @@ class MongoRestore(Task[RestoreObservation]):
             existing = os.path.dirname(existing)
         status = os.statvfs(existing)
         boot = boot_id()
-        leftovers = [
-            note
-            for note in self.run.leftovers.found()
-            if (note.get("facts") or {}).get("purpose") == PURPOSE and is_abandoned(note, boot)
+        left_behind = [
+            note for note in self.run.leftovers.found() if note.left.purpose == PURPOSE and note.is_abandoned(boot)
         ]
         return RestoreObservation(
-            params["src"], backup, self._origin.text, status.f_bavail * status.f_frsize, _in_order(leftovers)
+            params["src"], backup, self._origin.text, status.f_bavail * status.f_frsize, leftovers.in_order(left_behind)
         )
 
     def _find_backup(self, src: str) -> Optional[Backup]:
@@ -310,16 +288,16 @@ class MongoRestore(Task[RestoreObservation]):
             if self.module.check_mode:
                 return None  # a real run would have made one before
             raise MaintenanceError(
-                "there is no backup in this folder%s"
+                "there is no backup in this directory%s"
                 % (" but such as are dated in the future" if found.backups else ""),
-                src,
+                target=src,
                 next_step="Make one with mongo_backup first.",
             )
         backup = look_at(src)
         if backup is None:
             raise MaintenanceError(
                 "this is no backup: it is missing, no regular file, or not named YYYYmmdd_HHMMSS.tar.gz",
-                src,
+                target=src,
                 next_step="Correct src, or rename the file to the time it was made.",
             )
         return backup
@@ -338,7 +316,7 @@ class MongoRestore(Task[RestoreObservation]):
         if backup is None:
             raise MaintenanceError(
                 "the backup is gone",
-                action.target,
+                target=action.target,
                 next_step="Something removes backups: look for the shop's own jobs.",
             )
         try:
@@ -352,36 +330,29 @@ class MongoRestore(Task[RestoreObservation]):
             raise MaintenanceError(
                 "the backup does not restore as it was: %s%s"
                 % ("; ".join(self._differences[:5]), " ..." if len(self._differences) > 5 else ""),
-                backup.path,
+                target=backup.path,
                 next_step="Do not rely on it: make a new backup, and test that.",
             )
         return Outcome(bytes=self._numbers["bytes"], note="%d documents identical" % self._numbers["documents"])
 
-    def _remove_leftover(self, note: Mapping[str, Any]) -> Outcome:
-        facts = note.get("facts") or {}
+    def _remove_leftover(self, note: Leftover) -> Outcome:
         try:
-            if note.get("kind") == "process":
-                cleanup.clear_process(facts, self.run.state_dir)
-            elif note.get("kind") == "path":
-                cleanup.clear_path(facts, self.run.state_dir)
-            elif note.get("kind") == "container":
-                with Docker.connect(facts.get("docker_host"), self.params["docker_timeout"]) as docker:
-                    ContainerServer(docker, self._origin, str(facts.get("name")), "").stop()
-        except cleanup.NothingLeft:
-            self.run.leftovers.done(str(note["id"]))
+            leftovers.clear(note, self.run.state_dir, self.params["docker_timeout"])
+        except leftovers.NothingLeft:
+            self.run.leftovers.done(note.id)
             raise SkipAction("it is gone already") from None
-        self.run.leftovers.done(str(note["id"]))
+        self.run.leftovers.done(note.id)
         return Outcome()
 
     def _test(self, backup: Backup) -> None:
         token = secrets.token_hex(6)
         directory = os.path.join(os.path.abspath(self._work_dir), PREFIX + token)
-        # The path of a socket is short; a long folder is reached through a link in the folder for temporary files.
+        # The path of a socket is short; a long directory is reached through a link in the directory for temporary files.
         reached = directory
         if not throwaway.socket_fits(directory):
             reached = os.path.join(tempfile.gettempdir(), "miniecom-" + PREFIX + token)
         register = self.run.leftovers.register
-        notes = [register("path", path=path, purpose=PURPOSE) for path in dict.fromkeys([directory, reached])]
+        notes = [register(PathLeft(path, PURPOSE)) for path in dict.fromkeys([directory, reached])]
         server: Any = None
         try:
             try:
@@ -391,7 +362,7 @@ class MongoRestore(Task[RestoreObservation]):
                     os.symlink(directory, reached)
             except OSError as error:
                 raise MaintenanceError(
-                    "cannot make the work folder", directory, error.errno, error.strerror or ""
+                    "cannot make the work directory", target=directory, code=error.errno, next_step=error.strerror or ""
                 ) from error
             server, note = self._server(directory, reached, token)
             notes.append(note)
@@ -412,9 +383,9 @@ class MongoRestore(Task[RestoreObservation]):
         if self._origin.image:
             docker = self._origins.engine()
             name = "miniecom-%s%s" % (PREFIX, token)
-            note = register("container", docker_host=docker.docker_host, name=name, purpose=PURPOSE)
+            note = register(ContainerLeft(name, docker.docker_host, PURPOSE))
             return ContainerServer(docker, self._origin, name, reached), note
-        note = register("process", directory=directory, purpose=PURPOSE)
+        note = register(ProcessLeft(directory, purpose=PURPOSE))
         return throwaway.ThrowawayServer(self._origin.program, reached), note
 
     def _restore_and_compare(self, backup: Backup, connection: Connection) -> None:
@@ -473,7 +444,10 @@ class MongoRestore(Task[RestoreObservation]):
             descriptor = os.open(backup.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise MaintenanceError(
-                "cannot read the backup", backup.path, error.errno, "Run as its owner or as root (become: true)."
+                "cannot read the backup",
+                target=backup.path,
+                code=error.errno,
+                next_step="Run as its owner or as root (become: true).",
             ) from error
         with os.fdopen(descriptor, "rb", 0) as handle:
             if not backup.encrypted:
@@ -615,11 +589,6 @@ def _is_recorded(backup: Backup) -> bool:
     """Whether the archive has the size and the bytes that its record tells, whatever its time."""
     record = backup.record
     return record is not None and record.size == backup.size and record.sha256 == _sha256(backup.path)
-
-
-def _in_order(notes: List[Dict[str, Any]]) -> List[Mapping[str, Any]]:
-    """Processes and containers before the folders that they use."""
-    return sorted(notes, key=lambda note: (note.get("kind") == "path", str(note.get("id"))))
 
 
 def _database(reader: ArchiveReader) -> str:

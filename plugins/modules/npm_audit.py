@@ -119,10 +119,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._audit import npm as npm_tool
 from ..module_utils._audit.report import FINDING_ARGUMENTS, conclude, finish
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.clock import utc_now
 from ..module_utils._core.errors import MaintenanceError
 from ..module_utils._core.finding import parse_waivers
-from ..module_utils._core.run_state import RunContext, utc_now
-from ..module_utils._core.runner import run_info
+from ..module_utils._core.legacy_runner import run_info
+from ..module_utils._core.run_context import RunContext
 from ..module_utils._core.units import parse_duration
 
 SPEC = (
@@ -146,7 +147,7 @@ def npm_audit(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
     if not os.path.isfile(os.path.join(path, "package.json")):
         raise MaintenanceError(
             "this is no npm project, or it may not be read",
-            os.path.join(path, "package.json"),
+            target=os.path.join(path, "package.json"),
             next_step="Correct path, or run as a user who may read it.",
         )
     program = npm_tool.find_npm(params["npm"])

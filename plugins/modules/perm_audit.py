@@ -28,7 +28,7 @@ extends_documentation_fragment:
   - miniecom.maintenance.findings
 options:
   paths:
-    description: Directories to audit, usually the shop's folder. Required unless O(undo) is given.
+    description: Directories to audit, usually the shop's directory. Required unless O(undo) is given.
     type: list
     elements: path
     default: []
@@ -204,13 +204,13 @@ from ..module_utils._audit.permission_rules import (
 )
 from ..module_utils._audit.report import FINDING_ARGUMENTS, Conclusion, conclude
 from ..module_utils._audit.users import find_users, group_and_members, named_user
-from ..module_utils._audit.walker import Walk, outermost
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.clock import utc_now
 from ..module_utils._core.errors import MaintenanceError
 from ..module_utils._core.finding import parse_waivers, printable
-from ..module_utils._core.plan import Action, ActionResult, Outcome, Plan
-from ..module_utils._core.run_state import utc_now
-from ..module_utils._core.runner import Task, run
+from ..module_utils._core.legacy_plan import Action, ActionResult, Outcome, Plan
+from ..module_utils._core.legacy_runner import Task, run
+from ..module_utils._core.walker import Walk, outermost
 
 SPEC = (
     ArgumentSpec(
@@ -289,7 +289,7 @@ class PermAudit(Task[Observation]):
         if unknown:
             raise MaintenanceError(
                 "no such rule in %s" % option,
-                ", ".join(unknown),
+                target=", ".join(unknown),
                 next_step="The rules are: %s." % ", ".join(sorted(RULES)),
             )
 
@@ -302,7 +302,7 @@ class PermAudit(Task[Observation]):
             if hopeless:
                 raise MaintenanceError(
                     "a narrower mode does not mend this",
-                    ", ".join(hopeless),
+                    target=", ".join(hopeless),
                     next_step="Take it out of fix; its remediation says what to do.",
                 )
             chosen = frozenset(names)
@@ -314,7 +314,7 @@ class PermAudit(Task[Observation]):
                     else frozenset()
                 )
             except TypeError as error:
-                raise MaintenanceError("fix is neither true, false nor a list of rules", repr(wanted)) from error
+                raise MaintenanceError("fix is neither true, false nor a list of rules", target=repr(wanted)) from error
         if chosen and self.params["undo"]:
             raise MaintenanceError("fix and undo exclude each other", next_step="Leave one of them out.")
         return chosen if self.params["rules"] is None else chosen & frozenset(self.params["rules"])
@@ -351,9 +351,9 @@ class PermAudit(Task[Observation]):
         except OSError as error:
             raise MaintenanceError(
                 "cannot audit this path",
-                root,
-                errno.errorcode.get(error.errno or 0),
-                "Correct paths, or run as root (become: true).",
+                target=root,
+                code=errno.errorcode.get(error.errno or 0),
+                next_step="Correct paths, or run as root (become: true).",
             ) from error
         observation.entries += walk.entries
         for trouble in walk.troubles:
@@ -384,7 +384,7 @@ class PermAudit(Task[Observation]):
             return
         except OSError as error:
             raise MaintenanceError(
-                "cannot look at the Docker socket", path, errno.errorcode.get(error.errno or 0)
+                "cannot look at the Docker socket", target=path, code=errno.errorcode.get(error.errno or 0)
             ) from error
         if (result.st_dev, result.st_ino) in seen:
             return  # under another name (/run and /var/run)
@@ -432,7 +432,7 @@ class PermAudit(Task[Observation]):
         if wrong:
             raise MaintenanceError(
                 "the mode is not what it was just set to",
-                ", ".join(wrong[:5]),
+                target=", ".join(wrong[:5]),
                 next_step="Something else changes it at this moment, or its file system does not keep modes.",
             )
         if error is not None:

@@ -128,11 +128,12 @@ from ..module_utils._audit.port_rules import (
 )
 from ..module_utils._audit.report import FINDING_ARGUMENTS, conclude, finish
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.clock import utc_now
 from ..module_utils._core.errors import MaintenanceError
 from ..module_utils._core.finding import parse_waivers
+from ..module_utils._core.legacy_runner import run_info
 from ..module_utils._core.processes import listening_sockets, read_process
-from ..module_utils._core.run_state import RunContext, utc_now
-from ..module_utils._core.runner import run_info
+from ..module_utils._core.run_context import RunContext
 from ..module_utils._docker.client import Docker
 from ..module_utils._docker.inventory import PROJECT_LABEL, SERVICE_LABEL
 from ..module_utils._docker.ports import container_name, published

@@ -33,7 +33,7 @@ attributes:
     details: The baseline is not written. Without a cache of compiled rules the scan takes some seconds longer.
 options:
   paths:
-    description: Directories or files to scan, usually the shop's folder.
+    description: Directories or files to scan, usually the shop's directory.
     type: list
     elements: path
     required: true
@@ -120,13 +120,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._audit import kingfisher
 from ..module_utils._audit.report import FINDING_ARGUMENTS, conclude, finish
 from ..module_utils._audit.secret_matches import findings
-from ..module_utils._audit.walker import outermost
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._core.clock import utc_now
 from ..module_utils._core.errors import MaintenanceError
 from ..module_utils._core.finding import parse_waivers
-from ..module_utils._core.run_state import RunContext, utc_now
-from ..module_utils._core.runner import run_info
+from ..module_utils._core.legacy_runner import run_info
+from ..module_utils._core.run_context import RunContext
 from ..module_utils._core.units import parse_duration
+from ..module_utils._core.walker import outermost
 
 ALWAYS_EXCLUDED = [
     "node_modules",
@@ -164,9 +165,9 @@ def secret_scan(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
         if not os.access(root, os.R_OK):
             raise MaintenanceError(
                 "cannot scan this path",
-                root,
-                "EACCES" if os.path.lexists(root) else "ENOENT",
-                "Correct paths, or run as root (become: true).",
+                target=root,
+                code="EACCES" if os.path.lexists(root) else "ENOENT",
+                next_step="Correct paths, or run as root (become: true).",
             )
     exclude = ALWAYS_EXCLUDED + params["exclude"]
     program = kingfisher.find_program(params["kingfisher"])
@@ -177,9 +178,9 @@ def secret_scan(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
     except OSError as error:
         raise MaintenanceError(
             "cannot prepare the scan",
-            str(error.filename or ""),
-            errno.errorcode.get(error.errno or 0, error.errno),
-            "Check that state_dir and the temporary directory are writable and have space.",
+            target=str(error.filename or ""),
+            code=errno.errorcode.get(error.errno or 0, error.errno),
+            next_step="Check that state_dir and the temporary directory are writable and have space.",
         ) from error
     finally:
         shutil.rmtree(workspace, ignore_errors=True)

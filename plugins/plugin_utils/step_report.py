@@ -10,9 +10,8 @@ import textwrap
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.finding import FIXED, NEW, SEVERITIES, WAIVED
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_record import found_in
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import format_size
+from ..module_utils._core.finding import FIXED, NEW, SEVERITIES, WAIVED
+from ..module_utils._core.units import format_size
 
 HEADLINE_WIDTH = 76
 # Of a step that went well; the message of a failure is shown whole.
@@ -60,6 +59,26 @@ class Step:
             "findings": self.findings,
             "findings_total": self.findings_total,
         }
+
+
+def found_in(values: Mapping[str, Any]) -> Dict[str, Any]:
+    """What a module found, beyond the numbers of its summary: the part of its result that the record keeps, whole. Pure.
+
+    Args:
+        values: what the module returns, or a task registered.
+    """
+    found: Dict[str, Any] = {}
+    for key in ("findings", "resolved", "unused_indexes"):
+        if isinstance(values.get(key), (list, tuple)) and values[key]:
+            found[key] = list(values[key])
+    relations = values.get("relations")
+    if isinstance(relations, (list, tuple)):
+        concerned = [item for item in relations if isinstance(item, Mapping) and item.get("orphans")]
+        if concerned:
+            found["relations"] = concerned
+    if values.get("undo_id"):
+        found["undo_id"] = values["undo_id"]
+    return found
 
 
 def _number(value: Any, kind: type) -> Any:

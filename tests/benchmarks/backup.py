@@ -91,11 +91,11 @@ def archive_only(server: Mongod, path: Path) -> int:
     return path.stat().st_size
 
 
-def backup(server: Mongod, folder: Path, **options: Any) -> int:
+def backup(server: Mongod, directory: Path, **options: Any) -> int:
     params = {
         "uri": server.uri_for("bench"),
-        "dest": folder / "dest",
-        "state_dir": folder / "state",
+        "dest": directory / "dest",
+        "state_dir": directory / "state",
         "fresh_within": "0",
     }
     result = run_module("mongo_backup", {**params, "min_free": "0", **options}, timeout=600)
@@ -104,8 +104,8 @@ def backup(server: Mongod, folder: Path, **options: Any) -> int:
     return int(result.result["summary"]["bytes"])
 
 
-def restore_test(server: Mongod, folder: Path) -> int:
-    params = {"uri": server.uri, "src": folder / "dest", "state_dir": folder / "state", "min_free": "0"}
+def restore_test(server: Mongod, directory: Path) -> int:
+    params = {"uri": server.uri, "src": directory / "dest", "state_dir": directory / "state", "min_free": "0"}
     result = run_module("mongo_restore", params, timeout=600)
     if result.failed:
         raise RuntimeError(result.msg)
@@ -114,16 +114,16 @@ def restore_test(server: Mongod, folder: Path) -> int:
 
 def main() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as name, Mongod(Path(name) / "mongod") as server:
-        folder = Path(name)
+        directory = Path(name)
         raw = fill(server)
         plain_read(server)  # so that the first way finds the same warm cache as the others
         ways: list[tuple[str, Callable[[], int]]] = [
             ("plain raw read, dropped", lambda: plain_read(server)),
-            ("archive with checksums, not compressed", lambda: archive_only(server, folder / "archive")),
-            (f"mongo_backup, {engine()}, checked by checksums", lambda: backup(server, folder, check="checksums")),
-            (f"mongo_backup, {engine()}, every document parsed", lambda: backup(server, folder)),
-            ("one gzip stream, level 6, nothing checked", lambda: one_gzip(server, folder / "gzip")),
-            ("mongo_restore: restored and compared", lambda: restore_test(server, folder)),
+            ("archive with checksums, not compressed", lambda: archive_only(server, directory / "archive")),
+            (f"mongo_backup, {engine()}, checked by checksums", lambda: backup(server, directory, check="checksums")),
+            (f"mongo_backup, {engine()}, every document parsed", lambda: backup(server, directory)),
+            ("one gzip stream, level 6, nothing checked", lambda: one_gzip(server, directory / "gzip")),
+            ("mongo_restore: restored and compared", lambda: restore_test(server, directory)),
         ]
         rows: list[dict[str, Any]] = []
         for title, way in ways:

@@ -90,7 +90,7 @@ def main() -> list[dict[str, Any]]:
         ("the guide: compact and reIndex everything", guides),
     ]
     rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder, Mongod(folder) as server, server.client() as client:
+    with tempfile.TemporaryDirectory() as directory, Mongod(directory) as server, server.client() as client:
         for name, way in ways:
             if "second" not in name:
                 client.drop_database("bench")

@@ -100,7 +100,7 @@ def measured(function: Callable[[str], int], uri: str) -> tuple[int, float, floa
 def main() -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     truth = len(range(0, ORDERS, 33))
-    with tempfile.TemporaryDirectory() as folder, Mongod(folder) as server, server.client() as client:
+    with tempfile.TemporaryDirectory() as directory, Mongod(directory) as server, server.client() as client:
         for text in (False, True):
             fill(client.bench, text)
             first = 0.0

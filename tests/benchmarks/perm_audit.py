@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.walker import Walk
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.walker import Walk
 from tests.support.modules import run_module
 
 DIRECTORIES, FILES_EACH, ROUNDS = 400, 50, 5
@@ -25,13 +25,13 @@ DIRECTORIES, FILES_EACH, ROUNDS = 400, 50, 5
 
 def _tree(root: Path) -> int:
     for number in range(DIRECTORIES):
-        folder = root / f"part{number % 20}" / f"sub{number}"
-        folder.mkdir(parents=True)
+        directory = root / f"part{number % 20}" / f"sub{number}"
+        directory.mkdir(parents=True)
         for file in range(FILES_EACH):
-            (folder / f"module{file}.js").touch(mode=0o644)
+            (directory / f"module{file}.js").touch(mode=0o644)
     (root / ".env").touch(mode=0o644)
     (root / "part1").chmod(0o777)
-    return sum(len(folders) + len(files) for _path, folders, files in os.walk(root)) + 1
+    return sum(len(directories) + len(files) for _path, directories, files in os.walk(root)) + 1
 
 
 def _best(action: Callable[[], object]) -> float:

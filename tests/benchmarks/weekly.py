@@ -30,14 +30,14 @@ def _measured(playbook: str, inventory: Path, directory: Path, log: Path) -> tup
 
 def main() -> list[dict[str, Any]]:
     inventory = ROOT / "inventories" / "sandbox"
-    with tempfile.TemporaryDirectory() as folder:
-        directory, log = Path(folder) / "native", Path(folder) / "tasks.jsonl"
+    with tempfile.TemporaryDirectory() as scratch:
+        directory, log = Path(scratch) / "native", Path(scratch) / "tasks.jsonl"
         sandbox_command("up", "native", directory)
         try:
             _measured("weekly", inventory, directory, log)  # the work, and the libraries
             run, cpu, wall = _measured("weekly", inventory, directory, log)
             calls = len(run.module_calls("sandbox"))
-            pings = Path(folder) / "pings.yml"
+            pings = Path(scratch) / "pings.yml"
             tasks = "\n".join("    - ansible.builtin.ping:" for _ in range(calls))
             pings.write_text(f"- hosts: miniecom\n  gather_facts: false\n  tasks:\n{tasks}\n")
             _run, ping_cpu, ping_wall = _measured(str(pings), inventory, directory, log)

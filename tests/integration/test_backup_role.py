@@ -52,23 +52,23 @@ def play(tmp_path: Path, tasks: list[dict[str, Any]], variables: dict[str, Any])
 def test_which_numbers_remove_something(
     tmp_path: Path, numbers: tuple[int, ...], given: dict[str, Any], left: int
 ) -> None:
-    folder = tmp_path / "backups"
-    folder.mkdir()
+    directory = tmp_path / "backups"
+    directory.mkdir()
     last = datetime.now().replace(microsecond=0) - timedelta(hours=1)
     for day in range(20):
-        make(folder, last - timedelta(days=day), verified=day == 0)
+        make(directory, last - timedelta(days=day), verified=day == 0)
     context = {"settings": dict(zip(SETTINGS, numbers)), "mongo": {"database": "shop"}, "blocking_jobs": []}
     variables = {
         "context_result": {"context": context},
         "context_state_dir": str(tmp_path / "state"),
-        "backup_dest": str(folder),
+        "backup_dest": str(directory),
         "backup_include": [],
         **given,
     }
     role = {"ansible.builtin.import_role": {"name": "miniecom.maintenance.backup", "tasks_from": "rotate"}}
     done = play(tmp_path, [role], variables)
     assert done.returncode == 0, done.stdout
-    assert len(backups_in(folder)) == left
+    assert len(backups_in(directory)) == left
 
 
 def test_the_monthly_run_does_not_rotate_after_a_failed_restore_test(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""backup_info and backup_prune on real folders: what goes, what stays, and what a kill leaves."""
+"""backup_info and backup_prune on real directories: what goes, what stays, and what a kill leaves."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def make(path: Path, moment: datetime, verified: bool = False) -> Path:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def directory(tmp_path: Path) -> Path:
     """400 daily backups, the last one verified, and things that are none of ours."""
     path = tmp_path / "backups"
     path.mkdir()
@@ -69,22 +69,22 @@ def backups_in(path: Path) -> list[str]:
     return [backup.name for backup in catalogue.read_catalogue(str(path)).backups]
 
 
-def run(folder: Path, state_dir: Path, **options: Any) -> ModuleResult:
+def run(directory: Path, state_dir: Path, **options: Any) -> ModuleResult:
     check = bool(options.pop("check", False))
     kill_at = options.pop("kill_at", None)
-    given = {"path": str(folder), "state_dir": str(state_dir), **POLICY, **options}
+    given = {"path": str(directory), "state_dir": str(state_dir), **POLICY, **options}
     return run_module("backup_prune", given, check=check, diff=check, kill_at=kill_at)
 
 
 # --- info
 
 
-def test_info_lists_without_opening_anything(folder: Path, state_dir: Path) -> None:
-    for name in backups_in(folder)[:-1]:
-        (folder / name).chmod(0)
-    (folder / ".20200101_000000.tar.gz.miniecom-partial").write_bytes(b"abc")
-    before = tree(folder)
-    result = ok(run_module("backup_info", {"path": str(folder), "state_dir": str(state_dir)}))
+def test_info_lists_without_opening_anything(directory: Path, state_dir: Path) -> None:
+    for name in backups_in(directory)[:-1]:
+        (directory / name).chmod(0)
+    (directory / ".20200101_000000.tar.gz.miniecom-partial").write_bytes(b"abc")
+    before = tree(directory)
+    result = ok(run_module("backup_info", {"path": str(directory), "state_dir": str(state_dir)}))
     assert not result.changed
     summary = result.result["summary"]
     assert (summary["backups"], summary["verified"], summary["partials"], summary["bytes_partials"]) == (400, 1, 1, 3)
@@ -94,11 +94,11 @@ def test_info_lists_without_opening_anything(folder: Path, state_dir: Path) -> N
     assert newest["verified"]
     assert newest == result.result["newest"] == result.result["newest_verified"]
     assert 0.9 < summary["age_hours"] < 1.5
-    assert tree(folder) == before
+    assert tree(directory) == before
     assert not state_dir.exists()
 
 
-def test_info_about_a_folder_that_is_not_there(tmp_path: Path, state_dir: Path) -> None:
+def test_info_about_a_directory_that_is_not_there(tmp_path: Path, state_dir: Path) -> None:
     result = ok(run_module("backup_info", {"path": str(tmp_path / "nope"), "state_dir": str(state_dir)}))
     assert result.result["summary"]["headline"] == "there is no backup"
     assert result.result["summary"]["age_hours"] is None
@@ -107,51 +107,51 @@ def test_info_about_a_folder_that_is_not_there(tmp_path: Path, state_dir: Path) 
 # --- prune
 
 
-def test_prune_removes_what_check_mode_told_and_nothing_else(folder: Path, state_dir: Path) -> None:
-    before = tree(folder)
-    would = ok(run(folder, state_dir, check=True))
+def test_prune_removes_what_check_mode_told_and_nothing_else(directory: Path, state_dir: Path) -> None:
+    before = tree(directory)
+    would = ok(run(directory, state_dir, check=True))
     assert would.changed
-    assert tree(folder) == before
+    assert tree(directory) == before
     assert not state_dir.exists()
-    real = ok(run(folder, state_dir))
+    real = ok(run(directory, state_dir))
     assert real.result["plan"] == would.result["plan"]
     assert real.result["counts"] == {**would.result["counts"], "actions": real.result["counts"]["plan"]}
-    gone = before - tree(folder)
+    gone = before - tree(directory)
     count = real.result["summary"]["removed"]
     assert len(gone) == count == would.result["summary"]["removed"]
     assert real.result["summary"]["bytes_freed"] == count * 100
     # 36 of a policy over 400 days, a few less when buckets coincide, as depends on the day of the week.
-    assert 30 <= len(backups_in(folder)) <= 38
+    assert 30 <= len(backups_in(directory)) <= 38
     assert all(catalogue.parse_name(name) for name in gone)
-    assert (folder / "archive-of-the-founder").is_dir()
-    again = ok(run(folder, state_dir))
+    assert (directory / "archive-of-the-founder").is_dir()
+    again = ok(run(directory, state_dir))
     assert not again.changed
-    assert tree(folder) == before - gone
+    assert tree(directory) == before - gone
 
 
-def test_an_empty_policy_removes_nothing(folder: Path, state_dir: Path) -> None:
-    before = tree(folder)
-    result = ok(run(folder, state_dir, keep_daily=0, keep_weekly=0, keep_monthly=0))
+def test_an_empty_policy_removes_nothing(directory: Path, state_dir: Path) -> None:
+    before = tree(directory)
+    result = ok(run(directory, state_dir, keep_daily=0, keep_weekly=0, keep_monthly=0))
     assert not result.changed
-    assert tree(folder) == before
+    assert tree(directory) == before
 
 
-def test_no_verified_backup_no_removal(folder: Path, state_dir: Path) -> None:
-    newest = folder / backups_in(folder)[-1]
+def test_no_verified_backup_no_removal(directory: Path, state_dir: Path) -> None:
+    newest = directory / backups_in(directory)[-1]
     newest.write_bytes(b"y" * 100)
-    before = tree(folder)
-    result = run(folder, state_dir)
+    before = tree(directory)
+    result = run(directory, state_dir)
     assert result.failed
     assert "without a verified one younger than 48h: there is none" in result.msg
-    assert tree(folder) == before
+    assert tree(directory) == before
     # In a real run an assumption is no backup.
-    assert run(folder, state_dir, assume_verified=True).failed
-    assert tree(folder) == before
-    would = ok(run(folder, state_dir, assume_verified=True, check=True))
+    assert run(directory, state_dir, assume_verified=True).failed
+    assert tree(directory) == before
+    would = ok(run(directory, state_dir, assume_verified=True, check=True))
     assert would.result["plan"][0]["assumes"] == "a verified backup made by this run"
 
 
-def test_in_a_shared_folder_another_shops_backups_count_for_nothing(tmp_path: Path, state_dir: Path) -> None:
+def test_in_a_shared_directory_another_shops_backups_count_for_nothing(tmp_path: Path, state_dir: Path) -> None:
     now = datetime.now().replace(microsecond=0)
     for day in range(4):
         make(tmp_path, now - timedelta(hours=1, days=day), verified=True)
@@ -170,7 +170,7 @@ def test_in_a_shared_folder_another_shops_backups_count_for_nothing(tmp_path: Pa
     assert done.result["summary"]["removed"] == 7
 
 
-def test_a_shared_folder_needs_the_name_of_the_database(tmp_path: Path, state_dir: Path) -> None:
+def test_a_shared_directory_needs_the_name_of_the_database(tmp_path: Path, state_dir: Path) -> None:
     now = datetime.now().replace(microsecond=0)
     for day in range(4):
         make(tmp_path, now - timedelta(hours=1, days=day), verified=True)
@@ -187,10 +187,10 @@ def test_a_shared_folder_needs_the_name_of_the_database(tmp_path: Path, state_di
 
 
 @pytest.mark.parametrize("how", ["gone", "changed", "proven bad"])
-def test_it_stops_when_what_it_relies_on_is_no_longer_there(folder: Path, state_dir: Path, how: str) -> None:
+def test_it_stops_when_what_it_relies_on_is_no_longer_there(directory: Path, state_dir: Path, how: str) -> None:
     """It happens right after the third removal."""
-    newest = folder / backups_in(folder)[-1]
-    plan = ok(run(folder, state_dir, check=True)).result["plan"]
+    newest = directory / backups_in(directory)[-1]
+    plan = ok(run(directory, state_dir, check=True)).result["plan"]
     code = (
         "import os, sys\n"
         "from ansible.module_utils import basic\n"
@@ -209,7 +209,7 @@ def test_it_stops_when_what_it_relies_on_is_no_longer_there(folder: Path, state_
         "module._unlink = one_more\n"
         "module.main()\n"
     )
-    arguments = {"ANSIBLE_MODULE_ARGS": {"path": str(folder), "state_dir": str(state_dir), **POLICY}}
+    arguments = {"ANSIBLE_MODULE_ARGS": {"path": str(directory), "state_dir": str(state_dir), **POLICY}}
     answer = subprocess.run(
         [sys.executable, "-c", code, str(newest), how],
         input=json.dumps(arguments),
@@ -223,12 +223,12 @@ def test_it_stops_when_what_it_relies_on_is_no_longer_there(folder: Path, state_
     assert "the newest verified backup is gone, or has changed" in result["msg"]
     assert [action["status"] for action in result["actions"]] == ["done", "done", "done", "failed"]
     gone = {Path(entry["target"]).name for entry in plan[:3]}
-    assert set(backups_in(folder)).isdisjoint(gone)
-    assert len(backups_in(folder)) == 400 - 3 - (how == "gone")
+    assert set(backups_in(directory)).isdisjoint(gone)
+    assert len(backups_in(directory)) == 400 - 3 - (how == "gone")
 
 
 def test_a_record_that_cannot_be_removed_is_told(tmp_path: Path, state_dir: Path) -> None:
-    """A folder in its place, which no user may unlink."""
+    """A directory in its place, which no user may unlink."""
     now = datetime.now().replace(microsecond=0)
     old = make(tmp_path, now - timedelta(days=3))
     Path(catalogue.sidecar_path(str(old))).mkdir()
@@ -238,19 +238,19 @@ def test_a_record_that_cannot_be_removed_is_told(tmp_path: Path, state_dir: Path
     assert "its record could not be removed" in str(result.result["actions"])
 
 
-def test_the_cap(folder: Path, state_dir: Path) -> None:
-    before = tree(folder)
-    result = run(folder, state_dir, max_delete=5)
+def test_the_cap(directory: Path, state_dir: Path) -> None:
+    before = tree(directory)
+    result = run(directory, state_dir, max_delete=5)
     assert result.failed
     assert "max_delete (5)" in result.msg
-    assert tree(folder) == before
+    assert tree(directory) == before
 
 
-def test_while_a_job_of_the_shop_is_active(folder: Path, state_dir: Path) -> None:
-    before = tree(folder)
-    result = ok(run(folder, state_dir, blocked_by=["crontab of root: scripts/rotate_backups.sh"]))
+def test_while_a_job_of_the_shop_is_active(directory: Path, state_dir: Path) -> None:
+    before = tree(directory)
+    result = ok(run(directory, state_dir, blocked_by=["crontab of root: scripts/rotate_backups.sh"]))
     assert not result.changed
-    assert tree(folder) == before
+    assert tree(directory) == before
     assert result.result["summary"]["blocked"]
     assert result.result["findings"][0]["severity"] == "critical"
     assert "rotate_backups.sh" in result.result["findings"][0]["target"]
@@ -265,14 +265,14 @@ def test_a_record_goes_with_its_backup(tmp_path: Path, state_dir: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == sorted([new.name, f".{new.name}.verified.json"])
 
 
-def test_while_a_backup_is_being_written(folder: Path, state_dir: Path) -> None:
-    before = tree(folder)
-    with catalogue.folder_lock(str(folder)) as free:
+def test_while_a_backup_is_being_written(directory: Path, state_dir: Path) -> None:
+    before = tree(directory)
+    with catalogue.directory_lock(str(directory)) as free:
         assert free
-        result = run(folder, state_dir)
+        result = run(directory, state_dir)
     assert result.failed
     assert "a backup is being written" in result.msg
-    assert tree(folder) == before
+    assert tree(directory) == before
 
 
 @pytest.mark.parametrize("boundary", range(6))
@@ -319,14 +319,14 @@ def test_killed_between_a_backup_and_its_record(tmp_path: Path, state_dir: Path)
     assert not ok(run(tmp_path, state_dir)).changed
 
 
-def test_under_the_oldest_python_of_a_target(folder: Path, state_dir: Path, old_python: Path) -> None:
-    given = {"path": str(folder), "state_dir": str(state_dir)}
+def test_under_the_oldest_python_of_a_target(directory: Path, state_dir: Path, old_python: Path) -> None:
+    given = {"path": str(directory), "state_dir": str(state_dir)}
     assert ok(run_module("backup_info", given, python=old_python)).result["summary"]["backups"] == 400
-    would = ok(run(folder, state_dir, check=True))
+    would = ok(run(directory, state_dir, check=True))
     done = ok(run_module("backup_prune", {**given, **POLICY}, python=old_python))
     assert done.result["plan"] == would.result["plan"]
 
 
-def test_negative_numbers_and_a_missing_folder(folder: Path, state_dir: Path, tmp_path: Path) -> None:
-    assert "negative" in run(folder, state_dir, keep_daily=-1).msg
-    assert "no folder of backups" in run(tmp_path / "nope", state_dir).msg
+def test_negative_numbers_and_a_missing_directory(directory: Path, state_dir: Path, tmp_path: Path) -> None:
+    assert "negative" in run(directory, state_dir, keep_daily=-1).msg
+    assert "no directory of backups" in run(tmp_path / "nope", state_dir).msg

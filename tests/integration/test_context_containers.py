@@ -59,19 +59,19 @@ def free_port() -> int:
 
 
 class Shop:
-    """A shop of its own folder, in containers."""
+    """A shop of its own directory, in containers."""
 
-    def __init__(self, engine: Engine, folder: Path, name: str, text: str = COMPOSE, host: str = "mongo") -> None:
-        self.engine, self.folder, self.name = engine, folder, name
+    def __init__(self, engine: Engine, directory: Path, name: str, text: str = COMPOSE, host: str = "mongo") -> None:
+        self.engine, self.directory, self.name = engine, directory, name
         self.port, self.api = free_port(), free_port()
-        (folder / "backend").mkdir(parents=True)
+        (directory / "backend").mkdir(parents=True)
         inside = 27017 if host == "mongo" else self.port
-        (folder / ".env").write_text(URI % (name + "-canary", host, inside, self.api))
+        (directory / ".env").write_text(URI % (name + "-canary", host, inside, self.api))
         values = {"name": name, "image": tiny_image(engine), "port": self.port, "api": self.api}
-        (folder / "docker-compose.yml").write_text(text % values)
+        (directory / "docker-compose.yml").write_text(text % values)
 
     def compose(self, *arguments: str) -> None:
-        self.engine.docker("compose", "-f", str(self.folder / "docker-compose.yml"), *arguments)
+        self.engine.docker("compose", "-f", str(self.directory / "docker-compose.yml"), *arguments)
 
     @contextmanager
     def up(self) -> Iterator[None]:
@@ -82,8 +82,8 @@ class Shop:
             self.compose("down", "-t", "0", "-v")
 
     def look(self, **params: Any) -> tuple[dict[str, Any], str]:
-        values = {"root": self.folder, "docker_host": self.engine.docker_host, "state_dir": self.folder / "state"}
-        result = run_module("context_info", {**values, "cron_paths": [str(self.folder / "no-cron")], **params})
+        values = {"root": self.directory, "docker_host": self.engine.docker_host, "state_dir": self.directory / "state"}
+        result = run_module("context_info", {**values, "cron_paths": [str(self.directory / "no-cron")], **params})
         assert not result.failed, result.msg
         assert "canary" not in result.output
         return result.result["context"], json.dumps(result.result.get("warnings", []))
@@ -109,7 +109,7 @@ def test_another_shop_of_the_host_is_left_alone(engine: Engine, tmp_path: Path) 
         told = json.dumps(found)
         assert found["compose"]["project"] == ""
         assert str(staging.port) not in told and str(staging.api) not in told
-        assert "miniecom-staging (made from %s)" % staging.folder in warnings
+        assert "miniecom-staging (made from %s)" % staging.directory in warnings
         assert found["mongo"]["address"] == "" and found["mongo"]["exposure"] == "unknown"
         assert found["storage"]["uploads"]["kind"] == "unknown"
         assert staging.look()[0]["mongo"]["address"] == "127.0.0.1:%d" % staging.port
@@ -118,7 +118,7 @@ def test_another_shop_of_the_host_is_left_alone(engine: Engine, tmp_path: Path) 
 def test_the_stopped_shops_port_is_the_other_ones_now(engine: Engine, tmp_path: Path) -> None:
     shop = Shop(engine, tmp_path / "miniecom", "miniecom")
     staging = Shop(engine, tmp_path / "staging", "miniecom-staging")
-    (staging.folder / "docker-compose.yml").write_text(
+    (staging.directory / "docker-compose.yml").write_text(
         COMPOSE % {"name": "miniecom-staging", "image": tiny_image(engine), "port": shop.port, "api": shop.api}
     )
     with shop.up():
@@ -135,14 +135,14 @@ def test_the_stopped_shops_port_is_the_other_ones_now(engine: Engine, tmp_path: 
 def test_a_native_api_beside_another_shop_in_containers(engine: Engine, tmp_path: Path) -> None:
     staging = Shop(engine, tmp_path / "staging", "miniecom-staging")
     shop = Shop(engine, tmp_path / "miniecom", "miniecom", host="127.0.0.1")
-    (shop.folder / "docker-compose.yml").unlink()
+    (shop.directory / "docker-compose.yml").unlink()
     code = (
         "import socket, sys; s = socket.socket(); s.bind(('127.0.0.1', int(sys.argv[1]))); s.listen();"
         "print('up', flush=True); sys.stdin.read()"
     )
     api = subprocess.Popen(
         [sys.executable, "-c", code, str(shop.api)],
-        cwd=shop.folder / "backend",
+        cwd=shop.directory / "backend",
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -167,7 +167,7 @@ def test_containers_on_the_hosts_own_network(engine: Engine, tmp_path: Path) -> 
         assert found["mongo"]["exposure"] == "exposed"
         assert found["mongo"]["exposed"] == ["0.0.0.0:%d" % shop.port]
         assert found["ports"]["api"] == shop.api and found["api_url"] == "http://127.0.0.1:%d" % shop.api
-        (shop.folder / ".env").write_text(URI % ("x-canary", "127.0.0.1", shop.port, shop.api + 1))
+        (shop.directory / ".env").write_text(URI % ("x-canary", "127.0.0.1", shop.port, shop.api + 1))
         assert shop.look()[0]["ports"]["api"] == shop.api, "what listens counts"
 
 

@@ -54,11 +54,11 @@ def look(root: Path, **params: Any) -> ModuleResult:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "miniecom"
-    (folder / "backend").mkdir(parents=True)
-    (folder / "scripts").mkdir()
-    (folder / ".env").write_bytes(AWKWARD.encode())
-    return folder
+    directory = tmp_path / "miniecom"
+    (directory / "backend").mkdir(parents=True)
+    (directory / "scripts").mkdir()
+    (directory / ".env").write_bytes(AWKWARD.encode())
+    return directory
 
 
 def warnings_of(result: ModuleResult) -> str:
@@ -152,16 +152,16 @@ def test_a_shop_in_containers(compose_sandbox: Sandbox) -> None:
 
 
 def test_a_host_without_a_shop_is_refused(tmp_path: Path) -> None:
-    for folder, part in ((tmp_path / "nothing", "no MiniEcom on this host"), (tmp_path, "is no MiniEcom")):
-        result = look(folder)
+    for directory, part in ((tmp_path / "nothing", "no MiniEcom on this host"), (tmp_path, "is no MiniEcom")):
+        result = look(directory)
         assert result.failed and part in result.msg and "miniecom_root" in result.msg
 
 
 def test_an_environment_file_that_is_missing_or_no_file(root: Path) -> None:
     missing = look(root, env_file=root / "other.env")
     assert missing.failed and "other.env" in missing.msg and "miniecom_env_file" in missing.msg
-    folder = look(root, env_file=root / "backend")
-    assert folder.failed and "EISDIR" in folder.msg
+    directory = look(root, env_file=root / "backend")
+    assert directory.failed and "EISDIR" in directory.msg
 
 
 def test_an_environment_file_of_another_user(root: Path) -> None:
@@ -250,8 +250,8 @@ def test_a_name_of_the_compose_network_in_a_native_shop(root: Path, mongod: Any)
 
 def test_dangerous_jobs_in_crontabs_and_timers(root: Path, tmp_path: Path) -> None:
     cron = tmp_path / "cron"
-    for folder in ("cron.d", "cron.weekly", "crontabs", "systemd/timers.target.wants"):
-        (cron / folder).mkdir(parents=True)
+    for directory in ("cron.d", "cron.weekly", "crontabs", "systemd/timers.target.wants"):
+        (cron / directory).mkdir(parents=True)
     (cron / "crontabs" / "deploy").write_text(
         "# 0 1 * * * %(root)s/scripts/rotate_backups.sh\nMAILTO=ops\n"
         "0 3 * * 0 cd %(root)s && ./scripts/run_maintenance_tasks.sh\n"

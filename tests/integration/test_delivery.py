@@ -45,13 +45,13 @@ def bare(**values: str) -> dict[str, str]:
     return {**kept, **values}
 
 
-def galaxy(folder: Path, *arguments: str) -> None:
+def galaxy(directory: Path, *arguments: str) -> None:
     """Run ansible-galaxy collection, with nothing of the user's configuration."""
-    (folder / "ansible.cfg").write_text("[defaults]\n")
+    (directory / "ansible.cfg").write_text("[defaults]\n")
     done = subprocess.run(
         [str(BIN / "ansible-galaxy"), "collection", *arguments],
-        cwd=folder,
-        env=bare(HOME=str(folder), ANSIBLE_CONFIG=str(folder / "ansible.cfg")),
+        cwd=directory,
+        env=bare(HOME=str(directory), ANSIBLE_CONFIG=str(directory / "ansible.cfg")),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -91,11 +91,11 @@ def empty(tmp_path: Path, installed: Path) -> Iterator[dict[str, str]]:
 
 
 def test_the_artifact_holds_what_users_need_and_nothing_else(installed: Path) -> None:
-    folder = installed / "ansible_collections" / "miniecom" / "maintenance"
+    directory = installed / "ansible_collections" / "miniecom" / "maintenance"
     for name in ("playbooks/weekly.yml", "roles/backup/tasks/main.yml", "plugins/modules/mongo_backup.py", "README.md"):
-        assert (folder / name).is_file(), name
+        assert (directory / name).is_file(), name
     for name in (".cache", ".venv", ".sandbox", "collections", "tests/unit", "tests/integration", ".ci"):
-        assert not (folder / name).exists(), name
+        assert not (directory / name).exists(), name
 
 
 def test_the_installed_collection_runs_from_an_empty_directory(

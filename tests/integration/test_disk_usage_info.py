@@ -32,19 +32,19 @@ def usage(state_dir: Path, *paths: Path, **more: Any) -> ModuleResult:
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MiB and 100 inodes."""
-    folder = tmp_path / "small"
-    folder.mkdir()
+    directory = tmp_path / "small"
+    directory.mkdir()
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m,nr_inodes=100", "miniecom-test", str(folder)],
+        ["mount", "-t", "tmpfs", "-o", "size=8m,nr_inodes=100", "miniecom-test", str(directory)],
         capture_output=True,
         text=True,
     )
     if done.returncode:
         lacking(f"a file system of our own (mount -t tmpfs): {done.stderr.strip()}")
     try:
-        yield folder
+        yield directory
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", str(directory)], check=True)
 
 
 def test_the_same_file_system_is_told_once_with_what_fills_it(tmp_path: Path, state_dir: Path) -> None:
@@ -169,8 +169,8 @@ def test_a_full_disk_is_told_of_and_not_failed_at(small: Path) -> None:
     # A line that reaches the end of its page: the next one wants a new page, which there is none of.
     history.write_bytes(history.read_bytes().rstrip(b"\n") + b" " * (4095 - history.stat().st_size % 4096) + b"\n")
     fill(small / "fill")
-    for folder in (state_dir, small / "no-state-yet"):
-        full = usage(folder, small, largest=0)
+    for directory in (state_dir, small / "no-state-yet"):
+        full = usage(directory, small, largest=0)
         assert not full.failed, full.msg
         assert full.result["status"] == "critical" and full.result["filesystems"][0]["bytes_available"] == 0
         assert "ENOSPC" in json.dumps(full.result["warnings"])

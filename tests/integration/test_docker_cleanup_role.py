@@ -32,10 +32,10 @@ PLAY = """
 @contextlib.contextmanager
 def silent_engine() -> Iterator[str]:
     """A socket that takes connections and never answers."""
-    with tempfile.TemporaryDirectory(prefix="miniecom-") as folder, socket.socket(socket.AF_UNIX) as server:
-        server.bind(f"{folder}/docker.sock")
+    with tempfile.TemporaryDirectory(prefix="miniecom-") as directory, socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{directory}/docker.sock")
         server.listen(16)
-        yield f"unix://{folder}/docker.sock"
+        yield f"unix://{directory}/docker.sock"
 
 
 def clean_up(tmp_path: Path, docker_host: str, absent: bool) -> PlaybookRun:

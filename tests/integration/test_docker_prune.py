@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.legacy_plan import Action
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import Docker, DockerUnavailable
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.observation import (
     EVERYTHING,
@@ -393,7 +393,7 @@ def test_volumes_that_any_container_mounts_stay(engine: Engine, image: str, prun
         assert (place(engine, name) / "content").exists()
 
 
-def test_volumes_that_are_mounted_by_way_of_a_link_or_with_a_folder_above_stay(
+def test_volumes_that_are_mounted_by_way_of_a_link_or_with_a_directory_above_stay(
     engine: Engine, image: str, prune: Callable[..., ModuleResult], tmp_path: Path
 ) -> None:
     linked, above = volume(engine, "linked"), volume(engine, "above")
@@ -414,7 +414,7 @@ def test_volumes_that_are_mounted_by_way_of_a_link_or_with_a_folder_above_stay(
 def test_a_volume_that_is_mounted_by_way_of_another_mount_stays(
     engine: Engine, image: str, prune: Callable[..., ModuleResult], tmp_path: Path
 ) -> None:
-    """As when the engine's folder was moved, and mounted where it had been."""
+    """As when the engine's directory was moved, and mounted where it had been."""
     volume(engine, "elsewhere")
     other = tmp_path / "other"
     other.mkdir()
@@ -482,7 +482,7 @@ def test_volumes_and_networks_stay_when_nobody_can_tell_whether_the_engine_hides
     volume(engine)
     engine.api("POST", "/networks/create", {"Name": "idle"})
     with Docker.connect(engine.docker_host) as docker:
-        # As if it were on another host, whose folders are not to be seen from here.
+        # As if it were on another host, whose directories are not to be seen from here.
         docker.docker_host = "tcp://elsewhere.example:2375"
         plan = plan_prune(read_inventory(docker, EVERYTHING), EVERY, time.time())
     assert not [action for action in plan.actions if action.action in ("remove_volume", "remove_network")]

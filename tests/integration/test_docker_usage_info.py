@@ -117,14 +117,14 @@ def test_a_socket_that_may_not_be_opened(engine: Engine, state_dir: Path) -> Non
         "try:\n    Docker.connect(sys.argv[1])\n"
         "except DockerUnavailable as error:\n    print(json.dumps([error.reason, str(error)]))\n"
     )
-    # The folders on the way must be open to that user for the socket itself to refuse.
+    # The directories on the way must be open to that user for the socket itself to refuse.
     link = Path("/tmp") / f"miniecom-test-{os.getpid()}.sock"
     link.symlink_to(engine.socket)
-    folders = [folder for folder in engine.socket.parents if not folder.stat().st_mode & 0o001]
-    modes = {folder: folder.stat().st_mode & 0o7777 for folder in folders}
+    directories = [directory for directory in engine.socket.parents if not directory.stat().st_mode & 0o001]
+    modes = {directory: directory.stat().st_mode & 0o7777 for directory in directories}
     try:
-        for folder in folders:
-            folder.chmod(modes[folder] | 0o011)
+        for directory in directories:
+            directory.chmod(modes[directory] | 0o011)
         done = subprocess.run(
             [sys.executable, "-c", script, f"unix://{link}"],
             env={
@@ -139,8 +139,8 @@ def test_a_socket_that_may_not_be_opened(engine: Engine, state_dir: Path) -> Non
         )
     finally:
         link.unlink()
-        for folder, mode in modes.items():
-            folder.chmod(mode)
+        for directory, mode in modes.items():
+            directory.chmod(mode)
     assert done.stdout, done.stderr
     reason, message = json.loads(done.stdout)
     assert reason == "permission"

@@ -189,7 +189,7 @@ def test_without_root_it_says_so(tmp_path: Path) -> None:
 def test_a_daemon_that_cannot_start_tells_why_and_leaves_nothing(tmp_path: Path) -> None:
     engine = Engine(tmp_path / "engine")
     engine.directory.mkdir()
-    (engine.directory / "data").write_text("a file where the data folder should be", encoding="ascii")
+    (engine.directory / "data").write_text("a file where the data directory should be", encoding="ascii")
     with pytest.raises(EngineUnavailable, match="dockerd ended with status"):
         engine.start()
     engine.stop()

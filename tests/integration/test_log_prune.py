@@ -24,14 +24,14 @@ DAY = 86400
 
 @pytest.fixture
 def logs(tmp_path: Path) -> Path:
-    folder = tmp_path / "logs"
-    folder.mkdir()
+    directory = tmp_path / "logs"
+    directory.mkdir()
     for age in (1, 9, 20, 40):
-        log = folder / f"ops{age}.log"
+        log = directory / f"ops{age}.log"
         log.write_text(f"{age} days old\n" * 5000)
         log.chmod(0o640)
         os.utime(log, (time.time() - age * DAY,) * 2)
-    return folder
+    return directory
 
 
 def parameters(logs: Path, tmp_path: Path) -> dict[str, object]:
@@ -43,8 +43,8 @@ def parameters(logs: Path, tmp_path: Path) -> dict[str, object]:
     }
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
 def test_check_mode_changes_nothing_and_predicts_what_happens(logs: Path, tmp_path: Path) -> None:
@@ -134,18 +134,18 @@ def test_killed_at_every_change_no_line_is_lost(logs: Path, tmp_path: Path) -> N
         return "log_prune", parameters(world / "logs", world)
 
     def inspect(world: Path) -> None:
-        folder = world / "logs"
+        directory = world / "logs"
         for name in ("ops9.log", "ops20.log"):
-            if (folder / name).exists():
-                assert (folder / name).read_bytes() == text[name]
+            if (directory / name).exists():
+                assert (directory / name).read_bytes() == text[name]
             else:
-                assert gzip.decompress((folder / f"{name}.gz").read_bytes()) == text[name]
-        assert (folder / "ops1.log").read_bytes() == text["ops1.log"]
-        again = run_module("log_prune", parameters(folder, world))
+                assert gzip.decompress((directory / f"{name}.gz").read_bytes()) == text[name]
+        assert (directory / "ops1.log").read_bytes() == text["ops1.log"]
+        again = run_module("log_prune", parameters(directory, world))
         assert not again.failed, again.msg
-        assert sorted(contents(folder)) == ["ops1.log", "ops20.log.gz", "ops9.log.gz"]
+        assert sorted(contents(directory)) == ["ops1.log", "ops20.log.gz", "ops9.log.gz"]
         for name in ("ops9.log", "ops20.log"):
-            assert gzip.decompress((folder / f"{name}.gz").read_bytes()) == text[name]
+            assert gzip.decompress((directory / f"{name}.gz").read_bytes()) == text[name]
 
     assert kill_at_every_change(worlds, prepare, inspect) > 5
 
@@ -169,7 +169,7 @@ handle.write("the last line\\n")
 
 @pytest.fixture
 def nobodys() -> Iterator[Path]:
-    """A folder that a user without rights can reach, with one old log of its own and a Python for it."""
+    """A directory that a user without rights can reach, with one old log of its own and a Python for it."""
     if os.geteuid() != 0 or not shutil.which("setpriv") or not os.path.exists("/usr/bin/python3"):
         pytest.skip("needs root, setpriv and a system Python")
     with tempfile.TemporaryDirectory() as name:
@@ -178,9 +178,9 @@ def nobodys() -> Iterator[Path]:
         python = place / "python"
         python.write_text('#!/bin/sh\nexec %s /usr/bin/python3 "$@"\n' % " ".join(NOBODY))
         python.chmod(0o755)
-        for folder in ("logs", "state"):
-            (place / folder).mkdir()
-            os.chown(place / folder, 65534, 65534)
+        for directory in ("logs", "state"):
+            (place / directory).mkdir()
+            os.chown(place / directory, 65534, 65534)
         log = place / "logs" / "api.log.1"
         log.write_text("a line\n" * 1000)
         log.chmod(0o644)

@@ -23,8 +23,8 @@ from typing import Any
 import ansible
 import pytest
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._expiry import program
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.timer import ALERT_STATUS
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.expiry import program
 from tests.sandbox.engine import Engine
 from tests.sandbox.fetch import mongod_binary
 from tests.sandbox.image import SYSTEMD_RUN_ARGUMENTS, systemd_image
@@ -50,15 +50,15 @@ class Shop:
 
     mongod: Mongod
     database: str
-    folder: Path
+    directory: Path
 
     @property
     def state_dir(self) -> Path:
-        return self.folder / "state"
+        return self.directory / "state"
 
     @property
     def flag(self) -> Path:
-        return self.folder / "flag"
+        return self.directory / "flag"
 
     def call(self, **params: Any) -> ModuleResult:
         params = {
@@ -66,7 +66,7 @@ class Shop:
             "state_dir": self.state_dir,
             "owner": "ops",
             "timer": "none",
-            "application_setting": {"env_file": str(self.folder / ".env"), "address": self.mongod.address},
+            "application_setting": {"env_file": str(self.directory / ".env"), "address": self.mongod.address},
             **params,
         }
         result = run_module("maintenance_flag", params)
@@ -82,7 +82,7 @@ class Shop:
 
     def run(self, python: Path = Path(sys.executable)) -> tuple[int, str]:
         """What the timer's service would do. Nothing of this collection or of ansible is on its path."""
-        path = self.folder / "expiry.pyz"
+        path = self.directory / "expiry.pyz"
         path.write_bytes(program())
         environment = {"PATH": os.environ["PATH"]}
         command = [str(python), "-I", "-B", str(path), str(self.state_dir)]
@@ -175,7 +175,7 @@ def test_what_was_killed_half_way_is_completed(shop: Shop) -> None:
 def test_it_does_not_act_in_the_middle_of_a_module(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from ansible_collections.miniecom.maintenance.plugins.module_utils import _expiry
+    from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import expiry as _expiry
 
     shop.call(expires="2h", on_expiry="lift")
     shop.pass_the_end()

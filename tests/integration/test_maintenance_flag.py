@@ -243,7 +243,7 @@ def test_killed_at_every_change_it_can_always_be_opened(shop: Shop, tmp_path: Pa
         assert not shop.call(state="absent").failed
         assert shop.state()[:3] == (None, TEXT, None)
         # Half a note is written over by the next one, and swept from the state directory by the next run.
-        assert list(shop.flag.parent.iterdir()) == [], "no half flag stays in the shop's folder"
+        assert list(shop.flag.parent.iterdir()) == [], "no half flag stays in the shop's directory"
 
     worlds = tmp_path / "worlds"
     worlds.mkdir()
@@ -259,11 +259,11 @@ def test_a_shop_without_a_setting_gets_one_and_loses_it_again(shop: Shop) -> Non
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_a_flag_whose_folder_is_missing_is_refused_before_anything(shop: Shop, tmp_path: Path, check: bool) -> None:
+def test_a_flag_whose_directory_is_missing_is_refused_before_anything(shop: Shop, tmp_path: Path, check: bool) -> None:
     before = shop.state()
     refused = shop.call(path=tmp_path / "nope" / ".maintenance", check=check)
     assert refused.failed and not refused.changed
-    assert "ENOENT" in refused.msg and "Its folder does not exist" in refused.msg
+    assert "ENOENT" in refused.msg and "Its directory does not exist" in refused.msg
     assert shop.state() == before and not shop.closed()
 
 

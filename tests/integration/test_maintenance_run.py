@@ -16,13 +16,12 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import format_utc
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.lease import boot_id
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.leftovers import PathLeft
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.processes import read_process
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import (
-    RunContext,
-    RunState,
-    boot_id,
-    iso,
-)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_context import RunContext
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.state_dir import StateDirectory
 from tests.conftest import lacking
 from tests.sandbox.engine import Engine
 from tests.sandbox.image import tiny_image
@@ -65,8 +64,13 @@ def warnings_of(result: ModuleResult) -> str:
 def gone_note(state_dir: Path, kind: str, **facts: Any) -> Path:
     """A note of a module that was killed: written by a process that has ended."""
     code = (
-        "import json, sys; from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import *;"
-        "print(Leftovers(RunState(sys.argv[1]), None, True).register(sys.argv[2], **json.loads(sys.argv[3])))"
+        "import json, sys\n"
+        "from ansible_collections.miniecom.maintenance.plugins.module_utils._core.leftovers import *\n"
+        "from ansible_collections.miniecom.maintenance.plugins.module_utils._core.leftovers import _KINDS\n"
+        "facts = json.loads(sys.argv[3])\n"
+        "if 'keeper' in facts: facts['keeper'] = ProcessId(**facts['keeper'])\n"
+        "notes = Leftovers(StateDirectory(sys.argv[1]), None, True)\n"
+        "print(notes.register(_KINDS[sys.argv[2]](**facts)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(state_dir), kind, json.dumps(facts)],
@@ -148,7 +152,7 @@ def test_check_mode_writes_nothing(state_dir: Path) -> None:
 @pytest.mark.parametrize(
     "changes, reason",
     [
-        ({"renewed": iso(datetime.now(timezone.utc) - timedelta(minutes=31))}, "no sign of life"),
+        ({"renewed": format_utc(datetime.now(timezone.utc) - timedelta(minutes=31))}, "no sign of life"),
         ({"boot": "00000000-another-boot"}, "last boot"),
     ],
 )
@@ -238,7 +242,7 @@ def test_a_leftover_in_the_making_is_left_alone(state_dir: Path, tmp_path: Path)
     half.write_text("half")
     # A module without a run id holds no lock; this very process stands for it.
     mine = RunContext(None, str(state_dir), module="mongo_backup").leftovers
-    leftover = mine.register("path", path=str(half))
+    leftover = mine.register(PathLeft(str(half)))
     assert begin(state_dir).result["cleaned"] == []
     assert half.exists()
     mine.done(leftover)
@@ -325,7 +329,7 @@ def test_a_state_directory_that_may_not_be_written(tmp_path: Path) -> None:
 
 def test_a_log_that_cannot_be_written_does_not_keep_the_lease(state_dir: Path, tmp_path: Path) -> None:
     run_id = begin(state_dir).result["run_id"]
-    ended = end(state_dir, run_id, log_path=tmp_path / "no" / "such" / "folder.md")
+    ended = end(state_dir, run_id, log_path=tmp_path / "no" / "such" / "directory.md")
     assert ended.failed and "maintenance log" in ended.msg
     assert not (state_dir / "lease.json").exists()
     assert Path(ended.result["record_path"]).exists()
@@ -405,7 +409,7 @@ def test_killed_at_every_change_while_ending(tmp_path: Path) -> None:
 
 def test_old_records_go(state_dir: Path) -> None:
     run_id = begin(state_dir).result["run_id"]
-    runs = RunState(str(state_dir)).runs_dir
+    runs = StateDirectory(str(state_dir)).runs_dir
     for name in ("20200101T000000Z-abcdef.jsonl", "20200101T000000Z-abcdef.json", "notes.json"):
         Path(runs, name).write_text("{}")
     end(state_dir, run_id)

@@ -28,8 +28,8 @@ from bson import json_util
 from bson.raw_bson import RawBSONDocument
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.lease import boot_id
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.processes import read_process
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import boot_id
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveReader
 from tests.conftest import lacking
 from tests.sandbox.mongod import Mongod
@@ -94,19 +94,19 @@ def fill_with_every_kind(database: Any) -> None:
 
 @pytest.fixture
 def uploads(tmp_path: Path) -> Path:
-    folder = tmp_path / "shop" / "uploads"
-    (folder / "products").mkdir(parents=True)
-    (folder / "products" / "a.jpg").write_bytes(os.urandom(20_000))
-    (folder / "note.txt").write_text("text\n" * 100)
+    directory = tmp_path / "shop" / "uploads"
+    (directory / "products").mkdir(parents=True)
+    (directory / "products" / "a.jpg").write_bytes(os.urandom(20_000))
+    (directory / "note.txt").write_text("text\n" * 100)
     (tmp_path / "shop" / ".env").write_text("A=1\n")
-    return folder
+    return directory
 
 
 @pytest.fixture
 def dest(tmp_path: Path) -> Path:
-    folder = tmp_path / "dest"
-    folder.mkdir()
-    return folder
+    directory = tmp_path / "dest"
+    directory.mkdir()
+    return directory
 
 
 @pytest.fixture
@@ -176,21 +176,21 @@ def test_everything_is_in_the_backup_in_stock_format(
         target = tmp_path / "unpacked"
         target.mkdir()
         subprocess.run(["tar", "xzf", path, "-C", target], check=True, capture_output=True)
-        folder = target / path.name.removesuffix(".tar.gz")
-        assert sorted(entry.name for entry in folder.iterdir()) == [
+        directory = target / path.name.removesuffix(".tar.gz")
+        assert sorted(entry.name for entry in directory.iterdir()) == [
             ".env",
             "manifest.json",
             "mongo.archive.gz",
             "uploads",
         ]
-        subprocess.run(["diff", "-r", uploads, folder / "uploads"], check=True)
-        subprocess.run(["gunzip", "-t", folder / "mongo.archive.gz"], check=True)
+        subprocess.run(["diff", "-r", uploads, directory / "uploads"], check=True)
+        subprocess.run(["gunzip", "-t", directory / "mongo.archive.gz"], check=True)
 
         reader = dump_of(path)
         database = client[mongo_database]
         listed = {info["name"]: info for info in database.list_collections() if not info["name"].startswith("system.")}
         assert {entry.collection for entry in reader.prelude.collections} == set(listed)
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = json.loads((directory / "manifest.json").read_text())
         counted = {entry["name"]: entry["documents"] for entry in manifest["collections"]}
         documents = 0
         for entry in reader.prelude.collections:
@@ -363,7 +363,7 @@ def test_what_was_left_out_is_told(mongod: Mongod, mongo_database: str, params: 
     for number in range(25):
         os.mkfifo(uploads / f"pipe{number:02}")
     warnings = [str(entry) for entry in ok(run_module("mongo_backup", params)).result["warnings"]]
-    told = [line for line in warnings if "left out, neither file nor folder nor link" in line]
+    told = [line for line in warnings if "left out, neither file nor directory nor link" in line]
     assert len(told) == 20
     assert f"{uploads}/pipe00" in told[0]
     assert any("5 more notes stand in the manifest" in line for line in warnings)
@@ -473,7 +473,7 @@ def test_a_backup_never_holds_the_backups(
     params["include"][0]["path"] = str(dest.parent)
     result = run_module("mongo_backup", params)
     assert result.failed
-    assert "inside a folder that is to be backed up" in result.msg
+    assert "inside a directory that is to be backed up" in result.msg
     assert os.listdir(dest) == []
 
 
@@ -632,7 +632,7 @@ def test_a_killed_run_is_cleared_up_by_the_next_run(
 def test_a_second_one_waits_its_turn(mongod: Mongod, mongo_database: str, params: dict[str, Any], dest: Path) -> None:
     with mongod.client() as client:
         client[mongo_database].orders.insert_one({})
-    with catalogue.folder_lock(str(dest)) as free:
+    with catalogue.directory_lock(str(dest)) as free:
         assert free
         result = run_module("mongo_backup", params)
     assert result.failed

@@ -56,13 +56,13 @@ def shop(docker_engine: Engine) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def uploads(docker_engine: Engine, shop: dict[str, Any], tmp_path: Path) -> Path:
-    folder = tmp_path / "uploads"
-    (folder / "products").mkdir(parents=True)
-    (folder / "products" / "a.jpg").write_bytes(os.urandom(30_000))
-    (folder / "products" / "b.txt").write_text("text")
-    # Its content: another test's folder may be there already, and would else get this one inside it.
-    docker_engine.docker("cp", f"{folder}/.", "test_api:/srv/uploads")
-    return folder
+    directory = tmp_path / "uploads"
+    (directory / "products").mkdir(parents=True)
+    (directory / "products" / "a.jpg").write_bytes(os.urandom(30_000))
+    (directory / "products" / "b.txt").write_text("text")
+    # Its content: another test's directory may be there already, and would else get this one inside it.
+    docker_engine.docker("cp", f"{directory}/.", "test_api:/srv/uploads")
+    return directory
 
 
 @pytest.fixture
@@ -105,11 +105,11 @@ def test_uploads_in_a_containers_writable_layer_are_saved_and_it_all_restores(
     assert docker_engine.docker("volume", "ls", "-q") == volumes
 
 
-def test_a_folder_that_is_a_link_in_the_container_is_saved_and_not_the_bare_link(
+def test_a_directory_that_is_a_link_in_the_container_is_saved_and_not_the_bare_link(
     docker_engine: Engine, params: dict[str, Any], uploads: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "links").mkdir()
-    for name, target in (("to-folder", "uploads"), ("to-nothing", "/srv/nothing"), ("to-link", "to-folder")):
+    for name, target in (("to-directory", "uploads"), ("to-nothing", "/srv/nothing"), ("to-link", "to-directory")):
         (tmp_path / "links" / name).symlink_to(target)
         docker_engine.docker("cp", str(tmp_path / "links" / name), f"test_api:/srv/{name}")
     docker_engine.docker("cp", str(uploads / "products" / "b.txt"), "test_api:/srv/plain.txt")
@@ -124,10 +124,10 @@ def test_a_folder_that_is_a_link_in_the_container_is_saved_and_not_the_bare_link
     unpacked = tmp_path / "unpacked"
     unpacked.mkdir()
     subprocess.run(["tar", "xzf", path, "-C", unpacked], check=True)
-    folder = unpacked / path.name.split(".")[0]
-    assert not (folder / "uploads").is_symlink()
-    subprocess.run(["diff", "-r", uploads, folder / "uploads"], check=True)
-    assert (folder / "plain").read_text() == "text"
+    directory = unpacked / path.name.split(".")[0]
+    assert not (directory / "uploads").is_symlink()
+    subprocess.run(["diff", "-r", uploads, directory / "uploads"], check=True)
+    assert (directory / "plain").read_text() == "text"
     params["include"][1]["optional"] = False
     result = run_module("mongo_backup", {**params, "fresh_within": "0"})
     assert result.failed

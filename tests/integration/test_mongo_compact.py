@@ -12,9 +12,11 @@ import time
 import pytest
 from pymongo import WriteConcern
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import utc_now
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import SkipAction
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Outcome
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import RunState, utc_now
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.lease import take_lease
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.legacy_plan import Outcome
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.state_dir import StateDirectory
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import client as mongo
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compaction import Compactor, Policy
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.storage import read_collection
@@ -246,9 +248,9 @@ def test_on_the_oldest_python(shop, old_python):
 def test_record_of_the_run_holds_every_action(mongod, shop, state_dir):
     database, params = shop
     grow(database, "bloated", 8)
-    state = RunState(str(state_dir))
+    state = StateDirectory(str(state_dir))
     state.prepare()
-    run_id = state.begin("test", "tester", False, utc_now()).lease.run_id
+    run_id = take_lease(state, "test", "tester", False, utc_now()).lease.run_id
     result = run_module("mongo_compact", {**params, "run_id": run_id})
     assert not result.failed, result.msg
     events = [json.loads(line) for line in (state_dir / "runs" / f"{run_id}.jsonl").read_text().splitlines()]
@@ -266,10 +268,10 @@ class Second(Mongod):
 @pytest.fixture(scope="module")
 def replica_set(tmp_path_factory):
     """A primary and a secondary, with a bloated collection; deletions are freed at once instead of minutes later."""
-    folder, parameters = tmp_path_factory.mktemp("set"), {"minSnapshotHistoryWindowInSeconds": "0"}
+    directory, parameters = tmp_path_factory.mktemp("set"), {"minSnapshotHistoryWindowInSeconds": "0"}
     with (
-        Mongod(folder / "one", replica_set="rs0", parameters=parameters) as primary,
-        Second(folder / "two", replica_set="rs0", parameters=parameters) as secondary,
+        Mongod(directory / "one", replica_set="rs0", parameters=parameters) as primary,
+        Second(directory / "two", replica_set="rs0", parameters=parameters) as secondary,
         primary.client() as client,
     ):
         config = client.admin.command("replSetGetConfig")["config"]

@@ -43,19 +43,19 @@ NAME = "20261124_020000"
 @pytest.fixture(scope="module")
 def good(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A backup of a database with every kind of collection; tests work on copies."""
-    folder = tmp_path_factory.mktemp("good")
-    (folder / "uploads").mkdir()
-    (folder / "uploads" / "a.jpg").write_bytes(os.urandom(3000))
-    (folder / "dest").mkdir()
+    directory = tmp_path_factory.mktemp("good")
+    (directory / "uploads").mkdir()
+    (directory / "uploads" / "a.jpg").write_bytes(os.urandom(3000))
+    (directory / "dest").mkdir()
     with mongod.client() as client:
         fill_with_every_kind(client.test_restore)
         # Expired already: it must still be there when the restored server is compared.
         client.test_restore.sessions.insert_one({"at": bson.datetime.datetime(2001, 1, 1)})
     params = {
         "uri": mongod.uri_for("test_restore"),
-        "dest": str(folder / "dest"),
-        "state_dir": str(folder / "state"),
-        "include": [{"name": "uploads", "path": str(folder / "uploads")}],
+        "dest": str(directory / "dest"),
+        "state_dir": str(directory / "state"),
+        "include": [{"name": "uploads", "path": str(directory / "uploads")}],
         "min_free": "1MiB",
     }
     yield Path(ok(run_module("mongo_backup", params)).result["path"])
@@ -66,11 +66,11 @@ def good(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 @pytest.fixture
 def backup(good: Path, tmp_path: Path) -> Path:
     """A copy of the good backup with its record."""
-    folder = tmp_path / "backups"
-    folder.mkdir()
+    directory = tmp_path / "backups"
+    directory.mkdir()
     for path in good.parent.iterdir():
-        shutil.copy2(path, folder)
-    return folder / good.name
+        shutil.copy2(path, directory)
+    return directory / good.name
 
 
 @pytest.fixture
@@ -80,8 +80,8 @@ def params(mongod: Mongod, backup: Path, state_dir: Path) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def nothing_stays(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No server, no folder, no note of a leftover after any test."""
-    # A folder for temporary files of its own: other runs may test restores on this machine at the same time. It must be
+    """No server, no directory, no note of a leftover after any test."""
+    # A directory for temporary files of its own: other runs may test restores on this machine at the same time. It must be
     # short, since a socket lies in it.
     with tempfile.TemporaryDirectory(prefix="rt-") as own:
         monkeypatch.setenv("TMPDIR", own)
@@ -107,19 +107,19 @@ def remake(path: Path, change: Callable[[Path], None]) -> None:
     work = path.parent / "work"
     work.mkdir()
     subprocess.run(["tar", "xzf", path, "-C", work], check=True)
-    (folder,) = work.iterdir()
-    change(folder)
-    subprocess.run(["tar", "czf", path, "-C", work, folder.name], check=True)
+    (directory,) = work.iterdir()
+    change(directory)
+    subprocess.run(["tar", "czf", path, "-C", work, directory.name], check=True)
     shutil.rmtree(work)
 
 
 def rewrite_dump(
-    folder: Path,
+    directory: Path,
     head: Callable[[CollectionMetadata], CollectionMetadata] = lambda entry: entry,
     data: Callable[[str, bytes], bytes] = lambda name, raw: raw,
 ) -> None:
     """Write the dump again with a change; it is a valid archive, with valid checksums, of something else."""
-    dump = folder / "mongo.archive.gz"
+    dump = directory / "mongo.archive.gz"
     reader = ArchiveReader(io.BytesIO(gzip.decompress(dump.read_bytes())))
     batches = [(batch.db, batch.collection, batch.data) for batch in reader.batches()]
     out = io.BytesIO()
@@ -174,17 +174,17 @@ def test_check_mode_starts_nothing(params: dict[str, Any], backup: Path, state_d
         result = ok(run_module("mongo_restore", {**params, "src": str(src)}, check=True))
         assert result.result["plan"][0]["assumes"] == "a verified backup made by this run"
     (tmp_path / "empty").mkdir()
-    assert "no backup in this folder" in verify(params, src=str(tmp_path / "empty")).msg
+    assert "no backup in this directory" in verify(params, src=str(tmp_path / "empty")).msg
 
 
 def test_what_stock_mongodump_wrote_restores_and_counts_as_verified(params: dict[str, Any], tmp_path: Path) -> None:
-    folder = tmp_path / "shop" / NAME
-    (folder / "uploads").mkdir(parents=True)
-    (folder / "uploads" / "a.jpg").write_bytes(b"abc")
-    shutil.copy(SAMPLE, folder / "mongo.archive.gz")
-    (folder / "manifest.json").write_text('{"timestamp": "20261124_020000", "db": "sample"}')
+    directory = tmp_path / "shop" / NAME
+    (directory / "uploads").mkdir(parents=True)
+    (directory / "uploads" / "a.jpg").write_bytes(b"abc")
+    shutil.copy(SAMPLE, directory / "mongo.archive.gz")
+    (directory / "manifest.json").write_text('{"timestamp": "20261124_020000", "db": "sample"}')
     path = tmp_path / "shop" / f"{NAME}.tar.gz"
-    subprocess.run(["tar", "czf", path, "-C", folder.parent, NAME], check=True)
+    subprocess.run(["tar", "czf", path, "-C", directory.parent, NAME], check=True)
     result = ok(verify(params, src=str(path)))
     assert result.result["summary"]["manifest"] is False
     assert result.result["summary"]["documents"] == 1000 + 100 + 10 + 3 + 1 + 1 + 1 + 1
@@ -196,10 +196,10 @@ def test_what_stock_mongodump_wrote_restores_and_counts_as_verified(params: dict
 
 
 def test_encrypted(mongod: Mongod, params: dict[str, Any], good: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "encrypted"
-    folder.mkdir()
+    directory = tmp_path / "encrypted"
+    directory.mkdir()
     (tmp_path / "passphrase").write_text("canary passphrase\n")
-    path = folder / f"{good.name}.enc"
+    path = directory / f"{good.name}.enc"
     command = ["openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-salt", "-in", good, "-out", path]
     subprocess.run([*command, "-pass", f"file:{tmp_path / 'passphrase'}"], check=True)
     assert "the backup is encrypted" in verify(params, src=str(path)).msg
@@ -243,46 +243,46 @@ def test_a_named_program(mongod: Mongod, params: dict[str, Any]) -> None:
 # --- what does not
 
 
-def without_one_document(folder: Path) -> None:
+def without_one_document(directory: Path) -> None:
     def shorter(name: str, raw: bytes) -> bytes:
         return raw[int.from_bytes(raw[:4], "little") :] if name == "geo" or name == "plain" else raw
 
-    rewrite_dump(folder, data=shorter)
+    rewrite_dump(directory, data=shorter)
 
 
-def with_another_document(folder: Path) -> None:
-    rewrite_dump(folder, data=lambda name, raw: raw.replace(b"text 7\0", b"text 8\0"))
+def with_another_document(directory: Path) -> None:
+    rewrite_dump(directory, data=lambda name, raw: raw.replace(b"text 7\0", b"text 8\0"))
 
 
-def without_an_index(folder: Path) -> None:
+def without_an_index(directory: Path) -> None:
     def without(entry: CollectionMetadata) -> CollectionMetadata:
         metadata = json.loads(entry.metadata)
         metadata["indexes"] = [index for index in metadata["indexes"] if index["name"] != "n_1"]
         return CollectionMetadata(entry.db, entry.collection, entry.type, json.dumps(metadata))
 
-    rewrite_dump(folder, head=without)
+    rewrite_dump(directory, head=without)
 
 
-def without_an_upload(folder: Path) -> None:
-    (folder / "uploads" / "a.jpg").unlink()
+def without_an_upload(directory: Path) -> None:
+    (directory / "uploads" / "a.jpg").unlink()
 
 
-def with_a_fake_dump(folder: Path) -> None:
-    (folder / "mongo.archive.gz").write_bytes(b"fake dump, 25 bytes long.")
+def with_a_fake_dump(directory: Path) -> None:
+    (directory / "mongo.archive.gz").write_bytes(b"fake dump, 25 bytes long.")
 
 
-def without_a_dump(folder: Path) -> None:
-    (folder / "mongo.archive.gz").unlink()
+def without_a_dump(directory: Path) -> None:
+    (directory / "mongo.archive.gz").unlink()
 
 
-def with_half_a_dump(folder: Path) -> None:
-    dump = folder / "mongo.archive.gz"
+def with_half_a_dump(directory: Path) -> None:
+    dump = directory / "mongo.archive.gz"
     dump.write_bytes(gzip.compress(gzip.decompress(dump.read_bytes())[:-200_000]))
 
 
-def with_a_unique_index_that_cannot_be_built(folder: Path) -> None:
+def with_a_unique_index_that_cannot_be_built(directory: Path) -> None:
     rewrite_dump(
-        folder, data=lambda name, raw: raw + raw[: int.from_bytes(raw[:4], "little")] if name == "geo" else raw
+        directory, data=lambda name, raw: raw + raw[: int.from_bytes(raw[:4], "little")] if name == "geo" else raw
     )
 
 
@@ -334,22 +334,22 @@ def test_an_empty_dump_is_no_backup(params: dict[str, Any], tmp_path: Path) -> N
 # --- what was proven is recorded
 
 
-def with_two_documents_of_one_key(folder: Path) -> None:
+def with_two_documents_of_one_key(directory: Path) -> None:
     """A unique key that moved from one document to another while a dump without one moment was read."""
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((directory / "manifest.json").read_text())
     extra = bson.encode({"_id": "moved", "n": 3})
 
     def more(name: str, raw: bytes) -> bytes:
         return raw + extra if name == "plain" else raw
 
-    rewrite_dump(folder, data=more)
-    reader = ArchiveReader(io.BytesIO(gzip.decompress((folder / "mongo.archive.gz").read_bytes())))
+    rewrite_dump(directory, data=more)
+    reader = ArchiveReader(io.BytesIO(gzip.decompress((directory / "mongo.archive.gz").read_bytes())))
     reader.read_all()
     for entry in manifest["collections"]:
         if entry["name"] == "plain":
             totals = reader.totals[("test_restore", "plain")]
             entry.update(documents=totals.documents, bytes=totals.bytes, sha256=totals.sha256)
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (directory / "manifest.json").write_text(json.dumps(manifest))
 
 
 def with_a_record(backup: Path) -> None:
@@ -437,11 +437,11 @@ def test_what_speaks_against_the_surroundings_changes_no_record(
 def test_an_encrypted_one_is_judged_by_its_bytes_and_not_by_the_passphrase(
     params: dict[str, Any], good: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "encrypted"
-    folder.mkdir()
+    directory = tmp_path / "encrypted"
+    directory.mkdir()
     (tmp_path / "passphrase").write_text("canary passphrase\n")
     (tmp_path / "wrong").write_text("wrong\n")
-    path = folder / f"{good.name}.enc"
+    path = directory / f"{good.name}.enc"
     command = ["openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-salt", "-in", good, "-out", path]
     subprocess.run([*command, "-pass", f"file:{tmp_path / 'passphrase'}"], check=True)
     shutil.copy2(catalogue.sidecar_path(str(good)), catalogue.sidecar_path(str(path)))
@@ -487,8 +487,8 @@ def test_cut_off_between_two_gzip_members_it_is_no_whole_backup(params: dict[str
     assert not record.exists()
 
 
-def without_a_manifest(folder: Path) -> None:
-    (folder / "manifest.json").unlink()
+def without_a_manifest(directory: Path) -> None:
+    (directory / "manifest.json").unlink()
 
 
 def test_ours_without_its_manifest_is_not_whole(params: dict[str, Any], backup: Path) -> None:
@@ -502,7 +502,7 @@ def test_ours_without_its_manifest_is_not_whole(params: dict[str, Any], backup: 
 
 
 def test_a_record_of_another_archive_is_not_written_anew(params: dict[str, Any], backup: Path) -> None:
-    remake(backup, lambda folder: None)
+    remake(backup, lambda directory: None)
     before = Path(catalogue.sidecar_path(str(backup))).read_bytes()
     result = ok(verify(params))
     assert "it stays unverified" in str(result.result["warnings"])

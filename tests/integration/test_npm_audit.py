@@ -115,8 +115,8 @@ def registry() -> Iterator[Registry]:
 @pytest.fixture
 def project(tmp_path: Path, registry: Registry) -> Path:
     """A project with a lock file, as `npm install` would have left it."""
-    folder = tmp_path / "backend"
-    folder.mkdir()
+    directory = tmp_path / "backend"
+    directory.mkdir()
     own = {"name": "shop", "version": "1.0.0", "dependencies": {"wrapper": "^1.0.0", "leftpad": "^1.0.0"}}
     own["scripts"] = {"preinstall": "touch SCRIPT-RAN", "install": "touch SCRIPT-RAN"}
     packages = {
@@ -128,15 +128,15 @@ def project(tmp_path: Path, registry: Registry) -> Path:
             "dependencies": {"leftpad": "^1.0.0"},
         },
     }
-    (folder / "package.json").write_text(json.dumps(own))
+    (directory / "package.json").write_text(json.dumps(own))
     lock = {"name": "shop", "version": "1.0.0", "lockfileVersion": 3, "requires": True, "packages": packages}
-    (folder / "package-lock.json").write_text(json.dumps(lock))
+    (directory / "package-lock.json").write_text(json.dumps(lock))
     for name in ("leftpad", "wrapper"):
-        (folder / "node_modules" / name).mkdir(parents=True)
-        (folder / "node_modules" / name / "package.json").write_text(json.dumps({"name": name, "version": "1.0.0"}))
+        (directory / "node_modules" / name).mkdir(parents=True)
+        (directory / "node_modules" / name / "package.json").write_text(json.dumps({"name": name, "version": "1.0.0"}))
     host = registry.address.removeprefix("http:")
-    (folder / ".npmrc").write_text(f"registry={registry.address}\n{host}:_authToken={CANARY}\n")
-    return folder
+    (directory / ".npmrc").write_text(f"registry={registry.address}\n{host}:_authToken={CANARY}\n")
+    return directory
 
 
 def audit(project: Path, state_dir: Path, **more: Any) -> ModuleResult:
@@ -145,8 +145,8 @@ def audit(project: Path, state_dir: Path, **more: Any) -> ModuleResult:
     return run_module("npm_audit", params, **options)
 
 
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
+def content(directory: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() if path.is_file() else b"" for path in directory.rglob("*")}
 
 
 def test_vulnerable_and_outdated_packages_are_reported_and_nothing_is_touched(

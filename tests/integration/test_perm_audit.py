@@ -40,21 +40,21 @@ def modes(root: Path) -> dict[str, int]:
     return {str(path): mode(path) for path in [root, *root.rglob("*")] if not path.is_symlink()}
 
 
-def everything(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+def everything(directory: Path) -> dict[str, tuple[int, int, bytes]]:
     """All that check mode must not touch: modes, times, contents."""
     return {
         str(path): (os.lstat(path).st_mode, os.lstat(path).st_ctime_ns, path.read_bytes() if path.is_file() else b"")
-        for path in [folder, *folder.rglob("*")]
+        for path in [directory, *directory.rglob("*")]
     }
 
 
 @pytest.fixture(scope="module")
 def template() -> Iterator[Path]:
-    """A shop's folder with years of trouble in it, made once."""
+    """A shop's directory with years of trouble in it, made once."""
     with tempfile.TemporaryDirectory(prefix="miniecom-perm-") as name:
         root = Path(name) / "miniecom"
-        for folder in ("backend/src", "scripts", "storage/backups", "storage/uploads", "node_modules/dep"):
-            (root / folder).mkdir(parents=True)
+        for directory in ("backend/src", "scripts", "storage/backups", "storage/uploads", "node_modules/dep"):
+            (root / directory).mkdir(parents=True)
         (root / ".env").write_text("MONGO_URI=mongodb://admin:canary-Env-8841@mongo/miniecom\n")
         (root / ".env.example").write_text("MONGO_URI=\n")
         (root / "backend/src/app.js").write_text("1;\n")
@@ -345,7 +345,7 @@ def test_the_docker_socket_is_looked_at_and_not_opened(shop: Path, state_dir: Pa
 
 WALK_AS_ANOTHER = """
 import json, os, sys
-from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.walker import Walk
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.walker import Walk
 os.setgroups([]); os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[2]))
 walk = Walk(sys.argv[1]); list(walk)
 print(json.dumps([[trouble.path, trouble.code] for trouble in walk.troubles]))

@@ -29,10 +29,10 @@ PLAY = """\
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_only_our_own_old_folders_go(tmp_path: Path, check: bool) -> None:
+def test_only_our_own_old_directories_go(tmp_path: Path, check: bool) -> None:
     place, target = tmp_path / "tmp", tmp_path / "target"
-    for folder in (place, target):
-        folder.mkdir()
+    for directory in (place, target):
+        directory.mkdir()
     (target / "kept").write_text("x")
     for name in ("miniecom-assess-old", "miniecom-assess-young", "miniecom-assess-foreign", "other-old"):
         (place / name / "lib").mkdir(parents=True)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.legacy_plan import Action
 from ansible_collections.miniecom.maintenance.plugins.module_utils._logs import retention
 from ansible_collections.miniecom.maintenance.plugins.modules import log_prune
 from tests.conftest import lacking
@@ -24,9 +24,9 @@ from tests.support.modules import run_module
 DAY = 86400
 
 
-def old_log(folder: Path) -> Path:
-    folder.mkdir()
-    log = folder / "app.log-1"
+def old_log(directory: Path) -> Path:
+    directory.mkdir()
+    log = directory / "app.log-1"
     log.write_text("harmless line\n" * 50)
     os.utime(log, (1e9, 1e9))
     return log

@@ -168,7 +168,7 @@ def test_after_a_crash_the_shop_comes_back_with_its_data(sandbox: Compose) -> No
         assert client[DATABASE].orders.count_documents({}) == orders
 
 
-def test_a_folder_that_is_no_sandbox_is_left_alone(tmp_path: Path) -> None:
+def test_a_directory_that_is_no_sandbox_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("data", encoding="ascii")
     for command in (Compose(tmp_path).up, Compose(tmp_path).down):
         with pytest.raises(SandboxError):

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox import __main__ as main_module
-from tests.sandbox.daemon import Daemon, of_folder, start_time
+from tests.sandbox.daemon import Daemon, of_directory, start_time
 from tests.sandbox.native import FACTS, Native
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,12 +30,12 @@ def sandbox(verb: str, directory: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(verb, directory), cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def snapshot(folder: Path) -> dict[str, tuple[int, int, int]]:
+def snapshot(directory: Path) -> dict[str, tuple[int, int, int]]:
     """Mode, size and time of every file; the shop's processes write none of them."""
     found = {}
-    for path in folder.rglob("*"):
+    for path in directory.rglob("*"):
         status = path.lstat()
-        found[str(path.relative_to(folder))] = (status.st_mode, status.st_size, status.st_mtime_ns)
+        found[str(path.relative_to(directory))] = (status.st_mode, status.st_size, status.st_mtime_ns)
     return found
 
 
@@ -51,7 +51,7 @@ def test_up_twice_renew_and_down(tmp_path: Path) -> None:
         answer = shop.health()
         assert (answer["status"], answer["mongoConnected"]) == ("ok", True)
         _check_database(shop)
-        _check_folder(shop)
+        _check_directory(shop)
         assert {(directory / name).stat().st_mode & 0o777 for name in ("state", "record")} == {0o700}
 
         before = snapshot(shop.root)
@@ -78,7 +78,7 @@ def test_up_twice_renew_and_down(tmp_path: Path) -> None:
         assert sandbox("renew", directory).returncode == 0
         assert (shop.root / ".env").stat().st_mode & 0o777 == 0o644
         daemons += [Daemon(**facts) for facts in again.facts["processes"].values()]
-        # Its last argument lies in the folder, as that of an editor or a pager does: it is not the sandbox's.
+        # Its last argument lies in the directory, as that of an editor or a pager does: it is not the sandbox's.
         pager = subprocess.Popen(["tail", "-f", str(directory / FACTS)], cwd=directory, stdout=subprocess.DEVNULL)
     finally:
         down = sandbox("down", directory)
@@ -102,7 +102,7 @@ def _check_database(shop: Native) -> None:
         assert client.admin.command("getCmdLineOpts")["parsed"]["security"]["authorization"] == "enabled"
 
 
-def _check_folder(shop: Native) -> None:
+def _check_directory(shop: Native) -> None:
     root = shop.root
     assert (root / ".env").stat().st_mode & 0o777 == 0o644
     assert shop.directory.stat().st_mode & 0o777 == 0o700
@@ -136,15 +136,15 @@ def test_interrupted_start_is_cleared(tmp_path: Path) -> None:
         assert start_time(orphan) is None
         # A process that no file tells of ends as well: that of a start killed before it could write it down.
         (directory / FACTS).write_text(json.dumps(Native(directory).facts | {"processes": {}}))
-        assert len(of_folder(directory)) == 3
+        assert len(of_directory(directory)) == 3
     finally:
         assert sandbox("down", directory).returncode == 0
-    assert of_folder(directory) == []
+    assert of_directory(directory) == []
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("verb", ["up", "down"])
-def test_a_stranger_folder_is_left_alone(tmp_path: Path, verb: str) -> None:
+def test_a_stranger_directory_is_left_alone(tmp_path: Path, verb: str) -> None:
     precious = tmp_path / "home" / "thesis.txt"
     precious.parent.mkdir()
     precious.write_text("mine")
@@ -154,7 +154,7 @@ def test_a_stranger_folder_is_left_alone(tmp_path: Path, verb: str) -> None:
     assert precious.read_text() == "mine"
 
 
-def test_default_folder_with_its_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_directory_with_its_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "checkout" / ".sandbox"
     home.parent.mkdir()
     monkeypatch.setattr(main_module, "HOME", home)
@@ -165,7 +165,7 @@ def test_default_folder_with_its_link(tmp_path: Path, monkeypatch: pytest.Monkey
         assert (home / "current").resolve() == home / "native"
         assert sorted(path.name for path in home.iterdir()) == ["current", "native"]
         assert main_module.main(["status"]) == 0
-        # Another deployment cannot take the folder over.
+        # Another deployment cannot take the directory over.
         assert main_module.main(["down", "--deployment", "compose", "--directory", str(home / "native")]) != 0
     finally:
         assert main_module.main(["down"]) == 0

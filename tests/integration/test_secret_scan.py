@@ -50,12 +50,12 @@ def program() -> Path:
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory, program: Path) -> Path:
     """A state directory whose cache of compiled rules is filled: compiling takes five seconds."""
-    folder = tmp_path_factory.mktemp("warm")
-    (folder / "code").mkdir()
-    result = run_module("secret_scan", {"paths": [str(folder / "code")], "state_dir": str(folder / "state")})
+    directory = tmp_path_factory.mktemp("warm")
+    (directory / "code").mkdir()
+    result = run_module("secret_scan", {"paths": [str(directory / "code")], "state_dir": str(directory / "state")})
     assert not result.failed, result.msg
     assert result.result["summary"]["findings_total"] == 0
-    return folder / "state" / "kingfisher"
+    return directory / "state" / "kingfisher"
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def state(state_dir: Path, warm: Path) -> Path:
 @pytest.fixture
 def shop(tmp_path: Path) -> tuple[Path, Trouble]:
     root = tmp_path / "miniecom"
-    for folder in ("storage/backups", "storage/uploads"):
-        (root / folder).mkdir(parents=True)
+    for directory in ("storage/backups", "storage/uploads"):
+        (root / directory).mkdir(parents=True)
     for name, text in CANARIES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)

@@ -28,13 +28,13 @@ OWN_LIFE = ("mongo/", "log/", "venv/", "run/", "record/", "engine/")
 DOCKER = {"native": (), "compose": ("docker_prune",)}
 
 
-def snapshot(folder: Path) -> dict[str, tuple[int, int, str]]:
+def snapshot(directory: Path) -> dict[str, tuple[int, int, str]]:
     """Mode, modification time and content of all files but those that live servers write."""
     found = {}
-    for directory, _folders, names in os.walk(folder):
+    for parent, _directories, names in os.walk(directory):
         for name in names:
-            path = Path(directory, name)
-            relative = str(path.relative_to(folder))
+            path = Path(parent, name)
+            relative = str(path.relative_to(directory))
             if relative.startswith(OWN_LIFE):
                 continue
             status = path.lstat()
@@ -150,8 +150,8 @@ def test_the_record_tells_what_was_found(story: Story) -> None:
 def test_no_secret_leaves_the_host(story: Story, tmp_path: Path) -> None:
     verbose = weekly(story.sandbox, "-vvv", "--diff", log=tmp_path / "tasks.jsonl").assert_ok()
     texts = {"-vvv output": verbose.output, "results": json.dumps(verbose.tasks)}
-    for folder in ("state", "record"):
-        for path in (story.sandbox.directory / folder).rglob("*"):
+    for directory in ("state", "record"):
+        for path in (story.sandbox.directory / directory).rglob("*"):
             if path.is_file() and path.stat().st_size < 10**7:
                 texts[str(path)] = path.read_text(errors="replace")
     for secret in story.sandbox.secrets():

@@ -72,9 +72,9 @@ def backups(sandbox: Sandbox) -> set[str]:
 @contextlib.contextmanager
 def nothing_verified(sandbox: Sandbox) -> Iterator[Path]:
     """As on a host that has never been maintained: no backup counts as verified, and one is too old to be kept."""
-    folder = sandbox.root / "storage" / "backups"
-    records = list(folder.glob(".*.verified.json"))
-    old = folder / "20200101_020000.tar.gz"
+    directory = sandbox.root / "storage" / "backups"
+    records = list(directory.glob(".*.verified.json"))
+    old = directory / "20200101_020000.tar.gz"
     old.write_bytes(b"an old backup")
     with tempfile.TemporaryDirectory(dir=sandbox.directory) as aside:
         for record in records:
@@ -187,8 +187,8 @@ def test_room_is_made_for_a_backup_that_does_not_fit(native_sandbox: Sandbox, tm
     if done.returncode:
         lacking("a file system of our own (mount -t tmpfs)")
     try:
-        for folder in ("backups", "logs"):
-            (disk / folder).mkdir()
+        for directory in ("backups", "logs"):
+            (disk / directory).mkdir()
         old = disk / "logs" / "ops-20200101.log"
         old.write_bytes(os.urandom(1 << 20) * 380)
         os.utime(old, (1_577_836_800, 1_577_836_800))

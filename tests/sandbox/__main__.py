@@ -23,7 +23,7 @@ from typing import Any
 HOME = Path(__file__).resolve().parents[2] / ".sandbox"
 CURRENT = HOME / "current"
 DEPLOYMENTS = ("native", "compose")
-# Folders that inventories/sandbox names and that a run makes where they are missing.
+# Directories that inventories/sandbox names and that a run makes where they are missing.
 MADE_BY_PLAYBOOKS = {"record", "run", "state", "venv"}
 
 
@@ -56,7 +56,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--directory",
         type=lambda text: Path(os.path.abspath(text)),
         default=os.environ.get("MINIECOM_SANDBOX") or None,
-        help="the sandbox's folder; default .sandbox/DEPLOYMENT, or the value of MINIECOM_SANDBOX",
+        help="the sandbox's directory; default .sandbox/DEPLOYMENT, or the value of MINIECOM_SANDBOX",
     )
     parser.add_argument(
         "--megabytes",
@@ -68,7 +68,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _up(options: argparse.Namespace, say: Any) -> int:
-    sandbox = _open(_folder(options), say, options)
+    sandbox = _open(_directory(options), say, options)
     with _locked(sandbox.directory):
         sandbox = _open(sandbox.directory, say, options)
         if sandbox.up():
@@ -82,14 +82,16 @@ def _up(options: argparse.Namespace, say: Any) -> int:
 
 
 def _down(options: argparse.Namespace, say: Any) -> int:
-    folders = [_folder(options)] if options.directory or options.deployment else [HOME / name for name in DEPLOYMENTS]
+    directories = (
+        [_directory(options)] if options.directory or options.deployment else [HOME / name for name in DEPLOYMENTS]
+    )
     removed = 0
-    for folder in folders:
-        if not folder.exists():
+    for directory in directories:
+        if not directory.exists():
             continue
-        with _locked(folder):
-            _open(folder, say, options).down()
-        say(f"removed {folder}")
+        with _locked(directory):
+            _open(directory, say, options).down()
+        say(f"removed {directory}")
         removed += 1
     if HOME.is_dir():
         with _locked(CURRENT):
@@ -106,19 +108,19 @@ def _down(options: argparse.Namespace, say: Any) -> int:
 
 
 def _status(options: argparse.Namespace, say: Any) -> int:
-    folder = _folder(options)
-    if not folder.exists():
-        print(f"no sandbox in {folder}")
+    directory = _directory(options)
+    if not directory.exists():
+        print(f"no sandbox in {directory}")
         return 3
-    sandbox = _open(folder, say, options)
+    sandbox = _open(directory, say, options)
     print("\n".join(sandbox.lines()))
     return 0 if sandbox.is_healthy() else 3
 
 
 def _renew(options: argparse.Namespace, say: Any) -> int:
-    folder = _folder(options)
-    with _locked(folder):
-        _open(folder, say, options).renew()
+    directory = _directory(options)
+    with _locked(directory):
+        _open(directory, say, options).renew()
     say("there is something to do again")
     return 0
 
@@ -126,7 +128,7 @@ def _renew(options: argparse.Namespace, say: Any) -> int:
 _COMMANDS = {"up": _up, "down": _down, "status": _status, "renew": _renew}
 
 
-def _folder(options: argparse.Namespace) -> Path:
+def _directory(options: argparse.Namespace) -> Path:
     if options.directory:
         return Path(options.directory)
     if options.deployment:
@@ -136,29 +138,29 @@ def _folder(options: argparse.Namespace) -> Path:
     return HOME / DEPLOYMENTS[0]
 
 
-def _open(folder: Path, say: Any, options: argparse.Namespace) -> Any:
-    """The sandbox of a folder; what lies there says of which kind it is, and must not contradict."""
+def _open(directory: Path, say: Any, options: argparse.Namespace) -> Any:
+    """The sandbox of a directory; what lies there says of which kind it is, and must not contradict."""
     try:
-        found = json.loads((folder / "sandbox.json").read_text(encoding="utf-8")).get("deployment")
+        found = json.loads((directory / "sandbox.json").read_text(encoding="utf-8")).get("deployment")
     except (OSError, ValueError):
         found = None
     if found and options.deployment and found != options.deployment:
-        raise RuntimeError(f"{folder} holds a {found} sandbox; name another --directory or take it down first")
-    kind = found or options.deployment or (folder.name if folder.name in DEPLOYMENTS else DEPLOYMENTS[0])
+        raise RuntimeError(f"{directory} holds a {found} sandbox; name another --directory or take it down first")
+    kind = found or options.deployment or (directory.name if directory.name in DEPLOYMENTS else DEPLOYMENTS[0])
     if kind == "compose":
         from tests.sandbox.compose import Compose
 
-        return Compose(folder, say, megabytes=options.megabytes)
+        return Compose(directory, say, megabytes=options.megabytes)
     from tests.sandbox.native import Native
 
-    return Native(folder, say, megabytes=options.megabytes)
+    return Native(directory, say, megabytes=options.megabytes)
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Let one command at a time work on a sandbox. The folder above it is locked, so no lock file stays behind."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder.parent, os.O_RDONLY)
+def _locked(directory: Path) -> Iterator[None]:
+    """Let one command at a time work on a sandbox. The directory above it is locked, so no lock file stays behind."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory.parent, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -166,13 +168,13 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _point_current_to(folder: Path) -> None:
-    """Make ``current`` lead to a sandbox; the folder above it is locked."""
+def _point_current_to(directory: Path) -> None:
+    """Make ``current`` lead to a sandbox; the directory above it is locked."""
     if CURRENT.is_dir() and not CURRENT.is_symlink():
         _remove_without_sandbox(CURRENT)
     _remove_half_made_links()
     partial = HOME / f".current.{os.getpid()}"
-    partial.symlink_to(folder.name)
+    partial.symlink_to(directory.name)
     partial.rename(CURRENT)
 
 
@@ -183,15 +185,15 @@ def _remove_half_made_links() -> None:
             partial.unlink()
 
 
-def _remove_without_sandbox(folder: Path) -> None:
+def _remove_without_sandbox(directory: Path) -> None:
     """Remove what a playbook on inventories/sandbox makes when no sandbox is up, and nothing else.
 
-    Raises RuntimeError when something else is in the folder: it may be somebody's.
+    Raises RuntimeError when something else is in the directory: it may be somebody's.
     """
-    strange = sorted({path.name for path in folder.iterdir()} - MADE_BY_PLAYBOOKS)
+    strange = sorted({path.name for path in directory.iterdir()} - MADE_BY_PLAYBOOKS)
     if strange:
-        raise RuntimeError(f"{folder} is no link to a sandbox and holds {', '.join(strange)}: move it away")
-    shutil.rmtree(folder)
+        raise RuntimeError(f"{directory} is no link to a sandbox and holds {', '.join(strange)}: move it away")
+    shutil.rmtree(directory)
 
 
 if __name__ == "__main__":

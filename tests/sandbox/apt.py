@@ -68,8 +68,8 @@ def _run(command: Sequence[str], cwd: Path | None = None) -> None:
 def _apt(suite: str) -> list[str]:
     """The apt-get command with a configuration of its own for one suite: the machine's lists stay as they are."""
     home = CACHE / "apt" / suite
-    for folder in ("lists/partial", "archives/partial"):
-        (home / folder).mkdir(parents=True, exist_ok=True)
+    for directory in ("lists/partial", "archives/partial"):
+        (home / directory).mkdir(parents=True, exist_ok=True)
     sources = home / "debian.sources"
     sources.write_text(
         f"Types: deb\nURIs: {mirror()}\nSuites: {suite}\nComponents: main\nSigned-By: {KEYRING}\n", encoding="utf-8"
@@ -86,7 +86,7 @@ def _apt(suite: str) -> list[str]:
 
 
 def debian_package(names: Sequence[str], suite: str = "bookworm") -> Path:
-    """Unpack Debian packages into the cache and return the folder that stands for their root.
+    """Unpack Debian packages into the cache and return the directory that stands for their root.
 
     names: packages, each as ``name`` or ``name=version``; what they depend on has to be named too.
     suite: the Debian release they come from.

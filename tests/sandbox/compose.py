@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sandbox of kind ``compose``: the shop in containers of a private Docker Engine, raised by docker compose.
 
-<directory>/opt/miniecom        the shop's folder, with the compose file that runs it
+<directory>/opt/miniecom        the shop's directory, with the compose file that runs it
 <directory>/engine              the private engine's data
 <directory>/run/docker.sock     its socket
 <directory>/programs/docker     the docker command, talking to that engine
@@ -126,7 +126,7 @@ class SandboxError(Exception):
 
 
 class Compose:
-    """One compose sandbox in a folder.
+    """One compose sandbox in a directory.
 
     say: takes a line of progress.
     megabytes: how much the database grows before two thirds of it are deleted again.
@@ -211,18 +211,18 @@ class Compose:
             self.say("removing what an interrupted start has left")
             self.down()
         elif self.directory.is_dir() and any(self.directory.iterdir()):
-            raise SandboxError(f"{self.directory} is not empty and no sandbox; name another folder or empty it")
+            raise SandboxError(f"{self.directory} is not empty and no sandbox; name another directory or empty it")
         self._make()
         return True
 
     def down(self) -> None:
-        """End containers and engine and remove the folder."""
+        """End containers and engine and remove the directory."""
         if not self.directory.exists():
             return
         if not self.facts and any(self.directory.iterdir()):
             raise SandboxError(f"{self.directory} has no {FACTS}: it is no sandbox and is left alone")
         self.engine.stop()
-        # Whoever is interrupted here finds a sandbox, and not a folder of strange files, the next time.
+        # Whoever is interrupted here finds a sandbox, and not a directory of strange files, the next time.
         for path in self.directory.iterdir():
             if path.name != FACTS:
                 traces.remove(path)
@@ -241,7 +241,7 @@ class Compose:
             database = client[self.facts["database"]]
             delete_products(database)
             add_reclaimable(database, self.megabytes, rng_seed=random.randrange(1 << 30))
-        self.say("new trouble in the shop's folder")
+        self.say("new trouble in the shop's directory")
         make_trouble(self.root)
         self._write_facts()
 
@@ -258,13 +258,13 @@ class Compose:
             lines.append(f"  {kind:<9} {address:<24} container {states.get(f'miniecom_{name}', 'DOWN')}")
         lines.append(f"  engine    {self.engine.docker_host}{'' if states else ' DOWN'}")
         lines.append(f"  docker    {self.directory / 'programs/docker'}")
-        return [*lines, f"  health    {state}", f"  folder    {self.root}"]
+        return [*lines, f"  health    {state}", f"  directory    {self.root}"]
 
     # -- making it -----------------------------------------------------------------------------------------------
 
     def _make(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        # The .env that everybody can read is part of the trouble; that nobody really can is this folder's doing.
+        # The .env that everybody can read is part of the trouble; that nobody really can is this directory's doing.
         self.directory.chmod(0o700)
         self.facts = {
             "format": FORMAT,
@@ -298,12 +298,12 @@ class Compose:
         self.facts["images"] = asdict(images)
         # Before the shop runs: the engine is restarted for it.
         self._docker_trouble()
-        self.say(f"the shop's folder: {self.root}")
+        self.say(f"the shop's directory: {self.root}")
         settings = ShopSettings(self.root, "mongo:27017", root_password(), api_port=3001, frontend_port=80)
         self.facts["database"] = settings.database
         compose_file = COMPOSE_FILE.format(images=images, ports=self.ports)
         write_shop(settings, {"docker-compose.yml": compose_file})
-        # In containers, what customers upload and the API writes is not in the shop's folder.
+        # In containers, what customers upload and the API writes is not in the shop's directory.
         for name in ("uploads", "storage"):
             shutil.rmtree(self.root / "backend" / name, ignore_errors=True)
         self._programs()
@@ -390,26 +390,26 @@ class Compose:
 
 
 def up(directory: Path, *, say: Say = print, megabytes: int = MEGABYTES) -> dict[str, Any]:
-    """Raise the sandbox of a folder and return its facts."""
+    """Raise the sandbox of a directory and return its facts."""
     sandbox = Compose(directory, say, megabytes=megabytes)
     sandbox.up()
     return sandbox.facts
 
 
 def renew(directory: Path, *, say: Say = print, megabytes: int = MEGABYTES) -> dict[str, Any]:
-    """Make new trouble in the sandbox of a folder and return its facts."""
+    """Make new trouble in the sandbox of a directory and return its facts."""
     sandbox = Compose(directory, say, megabytes=megabytes)
     sandbox.renew()
     return sandbox.facts
 
 
 def down(directory: Path) -> None:
-    """Remove the sandbox of a folder without trace."""
+    """Remove the sandbox of a directory without trace."""
     Compose(directory).down()
 
 
 def status(directory: Path) -> dict[str, Any]:
-    """The facts of the sandbox of a folder, with ``up`` and the state of each container."""
+    """The facts of the sandbox of a directory, with ``up`` and the state of each container."""
     sandbox = Compose(directory)
     return {**sandbox.facts, "up": sandbox.is_healthy(), "containers": sandbox.states()}
 

@@ -84,14 +84,14 @@ def spawn(command: Sequence[str], directory: Path, log: Path, environment: Mappi
     return Daemon.of(process.pid)
 
 
-def of_folder(folder: Path) -> list[Daemon]:
-    """mongods and Python programs of this user that run on something in a folder.
+def of_directory(directory: Path) -> list[Daemon]:
+    """mongods and Python programs of this user that run on something in a directory.
 
     They are those which no file tells of, because whoever started them was killed. Shells and editors that merely are in
-    the folder are not among them.
+    the directory are not among them.
     """
     found = []
-    inside = f"{folder}/"
+    inside = f"{directory}/"
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue

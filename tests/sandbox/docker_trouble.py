@@ -118,7 +118,7 @@ def _run(
 
 def _build(engine: Engine, tag: str, size: int) -> int:
     """Build an image of two layers from nothing with BuildKit; return the bytes of its layers."""
-    # Inside the engine's folder: the build context must not be seen by scans of the sandbox's shop.
+    # Inside the engine's directory: the build context must not be seen by scans of the sandbox's shop.
     with tempfile.TemporaryDirectory(dir=engine.directory) as name:
         context = Path(name)
         (context / "one").write_bytes(os.urandom(size))

@@ -39,7 +39,7 @@ class EngineUnavailable(Exception):
 
 
 def unpacked(names: list[str], suite: str) -> Path:
-    """A folder with Debian packages in it; EngineUnavailable when they cannot be had."""
+    """A directory with Debian packages in it; EngineUnavailable when they cannot be had."""
     try:
         return debian_package(names, suite)
     except PackagesUnavailable as error:
@@ -55,16 +55,16 @@ class Programs:
 
     @property
     def path(self) -> list[Path]:
-        return [root / folder for root in self.roots for folder in ("usr/bin", "usr/sbin", "sbin")]
+        return [root / directory for root in self.roots for directory in ("usr/bin", "usr/sbin", "sbin")]
 
     def find(self, name: str) -> Path:
-        for folder in self.path:
-            if (folder / name).is_file():
-                return folder / name
+        for directory in self.path:
+            if (directory / name).is_file():
+                return directory / name
         raise EngineUnavailable(f"{name} is in none of the unpacked packages")
 
     def environment(self, home: Path) -> dict[str, str]:
-        """The environment that dockerd runs in: nothing of the caller's but PATH, its files in the engine's folder.
+        """The environment that dockerd runs in: nothing of the caller's but PATH, its files in the engine's directory.
 
         Raises EngineUnavailable when container names could not resolve.
         """
@@ -92,7 +92,7 @@ def programs(release: str) -> Programs:
 
 
 def client_environment(docker_host: str) -> tuple[dict[str, str], list[str]]:
-    """What makes the docker command talk to one engine and to no other, and the folders of its plugins."""
+    """What makes the docker command talk to one engine and to no other, and the directories of its plugins."""
     # The client is always Debian 12's: it talks to every engine here and needs nothing newer of the machine.
     client = unpacked(BOOKWORM[1], BOOKWORM[0]) / "usr/bin"
     plugins = [str(unpacked([name], "trixie") / "usr/libexec/docker/cli-plugins") for name in CLI_PLUGINS]
@@ -101,13 +101,13 @@ def client_environment(docker_host: str) -> tuple[dict[str, str], list[str]]:
     return environment, plugins
 
 
-def _choose_iptables(programs: Path, folder: Path, environment: dict[str, str]) -> None:
-    """Link the variant of iptables that this kernel understands into a folder."""
-    folder.mkdir(exist_ok=True)
+def _choose_iptables(programs: Path, directory: Path, environment: dict[str, str]) -> None:
+    """Link the variant of iptables that this kernel understands into a directory."""
+    directory.mkdir(exist_ok=True)
     for kind in ("nft", "legacy"):
         for name in ("iptables", "ip6tables"):
-            (folder / name).unlink(missing_ok=True)
-            (folder / name).symlink_to(programs / f"xtables-{kind}-multi")
+            (directory / name).unlink(missing_ok=True)
+            (directory / name).symlink_to(programs / f"xtables-{kind}-multi")
         # Tried in an empty network namespace: no rule of the machine is read or written.
         probe = "iptables -t nat -A OUTPUT -d 127.0.0.11 -p udp --dport 53 -j DNAT --to-destination 127.0.0.11:40000"
         done = subprocess.run(

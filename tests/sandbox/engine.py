@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A private Docker Engine out of unpacked Debian packages.
 
-It has its own socket, data, bridge, subnets and control groups inside one folder, so that nothing that the tests or
+It has its own socket, data, bridge, subnets and control groups inside one directory, so that nothing that the tests or
 the sandbox do can reach an engine of the machine, and stopping it leaves nothing behind. It has no way out to other
 networks: images are loaded, never pulled.
 """
@@ -38,7 +38,7 @@ LONGEST_SOCKET = "exec/containerd/containerd.sock.ttrpc"
 
 __all__ = ["Engine", "EngineError", "EngineUnavailable", "base_image"]
 
-# All that an engine puts into its folder, its log left out.
+# All that an engine puts into its directory, its log left out.
 FILES = "data exec bin cli daemon.json dockerd.pid key.json xtables.lock engine.json engine.json.partial".split()
 
 
@@ -94,7 +94,7 @@ class Engine:
         self.store = store
         self.wanted_socket = Path(os.path.abspath(socket_path)) if socket_path else self.directory / "docker.sock"
         self._digest = hashlib.sha256(str(self.directory).encode()).hexdigest()[:8]
-        # Where a folder's path is too long for sockets, they live in a short place and are linked from the folder.
+        # Where a directory's path is too long for sockets, they live in a short place and are linked from the directory.
         too_long = max(len(str(self.directory / LONGEST_SOCKET)), len(str(self.wanted_socket))) > SOCKET_PATH_MAX
         self.short = Path(f"/run/mcm-{self._digest}") if too_long else self.directory
         self.socket = self.short / "docker.sock" if too_long else self.wanted_socket
@@ -189,7 +189,7 @@ class Engine:
     def start(self, tied: bool = False, keep_data: bool = False, timeout: float = 60) -> Engine:
         """Start the engine, or do nothing when it already answers.
 
-        What a killed engine left behind in the folder is cleared away first.
+        What a killed engine left behind in the directory is cleared away first.
         tied: the engine dies with the calling process.
         keep_data: start on the data that is there, as after a reboot, instead of an empty engine.
         Raises EngineUnavailable when it cannot run here.
@@ -233,7 +233,7 @@ class Engine:
         self._end_daemon(signal.SIGTERM)
 
     def stop(self, keep: bool = False) -> None:
-        """Stop the engine and its containers at once and remove every trace; the folder too unless keep is set."""
+        """Stop the engine and its containers at once and remove every trace; the directory too unless keep is set."""
         self._clear()
         if not keep:
             traces.remove(self.directory)
@@ -258,8 +258,8 @@ class Engine:
             raise EngineUnavailable("no control groups are mounted at /sys/fs/cgroup: containers cannot run here")
 
     def _launch(self, programs: dockerd.Programs, block: ipaddress.IPv4Network) -> None:
-        for folder in (self.short, self.socket.parent):
-            folder.mkdir(parents=True, exist_ok=True)
+        for directory in (self.short, self.socket.parent):
+            directory.mkdir(parents=True, exist_ok=True)
         # The bridge has the block's first /24, networks made later get theirs out of its second half.
         pool = list(block.subnets(prefixlen_diff=1))[1]
         config: dict[str, Any] = {
@@ -347,10 +347,10 @@ class Engine:
             if time.monotonic() > deadline:
                 raise EngineUnavailable(f"processes {rest} of the engine in {self.directory} do not end")
             time.sleep(0.02)
-        folders = {self.directory, self.short}
-        for point in traces.mounts_below(folders):
+        directories = {self.directory, self.short}
+        for point in traces.mounts_below(directories):
             traces.unmount(point)
-        if mounted := traces.mounts_below(folders):
+        if mounted := traces.mounts_below(directories):
             # Removing files below a mount would remove what is mounted there.
             raise EngineUnavailable(f"still mounted, nothing was removed: {', '.join(mounted)}")
         net.delete(self.bridge)
@@ -394,7 +394,7 @@ class Engine:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Keep other engines of this machine from starting meanwhile. A folder is locked, so no lock file stays behind."""
+    """Keep other engines of this machine from starting meanwhile. A directory is locked, so no lock file stays behind."""
     descriptor = os.open("/run", os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

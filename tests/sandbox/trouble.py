@@ -1,7 +1,7 @@
 # Copyright (c) 2026, miniecom.maintenance contributors
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What years of operation do to the shop's folder: open modes, secrets in code, piles of backups and logs.
+"""What years of operation do to the shop's directory: open modes, secrets in code, piles of backups and logs.
 
 The trouble in the database is made by seed.py, that in Docker by the compose sandbox.
 """
@@ -51,7 +51,7 @@ class Trouble:
 
 
 def make_trouble(root: Path, *, days: int = 400, now: datetime | None = None) -> Trouble:
-    """Put everything into the shop's folder that the weekly run finds and cleans up; what is there already stays.
+    """Put everything into the shop's directory that the weekly run finds and cleans up; what is there already stays.
 
     days: of daily backups, the newest of yesterday.
     """
@@ -67,9 +67,9 @@ def make_trouble(root: Path, *, days: int = 400, now: datetime | None = None) ->
 def _open_modes(root: Path, trouble: Trouble) -> None:
     (root / ".env").chmod(0o644)
     trouble.readable_secrets.append(root / ".env")
-    folder = root / "backend/uploads/tmp"
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in (folder, root / "storage/uploads"):
+    directory = root / "backend/uploads/tmp"
+    directory.mkdir(parents=True, exist_ok=True)
+    for path in (directory, root / "storage/uploads"):
         path.chmod(0o777)
         trouble.world_writable.append(path)
     key = root / "nginx/ssl/privkey.pem"
@@ -82,17 +82,17 @@ def _open_modes(root: Path, trouble: Trouble) -> None:
 
 def _secrets_in_code(root: Path, trouble: Trouble) -> None:
     """Secrets in files of the shop. They stay what they are: other ones would be news to an audit that knows these."""
-    folder = root / "backend/src/config"
-    folder.mkdir(parents=True, exist_ok=True)
+    directory = root / "backend/src/config"
+    directory.mkdir(parents=True, exist_ok=True)
     razorpay = "".join(random.choices("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=24))
     smtp, database = secrets.token_urlsafe(15), secrets.token_hex(12)
     texts = {
-        folder / "payments.js": (
+        directory / "payments.js": (
             "// TODO: move to .env\n"
             f"const razorpay = {{ key_id: 'rzp_live_{razorpay[:14]}', key_secret: '{razorpay}' }};\n"
             "module.exports = { razorpay };\n"
         ),
-        folder / "mailer.js": (
+        directory / "mailer.js": (
             f"const password = '{smtp}';\nmodule.exports = {{ user: 'shop@example.org', password }};\n"
         ),
         # A path with "test" in it is code as well.
@@ -117,20 +117,20 @@ def empty_archive() -> bytes:
     return gzip.compress(ARCHIVE_MAGIC + bson.encode(header) + TERMINATOR, mtime=0)
 
 
-def _backups(folder: Path, days: int, moment: datetime) -> int:
+def _backups(directory: Path, days: int, moment: datetime) -> int:
     """One backup a day at two in the night, as the shop's backup.sh makes them; returns how many there are."""
-    folder.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     database = empty_archive()
     for age in range(1, days + 1):
         at = (moment - timedelta(days=age)).replace(hour=2, minute=0, second=0, microsecond=0)
-        path = folder / f"{at:%Y%m%d_%H%M%S}.tar.gz"
+        path = directory / f"{at:%Y%m%d_%H%M%S}.tar.gz"
         if not path.exists():
             path.write_bytes(_backup(path.name.partition(".")[0], at, database))
             path.chmod(0o644)
             os.utime(path, (at.timestamp() + 95, at.timestamp() + 95))
     past = datetime(2024, 1, 5, 2).timestamp()
     for name in HAND_KEPT:
-        path = folder / name
+        path = directory / name
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(database if path.suffix == ".gz" else b"keep/ is from before the migration\n")
@@ -163,12 +163,12 @@ def _backup(name: str, at: datetime, database: bytes) -> bytes:
 # -- logs --------------------------------------------------------------------------------------------------------------
 
 
-def _logs(folder: Path, moment: datetime, trouble: Trouble) -> None:
+def _logs(directory: Path, moment: datetime, trouble: Trouble) -> None:
     """Logs of the shop's scripts: current ones, two that are too large, and those of past weeks and months."""
-    folder.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     sizes = {"ops": 5 << 20, "backups": 3 << 20, "alerts": 20_000, "security_audit": 60_000, "cron": 400_000}
     for name, size in sizes.items():
-        path = folder / f"{name}.log"
+        path = directory / f"{name}.log"
         _write_log(path, name, size, moment - timedelta(hours=3))
         if size > 2 << 20:
             trouble.large_logs.append(path)
@@ -176,7 +176,7 @@ def _logs(folder: Path, moment: datetime, trouble: Trouble) -> None:
     for name in ("ops", "cron", "alerts"):
         for age in (2, 9, 16, 23, 33, 47, 75, 200):
             at = moment - timedelta(days=age)
-            path = folder / f"{name}-{at:%Y%m%d}.log"
+            path = directory / f"{name}-{at:%Y%m%d}.log"
             _write_log(path, name, 120_000, at)
             if age > 7:
                 trouble.old_logs.append(path)

@@ -48,19 +48,19 @@ def kill_and_run_again(
 
 
 def kill_at_every_change(
-    folder: Path, prepare: Callable[[Path], tuple[str, Mapping[str, Any]]], inspect: Callable[[Path], None]
+    directory: Path, prepare: Callable[[Path], tuple[str, Mapping[str, Any]]], inspect: Callable[[Path], None]
 ) -> int:
     """Run a module again and again, each time on a fresh world of its own, and kill it just before its first change to the
     files there, its second, and so on, until it lives to its end.
 
-    prepare: makes the world in the given folder, and returns the module's name and arguments.
+    prepare: makes the world in the given directory, and returns the module's name and arguments.
     inspect: what must hold in it after the kill, the next run included.
 
     Returns how often it was killed.
     """
     number = 0
     while True:
-        world = folder / f"killed-{number}"
+        world = directory / f"killed-{number}"
         world.mkdir()
         name, params = prepare(world)
         result = run_module(name, params, kill_at_change=(world, number))

@@ -4,7 +4,7 @@
 """A host to maintain, as operators have it: a container that boots systemd, reached by SSH as a user with sudo.
 
 The shop runs in it natively, as systemd services. The engine is a private one; nothing in the container can reach
-another network, so wheels and Debian packages for it lie in folders that are mounted into it.
+another network, so wheels and Debian packages for it lie in directories that are mounted into it.
 
 ``python -m tests.support.machine up --directory DIR`` prints how to reach it as JSON; ``down`` removes it without trace.
 """
@@ -112,7 +112,7 @@ class Machine:
         return Access("127.0.0.1", port, OPERATOR, str(self.directory / "id_ed25519"), self.engine.docker_host)
 
     def down(self) -> None:
-        """Remove it with its engine and folder."""
+        """Remove it with its engine and directory."""
         if self.directory.exists():
             self.engine.stop()
             shutil.rmtree(self.directory)
@@ -120,10 +120,10 @@ class Machine:
     # -- what goes into it ------------------------------------------------------------------------------------------
 
     def _database(self) -> Path:
-        """The shop's database, filled on this machine: the folder of its files."""
-        folder = self.directory / "mongo"
+        """The shop's database, filled on this machine: the directory of its files."""
+        directory = self.directory / "mongo"
         self.password = root_password()
-        with Mongod(folder, auth=True, root_password=self.password) as server:
+        with Mongod(directory, auth=True, root_password=self.password) as server:
             with server.client() as client:
                 settings = self._settings()
                 seed_shop(client[settings.database], users=100, orders=300)
@@ -137,7 +137,7 @@ class Machine:
             password=self.password,
             api_port=API_PORT,
             frontend_port=FRONTEND_PORT,
-            # The folder has another name here than there.
+            # The directory has another name here than there.
             extra={"BACKUP_DIR": f"{SHOP}/storage/backups"},
         )
 

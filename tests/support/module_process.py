@@ -16,7 +16,7 @@ import sys
 def main() -> None:
     name = sys.argv[1]
     arguments = sys.stdin.buffer.read()
-    # This folder must not be on the module's path: on a target there is nothing of the tests.
+    # This directory must not be on the module's path: on a target there is nothing of the tests.
     sys.path.pop(0)
     # Nothing of the arguments is in argv, as on a target.
     sys.argv = [name]
@@ -69,8 +69,8 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 def _kill_at_change(number: int, below: str) -> None:
     """Die by SIGKILL just before the change of this number, the first one being 0.
 
-    A change is one that Python's audit events tell of: a file below the folder is opened for writing, renamed, removed ...,
-    or a signal is sent. A path relative to an open folder counts, wherever that folder is.
+    A change is one that Python's audit events tell of: a file below the directory is opened for writing, renamed, removed ...,
+    or a signal is sent. A path relative to an open directory counts, wherever that directory is.
     """
     passed = [0]
 

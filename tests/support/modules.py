@@ -55,21 +55,21 @@ class ModuleResult:
 
 @functools.cache
 def _library() -> Path:
-    """A folder that holds nothing but a link to the controller's ansible package.
+    """A directory that holds nothing but a link to the controller's ansible package.
 
     An older interpreter must see ansible's module_utils, but not the controller's other packages.
     """
     import ansible
 
     source = Path(ansible.__file__).parent
-    folder = ROOT / ".cache" / "ansible-package"
-    link = folder / "ansible"
-    folder.mkdir(parents=True, exist_ok=True)
+    directory = ROOT / ".cache" / "ansible-package"
+    link = directory / "ansible"
+    directory.mkdir(parents=True, exist_ok=True)
     if not (link.is_symlink() and link.readlink() == source):
-        fresh = folder / f".ansible.{os.getpid()}"
+        fresh = directory / f".ansible.{os.getpid()}"
         fresh.symlink_to(source)
         fresh.replace(link)
-    return folder
+    return directory
 
 
 def module_environment(env: Mapping[str, str | None] | None = None) -> dict[str, str]:
@@ -163,7 +163,7 @@ def run_module(
     timeout: in seconds.
     kill_at: the module kills itself (SIGKILL) just before it passes its action boundary of this number. There is one
         before each action and one after it: 0 is before the first action, 1 after it, 2 before the second.
-    kill_at_change: the same just before its change of this number to what lies below the folder, the first one being 0.
+    kill_at_change: the same just before its change of this number to what lies below the directory, the first one being 0.
     """
     process = start_module(
         name, params, check=check, diff=diff, python=python, env=env, kill_at=kill_at, kill_at_change=kill_at_change

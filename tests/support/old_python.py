@@ -30,7 +30,7 @@ def _works(program: str) -> bool:
 
 
 def find_interpreter() -> str:
-    """A Python 3.8 from PATH or from pyenv's folder."""
+    """A Python 3.8 from PATH or from pyenv's directory."""
     candidates = [shutil.which(f"python{VERSION}") or ""]
     candidates += sorted(map(str, Path.home().glob(f".pyenv/versions/{VERSION}.*/bin/python")), reverse=True)
     for candidate in candidates:
@@ -41,17 +41,17 @@ def find_interpreter() -> str:
 
 def old_python() -> Path:
     """The interpreter of a virtual environment with PACKAGES, made once in .cache."""
-    folder = ROOT / ".cache" / f"python{VERSION}"
+    directory = ROOT / ".cache" / f"python{VERSION}"
     wanted = "\n".join(PACKAGES)
-    stamp = folder / "installed.txt"
-    folder.parent.mkdir(exist_ok=True)
-    with (folder.parent / f"python{VERSION}.lock").open("w") as lock:
+    stamp = directory / "installed.txt"
+    directory.parent.mkdir(exist_ok=True)
+    with (directory.parent / f"python{VERSION}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (stamp.exists() and stamp.read_text() == wanted and _works(str(folder / "bin" / "python"))):
+        if not (stamp.exists() and stamp.read_text() == wanted and _works(str(directory / "bin" / "python"))):
             stamp.unlink(missing_ok=True)
             interpreter = find_interpreter()
-            subprocess.run([interpreter, "-m", "venv", "--clear", str(folder)], check=True)
-            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-qq", "--no-input"]
+            subprocess.run([interpreter, "-m", "venv", "--clear", str(directory)], check=True)
+            pip = [str(directory / "bin" / "python"), "-m", "pip", "install", "-qq", "--no-input"]
             subprocess.run([*pip, *PACKAGES], check=True)
             stamp.write_text(wanted)
-    return folder / "bin" / "python"
+    return directory / "bin" / "python"

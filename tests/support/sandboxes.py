@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sandboxes for tests: raised once a session in a folder of their own, removed without trace at its end."""
+"""Sandboxes for tests: raised once a session in a directory of their own, removed without trace at its end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Sandbox:
 
     @property
     def root(self) -> Path:
-        """The shop's folder."""
+        """The shop's directory."""
         return self.directory / "opt" / "miniecom"
 
     @property

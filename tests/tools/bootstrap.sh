@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 mkdir -p .cache
 export PIP_CACHE_DIR="${PIP_CACHE_DIR:-$PWD/.cache/pip}"
 
-# Two makes at once must not build into the same folder.
+# Two makes at once must not build into the same directory.
 if command -v flock >/dev/null 2>&1; then
     exec 9>.cache/bootstrap.lock
     flock 9
@@ -89,14 +89,14 @@ import pathlib
 import sys
 import zipfile
 
-folder = pathlib.Path(sys.argv[1])
+directory = pathlib.Path(sys.argv[1])
 prefixes = tuple(f"ansible_collections/{name}/" for name in sys.argv[2:])
-(wheel,) = folder.glob("*.whl")
+(wheel,) = directory.glob("*.whl")
 with zipfile.ZipFile(wheel) as archive:
-    archive.extractall(folder, [name for name in archive.namelist() if name.startswith(prefixes)])
+    archive.extractall(directory, [name for name in archive.namelist() if name.startswith(prefixes)])
 wheel.unlink()
 for prefix in prefixes:
-    if not (folder / prefix / "MANIFEST.json").exists():
+    if not (directory / prefix / "MANIFEST.json").exists():
         sys.exit(f"{wheel.name} does not hold {prefix}")
 END
     mv .cache/collections.new .cache/collections

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs ``ansible-test sanity`` on the working tree, uncommitted files included.
 
-ansible-test wants the collection below a folder ansible_collections, without the link that a checkout has, and keeps its
+ansible-test wants the collection below a directory ansible_collections, without the link that a checkout has, and keeps its
 environments in the home directory. So it gets a copy and a home of its own in .cache; nothing of the user's is touched.
 """
 
@@ -114,7 +114,7 @@ def target_pythons() -> list[str]:
     INTERPRETERS.mkdir(parents=True, exist_ok=True)
     link = INTERPRETERS / f"python{old_python.VERSION}"
     link.unlink(missing_ok=True)
-    # What stands first on PATH may be a shim that works in some folders only.
+    # What stands first on PATH may be a shim that works in some directories only.
     link.symlink_to(Path(interpreter).resolve())
     return ["--target-python", old_python.VERSION]
 

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from jinja2 import Environment
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.shop import settings
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import parse_duration
+from ansible_collections.miniecom.maintenance.plugins.module_utils._host.shop import settings
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "logs"
 

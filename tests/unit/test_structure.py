@@ -82,7 +82,7 @@ def test_syntax_of_the_oldest_target_python(path: Path) -> None:
 
 
 def test_tracked_files_speak_of_the_project_alone() -> None:
-    """Hosts of registries and folders of one workplace have no business in what is published."""
+    """Hosts of registries and directories of one workplace have no business in what is published."""
     words = [
         "py" + "pi.org",
         "deb." + "debian.org",
@@ -123,25 +123,48 @@ def imports(path: Path) -> Iterator[tuple[str, ast.stmt]]:
 
 
 def storey(imported: str) -> str:
-    """The part of the collection that is imported: a folder of module_utils, or another kind of plugin."""
+    """The part of the collection that is imported: a directory of module_utils, or another kind of plugin."""
     parts = imported[len(OURS) + 1 :].split(".")
     return parts[1] if parts[0] == "module_utils" and len(parts) > 1 else parts[0]
 
 
+# Each storey may import those below it and itself; the domains and _host stand side by side and never import one another.
+DOMAINS = {"_mongo", "_docker", "_audit", "_backup", "_flag", "_logs", "_host"}
+MAY_IMPORT = {
+    "_core": set(),
+    **{room: {"_core"} for room in DOMAINS},
+    "_operations": {"_core", *DOMAINS},
+}
+
+
+def test_every_room_is_known_and_nothing_lies_between_the_storeys() -> None:
+    rooms = {path.name for path in (PLUGINS / "module_utils").iterdir() if path.name != "__pycache__"}
+    assert rooms == {*MAY_IMPORT, "__init__.py"}
+    for path in (PLUGINS / "module_utils").rglob("*.py"):
+        assert len(path.relative_to(PLUGINS).parts) == 3 or path.name == "__init__.py", name(path)
+
+
 @pytest.mark.parametrize("path", PYTHON_FILES, ids=name)
 def test_imports_run_down(path: Path) -> None:
-    """_core is the ground, domains stand on it side by side, modules on top."""
+    """_core is the ground, domains stand on it side by side, _operations composes them, modules on top."""
     parts = path.relative_to(PLUGINS).parts
     for imported, _ in imports(path):
         if not imported.startswith(OURS + "."):
             continue
         used = storey(imported)
         if parts[0] == "module_utils" and len(parts) > 2:
-            assert used in ("_core", parts[1]), f"{parts[1]} imports {used}"
+            assert used in {parts[1], *MAY_IMPORT[parts[1]]}, f"{parts[1]} imports {used}"
         elif parts[0] == "modules":
             assert used.startswith("_"), f"a module imports {used}"
         elif parts[0] != "module_utils":
             assert used.startswith("_") or used in ("plugin_utils", "module_utils"), f"{parts[0]} imports {used}"
+
+
+@pytest.mark.parametrize("path", PYTHON_FILES, ids=name)
+def test_imports_of_our_own_are_relative(path: Path) -> None:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            assert not (node.module or "").startswith("ansible_collections"), f"line {node.lineno}: {node.module}"
 
 
 def guarded(path: Path) -> set[int]:

@@ -23,8 +23,8 @@ def test_the_operator_is_not_root(host: Any) -> None:
 def test_state_is_for_root_alone(host: Any) -> None:
     assert host.run(f"ls {STATE}").rc != 0, "an ordinary user sees into the state directory"
     with host.sudo():
-        folder = host.file(STATE)
-        assert (folder.user, folder.group, folder.mode) == ("root", "root", 0o700)
+        directory = host.file(STATE)
+        assert (directory.user, directory.group, directory.mode) == ("root", "root", 0o700)
         open_to_others = host.run(f"find {STATE} -perm /o=rwx ! -type l").stdout
         assert open_to_others == ""
 
@@ -58,9 +58,9 @@ def test_one_backup_that_stock_programs_can_read(host: Any) -> None:
         archive = host.file(path)
         assert (archive.user, archive.mode) == ("root", 0o600)
         listed = host.check_output(f"tar -tzf {path}")
-    folder = ours[0].removesuffix(".tar.gz")
+    directory = ours[0].removesuffix(".tar.gz")
     for part in ("mongo.archive.gz", "manifest.json", ".env", "docker-compose.yml", "uploads/", "invoices/", "labels/"):
-        assert f"{folder}/{part}" in listed
+        assert f"{directory}/{part}" in listed
     dated = [name for name in names if re.fullmatch(r"\d{8}_\d{6}\.tar\.gz", name)]
     assert 14 < len(dated) < 40
     assert "NOTES.txt" in names and "keep" in names

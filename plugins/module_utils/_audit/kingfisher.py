@@ -53,7 +53,9 @@ def find_program(wanted: Optional[str]) -> str:
         if os.path.isfile(wanted) and os.access(wanted, os.X_OK):
             return wanted
         raise MaintenanceError(
-            "the Kingfisher program cannot be run", wanted, next_step="Correct the option kingfisher, or leave it out."
+            "the Kingfisher program cannot be run",
+            target=wanted,
+            next_step="Correct the option kingfisher, or leave it out.",
         )
     candidates = [
         os.path.join(path, "kingfisher", "bin", "kingfisher") for path in sys.path if path.endswith("-packages")
@@ -139,9 +141,9 @@ def scan(
     if ended.status not in (EXIT_CLEAN, EXIT_FINDINGS):
         raise MaintenanceError(
             "Kingfisher failed",
-            ", ".join(paths),
-            "exit status %d" % ended.status,
-            "It said: %s" % complaint(ended.errors.decode("utf-8", "replace"), found.matches),
+            target=", ".join(paths),
+            code="exit status %d" % ended.status,
+            next_step="It said: %s" % complaint(ended.errors.decode("utf-8", "replace"), found.matches),
         )
     proven = any(match.value == probe for match in found.matches)
     found.matches = [match for match in found.matches if match.value != probe]
@@ -149,7 +151,7 @@ def scan(
     if not understood or not proven:
         raise MaintenanceError(
             "Kingfisher did not report a secret that was put before it as a test, or its output was not understood",
-            program,
+            target=program,
             next_step="Its silence means nothing then. This collection is tested with %s 2.14.0: install that version."
             % PACKAGE,
         )

@@ -50,7 +50,7 @@ def find_npm(wanted: Optional[str]) -> Optional[str]:
         if os.path.isfile(wanted) and os.access(wanted, os.X_OK):
             return wanted
         raise MaintenanceError(
-            "the npm program cannot be run", wanted, next_step="Correct the option npm, or leave it out."
+            "the npm program cannot be run", target=wanted, next_step="Correct the option npm, or leave it out."
         )
     return shutil.which("npm")
 

@@ -56,11 +56,13 @@ def run_program(
             start_new_session=True,
         )
     except OSError as error:
-        raise MaintenanceError("cannot start %s" % name, command[0], error.strerror) from error
+        raise MaintenanceError("cannot start %s" % name, target=command[0], code=error.strerror) from error
     try:
         output, errors = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired as error:
-        raise MaintenanceError("%s did not end within %d s" % (name, timeout), target, next_step=next_step) from error
+        raise MaintenanceError(
+            "%s did not end within %d s" % (name, timeout), target=target, next_step=next_step
+        ) from error
     finally:
         if process.poll() is None:
             try:

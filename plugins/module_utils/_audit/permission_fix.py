@@ -20,9 +20,9 @@ from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Sequence, Tupl
 
 from .._core.errors import MaintenanceError, SkipAction
 from .._core.finding import printable
-from .._core.plan import Action, Kept, Plan
+from .._core.legacy_plan import Action, Kept, Plan
+from .._core.walker import open_below
 from .permission_rules import RULES, Problem, Status
-from .walker import open_below
 
 ACL_ATTRIBUTE = "system.posix_acl_access"
 _AT_EMPTY_PATH = 0x1000
@@ -301,7 +301,10 @@ def _refused(path: str, error: OSError) -> MaintenanceError:
     elif error.errno == errno.EPERM and os.geteuid() == 0:
         step = "It may be immutable (lsattr shows an i): chattr -i takes that away."
     return MaintenanceError(
-        "cannot change the mode", printable(path), errno.errorcode.get(error.errno or 0, error.errno), step
+        "cannot change the mode",
+        target=printable(path),
+        code=errno.errorcode.get(error.errno or 0, error.errno),
+        next_step=step,
     )
 
 

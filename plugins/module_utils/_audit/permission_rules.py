@@ -25,7 +25,7 @@ class Rule:
         remove: the permission bits that are wrong, 0 when narrowing the mode does not mend it.
         default_fix: mended by fix=true; the others only when named.
         per_directory: all files of a directory that break it are one finding. Backups come and go by the day: a
-            finding for each would be news every time; and a folder of scripts has one cause.
+            finding for each would be news every time; and a directory of scripts has one cause.
     """
 
     id: str

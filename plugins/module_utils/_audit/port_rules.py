@@ -133,7 +133,7 @@ def parse_allow(entries: Iterable[str]) -> List[Allowed]:
             continue
         raise MaintenanceError(
             "not a port, address or program",
-            repr(entry),
+            target=repr(entry),
             next_step="In allow, write a port (443/tcp), an address and a port (127.0.0.1:*, [::1]:8080/tcp, 10.0.0.0/8:9100), "
             "or the name of a program or container (sshd).",
         )

@@ -15,7 +15,6 @@ from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Seq
 
 from .._core.arguments import ArgumentSpec
 from .._core.atomic_file import write_atomic
-from .._core.audit_state import AuditState, same_content
 from .._core.errors import MaintenanceError
 from .._core.finding import (
     FAIL_ON,
@@ -30,7 +29,8 @@ from .._core.finding import (
     judge,
     parse_waivers,
 )
-from .._core.run_state import RunContext
+from .._core.run_context import RunContext
+from .audit_state import AuditState, same_content
 from .sarif import to_sarif
 
 FINDING_ARGUMENTS = ArgumentSpec(
@@ -212,8 +212,8 @@ def _sarif(path: Optional[str], audit: str, findings: List[Finding], check: bool
         except OSError as error:
             raise MaintenanceError(
                 "cannot write the SARIF log",
-                path,
-                errno.errorcode.get(error.errno or 0, error.errno),
-                "Its directory must exist and be writable by uid %d." % os.geteuid(),
+                target=path,
+                code=errno.errorcode.get(error.errno or 0, error.errno),
+                next_step="Its directory must exist and be writable by uid %d." % os.geteuid(),
             ) from error
     return True

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .._core.finding import Finding, printable
+from .._core.walker import matcher
 from .permission_rules import env_file, secret_file
 from .secret_rules import FALLBACK, QUOTED, SHELL_DEFAULT, UNQUOTED
-from .walker import matcher
 
 
 @dataclass(frozen=True)

@@ -51,9 +51,9 @@ def write(state_dir: str, undo_id: str, entries: Iterable[Mapping[str, Any]]) ->
     except OSError as error:
         raise MaintenanceError(
             "cannot note how to undo this fix, so nothing was changed",
-            path,
-            errno.errorcode.get(error.errno or 0, error.errno),
-            "Check that state_dir is writable and has space.",
+            target=path,
+            code=errno.errorcode.get(error.errno or 0, error.errno),
+            next_step="Check that state_dir is writable and has space.",
         ) from error
     return path
 
@@ -72,9 +72,9 @@ def read(state_dir: str, wanted: str) -> List[Dict[str, Any]]:
     except OSError as error:
         raise MaintenanceError(
             "cannot read the undo data",
-            base,
-            errno.errorcode.get(error.errno or 0, error.errno),
-            "Run as root (become: true).",
+            target=base,
+            code=errno.errorcode.get(error.errno or 0, error.errno),
+            next_step="Run as root (become: true).",
         ) from error
     chosen = [
         name
@@ -87,7 +87,7 @@ def read(state_dir: str, wanted: str) -> List[Dict[str, Any]]:
         known = ", ".join(name[: -len(".json")] for name in names[-5:] if name.endswith(".json")) or "none"
         raise MaintenanceError(
             "there is no undo data of this name",
-            repr(wanted),
+            target=repr(wanted),
             next_step="Use the undo_id or the run_id of a fix on this host; the latest here: %s." % known,
         )
     files = []
@@ -102,6 +102,6 @@ def read(state_dir: str, wanted: str) -> List[Dict[str, Any]]:
             files.append((os.stat(path).st_mtime_ns, name, notes))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise MaintenanceError(
-                "the undo data cannot be read", path, type(error).__name__, "Nothing was changed."
+                "the undo data cannot be read", target=path, code=type(error).__name__, next_step="Nothing was changed."
             ) from error
     return [note for _time, _name, notes in sorted(files, reverse=True) for note in notes]

@@ -138,6 +138,6 @@ def named_user(name: str) -> User:
         entry = pwd.getpwnam(name)
     except KeyError as error:
         raise MaintenanceError(
-            "there is no such user on this host", name, next_step="Correct the option readers."
+            "there is no such user on this host", target=name, next_step="Correct the option readers."
         ) from error
     return User(entry.pw_uid, frozenset(os.getgrouplist(name, entry.pw_gid)), name)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is in a folder of backups: names, dates, which of them are verified, what killed runs left behind.
+"""What is in a directory of backups: names, dates, which of them are verified, what killed runs left behind.
 
 A backup is ``YYYYmmdd_HHMMSS.tar.gz`` (the host's local time, as the shop's own script names it), with ``.enc`` when
 it is encrypted. That a backup was read back and found whole is recorded beside it, in a hidden file named after it;
@@ -166,7 +166,7 @@ class Backup:
 
 @dataclass
 class Catalogue:
-    """What a folder holds. Lists are in the order of their dates, oldest first.
+    """What a directory holds. Lists are in the order of their dates, oldest first.
 
     Attributes:
         partials: leftovers of killed runs, as (path, bytes).
@@ -185,7 +185,7 @@ class Catalogue:
     def of(self, database: Optional[str]) -> Catalogue:
         """The same, with what is known to be of another database set apart in `others`.
 
-        Two shops may share a folder: a backup of the one proves nothing for the other and takes no turn in its rotation. Of
+        Two shops may share a directory: a backup of the one proves nothing for the other and takes no turn in its rotation. Of
         backups without a record (the shop's own script leaves none) nobody knows; they are taken for this database's.
 
         Args:
@@ -239,7 +239,7 @@ def read_sidecar(archive: str) -> Optional[Verification]:
         descriptor = os.open(sidecar_path(archive), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # a folder could not even be opened as a file below
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # a directory could not even be opened as a file below
         os.close(descriptor)
         return None
     with os.fdopen(descriptor, "rb") as handle:
@@ -279,10 +279,10 @@ def look_at(path: str) -> Optional[Backup]:
 
 
 def read_catalogue(path: str, missing_ok: bool = False) -> Catalogue:
-    """What the folder at path holds. Reads names, sizes and records; no archive is opened.
+    """What the directory at path holds. Reads names, sizes and records; no archive is opened.
 
     Raises:
-        MaintenanceError: there is no such folder, or it cannot be read.
+        MaintenanceError: there is no such directory, or it cannot be read.
     """
     found = Catalogue(path)
     try:
@@ -291,12 +291,18 @@ def read_catalogue(path: str, missing_ok: bool = False) -> Catalogue:
         if missing_ok:
             return found
         raise MaintenanceError(
-            "there is no folder of backups", path, "ENOENT", "Check the path, or make a first backup with mongo_backup."
+            "there is no directory of backups",
+            target=path,
+            code="ENOENT",
+            next_step="Check the path, or make a first backup with mongo_backup.",
         ) from None
     except OSError as error:
         code = errno.errorcode.get(error.errno or 0, error.errno)
         raise MaintenanceError(
-            "cannot read the folder of backups", path, code, "Run as its owner or as root (become: true)."
+            "cannot read the directory of backups",
+            target=path,
+            code=code,
+            next_step="Run as its owner or as root (become: true).",
         ) from error
     for name in names:
         full = os.path.join(path, name)
@@ -331,10 +337,10 @@ def backup_name(moment: datetime, encrypted: bool = False) -> str:
 
 
 @contextmanager
-def folder_lock(path: str) -> Iterator[bool]:
-    """Keep other backups and removals out of a folder; gives False when another process has it.
+def directory_lock(path: str) -> Iterator[bool]:
+    """Keep other backups and removals out of a directory; gives False when another process has it.
 
-    The lock is the kernel's and dies with the process. Where the file system knows no locks of folders (NFS), it gives
+    The lock is the kernel's and dies with the process. Where the file system knows no locks of directories (NFS), it gives
     True: the run's lease then is what keeps two apart.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

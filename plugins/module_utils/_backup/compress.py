@@ -199,7 +199,9 @@ class GzipReader:
 
     def _damaged(self, why: str) -> DamagedBackup:
         return DamagedBackup(
-            "the gzip data is damaged: " + why, self._name, next_step="Do not rely on this file; make a new backup."
+            "the gzip data is damaged: " + why,
+            target=self._name,
+            next_step="Do not rely on this file; make a new backup.",
         )
 
 

@@ -39,13 +39,13 @@ def read_passphrase(path: str) -> bytes:
         code = errno.errorcode.get(error.errno or 0, error.errno)
         raise MaintenanceError(
             "cannot read the file with the passphrase",
-            path,
-            code,
-            "Set passphrase_file to a file that this user may read.",
+            target=path,
+            code=code,
+            next_step="Set passphrase_file to a file that this user may read.",
         ) from error
     if not passphrase:
         raise MaintenanceError(
-            "the file with the passphrase is empty", path, next_step="Write the passphrase into its first line."
+            "the file with the passphrase is empty", target=path, next_step="Write the passphrase into its first line."
         )
     SECRETS.register(passphrase.decode("utf-8", "surrogateescape"))
     return passphrase
@@ -75,9 +75,9 @@ class Openssl:
         except OSError as error:
             raise MaintenanceError(
                 "cannot run openssl",
-                name,
-                errno.errorcode.get(error.errno or 0, error.errno),
-                "Install the package openssl.",
+                target=name,
+                code=errno.errorcode.get(error.errno or 0, error.errno),
+                next_step="Install the package openssl.",
             ) from error
         finally:
             os.close(reading)
@@ -90,7 +90,7 @@ class Openssl:
             head = data if len(data) > 1 else data + process.stdout.read(2)
             if head and not head.startswith(GZIP_MAGIC):
                 raise MaintenanceError(
-                    "cannot decrypt: what comes out is no archive", self._name, next_step=CANNOT_DECRYPT
+                    "cannot decrypt: what comes out is no archive", target=self._name, next_step=CANNOT_DECRYPT
                 )
             data, self._begun = head, True
         if not data and size:
@@ -106,7 +106,10 @@ class Openssl:
             step = CANNOT_DECRYPT if self._decrypt else "See the message of openssl."
             reason = " ".join(message.split())[:200]
             raise MaintenanceError(
-                "%s (openssl: %s)" % (what, SECRETS.clean_text(reason)), self._name, process.returncode, step
+                "%s (openssl: %s)" % (what, SECRETS.clean_text(reason)),
+                target=self._name,
+                code=process.returncode,
+                next_step=step,
             )
 
     def close(self) -> None:

@@ -34,7 +34,7 @@ _COPY_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Part:
-    """A folder or file to put into the backup: a path of the host, or chunks of a tar stream.
+    """A directory or file to put into the backup: a path of the host, or chunks of a tar stream.
 
     Attributes:
         source: where it comes from, for the manifest.
@@ -87,7 +87,9 @@ def make(job: Job) -> Made:
     """
     directory = os.path.dirname(job.path)
     if os.path.lexists(job.path):
-        raise MaintenanceError("a backup of this name exists already", job.path, "EEXIST", "Run again.")
+        raise MaintenanceError(
+            "a backup of this name exists already", target=job.path, code="EEXIST", next_step="Run again."
+        )
     with _destination_errors(directory), _no_orphan(job.path):
         if job.passphrase is None:
             with atomic_writer(job.path) as handle:
@@ -125,20 +127,20 @@ def _destination_errors(directory: str) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise InsufficientSpace(
                 "the file system of the destination is full",
-                directory,
-                code,
-                "The unfinished backup was removed and nothing else was touched. Free some space there or set dest to another file system.",
+                target=directory,
+                code=code,
+                next_step="The unfinished backup was removed and nothing else was touched. Free some space there or set dest to another file system.",
             ) from error
         step = (
-            "Run as the owner of the folder or as root (become: true)."
+            "Run as the owner of the directory or as root (become: true)."
             if error.errno in (errno.EACCES, errno.EPERM)
             else ""
         )
         raise MaintenanceError(
             "cannot write the backup (%s)" % (error.strerror or error),
-            directory,
-            code,
-            step or "Check the file system.",
+            target=directory,
+            code=code,
+            next_step=step or "Check the file system.",
         ) from error
 
 
@@ -160,7 +162,7 @@ class _Guarded:
                 raise InsufficientSpace(
                     "only %s are left on the file system of the destination, less than min_free (%s)"
                     % (format_size(free), format_size(self._min_free)),
-                    self._directory,
+                    target=self._directory,
                     next_step="The unfinished backup was removed. Free some space there or set dest to another file system.",
                 )
             self._unchecked = 0
@@ -241,7 +243,7 @@ def _read_back(job: Job, handle: BinaryIO) -> str:
 def _not_as_written(name: str, problems: List[str]) -> MaintenanceError:
     return MaintenanceError(
         "the backup is not what was written: " + "; ".join(problems[:5]),
-        name,
+        target=name,
         next_step="It was removed. Check memory and disks of this host.",
         details={"differences": problems},
     )
@@ -331,7 +333,7 @@ def measure(path: str) -> Tuple[int, int]:
     total, files = 0, 0
     if not os.path.isdir(path):
         return os.stat(path).st_size, 1
-    for directory, _folders, names in os.walk(path):
+    for directory, _directories, names in os.walk(path):
         for name in names:
             try:
                 total += os.lstat(os.path.join(directory, name)).st_size

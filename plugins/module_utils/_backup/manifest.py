@@ -38,7 +38,7 @@ class CollectionRecord:
 
 @dataclass(frozen=True)
 class ComponentRecord:
-    """One folder or file beside the database.
+    """One directory or file beside the database.
 
     Attributes:
         kind: directory or file.

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import List, Mapping, Optional, Sequence, Tuple
 
 from .._core.errors import InsufficientSpace, MaintenanceError
-from .._core.plan import Action, Kept, Plan
+from .._core.legacy_plan import Action, Kept, Plan
 from .._core.units import format_duration, format_size
 from .catalogue import Backup, Catalogue, backup_name
 
@@ -23,7 +23,7 @@ MARGIN = 1.1
 
 @dataclass(frozen=True)
 class Included:
-    """One folder or file to back up beside the database, as found.
+    """One directory or file to back up beside the database, as found.
 
     Attributes:
         problem: why it cannot be read; "" when it can.
@@ -191,7 +191,7 @@ def plan_backup(observation: Observation, wishes: Wishes, now: datetime) -> Plan
         raise InsufficientSpace(
             "not enough space for the backup: %s free, about %s needed and %s to stay free (min_free)"
             % (format_size(observation.free + freed), format_size(needed), format_size(wishes.min_free)),
-            wishes.dest,
+            target=wishes.dest,
             next_step="Free some space there or set dest to another file system. Nothing was written.",
             details={"bytes_free": observation.free, "bytes_needed": needed + wishes.min_free},
         )
@@ -211,6 +211,6 @@ def _require(observation: Observation) -> None:
     if not observation.collections or not observation.documents:
         raise MaintenanceError(
             "the database is empty: a backup of it would be worthless",
-            "%s on %s" % (observation.database, observation.address),
+            target="%s on %s" % (observation.database, observation.address),
             next_step="Check the name of the database and that this is the shop's server.",
         )

@@ -13,7 +13,7 @@ from typing import List, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
 from .._core.finding import Finding
-from .._core.plan import Action, Kept, Plan
+from .._core.legacy_plan import Action, Kept, Plan
 from .._core.units import format_duration
 from .catalogue import Backup, Catalogue
 from .retention import Item, Policy, decide
@@ -61,8 +61,8 @@ def plan_prune(catalogue: Catalogue, wishes: Wishes, now: datetime) -> Tuple[Pla
     if not wishes.database and len(databases) > 1 and not wishes.policy.empty:
         # As one series the backups of each would take the turns of the others.
         raise MaintenanceError(
-            "the backups in this folder are of several databases: %s" % ", ".join(databases),
-            catalogue.path,
+            "the backups in this directory are of several databases: %s" % ", ".join(databases),
+            target=catalogue.path,
             next_step="Set the option database to the one whose backups are to be rotated. Nothing was removed.",
         )
     catalogue = catalogue.of(wishes.database)
@@ -91,7 +91,7 @@ def plan_prune(catalogue: Catalogue, wishes: Wishes, now: datetime) -> Tuple[Pla
         if wishes.max_delete is not None and len(doomed) > wishes.max_delete:
             raise MaintenanceError(
                 "%d backups would be removed, more than max_delete (%d)" % (len(doomed), wishes.max_delete),
-                catalogue.path,
+                target=catalogue.path,
                 next_step="Nothing was removed. Look at the plan in check mode, then raise max_delete or correct the policy.",
                 details={
                     "plan": [
@@ -127,7 +127,7 @@ def _require_verified(age: Optional[float], wishes: Wishes, path: str) -> None:
     found = "there is none" if age is None else "the newest one is %s old" % format_duration(age)
     raise MaintenanceError(
         "no backup is removed without a verified one younger than %s: %s" % (wishes.require_verified_text, found),
-        path,
+        target=path,
         next_step="Make one with mongo_backup (the playbook backup) first. Nothing was removed.",
     )
 

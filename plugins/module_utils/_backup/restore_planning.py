@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any, List, Mapping, Optional
+from typing import List, Optional
 
 from .._core.errors import MaintenanceError
-from .._core.plan import Action, Plan
+from .._core.leftovers import Leftover, target_of
+from .._core.legacy_plan import Action, Plan
 from .._core.units import format_size
 from .catalogue import Backup
 
@@ -36,7 +37,7 @@ class RestoreObservation:
     backup: Optional[Backup]
     server: str
     free: int
-    leftovers: List[Mapping[str, Any]] = field(default_factory=list)
+    leftovers: List[Leftover] = field(default_factory=list)
 
 
 def expected_space(backup: Backup) -> int:
@@ -55,10 +56,13 @@ def plan_restore_test(observation: RestoreObservation, work_dir: str, min_free: 
     """
     plan = Plan()
     for note in observation.leftovers:
-        facts = note.get("facts") or {}
-        told = str(facts.get("path") or facts.get("name") or facts.get("directory") or "")
         plan.actions.append(
-            Action("remove_leftover", told, "left behind by a restore test that was killed", data={"note": note})
+            Action(
+                "remove_leftover",
+                target_of(note.left),
+                "left behind by a restore test that was killed",
+                data={"note": note},
+            )
         )
     backup = observation.backup
     if backup is None:
@@ -73,14 +77,16 @@ def plan_restore_test(observation: RestoreObservation, work_dir: str, min_free: 
         return plan
     if backup.encrypted and not has_passphrase:
         raise MaintenanceError(
-            "the backup is encrypted", backup.path, next_step="Set passphrase_file to the file with its passphrase."
+            "the backup is encrypted",
+            target=backup.path,
+            next_step="Set passphrase_file to the file with its passphrase.",
         )
     needed = expected_space(backup)
     if observation.free < needed + min_free:
         raise MaintenanceError(
             "not enough space for a restore test: %s free, about %s needed and %s to stay free (min_free)"
             % (format_size(observation.free), format_size(needed), format_size(min_free)),
-            work_dir,
+            target=work_dir,
             next_step="Free some space there or set work_dir to another file system. Nothing was written.",
             details={"bytes_free": observation.free, "bytes_needed": needed + min_free},
         )

@@ -93,7 +93,7 @@ def decide(items: Sequence[Item], policy: Policy, now: datetime) -> List[Decisio
     """Decide about each backup.
 
     Args:
-        items: all backups of one folder.
+        items: all backups of one directory.
         policy: how many to keep.
         now: the present moment in the host's local time (naive, as the dates in the names).
 

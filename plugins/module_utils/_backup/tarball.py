@@ -74,16 +74,16 @@ class BackupWriter:
     Args:
         write: called with the bytes of the file in order.
         handle: the file that write() writes to; used to go back to a header.
-        folder: name of the folder that everything stands in.
+        directory: name of the directory that everything stands in.
         mtime: seconds since the epoch, for entries that have no time of their own.
     """
 
     def __init__(
-        self, write: Callable[[bytes], Any], handle: BinaryIO, folder: str, mtime: int, compression: str
+        self, write: Callable[[bytes], Any], handle: BinaryIO, directory: str, mtime: int, compression: str
     ) -> None:
         self._write = write
         self._handle = handle
-        self._folder = folder
+        self._directory = directory
         self._mtime = mtime
         self._stored = GzipWriter(write, compressor("none"), threads=1)
         self._packed = GzipWriter(write, compressor(compression))
@@ -101,12 +101,12 @@ class BackupWriter:
         link: str = "",
         owner: Owner = NOBODY_IN_PARTICULAR,
     ) -> bytes:
-        info = tarfile.TarInfo(self._folder + "/" + name if name else self._folder)
+        info = tarfile.TarInfo(self._directory + "/" + name if name else self._directory)
         info.size, info.type, info.mode, info.mtime, info.linkname = size, kind, mode & 0o7777, int(mtime), link
         info.uid, info.gid = owner
         return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
-    def _folder_header(self, name: str, status: os.stat_result) -> bytes:
+    def _directory_header(self, name: str, status: os.stat_result) -> bytes:
         owner = (status.st_uid, status.st_gid)
         return self._header(name, 0, tarfile.DIRTYPE, status.st_mode, status.st_mtime, owner=owner)
 
@@ -162,10 +162,10 @@ class BackupWriter:
         self.add_bytes(MANIFEST_NAME, manifest.to_json())
 
     def add_path(self, name: str, path: str) -> Component:
-        """A file, or a folder with everything below it, under a name of its own.
+        """A file, or a directory with everything below it, under a name of its own.
 
-        Symbolic links below the folder are kept as links; sockets, pipes and devices are left out and noted. A file
-        that vanishes while the folder is read is noted, one that shrinks meanwhile is an error.
+        Symbolic links below the directory are kept as links; sockets, pipes and devices are left out and noted. A file
+        that vanishes while the directory is read is noted, one that shrinks meanwhile is an error.
 
         Raises:
             MaintenanceError: something cannot be read.
@@ -177,14 +177,14 @@ class BackupWriter:
             try:
                 status = os.fstat(descriptor)
                 if stat.S_ISDIR(status.st_mode):
-                    self._put(self._folder_header(name, status), False)
+                    self._put(self._directory_header(name, status), False)
                     self._add_tree(component, descriptor, path, "")
                 elif stat.S_ISREG(status.st_mode):
                     component.kind = "file"
                     self._add_file(component, descriptor, "", name)
                 else:
                     raise MaintenanceError(
-                        "neither a file nor a folder", path, next_step="Correct the path of %s." % name
+                        "neither a file nor a directory", target=path, next_step="Correct the path of %s." % name
                     )
             finally:
                 os.close(descriptor)
@@ -192,48 +192,48 @@ class BackupWriter:
             raise read_error(error, path) from error
         return component
 
-    def _add_tree(self, component: Component, folder: int, path: str, relative: str) -> None:
-        """Everything below an open folder.
+    def _add_tree(self, component: Component, directory: int, path: str, relative: str) -> None:
+        """Everything below an open directory.
 
-        Each step goes from an open folder to a name in it and follows no link: whoever may write to the folder cannot
+        Each step goes from an open directory to a name in it and follows no link: whoever may write to the directory cannot
         have something outside it read by swapping names.
         """
-        with os.scandir(folder) as entries:
+        with os.scandir(directory) as entries:
             names = sorted(entry.name for entry in entries)
         for name in names:
             inside = relative + "/" + _utf8(name) if relative else _utf8(name)
             try:
-                self._add_entry(component, folder, name, path + "/" + name, inside)
+                self._add_entry(component, directory, name, path + "/" + name, inside)
             except FileNotFoundError:
-                self.notes.append("%s/%s: vanished while the folder was read" % (path, name))
+                self.notes.append("%s/%s: vanished while the directory was read" % (path, name))
             except OSError as error:
                 raise read_error(error, path + "/" + name) from error
 
-    def _add_entry(self, component: Component, folder: int, name: str, path: str, inside: str) -> None:
-        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    def _add_entry(self, component: Component, directory: int, name: str, path: str, inside: str) -> None:
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
         target = component.name + "/" + inside
         if stat.S_ISLNK(status.st_mode):
-            link = _utf8(os.readlink(name, dir_fd=folder))
+            link = _utf8(os.readlink(name, dir_fd=directory))
             owner = (status.st_uid, status.st_gid)
             self._put(self._header(target, 0, tarfile.SYMTYPE, 0o777, status.st_mtime, link, owner), False)
             component.add(inside, 0, "link:" + link)
             return
         if not stat.S_ISDIR(status.st_mode) and not stat.S_ISREG(status.st_mode):
-            self.notes.append("%s: left out, neither file nor folder nor link" % path)
+            self.notes.append("%s: left out, neither file nor directory nor link" % path)
             return
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
-        descriptor = os.open(name, flags, dir_fd=folder)
+        descriptor = os.open(name, flags, dir_fd=directory)
         try:
             # What was opened decides, not what stood there before.
             status = os.fstat(descriptor)
             if stat.S_ISDIR(status.st_mode):
-                self._put(self._folder_header(target, status), False)
+                self._put(self._directory_header(target, status), False)
                 component.add(inside, 0, "dir")
                 self._add_tree(component, descriptor, path, inside)
             elif stat.S_ISREG(status.st_mode):
                 self._add_file(component, descriptor, inside, target)
             else:
-                self.notes.append("%s: left out, neither file nor folder nor link" % path)
+                self.notes.append("%s: left out, neither file nor directory nor link" % path)
         finally:
             os.close(descriptor)
 
@@ -275,7 +275,7 @@ class BackupWriter:
             if not data:
                 raise MaintenanceError(
                     "the file became shorter while it was read",
-                    name,
+                    target=name,
                     next_step="Something rewrites it in place: run again.",
                 )
             digest.update(data)
@@ -286,10 +286,10 @@ class BackupWriter:
         component.add_file(inside, size, digest.hexdigest())
 
     def add_tar(self, name: str, chunks: Any, source: str) -> Component:
-        """A folder or file given as a tar stream (as a container engine sends it), under a name of its own.
+        """A directory or file given as a tar stream (as a container engine sends it), under a name of its own.
 
         Args:
-            chunks: iterable of the tar's bytes, its first entry being the folder or file itself.
+            chunks: iterable of the tar's bytes, its first entry being the directory or file itself.
         """
         component = Component(name, source=source)
         top: Optional[str] = None
@@ -298,8 +298,8 @@ class BackupWriter:
                 tar.members = []  # else tarfile keeps every entry in memory
                 if top is None and not (info.isdir() or info.isreg()):
                     raise MaintenanceError(
-                        "what is to be backed up is neither a file nor a folder in the container",
-                        source,
+                        "what is to be backed up is neither a file nor a directory in the container",
+                        target=source,
                         next_step="Correct the path of %s; where it is a link, give the path that it leads to." % name,
                     )
                 path = info.name.strip("/")
@@ -307,7 +307,7 @@ class BackupWriter:
                     top = path
                     inside = ""
                 elif not path.startswith(top + "/"):
-                    raise MaintenanceError("unexpected entry in the container's copy", info.name)
+                    raise MaintenanceError("unexpected entry in the container's copy", target=info.name)
                 else:
                     inside = path[len(top) + 1 :]
                 target = name + "/" + inside if inside else name
@@ -323,9 +323,9 @@ class BackupWriter:
                     # A second name of a file that was sent before: it is its first name that holds the content.
                     first = info.linkname.strip("/")
                     if not first.startswith(top + "/"):
-                        raise MaintenanceError("a hard link in the container's copy leads out of it", info.name)
+                        raise MaintenanceError("a hard link in the container's copy leads out of it", target=info.name)
                     first = first[len(top) + 1 :]
-                    link = "%s/%s/%s" % (self._folder, name, first)
+                    link = "%s/%s/%s" % (self._directory, name, first)
                     self._put(self._header(target, 0, tarfile.LNKTYPE, info.mode, info.mtime, link, owner), False)
                     component.add(inside, 0, "same:" + first)
                 elif info.isreg():
@@ -334,10 +334,10 @@ class BackupWriter:
                     content = tar.extractfile(info)
                     self.add_stream(component, inside, target, content, info.size, info.mode, info.mtime, owner)
                 else:
-                    self.notes.append("%s/%s: left out, neither file nor folder nor link" % (source, inside))
+                    self.notes.append("%s/%s: left out, neither file nor directory nor link" % (source, inside))
             if not _has_end(tar):
                 raise MaintenanceError(
-                    "the container's copy ends early", source, next_step="Is the engine in trouble? Run again."
+                    "the container's copy ends early", target=source, next_step="Is the engine in trouble? Run again."
                 )
         return component
 
@@ -407,7 +407,7 @@ def _read_up_to(source: Any, limit: int) -> bytes:
 
 
 def _utf8(name: str) -> str:
-    """A name from a folder with the bytes that it has there read as UTF-8, whatever the locale read them as."""
+    """A name from a directory with the bytes that it has there read as UTF-8, whatever the locale read them as."""
     return os.fsencode(name).decode("utf-8", "surrogateescape")
 
 
@@ -422,10 +422,16 @@ def read_error(error: OSError, path: str) -> MaintenanceError:
     code = errno.errorcode.get(error.errno or 0, error.errno)
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         return MaintenanceError(
-            "what is to be backed up was replaced while it was read", path, code, "Something rewrites it: run again."
+            "what is to be backed up was replaced while it was read",
+            target=path,
+            code=code,
+            next_step="Something rewrites it: run again.",
         )
     return MaintenanceError(
-        "cannot read what is to be backed up", path, code, "Run as its owner or as root (become: true)."
+        "cannot read what is to be backed up",
+        target=path,
+        code=code,
+        next_step="Run as its owner or as root (become: true).",
     )
 
 
@@ -434,14 +440,14 @@ class ReadBack:
     """What a backup turned out to hold when it was read.
 
     Attributes:
-        folder: the folder that everything stands in.
+        directory: the directory that everything stands in.
         dump: what the function for the database dump returned; None when there is no dump.
         components: counted by name.
         manifest: ours, or None.
         entries: how many tar entries.
     """
 
-    folder: str = ""
+    directory: str = ""
     dump: Any = None
     has_dump: bool = False
     components: Dict[str, Component] = field(default_factory=dict)
@@ -480,14 +486,18 @@ def read_backup(stream: Any, name: str, read_dump: Callable[[Any], Any]) -> Read
     except (tarfile.TarError, EOFError) as error:
         raise DamagedBackup(
             "this is not a whole tar archive (%s)" % error,
-            name,
+            target=name,
             next_step="Do not rely on this file; make a new backup.",
         ) from error
     if not found.entries:
-        raise DamagedBackup("the archive is empty", name, next_step="Do not rely on this file; make a new backup.")
+        raise DamagedBackup(
+            "the archive is empty", target=name, next_step="Do not rely on this file; make a new backup."
+        )
     if not complete:
         raise DamagedBackup(
-            "the archive is cut off: it has no end", name, next_step="Do not rely on this file; make a new backup."
+            "the archive is cut off: it has no end",
+            target=name,
+            next_step="Do not rely on this file; make a new backup.",
         )
     return found
 
@@ -495,11 +505,11 @@ def read_backup(stream: Any, name: str, read_dump: Callable[[Any], Any]) -> Read
 def _read_entry(
     found: ReadBack, tar: tarfile.TarFile, info: tarfile.TarInfo, name: str, read_dump: Callable[[Any], Any]
 ) -> None:
-    folder, component_name, inside = _split(info.name)
-    found.folder = found.folder or folder
-    if folder != found.folder:
+    directory, component_name, inside = _split(info.name)
+    found.directory = found.directory or directory
+    if directory != found.directory:
         raise DamagedBackup(
-            "the archive holds more than one folder", name, next_step="This is not a backup of the shop."
+            "the archive holds more than one directory", target=name, next_step="This is not a backup of the shop."
         )
     if not component_name:
         return

@@ -10,6 +10,7 @@ directory is flushed too (POSIX rename is atomic; without the fsync of the direc
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager
 from typing import BinaryIO, Iterator
@@ -97,3 +98,28 @@ def write_atomic(path: str, data: bytes, mode: int | None = None) -> None:
             except PermissionError:
                 pass
         handle.write(data)
+
+
+def append_line(path: str, line: bytes, mode: int = 0o600) -> None:
+    """Add a line, or several with line ends between them, at the end of a file.
+
+    A line that a full disk or a power cut has torn is ended first, so that the new one is not lost with it; whoever reads
+    passes over what does not parse.
+
+    Args:
+        line: without a line end at its end.
+        mode: permission bits of a file that is made by this.
+
+    Raises:
+        OSError: as the system reports it (ENOSPC also where only a part could be written).
+    """
+    data = line + b"\n"
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, mode)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            data = b"\n" + data
+        if os.write(descriptor, data) < len(data):
+            raise OSError(errno.ENOSPC, "only a part of the line was written", path)
+    finally:
+        os.close(descriptor)

@@ -68,5 +68,5 @@ def load(path: str) -> Dict[str, str]:
             )
         else:
             step = "Check that it is a regular file."
-        raise MaintenanceError("cannot read the environment file", path, code, step) from error
+        raise MaintenanceError("cannot read the environment file", target=path, code=code, next_step=step) from error
     return parse(data.decode("utf-8", "surrogateescape"))

@@ -6,7 +6,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+import errno
+import os
+from typing import Any, Mapping, Union
+
+Code = Union[str, int, None]
 
 
 class MaintenanceError(Exception):
@@ -23,8 +27,9 @@ class MaintenanceError(Exception):
     def __init__(
         self,
         what: str,
+        *,
         target: str = "",
-        code: Any = None,
+        code: Code = None,
         next_step: str = "",
         details: Mapping[str, Any] | None = None,
     ) -> None:
@@ -50,9 +55,22 @@ class MaintenanceError(Exception):
 class InsufficientSpace(MaintenanceError):
     """There is no room on a file system: whoever can make some may try again. Told as `insufficient_space` in the result."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self.details["insufficient_space"] = True
+    def __init__(
+        self,
+        what: str,
+        *,
+        target: str = "",
+        code: Code = None,
+        next_step: str = "",
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            what,
+            target=target,
+            code=code,
+            next_step=next_step,
+            details=dict(details or {}, insufficient_space=True),
+        )
 
 
 class MissingLibrary(MaintenanceError):
@@ -68,6 +86,10 @@ class MissingLibrary(MaintenanceError):
         self.package = package
 
 
+class AbortPlan(MaintenanceError):
+    """An action failed in a way that forbids all that come after it."""
+
+
 class SkipAction(Exception):
     """Raised by an action whose precondition no longer holds: the world changed since planning.
 
@@ -77,3 +99,37 @@ class SkipAction(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EACCES, errno.EPERM)
+_STEPS = {
+    errno.EROFS: "The file system is read-only.",
+    errno.ENOSPC: "Make room on the file system.",
+    errno.EDQUOT: "Make room, or raise the quota.",
+    errno.ENOENT: "It, or the directory it is to lie in, does not exist.",
+    errno.ENOTDIR: "A part of the path is no directory.",
+    errno.EIO: "Look at the kernel's log (dmesg) and at the disk.",
+}
+
+
+def errno_name(error: OSError) -> Code:
+    """ENOENT and the like, as people look them up; the number where it has no name."""
+    return errno.errorcode.get(error.errno or 0, error.errno)
+
+
+def from_os_error(what: str, error: OSError, *, target: str = "", next_step: str = "") -> MaintenanceError:
+    """What the system refused, as one clear message.
+
+    Args:
+        what: what failed, as a sentence fragment.
+        error: as the system reported it.
+        target: the object; by default the path that the error names.
+        next_step: what to do, where the caller knows it better than the error's kind tells.
+    """
+    if not next_step and error.errno in _FORBIDDEN:
+        next_step = "Run as its owner or as root (become: true); this process runs as uid %d." % os.geteuid()
+    if not next_step:
+        next_step = _STEPS.get(error.errno or 0, "")
+    kind = InsufficientSpace if error.errno in NO_ROOM else MaintenanceError
+    return kind(what, target=target or str(error.filename or ""), code=errno_name(error), next_step=next_step)

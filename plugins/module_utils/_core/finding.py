@@ -153,13 +153,13 @@ def parse_waivers(items: Optional[Iterable[Mapping[str, Any]]]) -> List[Waiver]:
                 "a waiver names no finding", next_step="Give it a fingerprint, or a glob for target, rule or both."
             )
         if not str(item.get("reason") or "").strip():
-            raise MaintenanceError("a waiver has no reason", label, next_step="Say why the finding may stand.")
+            raise MaintenanceError("a waiver has no reason", target=label, next_step="Say why the finding may stand.")
         try:
             expires = datetime.strptime(str(item.get("expires")), "%Y-%m-%d").date()
         except ValueError as error:
             raise MaintenanceError(
                 "the expiry of a waiver is not a date",
-                "%s, expires: %r" % (label, item.get("expires")),
+                target="%s, expires: %r" % (label, item.get("expires")),
                 next_step="Write the last day on which it holds, as in 2027-03-31.",
             ) from error
         waivers.append(Waiver(str(item["reason"]), expires, **named))

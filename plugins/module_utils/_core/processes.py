@@ -108,25 +108,25 @@ def _status(text: bytes) -> Tuple[int, bool]:
 
 def read_process(pid: int, proc: str = PROC, names: Optional[Dict[int, str]] = None) -> Optional[Process]:
     """The process of a pid; None when there is none (any more)."""
-    folder = "%s/%d" % (proc, pid)
-    stat = _read(folder + "/stat")
+    directory = "%s/%d" % (proc, pid)
+    stat = _read(directory + "/stat")
     # The name in parentheses may hold anything, parentheses and line ends too: fields begin behind the last one.
     fields = stat[stat.rfind(b")") + 1 :].split()
     if len(fields) < 20:
         return None
     try:
         state, ppid, start_time = fields[0].decode("ascii"), int(fields[1]), int(fields[19])
-        uid, contained = _status(_read(folder + "/status"))
+        uid, contained = _status(_read(directory + "/status"))
     except ValueError:
         return None
-    raw = _read(folder + "/cmdline")
+    raw = _read(directory + "/cmdline")
     parts = raw[:-1].split(b"\0") if raw.endswith(b"\0") else raw.split(b"\0")
     argv = tuple(part.decode("utf-8", "surrogateescape") for part in parts) if raw else ()
     return Process(
         pid,
-        _link(folder + "/exe"),
+        _link(directory + "/exe"),
         argv,
-        _link(folder + "/cwd"),
+        _link(directory + "/cwd"),
         start_time,
         _user_name(uid, {} if names is None else names),
         ppid,
@@ -182,14 +182,14 @@ def _owners(inodes: Set[str], proc: str) -> Dict[str, int]:
     """The lowest pid that holds each socket."""
     owners: Dict[str, int] = {}
     for pid in _pids(proc):
-        folder = "%s/%d/fd" % (proc, pid)
+        directory = "%s/%d/fd" % (proc, pid)
         try:
-            descriptors = os.listdir(folder)
+            descriptors = os.listdir(directory)
         except OSError:
             continue
         for descriptor in descriptors:
             try:
-                target = os.readlink(folder + "/" + descriptor)
+                target = os.readlink(directory + "/" + descriptor)
             except OSError:
                 continue
             if target.startswith("socket:[") and target[8:-1] in inodes:

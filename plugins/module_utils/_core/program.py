@@ -53,7 +53,9 @@ def sources(program: str) -> Dict[str, str]:
         source = module.__spec__.loader.get_source(name)
         if source is None:
             raise MaintenanceError(
-                "the source of a part of this collection is missing", name, next_step="Install the collection again."
+                "the source of a part of this collection is missing",
+                target=name,
+                next_step="Install the collection again.",
             )
         found[name] = source
         waiting.extend(_imported(name, source))
@@ -65,9 +67,10 @@ def pack(program: str) -> bytes:
 
     Args:
         program: full name of a loaded module with a function main(arguments) that returns the exit status. All that it
-            imports by relative names must lie in its own package, and nothing of it may import ansible.
+            imports by relative names must lie in the rooms of module_utils, and nothing of it may import ansible.
     """
-    root, _dot, start = program.rpartition(".")
+    root = __name__.rsplit(".", 2)[0]
+    start = program[len(root) + 1 :]
     files = {"__main__.py": _START % (PACKAGE, start), PACKAGE + "/__init__.py": ""}
     for name, source in sources(program).items():
         parts = name[len(root) + 1 :].split(".")

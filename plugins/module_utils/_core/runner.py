@@ -5,234 +5,292 @@
 """Observe, plan, apply, verify: the four steps of every module that changes something, in one place.
 
 A module supplies the steps; the order, check mode, the record, measuring, redaction and the shape of what is returned
-are decided here and nowhere else.
+are decided here and nowhere else. Nothing but this file talks to AnsibleModule.
 """
 
 from __future__ import annotations
 
 import time
+import traceback
 from datetime import datetime
-from typing import Any, Callable, Dict, Generic, List, Optional, Type, TypeVar
+from typing import Any, Callable, Dict, Generic, List, Mapping, Optional, Type, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .arguments import DEFAULT_STATE_DIR, ArgumentSpec
-from .errors import MaintenanceError, SkipAction
-from .plan import Action, ActionResult, Outcome, Plan
+from .arguments import ArgumentSpec
+from .call import Call
+from .clock import utc_now
+from .errors import AbortPlan, MaintenanceError, SkipAction
+from .plan import DONE, FAILED, SKIPPED, Action, Outcome, Plan, Report, Result, Results, Verification
+from .record import capped
 from .redaction import SECRETS
-from .run_record import capped, found_in
-from .run_state import RunContext, utc_now
+from .run_context import RunContext
 from .units import format_size
 
 Observation = TypeVar("Observation")
+Handler = Callable[[Any, Action[Any], Any], Outcome]
 
 
 class Task(Generic[Observation]):
-    """One acting module. The runner calls the steps in the order in which they stand here."""
+    """One acting module. The runner calls the steps in the order in which they stand here.
+
+    Everything a step needs is an argument of it: a task keeps its options, and what `close` must give back.
+    """
 
     # False: a failed action does not keep the following ones from being tried; the module fails at the end.
     stop_on_failure = True
+    # From the type of an action's work to what carries it out: a method that takes the action and the observation.
+    handlers: Mapping[Type[Any], Handler] = {}
 
-    def __init__(self, module: AnsibleModule) -> None:
-        self.module = module
-        self.params: Dict[str, Any] = module.params
-        self.run = context_of(module)
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.params = call.params
+        self.run = call.run
 
     def observe(self) -> Observation:
         """Read the world into plain data. I/O only, no decisions."""
         raise NotImplementedError
 
-    def plan(self, observation: Observation, now: datetime) -> Plan:
+    def plan(self, observation: Observation, now: datetime) -> Plan[Any]:
         """Decide, by a pure function of the observation, the options and the moment."""
         raise NotImplementedError
 
-    def act(self, action: Action) -> Outcome:
+    def act(self, action: Action[Any], observation: Observation) -> Outcome:
         """Carry out one action after checking its own precondition again.
 
         Raises:
             SkipAction: the precondition no longer holds.
+            AbortPlan: it failed, and nothing further may be done.
             MaintenanceError: it failed.
         """
+        return self.handlers[type(action.work)](self, action, observation)
+
+    def verify(
+        self, observation: Observation, plan: Plan[Any], results: Results[Any, Observation]
+    ) -> Verification[Observation]:
+        """Observe again, as far as anything was done, and compare with the plan."""
+        return Verification()
+
+    def report(self, observation: Observation, plan: Plan[Any], results: Results[Any, Observation]) -> Report:
+        """All that there is to say; pure. The plan's warnings and those of the results are told without its doing."""
         raise NotImplementedError
 
-    def verify(self, observation: Observation, plan: Plan, results: List[ActionResult]) -> None:
-        """Observe again and compare with the plan; raises MaintenanceError when the world is not as it should be."""
+    def remember(self, observation: Observation, plan: Plan[Any], results: Results[Any, Observation]) -> None:
+        """Write down on the host what the next call is to know, such as a baseline. Not called in check mode."""
 
-    def summary(self, observation: Observation, plan: Plan, results: Optional[List[ActionResult]]) -> Dict[str, Any]:
-        """The few numbers a person wants, with `headline`, one sentence; results is None in check mode."""
-        raise NotImplementedError
-
-    def changed(self, observation: Observation, plan: Plan, results: Optional[List[ActionResult]]) -> bool:
-        if results is None:
-            return bool(plan.actions)
-        return any(result.status == "done" for result in results)
-
-    def diff(self, observation: Observation, plan: Plan) -> Optional[Dict[str, Any]]:
+    def diff(self, observation: Observation, plan: Plan[Any]) -> Optional[Dict[str, Any]]:
         """What diff mode shows: the objects concerned, before and after."""
         before = ["%s%s" % (action.target, _bytes_note(action)) for action in plan.actions]
         after = ["%s: %s (%s)" % (action.target, action.action, action.reason) for action in plan.actions]
         return {"before": "".join(line + "\n" for line in before), "after": "".join(line + "\n" for line in after)}
 
-    def extra(self, observation: Observation, plan: Plan, results: Optional[List[ActionResult]]) -> Dict[str, Any]:
-        """Further return values."""
-        return {}
-
     def close(self) -> None:
         """Give back what observe() opened. Always called."""
 
 
-def _bytes_note(action: Action) -> str:
+def _bytes_note(action: Action[Any]) -> str:
     return " (%s%s)" % ("about " if action.predicted else "", format_size(action.bytes)) if action.bytes else ""
 
 
-def context_of(module: AnsibleModule) -> RunContext:
-    """The run that a module call belongs to."""
-    name = getattr(module, "_name", "") or ""
-    return RunContext(
-        module.params.get("run_id"),
-        module.params.get("state_dir") or DEFAULT_STATE_DIR,
-        bool(module.check_mode),
-        str(name).rsplit(".", 1)[-1],
-    )
+def run(task_class: Type[Task[Any]], spec: ArgumentSpec) -> None:
+    """Run an acting module from start to end; does not return."""
+
+    def work(call: Call, answer: Answer) -> None:
+        answer.acting = True
+        task = task_class(call)
+        try:
+            with call.run.working():
+                _four_steps(call, task, answer)
+        finally:
+            try:
+                task.close()
+            except Exception as error:  # pylint: disable=broad-except
+                answer.warnings.append("closing failed: %s" % error)
+
+    _frame(spec, work)
 
 
-def _result(values: Dict[str, Any]) -> Dict[str, Any]:
-    cleaned: Dict[str, Any] = SECRETS.clean(capped(values))
-    return cleaned
+def run_info(function: Callable[[Call], Report], spec: ArgumentSpec) -> None:
+    """Run a module that only reads; does not return.
+
+    Args:
+        function: does all the work; raises MaintenanceError.
+        spec: the options.
+    """
+
+    def work(call: Call, answer: Answer) -> None:
+        with call.run.working():
+            answer.take(function(call))
+            answer.append_end(call.run)
+
+    _frame(spec, work)
 
 
-def _warn(module: AnsibleModule, values: Dict[str, Any]) -> None:
-    for warning in values.pop("warnings", ()):
-        module.warn(SECRETS.clean_text(str(warning)))
+def run_outside(function: Callable[[Call], Report], spec: ArgumentSpec) -> None:
+    """Run a module that begins or ends what the others work in: it holds no lease here and writes its own events."""
+
+    def work(call: Call, answer: Answer) -> None:
+        answer.recorded = False
+        answer.take(function(call))
+
+    _frame(spec, work)
 
 
-def _fail(module: AnsibleModule, context: RunContext, message: str, values: Dict[str, Any]) -> None:
-    _warn(module, values)
-    cleaned = _result(values)
-    try:
-        # What was found is of most use where it is the failure.
-        event = {"event": "failed", "message": message, "summary": cleaned.get("summary")}
-        context.append(dict(event, **found_in(values)))
-    except MaintenanceError:
-        pass  # the record is what failed, or the lease is lost: the message below is what matters
-    module.fail_json(msg=SECRETS.clean_text(message), **cleaned)
+class Answer:
+    """What is known of a module's result so far: it is told also when the module fails half way.
+
+    Attributes:
+        values: return values.
+        record: what the record of the run holds beyond the summary.
+        warnings: sentences for the user.
+        failure: message of the first failure, empty while there is none.
+        acting: it has the keys of an acting module, however far it came.
+        recorded: its failure is written into the record of the run.
+    """
+
+    def __init__(self) -> None:
+        self.values: Dict[str, Any] = {"changed": False}
+        self.record: Dict[str, Any] = {}
+        self.warnings: List[str] = []
+        self.failure = ""
+        self.acting = False
+        self.recorded = True
+
+    def fail(self, error: MaintenanceError) -> None:
+        """Note a failure. The first one gives the message; details of all are kept."""
+        details = dict(error.details)
+        self.warnings.extend(details.pop("warnings", ()))
+        self.values.update(details)
+        self.failure = self.failure or str(error)
+
+    def defect(self, error: Exception, verbosity: int) -> None:
+        self.failure = self.failure or defect_text(error)
+        if verbosity >= 3:
+            self.values["exception"] = traceback.format_exc()
+
+    def take(self, report: Report) -> None:
+        self.values.update(report.values)
+        self.values["changed"] = report.changed
+        self.values["summary"] = dict(report.summary, headline=report.headline)
+        self.record = report.record
+        self.warnings.extend(report.warnings)
+        if report.failure is not None:
+            self.fail(report.failure)
+
+    def complete(self) -> None:
+        """Give a failure of an acting module the keys that every result has."""
+        counts = {}
+        for key in ("plan", "kept", "actions"):
+            counts[key] = len(self.values.setdefault(key, []))
+        self.values["counts"] = {**counts, **self.values.get("counts", {})}
+        done = bool(self.values["actions"])
+        self.values.setdefault("summary", {"headline": "failed" if done else "failed before anything was done"})
+
+    def append_end(self, run: RunContext) -> None:
+        """Write into the record how it ended, if it ended well; a failure is written when all is known of it."""
+        if not self.failure:
+            run.append(
+                dict(self.record, event="ended", changed=self.values["changed"], summary=self.values.get("summary"))
+            )
 
 
-def _unexpected(error: Exception) -> str:
+def defect_text(error: Exception) -> str:
+    """An exception that nobody foresaw, in words."""
     return "%s: %s. This is a defect of the collection: please report it with the output of -vvv." % (
         type(error).__name__,
         error,
     )
 
 
-def run(task_class: Type[Task[Any]], spec: ArgumentSpec, supports_check_mode: bool = True) -> None:
-    """Run an acting module from start to end; does not return."""
-    module = AnsibleModule(supports_check_mode=supports_check_mode, **spec.module_arguments())
+def _frame(spec: ArgumentSpec, work: Callable[[Call, Answer], None]) -> None:
+    """What all modules have in common: exceptions, seconds, redaction, the way out."""
+    module = AnsibleModule(supports_check_mode=True, **spec.module_arguments())
     started = time.monotonic()
-    task: Optional[Task[Any]] = None
-    context = context_of(module)
-    values: Dict[str, Any] = {}
-    message = ""
+    call, answer = Call(module), Answer()
     try:
-        task = task_class(module)
-        context = task.run
-        with context.working():
-            message = _four_steps(module, task, values)
+        work(call, answer)
     except MaintenanceError as error:
-        values.update(error.details)
-        message = message or str(error)
+        answer.fail(error)
     except Exception as error:  # pylint: disable=broad-except
-        message = message or _unexpected(error)
-        if module._verbosity >= 3:
-            import traceback
-
-            values["exception"] = traceback.format_exc()
-    finally:
-        if task is not None:
-            try:
-                task.close()
-            except Exception as error:  # pylint: disable=broad-except
-                values.setdefault("warnings", []).append("closing failed: %s" % error)
-    if message:
-        _complete(values)
-    if "summary" in values:
-        values["summary"]["seconds"] = round(time.monotonic() - started, 3)
-    if message:
-        _fail(module, context, message, values)
-    _warn(module, values)
-    module.exit_json(**_result(values))
+        answer.defect(error, module._verbosity)
+    if answer.failure and answer.acting:
+        answer.complete()
+    if isinstance(answer.values.get("summary"), dict):
+        answer.values["summary"].setdefault("seconds", round(time.monotonic() - started, 3))
+    for warning in answer.warnings:
+        module.warn(SECRETS.clean_text(str(warning)))
+    result: Dict[str, Any] = SECRETS.clean(capped(answer.values))
+    if not answer.failure:
+        module.exit_json(**result)
+    if answer.recorded:
+        try:
+            # What was found is of most use where it is the failure.
+            call.run.append(dict(answer.record, event="failed", message=answer.failure, summary=result.get("summary")))
+        except MaintenanceError:
+            pass  # the record is what failed, or the lease is lost: the message below is what matters
+    module.fail_json(msg=SECRETS.clean_text(answer.failure), **result)
 
 
-def _complete(values: Dict[str, Any]) -> None:
-    """Give a failure the keys that every result has, however far it came."""
-    values.setdefault("changed", False)
-    counts = {}
-    for key in ("plan", "kept", "actions"):
-        counts[key] = len(values.setdefault(key, []))
-    values["counts"] = {**counts, **values.get("counts", {})}
-    values.setdefault("summary", {"headline": "failed" if values["actions"] else "failed before anything was done"})
-
-
-def _four_steps(module: AnsibleModule, task: Task[Any], values: Dict[str, Any]) -> str:
-    """Fill `values` step by step, so that a failure still reports what was done; returns the message of a failure."""
+def _four_steps(call: Call, task: Task[Any], answer: Answer) -> None:
+    """The steps in order; `answer` is filled as they come, so that a failure still reports what was done."""
     observation = task.observe()
     plan = task.plan(observation, utc_now())
-    values.update(
-        changed=False,
-        plan=[action.as_dict() for action in plan.actions],
-        kept=[kept.as_dict() for kept in plan.kept],
+    answer.values.update(
+        plan.as_dict(),
         actions=[],
         counts={"plan": len(plan.actions), "kept": len(plan.kept), "actions": 0},
-        warnings=list(plan.warnings),
     )
-    if module._diff:
+    answer.warnings.extend(plan.warnings)
+    if call._module._diff:
         diff = task.diff(observation, plan)
         if diff:
-            values["diff"] = diff
-    if module.check_mode:
-        values["changed"] = task.changed(observation, plan, None)
-        values["summary"] = task.summary(observation, plan, None)
-        values.update(task.extra(observation, plan, None))
-        return ""
-    task.run.append({"event": "planned", "plan": values["plan"], "kept": len(plan.kept)})
-    results: List[ActionResult] = []
-    message = ""
+            answer.values["diff"] = diff
+    results: Results[Any, Any] = Results(call.check, list(plan.actions))
+    if call.check:
+        answer.take(task.report(observation, plan, results))
+        return
+    call.run.append({"event": "planned", "plan": answer.values["plan"], "kept": len(plan.kept)})
     try:
-        apply(task, plan, results)
+        apply(task, observation, plan, results)
     except MaintenanceError as error:
         # The record cannot be written any more: nothing further is done, but what was done is told here.
-        values.update(error.details)
-        message = str(error)
-    values["actions"] = [result.as_dict() for result in results]
-    values["counts"]["actions"] = len(results)
-    failed = [result for result in results if result.status == "failed"]
-    if failed and not message:
-        message = "%d of %d actions failed; first: %s %s: %s" % (
-            len(failed),
-            len(plan.actions),
-            failed[0].action.action,
-            failed[0].action.target,
-            failed[0].error,
-        )
-        if len(plan.actions) == 1:
-            message = failed[0].error
+        results.aborted = error
+        answer.fail(error)
+    answer.values["actions"] = [result.as_dict() for result in results]
+    answer.values["counts"]["actions"] = len(results)
+    answer.warnings.extend(results.warnings)
+    if results.failed:
+        answer.failure = answer.failure or _failure_of(plan, results)
+    for failure in results.failures:
+        answer.fail(failure)
     try:
-        task.verify(observation, plan, results)
+        results.verification = task.verify(observation, plan, results)
     except MaintenanceError as error:
-        values.update(error.details)
-        message = message or str(error)
+        results.verification = Verification(failure=error)
     except Exception as error:  # pylint: disable=broad-except
-        message = message or _unexpected(error)
-    values["changed"] = task.changed(observation, plan, results)
-    values["summary"] = task.summary(observation, plan, results)
-    values.update(task.extra(observation, plan, results))
-    if not message:
-        event = {"event": "ended", "changed": values["changed"], "summary": values["summary"]}
-        task.run.append(dict(event, **found_in(values)))
-    return message
+        answer.defect(error, call._module._verbosity)
+    answer.warnings.extend(results.verification.warnings)
+    if results.verification.failure is not None:
+        answer.fail(results.verification.failure)
+    answer.take(task.report(observation, plan, results))
+    task.remember(observation, plan, results)
+    answer.append_end(call.run)
 
 
-def apply(task: Task[Any], plan: Plan, results: List[ActionResult]) -> None:
+def _failure_of(plan: Plan[Any], results: Results[Any, Any]) -> str:
+    first = results.failed[0]
+    if len(plan.actions) == 1:
+        return first.error
+    return "%d of %d actions failed; first: %s %s: %s" % (
+        len(results.failed),
+        len(plan.actions),
+        first.action.action,
+        first.action.target,
+        first.error,
+    )
+
+
+def apply(task: Task[Any], observation: Any, plan: Plan[Any], results: Results[Any, Any]) -> None:
     """Carry the actions out one at a time, each noted in the run's record before and after.
 
     Args:
@@ -241,66 +299,36 @@ def apply(task: Task[Any], plan: Plan, results: List[ActionResult]) -> None:
     for action in plan.actions:
         boundary(task.run, {"event": "begin", "action": action.action, "target": action.target})
         started = time.monotonic()
+        outcome, status, error, stop = Outcome(), DONE, "", False
         try:
-            outcome = task.act(action)
-            result = ActionResult(
-                action, outcome.status, outcome.bytes, time.monotonic() - started, "", outcome.note, outcome.data
-            )
+            outcome = task.act(action, observation)
+            if outcome.failure is not None:
+                raise outcome.failure
         except SkipAction as skip:
-            result = ActionResult(action, "skipped", 0, time.monotonic() - started, "", skip.reason)
-        except MaintenanceError as error:
-            result = ActionResult(action, "failed", 0, time.monotonic() - started, str(error))
-        except Exception as error:  # pylint: disable=broad-except
+            outcome, status = Outcome(note=skip.reason), SKIPPED
+        except MaintenanceError as failure:
+            status, error = FAILED, str(failure)
+            stop = isinstance(failure, AbortPlan)
+            results.failures.append(failure)
+        except Exception as failure:  # pylint: disable=broad-except
             # What was done before must still be reported: nothing may escape from here.
-            result = ActionResult(action, "failed", 0, time.monotonic() - started, _unexpected(error))
-        results.append(result)
+            status, error = FAILED, defect_text(failure)
+        result = Result(
+            action,
+            status,
+            outcome.bytes if status == DONE else 0,
+            time.monotonic() - started,
+            error,
+            outcome.note,
+            outcome.detail,
+        )
+        results.all.append(result)
+        results.warnings.extend(outcome.warnings)
         boundary(task.run, dict(result.as_dict(), event="end"))
-        if result.status == "failed" and task.stop_on_failure:
+        if status == FAILED and (stop or task.stop_on_failure):
             break
 
 
 def boundary(context: RunContext, event: Dict[str, Any]) -> None:
     """The point between two actions: what a run killed here had done is exactly what its record says."""
     context.append(event)
-
-
-def run_info(
-    function: Callable[[AnsibleModule, RunContext], Dict[str, Any]],
-    spec: ArgumentSpec,
-) -> None:
-    """Run a module that only reads; does not return.
-
-    Args:
-        function: returns the values to return, with a `summary`; raises MaintenanceError.
-        spec: the options.
-    """
-    module = AnsibleModule(supports_check_mode=True, **spec.module_arguments())
-    started = time.monotonic()
-    context = context_of(module)
-    values: Dict[str, Any] = {}
-    message = ""
-    try:
-        with context.working():
-            values = dict(function(module, context))
-            values.setdefault("changed", False)
-            if isinstance(values.get("summary"), dict):
-                values["summary"]["seconds"] = round(time.monotonic() - started, 3)
-            event = {"event": "ended", "changed": values["changed"], "summary": values.get("summary")}
-            context.append(dict(event, **found_in(values)))
-    except MaintenanceError as error:
-        values.update(error.details)
-        values["changed"] = values.get("changed", False)
-        message = str(error)
-    except Exception as error:  # pylint: disable=broad-except
-        values = {"changed": False}
-        message = _unexpected(error)
-        if module._verbosity >= 3:
-            import traceback
-
-            values["exception"] = traceback.format_exc()
-    if message:
-        if isinstance(values.get("summary"), dict):
-            values["summary"].setdefault("seconds", round(time.monotonic() - started, 3))
-        _fail(module, context, message, values)
-    _warn(module, values)
-    module.exit_json(**_result(values))

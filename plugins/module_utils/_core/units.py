@@ -43,7 +43,9 @@ def parse_size(text: object) -> int:
     unit = _SIZE_UNITS.get(match.group(2).lower()) if match else None
     if match is None or unit is None:
         raise MaintenanceError(
-            "not a size", repr(text), next_step="Write a number with a unit, such as 64MiB, 1.5GiB or 4096 (bytes)."
+            "not a size",
+            target=repr(text),
+            next_step="Write a number with a unit, such as 64MiB, 1.5GiB or 4096 (bytes).",
         )
     return int(float(match.group(1)) * unit) if "." in match.group(1) else int(match.group(1)) * unit
 
@@ -79,7 +81,7 @@ def parse_duration(text: object) -> float:
             position += 1
     if not source or position != len(source):
         raise MaintenanceError(
-            "not a duration", repr(text), next_step="Write numbers with units, such as 7d, 90m, 1h30m or 45s."
+            "not a duration", target=repr(text), next_step="Write numbers with units, such as 7d, 90m, 1h30m or 45s."
         )
     return total
 

@@ -52,10 +52,10 @@ class DockerUnavailable(MaintenanceError):
     ) -> None:
         super().__init__(
             what,
-            docker_host,
-            code,
-            next_step,
-            {"docker": {"available": False, "reason": reason, "docker_host": docker_host}},
+            target=docker_host,
+            code=code,
+            next_step=next_step,
+            details={"docker": {"available": False, "reason": reason, "docker_host": docker_host}},
         )
         self.docker_host = docker_host
         self.reason = reason
@@ -66,7 +66,7 @@ class EngineError(MaintenanceError):
     """The engine refused a request; `status` is that of HTTP and `words` are its own."""
 
     def __init__(self, what: str, target: str, status: int, words: str, next_step: str = "") -> None:
-        super().__init__("%s: %s" % (what, words) if words else what, target, status, next_step)
+        super().__init__("%s: %s" % (what, words) if words else what, target=target, code=status, next_step=next_step)
         self.status = status
         self.words = words
 
@@ -266,7 +266,7 @@ class Docker:
         if timeout <= 0:
             raise MaintenanceError(
                 "the time to wait for an answer of the Docker Engine must be one second at least",
-                "%d s" % timeout,
+                target="%d s" % timeout,
                 next_step="Correct timeout or docker_timeout.",
             )
         if IMPORT_ERROR:

@@ -254,8 +254,8 @@ def container_uses_image(container: Container, image_id: str, tags: Sequence[str
 
 
 def container_uses_volume(container: Container, name: str, mountpoint: str, real: Sequence[str] = ()) -> bool:
-    """By name or by place: the engine's list has volumes without a name, a bind may reach into a volume's folder or hold
-    the whole of it, and either may be written by way of links, or of a folder that is mounted in two places.
+    """By name or by place: the engine's list has volumes without a name, a bind may reach into a volume's directory or hold
+    the whole of it, and either may be written by way of links, or of a directory that is mounted in two places.
 
     Args:
         mountpoint: of the volume, as the engine says it; real: where that really lies, empty when not known.

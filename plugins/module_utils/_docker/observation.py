@@ -133,7 +133,7 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
 
 def real_places(docker: Docker, paths: Iterable[str]) -> Dict[str, Tuple[str, ...]]:
     """For each path of the engine's host where it really lies: without links, and in which file system and where in that,
-    which is the same for all places where a folder is mounted. Nothing when that host is another one."""
+    which is the same for all places where a directory is mounted. Nothing when that host is another one."""
     if not _is_local(docker):
         return {}
     try:
@@ -182,15 +182,17 @@ def _is_local(docker: Docker) -> bool:
 
 
 def _listed(root: str, docker: Docker) -> Optional[Set[str]]:
-    """Containers that the engine's folder holds; None when it cannot be read from here.
+    """Containers that the engine's directory holds; None when it cannot be read from here.
 
-    A folder without a configuration is the remainder of a removal that failed: no container is behind it.
+    A directory without a configuration is the remainder of a removal that failed: no container is behind it.
     """
     if not root or not _is_local(docker):
         return None
-    folder = os.path.join(root, "containers")
+    directory = os.path.join(root, "containers")
     try:
-        return {name for name in os.listdir(folder) if os.path.exists(os.path.join(folder, name, "config.v2.json"))}
+        return {
+            name for name in os.listdir(directory) if os.path.exists(os.path.join(directory, name, "config.v2.json"))
+        }
     except OSError:
         return None
 
@@ -240,11 +242,11 @@ def inspect_container(docker: Docker, identity: str) -> Optional[Dict[str, Any]]
 
 def _log_bytes(root: str, identity: str) -> Optional[int]:
     """Bytes of the container's log files, rotated ones too: neither the engine's listing nor its prune counts them."""
-    folder = os.path.join(root, "containers", identity)
+    directory = os.path.join(root, "containers", identity)
     total = 0
     try:
-        for name in os.listdir(folder):
-            path = os.path.join(folder, name)
+        for name in os.listdir(directory):
+            path = os.path.join(directory, name)
             if name.startswith(identity + "-json.log"):
                 total += os.lstat(path).st_size
             elif name == "local-logs":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
-from .._core.plan import Action, ActionResult
+from .._core.legacy_plan import Action, ActionResult
 from .._core.units import format_size
 from .inventory import Inventory
 from .prune import KINDS, Policy, container_bytes, plan_prune

@@ -4,7 +4,7 @@
 
 """The shop's compose project, as the labels of its containers tell it. Pure.
 
-Compose writes into each container which files, environment file and folder it was made from. This is what runs, whatever
+Compose writes into each container which files, environment file and directory it was made from. This is what runs, whatever
 the files on disk say by now.
 """
 
@@ -62,7 +62,7 @@ class Project:
         name: "" for containers that were not made by compose.
         files, env_files: absolute paths from the labels.
         containers: without one-off containers (compose run), by service and name.
-        by_folder: its labels name the shop's folder; otherwise only its name speaks for it.
+        by_directory: its labels name the shop's directory; otherwise only its name speaks for it.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Project:
     env_files: Tuple[str, ...]
     containers: Tuple[Container, ...]
     why: str
-    by_folder: bool = False
+    by_directory: bool = False
 
     @property
     def running(self) -> bool:
@@ -112,7 +112,7 @@ def _split(text: str) -> Tuple[str, ...]:
     return tuple(part for part in text.split(",") if part)
 
 
-def _make(name: str, raws: Sequence[Mapping[str, Any]], why: str, by_folder: bool = False) -> Project:
+def _make(name: str, raws: Sequence[Mapping[str, Any]], why: str, by_directory: bool = False) -> Project:
     kept = [raw for raw in raws if str(_labels(raw).get(LABEL + "oneoff", "False")).lower() != "true"]
     containers = [_container(raw, _labels(raw).get(LABEL + "service", "") or _service(raw)) for raw in kept]
     # Containers made at different times may carry different files: what runs now counts, the newest of it.
@@ -125,7 +125,7 @@ def _make(name: str, raws: Sequence[Mapping[str, Any]], why: str, by_folder: boo
         _split(labels.get(LABEL + "project.environment_file", "")),
         tuple(sorted(containers, key=lambda item: (item.service, item.name))),
         why,
-        by_folder,
+        by_directory,
     )
 
 
@@ -139,7 +139,7 @@ class Found:
     """The shop's project, and what has its name and is another's.
 
     Attributes:
-        ignored: one text for each project that is named like the shop and was made from another folder.
+        ignored: one text for each project that is named like the shop and was made from another directory.
     """
 
     project: Optional[Project]
@@ -147,7 +147,7 @@ class Found:
 
 
 def _places(raws: Sequence[Mapping[str, Any]]) -> List[str]:
-    """The folders from which containers were made, as their labels tell."""
+    """The directories from which containers were made, as their labels tell."""
     places = []
     for raw in raws:
         places.append(_labels(raw).get(LABEL + "project.working_dir", ""))
@@ -161,36 +161,36 @@ def find_project(
     real: Callable[[str], str] = os.path.realpath,
     exists: Callable[[str], bool] = os.path.isdir,
 ) -> Found:
-    """The project that was made from the shop's folder; without one, a project that has the shop's name and no other folder.
+    """The project that was made from the shop's directory; without one, a project that has the shop's name and no other directory.
 
-    A host may hold several shops: production and staging, each with its own data. A project whose labels name a folder that
+    A host may hold several shops: production and staging, each with its own data. A project whose labels name a directory that
     is there and is not the shop's belongs to another one, whatever its name is.
 
     Args:
         containers: all of the engine, stopped ones too.
-        root: the shop's folder.
+        root: the shop's directory.
         real: resolves links in a path.
-        exists: whether a folder is there.
+        exists: whether a directory is there.
     """
     groups: Dict[str, List[Mapping[str, Any]]] = {}
     for raw in containers:
         groups.setdefault(_labels(raw).get(LABEL + "project", ""), []).append(raw)
-    folder = real(root)
+    directory = real(root)
 
     def elsewhere(raws: Sequence[Mapping[str, Any]]) -> str:
         for place in _places(raws):
-            # A folder inside the shop's holds its compose files, or a second shop.
-            apart = not _within(real(place), folder) or exists(os.path.join(place, "backend"))
+            # A directory inside the shop's holds its compose files, or a second shop.
+            apart = not _within(real(place), directory) or exists(os.path.join(place, "backend"))
             if exists(place) and apart:
                 return place
         return ""
 
-    by_folder = [
-        name for name, raws in groups.items() if name and any(real(place) == folder for place in _places(raws))
+    by_directory = [
+        name for name, raws in groups.items() if name and any(real(place) == directory for place in _places(raws))
     ]
     by_name, ignored = [], []
     for name, raws in sorted(groups.items()):
-        if name and name not in by_folder and re.match(r"^miniecom([_-]|$)", name):
+        if name and name not in by_directory and re.match(r"^miniecom([_-]|$)", name):
             other = elsewhere(raws)
             if other:
                 ignored.append("%s (made from %s)" % (name, other))
@@ -198,8 +198,8 @@ def find_project(
                 by_name.append(name)
     loose = [raw for raw in groups.get("", []) if _NAMES.match(container_name(raw))]
     project: Optional[Project] = None
-    for names, why in ((by_folder, "made from %s" % root), (by_name, "by its name")):
-        made = [_make(name, groups[name], why, names is by_folder) for name in names]
+    for names, why in ((by_directory, "made from %s" % root), (by_name, "by its name")):
+        made = [_make(name, groups[name], why, names is by_directory) for name in names]
         if made:
             # The base and the prod file may have been used one after the other under two project names.
             project = max(made, key=lambda item: (sum(container.running for container in item.containers), item.name))
@@ -209,8 +209,8 @@ def find_project(
     return Found(project, tuple(ignored))
 
 
-def _within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
+def _within(path: str, directory: str) -> bool:
+    return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
 @dataclass(frozen=True)

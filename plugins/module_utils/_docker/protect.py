@@ -35,11 +35,13 @@ def parse_protection(value: Optional[Mapping[str, Any]]) -> Protection:
     unknown = sorted(set(given) - set(KEYS))
     if unknown:
         raise MaintenanceError(
-            "protect has no such key", ", ".join(unknown), next_step="Its keys are labels, names and projects."
+            "protect has no such key", target=", ".join(unknown), next_step="Its keys are labels, names and projects."
         )
     for key, items in given.items():
         if items is not None and not (isinstance(items, (list, tuple)) and all(isinstance(i, str) for i in items)):
-            raise MaintenanceError("a list of strings is wanted", "protect.%s" % key, next_step="Write it as a list.")
+            raise MaintenanceError(
+                "a list of strings is wanted", target="protect.%s" % key, next_step="Write it as a list."
+            )
     return Protection(*(tuple(given.get(key) or ()) for key in KEYS))
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple, TypeVar
 
 from .._core.errors import MaintenanceError
-from .._core.plan import Action, Kept, Plan
+from .._core.legacy_plan import Action, Kept, Plan
 from .._core.units import format_duration, format_size
 from .inventory import (
     PROJECT_LABEL,
@@ -446,7 +446,7 @@ def out_of_sight(inventory: Inventory) -> str:
     if inventory.hidden_containers is None:
         return (
             "whether there are containers that the engine does not list, as after a change of its image store, cannot be "
-            "seen from here, where its folder%s cannot be read; run this on the Docker host itself, as root and by the "
+            "seen from here, where its directory%s cannot be read; run this on the Docker host itself, as root and by the "
             "engine's socket (unix://)" % (" " + inventory.root if inventory.root else "")
         )
     if inventory.hidden_containers:
@@ -561,8 +561,8 @@ def _limit_to_target(draft: _Draft, inventory: Inventory) -> None:
     if inventory.free_bytes is None:
         raise MaintenanceError(
             "cannot tell how much is free on the file system of Docker's data",
-            inventory.root or "",
-            next_step="Leave out target_free, or run this on the Docker host as a user who may read that folder.",
+            target=inventory.root or "",
+            next_step="Leave out target_free, or run this on the Docker host as a user who may read that directory.",
         )
     free = inventory.free_bytes
     actions = []

@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 from urllib.parse import quote
 
 from .._core.errors import MaintenanceError, SkipAction
-from .._core.plan import Action, Outcome
+from .._core.legacy_plan import Action, Outcome
 from .._core.units import format_size
 from .client import Docker, DockerUnavailable, EngineError
 from .inventory import (
@@ -68,9 +68,9 @@ class Remover:
         if self._lost is not None:
             raise MaintenanceError(
                 "not tried, the Docker Engine had gone away",
-                self.docker.docker_host,
-                self._lost.code,
-                self._lost.next_step,
+                target=self.docker.docker_host,
+                code=self._lost.code,
+                next_step=self._lost.next_step,
             )
         self._stop_at_target(action)
         self._asked = False

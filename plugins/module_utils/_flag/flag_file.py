@@ -17,8 +17,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Mapping, Optional
 
 from .._core.atomic_file import discard_partial, partial_name, sync_directory, write_atomic
+from .._core.clock import format_utc
 from .._core.errors import MaintenanceError
-from .._core.run_state import iso
 from .._core.units import parse_duration
 
 NOTE_NAME = "maintenance.json"
@@ -82,7 +82,9 @@ def parse_moment(text: str) -> datetime:
         moment = datetime.fromisoformat(plain)
     except ValueError:
         raise MaintenanceError(
-            "not a point in time", repr(text), next_step="Write it like 2026-11-24T05:00:00Z, or a duration like 2h."
+            "not a point in time",
+            target=repr(text),
+            next_step="Write it like 2026-11-24T05:00:00Z, or a duration like 2h.",
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
@@ -98,9 +100,13 @@ def parse_expires(text: str, now: datetime) -> datetime:
     except MaintenanceError:
         moment = parse_moment(text)
     except OverflowError:
-        raise MaintenanceError("that is too far away", repr(text), next_step="Leave expires out for no end.") from None
+        raise MaintenanceError(
+            "that is too far away", target=repr(text), next_step="Leave expires out for no end."
+        ) from None
     if moment <= now:
-        raise MaintenanceError("maintenance would have ended already", repr(text), next_step="Give a later expires.")
+        raise MaintenanceError(
+            "maintenance would have ended already", target=repr(text), next_step="Give a later expires."
+        )
     return moment
 
 
@@ -123,12 +129,12 @@ def parse_flag(text: str) -> Flag:
 
 
 def _error(what: str, path: str, error: OSError) -> MaintenanceError:
-    step = "Run as the owner of the folder or as root (become: true)."
+    step = "Run as the owner of the directory or as root (become: true)."
     if error.errno == errno.ENOENT:
-        step = "Its folder does not exist: set path to ROOT/storage/.maintenance of the shop."
+        step = "Its directory does not exist: set path to ROOT/storage/.maintenance of the shop."
     elif error.errno in (errno.ENOSPC, errno.EROFS):
         step = "Check that the file system is writable and has space."
-    return MaintenanceError(what, path, errno.errorcode.get(error.errno or 0, error.errno), step)
+    return MaintenanceError(what, target=path, code=errno.errorcode.get(error.errno or 0, error.errno), next_step=step)
 
 
 def read_flag(path: str) -> Flag:
@@ -142,8 +148,8 @@ def read_flag(path: str) -> Flag:
         raise _error("cannot read the maintenance flag", path, error) from error
 
 
-def require_folder(path: str) -> None:
-    """Raises MaintenanceError: the folder of the flag is not there, so that the flag could not be written."""
+def require_directory(path: str) -> None:
+    """Raises MaintenanceError: the directory of the flag is not there, so that the flag could not be written."""
     if not os.path.isdir(os.path.dirname(path) or "."):
         raise _error("cannot write the maintenance flag", path, FileNotFoundError(errno.ENOENT, ""))
 
@@ -205,15 +211,15 @@ def read_note(state_dir: str) -> Optional[Note]:
     except OSError as error:
         raise MaintenanceError(
             "cannot read the note of who put maintenance up",
-            path,
-            errno.errorcode.get(error.errno or 0, error.errno),
-            "Run as the owner of the state directory, usually root (become: true), or set state_dir.",
+            target=path,
+            code=errno.errorcode.get(error.errno or 0, error.errno),
+            next_step="Run as the owner of the state directory, usually root (become: true), or set state_dir.",
         ) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         # It is written in one step: whoever broke it did so by hand, and what it says must not be guessed.
         raise MaintenanceError(
             "the note of who put maintenance up makes no sense",
-            path,
+            target=path,
             next_step="Move it away, then use force: true to take maintenance down.",
         ) from error
 
@@ -234,11 +240,11 @@ def write_note(state_dir: str, note: Note) -> None:
     except OSError as error:
         raise MaintenanceError(
             "cannot write the note of who puts maintenance up",
-            path,
-            errno.errorcode.get(error.errno or 0, error.errno),
-            "Nothing was changed. Run as root (become: true) or set state_dir, and check that there is space.",
+            target=path,
+            code=errno.errorcode.get(error.errno or 0, error.errno),
+            next_step="Nothing was changed. Run as root (become: true) or set state_dir, and check that there is space.",
         ) from error
 
 
 def moment_text(moment: datetime) -> str:
-    return iso(moment)
+    return format_utc(moment)

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .._core.errors import MaintenanceError
-from .._core.plan import Action, Kept, Plan
+from .._core.legacy_plan import Action, Kept, Plan
 from .flag_file import Flag, Note, flag_line, moment_text, one_line, parse_expires
 from .timer import Timer, render_timer
 
@@ -108,7 +108,7 @@ def check_owner(layers: Layers, policy: Policy) -> None:
             ", because: %s" % reason if reason else "",
             " (%s)" % " and ".join(where) if where else "",
         ),
-        policy.path,
+        target=policy.path,
         next_step="Ask them first. To %s it nevertheless, set force: true (maintenance_mode_force=true); this run is that of %s."
         % ("take over" if policy.state == "present" else "take down", policy.owner),
         details={"owner": owner},

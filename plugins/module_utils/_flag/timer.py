@@ -176,7 +176,9 @@ def _read(path: str) -> bytes:
     except (FileNotFoundError, NotADirectoryError):
         return b""
     except OSError as error:
-        raise MaintenanceError("cannot read a part of the maintenance timer", path, error.strerror) from error
+        raise MaintenanceError(
+            "cannot read a part of the maintenance timer", target=path, code=error.strerror
+        ) from error
 
 
 def _systemctl(*arguments: str, check: bool = True) -> str:
@@ -232,9 +234,9 @@ def arm(timer: Timer, expires: str, program: bytes) -> None:
     except OSError as error:
         raise MaintenanceError(
             "cannot write the maintenance timer",
-            str(error.filename or UNIT_DIR),
-            error.strerror,
-            "With timer: none (maintenance_mode_timer=none) maintenance is put up without one.",
+            target=str(error.filename or UNIT_DIR),
+            code=error.strerror,
+            next_step="With timer: none (maintenance_mode_timer=none) maintenance is put up without one.",
         ) from error
     _systemctl("daemon-reload")
     _systemctl("reset-failed", timer.unit + ".service", check=False)  # that an earlier alert does not count as tried
@@ -260,7 +262,7 @@ def disarm(timer: Timer, from_within: bool = False) -> None:
                 sync_directory(os.path.dirname(path))
     except OSError as error:
         raise MaintenanceError(
-            "cannot remove the maintenance timer", str(error.filename or UNIT_DIR), error.strerror
+            "cannot remove the maintenance timer", target=str(error.filename or UNIT_DIR), code=error.strerror
         ) from error
     if not timer.problem:
         _systemctl("daemon-reload", check=False)

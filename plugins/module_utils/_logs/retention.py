@@ -20,7 +20,7 @@ from typing import Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from .._core.atomic_file import is_partial
 from .._core.errors import MaintenanceError
-from .._core.plan import Action, Kept, Plan
+from .._core.legacy_plan import Action, Kept, Plan
 from .._core.units import format_duration
 
 CHUNK = 1 << 20
@@ -250,7 +250,10 @@ def scan(directories: Iterable[str], patterns: Sequence[str]) -> List[LogFile]:
                         )
         except OSError as error:
             raise MaintenanceError(
-                "cannot read the log directory", directory, error.strerror, "Check the path and the user of this task."
+                "cannot read the log directory",
+                target=directory,
+                code=error.strerror,
+                next_step="Check the path and the user of this task.",
             ) from error
     opened = files_open_now({(item.device, item.inode) for item in found})
     return [_complete(_seen(item, opened)) for item in found]

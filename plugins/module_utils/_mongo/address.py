@@ -92,7 +92,7 @@ def parse_host(text: str) -> Tuple[str, int]:
     if not match or not 0 < port < 65536:
         raise MaintenanceError(
             "not an address of a MongoDB server",
-            "address" if "@" in text else repr(text),
+            target="address" if "@" in text else repr(text),
             next_step="Write HOST:PORT, for example 127.0.0.1:27017.",
         )
     return match.group(1) or match.group(2), port
@@ -121,7 +121,7 @@ def read_uri(params: Mapping[str, Any]) -> Tuple[str, str]:
             return values[key].strip(), "%s in %s" % (key, env_file)
     raise MaintenanceError(
         "the environment file sets neither %s nor %s" % URI_KEYS,
-        str(env_file),
+        target=str(env_file),
         next_step="Name the shop's own environment file, or give the option uri.",
     )
 
@@ -193,7 +193,7 @@ def resolve(params: Mapping[str, Any]) -> Address:
 
 
 def _bad_uri(why: str, source: str, next_step: str) -> MaintenanceError:
-    return MaintenanceError("the MongoDB connection string is not valid: " + why, source, next_step=next_step)
+    return MaintenanceError("the MongoDB connection string is not valid: " + why, target=source, next_step=next_step)
 
 
 def _take_apart(uri: str, source: str) -> Tuple[str, str, str, str, str]:
@@ -242,9 +242,9 @@ def uri_error(error: Exception, uri: str, source: str) -> MaintenanceError:
     if "DNS" in text or "does not exist" in text or "Resolver" in text or "resolution lifetime" in text:
         return MaintenanceError(
             "the host of a mongodb+srv connection string cannot be looked up in DNS",
-            source,
-            type(error).__name__,
-            "Check the name and this host's DNS, or give the option address with host and port.",
+            target=source,
+            code=type(error).__name__,
+            next_step="Check the name and this host's DNS, or give the option address with host and port.",
         )
     if "dnspython" in text or "srv" in text.lower():
         return _bad_uri("a mongodb+srv:// string takes exactly one host name without a port", source, _SHAPE)

@@ -230,7 +230,7 @@ def read_setting(database: Any) -> Setting:
     if len(documents) > 1:
         raise MaintenanceError(
             "there are several documents with key 'site', and the application reads any one of them",
-            target,
+            target=target,
             next_step="Remove all but the right one in the database.",
         )
     return interpret(documents[0] if documents else None)
@@ -262,7 +262,7 @@ def plan_setting(
         raise MaintenanceError(
             "the application cannot read its own setting, so that it cannot be put into maintenance: %s"
             % setting.problem,
-            "settings, key 'site'",
+            target="settings, key 'site'",
             next_step="Save the site settings once in the shop's administration, or repair the document; the other layers work without it.",
         )
     if not enabled and not setting.enabled and not previous:
@@ -354,9 +354,9 @@ def write_setting(database: Any, setting: Setting, change: Change) -> None:
     if not done:
         raise MaintenanceError(
             "the application's settings were changed by somebody else at the same moment, and have been left as they are",
-            target,
-            "changed meanwhile",
-            "Run it again.",
+            target=target,
+            code="changed meanwhile",
+            next_step="Run it again.",
         )
 
 
@@ -392,7 +392,7 @@ def update_setting(
             raise MaintenanceError(
                 "the application's maintenance setting was switched %s again right after it was written"
                 % ("off" if enabled else "on"),
-                "%s.%s" % (database.name, COLLECTION),
+                target="%s.%s" % (database.name, COLLECTION),
                 next_step="Somebody else is changing it: settle who does, then run it again.",
             )
         return setting, change

@@ -200,7 +200,7 @@ def count_documents(data: bytes, where: str = "") -> int:
 
 def _damaged(where: str, what: str) -> ArchiveError:
     return ArchiveError(
-        "the archive is damaged: " + what, where, next_step="Do not rely on this archive; make a new backup."
+        "the archive is damaged: " + what, target=where, next_step="Do not rely on this archive; make a new backup."
     )
 
 
@@ -307,7 +307,7 @@ class ArchiveReader:
         if self._take(4) != MAGIC:
             raise ArchiveError(
                 "this is not an archive of mongodump: it does not begin with its four bytes",
-                name,
+                target=name,
                 next_step="An archive is made by mongodump --archive or by miniecom.maintenance.mongo_backup.",
             )
         header = self._document(MAX_METADATA_BYTES)

@@ -96,7 +96,7 @@ class Connection:
         if not wanted:
             raise MaintenanceError(
                 "the connection string names no database",
-                self.address.where,
+                target=self.address.where,
                 next_step="Write it behind the hosts (mongodb://HOST:PORT/DATABASE) or give the option for it.",
             )
         # A user may well read a database whose name listDatabases hides from it: ask the database itself then.
@@ -104,7 +104,7 @@ class Connection:
         if wanted not in known and not self._has_collections(wanted):
             raise MaintenanceError(
                 "there is no database of this name, or this user may not see it",
-                "%s on %s" % (wanted, self.address.where),
+                target="%s on %s" % (wanted, self.address.where),
                 next_step="Databases that it may see: %s." % (", ".join(known) or "none"),
             )
         return wanted

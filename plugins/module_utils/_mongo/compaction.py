@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError, SkipAction
-from .._core.plan import Action, Kept, Outcome, Plan
+from .._core.legacy_plan import Action, Kept, Outcome, Plan
 from .._core.units import format_duration, format_size
 from .client import Connection, Server
 from .errors import error_number, mongo_errors
@@ -325,9 +325,9 @@ class Compactor:
                 if now - silent_since > 60:
                     raise MaintenanceError(
                         "the server was lost while it compacted the collection, and has not answered for a minute",
-                        namespace,
-                        error.code,
-                        "Is mongod running? A compaction that was cut off loses nothing; run it again afterwards.",
+                        target=namespace,
+                        code=error.code,
+                        next_step="Is mongod running? A compaction that was cut off loses nothing; run it again afterwards.",
                     ) from error
                 running = [{}]
             if not any(not entry or entry.get("command", {}).get("compact") == name for entry in running):

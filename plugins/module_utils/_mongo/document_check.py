@@ -73,7 +73,7 @@ class DocumentCheck:
         except OSError as error:
             self.close()
             raise MaintenanceError(
-                "cannot start the processes that check documents", sys.executable, error.errno
+                "cannot start the processes that check documents", target=sys.executable, code=error.errno
             ) from error
 
     def check(self, data: bytes) -> None:

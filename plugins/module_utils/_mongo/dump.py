@@ -99,7 +99,7 @@ def choose_consistency(requested: str, server: Server) -> Consistency:
         if not can_snapshot:
             raise MaintenanceError(
                 "a snapshot needs a replica set or a sharded cluster of MongoDB 5.0 or newer",
-                "%s %s" % (server.topology, server.version),
+                target="%s %s" % (server.topology, server.version),
                 next_step="Use consistency: locked (writers wait meanwhile), none, or auto.",
             )
         return Consistency("snapshot", "every collection as of one moment", fallback=requested == "auto")
@@ -107,7 +107,7 @@ def choose_consistency(requested: str, server: Server) -> Consistency:
         if server.topology == "mongos":
             raise MaintenanceError(
                 "a sharded cluster cannot be locked through mongos",
-                server.topology,
+                target=server.topology,
                 next_step="Use consistency: snapshot.",
             )
         return Consistency("locked", "the server was locked against writes (fsyncLock) while the dump was read")
@@ -147,7 +147,7 @@ def _list_sources(connection: Connection, database: str) -> Optional[List[Source
         if kind != "view" and not _readable(name):
             raise MaintenanceError(
                 "the Python driver cannot read a collection whose name begins or ends with a dot or holds two in a row",
-                "%s.%s" % (database, name),
+                target="%s.%s" % (database, name),
                 next_step="Rename it (the server's command renameCollection takes the name), or drop it if nobody needs it.",
             )
         source = _source(connection, database, target, name, kind, info, uuids)
@@ -315,7 +315,7 @@ def _require_unmoved(connection: Connection, database: str, source: Source) -> N
 def _moved(where: str, how: str) -> MaintenanceError:
     return MaintenanceError(
         "the collections changed while the database was read: %s" % how,
-        where,
+        target=where,
         next_step="Nothing of this backup remains. Run again.",
     )
 
@@ -370,7 +370,9 @@ def _dump_collection(
             written = True
     except _NotInSnapshot as error:
         if written:
-            raise MaintenanceError("the snapshot was lost while a collection was read", where, error.code) from error
+            raise MaintenanceError(
+                "the snapshot was lost while a collection was read", target=where, code=error.code
+            ) from error
         # Capped collections, for one, on servers before 8.0.
         result.notes.append("%s is not part of the snapshot (%s): read as it was at its turn" % (where, error.text))
         for batch in _batches(connection, database, source, None, where, source.id_index):
@@ -441,9 +443,9 @@ def _raise(error: BaseException, where: str, session: Optional[Any]) -> None:
     if session is not None and number == SNAPSHOT_TOO_OLD:
         raise SnapshotExpired(
             "the server no longer keeps the moment of the snapshot: the dump takes longer than its history window",
-            where,
-            "239 SnapshotTooOld",
-            "Raise minSnapshotHistoryWindowInSeconds on the server above the dump's duration, or use consistency: none.",
+            target=where,
+            code="239 SnapshotTooOld",
+            next_step="Raise minSnapshotHistoryWindowInSeconds on the server above the dump's duration, or use consistency: none.",
         ) from error
     if session is not None and number == SNAPSHOT_UNAVAILABLE and isinstance(error, Exception):
         raise _NotInSnapshot(number, error_text(error)) from error

@@ -89,17 +89,26 @@ def translate(error: Exception, what: str, target: str, address: Optional[Addres
             )
         elif number == 18 and address is not None:
             step = "%s Tried as user %r with %s." % (step, address.username, address.source)
-        return MaintenanceError("%s: %s" % (what, text.rstrip(".")), target, error_code(error), step)
+        return MaintenanceError(
+            "%s: %s" % (what, text.rstrip(".")), target=target, code=error_code(error), next_step=step
+        )
     if isinstance(error, driver.NotPrimaryError):
-        return MaintenanceError("%s: %s" % (what, text), target, error_code(error), _NEXT_STEPS[10107])
+        return MaintenanceError(
+            "%s: %s" % (what, text), target=target, code=error_code(error), next_step=_NEXT_STEPS[10107]
+        )
     if isinstance(error, driver.ServerSelectionTimeoutError):
-        return MaintenanceError("%s: %s" % (what, _selection_text(text)), target, None, _selection_step(text))
+        return MaintenanceError(
+            "%s: %s" % (what, _selection_text(text)), target=target, code=None, next_step=_selection_step(text)
+        )
     if isinstance(error, driver.ConnectionFailure):
         step = "The server may still be working on it: look at it before you try again."
         return MaintenanceError(
-            "%s: the connection was lost (%s: %s)" % (what, type(error).__name__, text), target, error_code(error), step
+            "%s: the connection was lost (%s: %s)" % (what, type(error).__name__, text),
+            target=target,
+            code=error_code(error),
+            next_step=step,
         )
-    return MaintenanceError("%s: %s: %s" % (what, type(error).__name__, text), target, error_code(error))
+    return MaintenanceError("%s: %s: %s" % (what, type(error).__name__, text), target=target, code=error_code(error))
 
 
 def _selection_text(text: str) -> str:

@@ -18,16 +18,17 @@ import os
 import selectors
 import subprocess
 import sys
-from datetime import datetime, timezone
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Optional
 
 try:
     import pymongo
 except ImportError:  # pragma: no cover - the client raises MissingLibrary first
     pymongo = None  # type: ignore[assignment]
 
+from .._core.clock import parse_utc, utc_now
 from .._core.errors import MaintenanceError
-from .._core.processes import is_running, read_process
+from .._core.leftovers import Leftover, LockLeft, ProcessId
+from .._core.processes import read_process
 from .address import Address
 from .client import Connection
 from .errors import mongo_errors
@@ -94,7 +95,7 @@ class WriteLock:
     """
 
     def __init__(
-        self, address: Address, seconds: float, register: Callable[[Mapping[str, int]], str] = lambda keeper: ""
+        self, address: Address, seconds: float, register: Callable[[ProcessId], str] = lambda keeper: ""
     ) -> None:
         self._address = address
         self._register = register
@@ -116,7 +117,7 @@ class WriteLock:
         options = {"directConnection": True} if self._address.direct else {}
         self._keeper = keeper
         process = read_process(keeper.pid)
-        note = self._register({"pid": keeper.pid, "start_time": process.start_time if process is not None else 0})
+        note = self._register(ProcessId(keeper.pid, process.start_time if process is not None else 0))
         setup = {"uri": self._address.uri, "options": options, "seconds": self._seconds, "note": note}
         keeper.stdin.write((json.dumps(setup) + "\n").encode())
         keeper.stdin.flush()
@@ -125,7 +126,7 @@ class WriteLock:
             self.release()
             raise MaintenanceError(
                 "cannot lock the server against writes: %s" % (answer.partition(" ")[2] or "no answer in time"),
-                self._address.where,
+                target=self._address.where,
                 next_step="The user needs the privilege fsync (role hostManager); or use consistency: none.",
             )
 
@@ -145,7 +146,7 @@ class WriteLock:
     def _expired(self) -> MaintenanceError:
         return MaintenanceError(
             "the dump was not finished when the lock's time of %d s was over; the server was unlocked" % self._seconds,
-            self._address.where,
+            target=self._address.where,
             next_step="Raise lock_timeout, or use consistency: none, or run at a quieter time.",
         )
 
@@ -166,7 +167,7 @@ class WriteLock:
         if keeper.returncode and "error the lock could not be released" in last:
             raise MaintenanceError(
                 "the lock against writes could not be released",
-                self._address.where,
+                target=self._address.where,
                 next_step="Run db.fsyncUnlock() in mongosh at once: the application cannot write.",
             )
 
@@ -185,36 +186,36 @@ UNKNOWN_TEXT = (
 )
 
 
-def judge(connection: Connection, note: Mapping[str, Any], boot: str) -> str:
+def judge_lock(connection: Connection, leftover: Leftover, boot: str) -> str:
     """What became of the lock of a note whose module is gone.
 
     Args:
-        note: as the run's leftovers give it.
+        leftover: a note about a lock.
         boot: the id of the host's present boot.
 
     Returns:
         LEFT: its keeper was killed, and the server is locked; it may be by ours. GONE: it cannot stand any more.
         HELD: its keeper still runs and will release it. UNKNOWN: the server is locked and the note does not say enough.
     """
-    keeper = (note.get("facts") or {}).get("keeper") or {}
-    if note.get("boot") and boot and note["boot"] != boot:
+    keeper = leftover.left.keeper if isinstance(leftover.left, LockLeft) else ProcessId()
+    if leftover.is_of_another_boot(boot):
         return GONE
-    if keeper and is_running(int(keeper.get("pid", 0)), int(keeper.get("start_time", 0))):
+    if keeper.runs():
         return HELD
-    if not is_locked(connection) or _started_after(connection, str(note.get("at") or "")):
+    if not is_locked(connection) or _started_after(connection, leftover.at):
         return GONE
-    return LEFT if keeper and note.get("boot") and boot else UNKNOWN
+    return LEFT if keeper.pid and leftover.boot and boot else UNKNOWN
 
 
 def _started_after(connection: Connection, at: str) -> bool:
     """Whether the server was started after a moment: no lock outlives that. False where it cannot be told."""
     try:
-        moment = datetime.strptime(at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+        moment = parse_utc(at)
         uptime = float(connection.client.admin.command("serverStatus", repl=0, metrics=0)["uptimeMillis"]) / 1000
     except (ValueError, KeyError, pymongo.errors.PyMongoError):
         return False
     # The note tells whole seconds.
-    return (datetime.now(timezone.utc) - moment).total_seconds() > uptime + 2
+    return (utc_now() - moment).total_seconds() > uptime + 2
 
 
 def unlock(connection: Connection) -> bool:

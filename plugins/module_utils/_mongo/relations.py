@@ -138,7 +138,9 @@ def parse_relation(entry: Mapping[str, Any]) -> Relation:
     elif entry.get("unit") == "document" and relation.unit == "element":
         wrong = "a field with [] counts elements, unit cannot be document"
     if wrong:
-        raise MaintenanceError("this relation makes no sense: %s" % wrong, relation.name, next_step="Correct it.")
+        raise MaintenanceError(
+            "this relation makes no sense: %s" % wrong, target=relation.name, next_step="Correct it."
+        )
     return relation
 
 

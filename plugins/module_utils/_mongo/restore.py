@@ -87,7 +87,7 @@ def _restoring(what: str, where: str, same: bool) -> Iterator[None]:
     except MaintenanceError as error:
         cause = error.__cause__
         if isinstance(cause, driver.OperationFailure) and refusal_is_proof(error_number(cause), same):
-            raise RefusedBackup(error.what, error.target, error.code, error.next_step) from cause
+            raise RefusedBackup(error.what, target=error.target, code=error.code, next_step=error.next_step) from cause
         raise
 
 
@@ -137,7 +137,7 @@ def restore_archive(connection: Connection, reader: ArchiveReader) -> List[str]:
         if (batch.db, batch.collection) not in declared:
             raise RefusedBackup(
                 "the archive holds documents of a collection that its head does not name",
-                "%s.%s" % (batch.db, batch.collection),
+                target="%s.%s" % (batch.db, batch.collection),
                 next_step="Do not rely on this archive.",
             )
         target = connection.client[batch.db][batch.collection]
@@ -167,8 +167,8 @@ def _refused(where: str, error: Any, same: bool) -> MaintenanceError:
     if number == DUPLICATE_KEY:
         what = "the archive holds two documents with the same %s" % (keys or "key")
     if not refusal_is_proof(number, same):
-        return MaintenanceError("the server cannot take a document of the archive", where, number)
-    return RefusedBackup(what, where, number, "Do not rely on this archive.")
+        return MaintenanceError("the server cannot take a document of the archive", target=where, code=number)
+    return RefusedBackup(what, target=where, code=number, next_step="Do not rely on this archive.")
 
 
 def has_empty_timestamp(raw: bytes) -> bool:
@@ -244,7 +244,7 @@ def metadata_of(head: CollectionMetadata) -> Dict[str, Any]:
     except (ValueError, TypeError, KeyError) as error:
         raise RefusedBackup(
             "the metadata of a collection is not valid extended JSON (%s)" % error,
-            "%s.%s" % (head.db, head.collection),
+            target="%s.%s" % (head.db, head.collection),
             next_step="Do not rely on this archive.",
         ) from error
 

@@ -219,9 +219,9 @@ def require_names(statistics: Sequence[CollectionStatistics], names: Sequence[st
     if missing:
         raise MaintenanceError(
             "there is no collection of this name in %s" % ", ".join(databases),
-            ", ".join(missing),
-            "26 NamespaceNotFound",
-            "Correct the option collections.",
+            target=", ".join(missing),
+            code="26 NamespaceNotFound",
+            next_step="Correct the option collections.",
         )
 
 
@@ -267,7 +267,7 @@ def choose_databases(connection: Connection, named: Sequence[str], fallback_to_a
     own = sorted(set(chosen) & SYSTEM_DATABASES)
     if own:
         raise MaintenanceError(
-            "the server's own databases are left alone", ", ".join(own), next_step="Name the shop's database."
+            "the server's own databases are left alone", target=", ".join(own), next_step="Name the shop's database."
         )
     return [connection.require_database(name) for name in chosen]
 

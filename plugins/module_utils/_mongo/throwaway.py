@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A mongod that lives for one restore test: its own folder, one socket in it, no network, gone afterwards."""
+"""A mongod that lives for one restore test: its own directory, one socket in it, no network, gone afterwards."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _PARAMETERS = ("ttlMonitorEnabled=false", "diagnosticDataCollectionEnabled=false
 
 
 def arguments(directory: str, cache_gigabytes: float = 0.25) -> List[str]:
-    """mongod's arguments for a server that keeps everything inside a folder and listens on a socket in it alone.
+    """mongod's arguments for a server that keeps everything inside a directory and listens on a socket in it alone.
 
     Args:
-        directory: the folder as the server sees it; holds db/.
+        directory: the directory as the server sees it; holds db/.
     """
     found = ["--dbpath", directory + "/db", "--logpath", directory + "/" + LOG_NAME]
     found += ["--bind_ip", directory + "/" + SOCKET_NAME, "--unixSocketPrefix", directory, "--port", "27017"]
@@ -45,7 +45,7 @@ def arguments(directory: str, cache_gigabytes: float = 0.25) -> List[str]:
 
 
 def socket_fits(directory: str) -> bool:
-    """Whether a socket in this folder can be connected to."""
+    """Whether a socket in this directory can be connected to."""
     return len(os.fsencode(os.path.join(directory, SOCKET_NAME))) <= MAX_SOCKET_PATH
 
 
@@ -59,7 +59,7 @@ class ThrowawayServer:
 
     Args:
         program: path of mongod.
-        directory: an empty folder of our own, readable by its owner only.
+        directory: an empty directory of our own, readable by its owner only.
     """
 
     def __init__(self, program: str, directory: str) -> None:
@@ -87,9 +87,9 @@ class ThrowawayServer:
             code = errno.errorcode.get(error.errno or 0, error.errno)
             raise MaintenanceError(
                 "cannot start a mongod for the restore test",
-                self._program,
-                code,
-                "Set mongod_program to a mongod of the same version.",
+                target=self._program,
+                code=code,
+                next_step="Set mongod_program to a mongod of the same version.",
             ) from error
         return wait_for_server(self._directory, self._ended)
 
@@ -106,7 +106,7 @@ class ThrowawayServer:
 
 
 def wait_for_server(directory: str, ended: Callable[[], Optional[str]]) -> Connection:
-    """Connect to the server in a folder as soon as it answers.
+    """Connect to the server in a directory as soon as it answers.
 
     Args:
         ended: gives the reason when the server has ended, else None.
@@ -129,7 +129,7 @@ def wait_for_server(directory: str, ended: Callable[[], Optional[str]]) -> Conne
         if reason is not None or time.monotonic() > deadline:
             raise MaintenanceError(
                 "the mongod for the restore test %s" % ("ended (%s)" % reason if reason else "does not answer"),
-                directory,
+                target=directory,
                 next_step="The end of its log: %s" % (_log_end(directory) or "empty"),
             )
         time.sleep(0.05)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A stand-in for the shop's API: what the outside sees of it, on real data in a real MongoDB.
 
-One file for both deployments; it needs the standard library and pymongo. Natively it lies in the shop's folder as
+One file for both deployments; it needs the standard library and pymongo. Natively it lies in the shop's directory as
 ``backend/src/server.py`` and runs with ``backend`` as its working directory, by which it can be told to be the shop's
 API, as the Node process of a real installation can. In an image that directory is ``/app``.
 

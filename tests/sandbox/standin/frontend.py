@@ -5,7 +5,7 @@
 
 Standard library only. ``/health`` is static text, as of the shop's nginx: it says nothing about the API.
 FRONTEND_PORT (8080) and HOST (all addresses) come from the environment, then from ``.env`` above the working directory,
-which is the shop's ``frontend`` folder.
+which is the shop's ``frontend`` directory.
 """
 
 from __future__ import annotations

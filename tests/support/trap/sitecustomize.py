@@ -4,7 +4,7 @@
 
 """Refuses connections to the machine's default Docker socket and notes the attempt.
 
-The folder of this file is on PYTHONPATH of everything the tests start, so every Python process has it, also modules
+The directory of this file is on PYTHONPATH of everything the tests start, so every Python process has it, also modules
 that Ansible starts. Must run on Python 3.8.
 """
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, miniecom.maintenance contributors
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sandbox's command and the folder above the sandboxes, whatever was left there."""
+"""The sandbox's command and the directory above the sandboxes, whatever was left there."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def made_by_a_playbook(home: Path) -> Path:
     """What a run makes where no sandbox is up."""
-    folder = home / "current" / "run" / "ansible" / "ansible-tmp-1"
-    folder.mkdir(parents=True)
-    (folder / "AnsiballZ_setup.py").touch()
+    directory = home / "current" / "run" / "ansible" / "ansible-tmp-1"
+    directory.mkdir(parents=True)
+    (directory / "AnsiballZ_setup.py").touch()
     return home / "current"
 
 
-def test_a_folder_made_by_a_playbook_gives_way_to_the_link(home: Path) -> None:
+def test_a_directory_made_by_a_playbook_gives_way_to_the_link(home: Path) -> None:
     made_by_a_playbook(home)
     (home / ".current.123").symlink_to("native")
     (home / "native").mkdir()
@@ -39,7 +39,7 @@ def test_a_folder_made_by_a_playbook_gives_way_to_the_link(home: Path) -> None:
         assert sorted(path.name for path in home.iterdir()) == ["current", "native"]
 
 
-def test_a_strange_folder_is_left_alone(home: Path) -> None:
+def test_a_strange_directory_is_left_alone(home: Path) -> None:
     (made_by_a_playbook(home) / "notes.txt").write_text("mine")
     for attempt in (lambda: command._point_current_to(home / "native"), lambda: command.main(["down"])):
         try:

@@ -10,7 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from tests.sandbox.daemon import Daemon, of_folder, spawn, start_time
+from tests.sandbox.daemon import Daemon, of_directory, spawn, start_time
 
 
 def sleeper(tmp_path: Path, *arguments: str) -> Daemon:
@@ -22,10 +22,10 @@ def sleeper(tmp_path: Path, *arguments: str) -> Daemon:
 def test_end_and_alive(tmp_path: Path) -> None:
     daemon = sleeper(tmp_path)
     assert daemon.alive
-    assert daemon in of_folder(tmp_path)
+    assert daemon in of_directory(tmp_path)
     daemon.end()
     assert not daemon.alive
-    assert of_folder(tmp_path) == []
+    assert of_directory(tmp_path) == []
     daemon.end()  # of a dead one: nothing
 
 
@@ -56,11 +56,11 @@ def test_one_that_does_not_want_to_is_forced(tmp_path: Path) -> None:
     process.stdout.close()
 
 
-def test_processes_of_other_folders_are_not_found(tmp_path: Path) -> None:
+def test_processes_of_other_directories_are_not_found(tmp_path: Path) -> None:
     daemon = sleeper(tmp_path)
     try:
-        assert of_folder(tmp_path / "other") == []
-        assert of_folder(tmp_path.with_name(tmp_path.name[:-1])) == []  # the beginning of a name is another name
+        assert of_directory(tmp_path / "other") == []
+        assert of_directory(tmp_path.with_name(tmp_path.name[:-1])) == []  # the beginning of a name is another name
     finally:
         daemon.end()
 

@@ -60,7 +60,7 @@ def test_stand_in_reads_env_as_the_collection_does(tmp_path: Path) -> None:
     assert "ecommerce" in values["MONGO_URI"]  # the other address, which does not win
 
 
-def test_folder_is_in_good_order_before_trouble(tmp_path: Path) -> None:
+def test_directory_is_in_good_order_before_trouble(tmp_path: Path) -> None:
     root = tmp_path / "miniecom"
     write_shop(shop(root, root_password()))
     assert stat.S_IMODE((root / ".env").stat().st_mode) == 0o600

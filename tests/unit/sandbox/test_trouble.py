@@ -19,8 +19,8 @@ NOW = datetime(2026, 11, 23, 12)
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trouble]:
     root = tmp_path_factory.mktemp("shop")
-    for folder in ("backend/src", "storage/uploads", "nginx"):
-        (root / folder).mkdir(parents=True)
+    for directory in ("backend/src", "storage/uploads", "nginx"):
+        (root / directory).mkdir(parents=True)
     (root / ".env").write_text("A=1\n")
     return root, make_trouble(root, days=40, now=NOW)
 
@@ -45,8 +45,10 @@ def test_backups_are_what_their_names_say(made: tuple[Path, Trouble]) -> None:
     assert len(names) == trouble.backups == 40
     assert names[-1] == "20261122_020000.tar.gz"
     with tarfile.open(root / "storage/backups" / names[0]) as archive:
-        folder = names[0].partition(".")[0]
-        assert {f"{folder}/mongo.archive.gz", f"{folder}/manifest.json", f"{folder}/uploads"} <= set(archive.getnames())
+        directory = names[0].partition(".")[0]
+        assert {f"{directory}/mongo.archive.gz", f"{directory}/manifest.json", f"{directory}/uploads"} <= set(
+            archive.getnames()
+        )
     assert all((root / "storage/backups" / name).is_file() for name in HAND_KEPT)
 
 

@@ -25,7 +25,7 @@ CONTEXT = {
 }
 
 
-def test_each_folder_is_taken_from_where_it_really_is() -> None:
+def test_each_directory_is_taken_from_where_it_really_is() -> None:
     entries = {entry["name"]: entry for entry in backup_include(CONTEXT)}
     assert entries["uploads"] == {
         "name": "uploads",

@@ -17,7 +17,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.report
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.sarif import to_sarif
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.finding import Finding
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import RunContext
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_context import RunContext
 
 NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
 FOUND = [

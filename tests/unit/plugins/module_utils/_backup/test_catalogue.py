@@ -32,7 +32,7 @@ def record(path: Path, **changes: object) -> catalogue.Verification:
     return catalogue.Verification(**values)  # type: ignore[arg-type]
 
 
-def test_what_a_folder_holds(tmp_path: Path) -> None:
+def test_what_a_directory_holds(tmp_path: Path) -> None:
     for name in ("20261123_020000.tar.gz", "20261124_020000.tar.gz", "20261124_030000.tar.gz.enc"):
         (tmp_path / name).write_bytes(b"x" * 10)
     catalogue.write_sidecar(str(tmp_path / "20261124_020000.tar.gz"), record(tmp_path / "20261124_020000.tar.gz"))
@@ -159,16 +159,16 @@ def test_age_comes_from_the_record_and_else_from_the_name(tmp_path: Path) -> Non
     assert seen.age_seconds(now) == 2 * 3600
 
 
-def test_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(MaintenanceError, match="no folder of backups"):
+def test_a_missing_directory(tmp_path: Path) -> None:
+    with pytest.raises(MaintenanceError, match="no directory of backups"):
         catalogue.read_catalogue(str(tmp_path / "nope"))
     assert catalogue.read_catalogue(str(tmp_path / "nope"), missing_ok=True).backups == []
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
-    with catalogue.folder_lock(str(tmp_path)) as first:
+    with catalogue.directory_lock(str(tmp_path)) as first:
         assert first
-        with catalogue.folder_lock(str(tmp_path)) as second:
+        with catalogue.directory_lock(str(tmp_path)) as second:
             assert not second
-    with catalogue.folder_lock(str(tmp_path)) as third:
+    with catalogue.directory_lock(str(tmp_path)) as third:
         assert third

@@ -27,7 +27,7 @@ def backup(hours: float, verified: bool = False, database: str = "shop") -> cata
     return catalogue.Backup(name, "/b/" + name, moment.astimezone().replace(tzinfo=None), 10, 1, 1, False, record)
 
 
-def folder(*backups: catalogue.Backup) -> catalogue.Catalogue:
+def directory(*backups: catalogue.Backup) -> catalogue.Catalogue:
     return catalogue.Catalogue("/b", sorted(backups, key=lambda entry: entry.name))
 
 
@@ -37,7 +37,7 @@ def dailies(count: int, verified_hours: float | None = None) -> catalogue.Catalo
         found = [backup(34 + 24 * day) for day in range(count)]
     if verified_hours is not None:
         found.append(backup(verified_hours, verified=True))
-    return folder(*found)
+    return directory(*found)
 
 
 def removed(catalogue_: catalogue.Catalogue, wishes: pruning.Wishes) -> list[str]:
@@ -74,7 +74,7 @@ def test_check_mode_may_assume_the_backup_before_it() -> None:
     assert all(action.assumes == pruning.ASSUMPTION for action in plan.actions)
     assert not any("assumed" in kept.target or "(" in kept.target for kept in plan.kept)
     # What is planned is what a real run with that backup would do, and then it rests on the assumption no more.
-    real = folder(*dailies(400).backups, backup(0.001, verified=True))
+    real = directory(*dailies(400).backups, backup(0.001, verified=True))
     assert removed(real, pruning.Wishes(SHOP, 48 * 3600, "48h")) == [action.target for action in plan.actions]
 
 
@@ -119,7 +119,7 @@ def test_records_without_a_backup_go_too_but_not_with_an_empty_policy() -> None:
 def test_the_newest_verified_backup_always_stays(
     hours: list[tuple[int, bool]], policy: Policy, max_delete: int | None, assume: bool
 ) -> None:
-    found = folder(*(backup(hour, verified) for hour, verified in hours))
+    found = directory(*(backup(hour, verified) for hour, verified in hours))
     wishes = pruning.Wishes(policy, 48 * 3600, "48h", assume, max_delete)
     try:
         plan, _findings = pruning.plan_prune(found, wishes, NOW)
@@ -144,9 +144,9 @@ def test_another_database_proves_nothing_and_takes_no_turn() -> None:
     ours = [backup(34 + 24 * day) for day in range(4)]
     theirs = [backup(9, True, "other"), *(backup(33.5 + 24 * day, True, "other") for day in range(4))]
     with pytest.raises(MaintenanceError, match="without a verified one younger than 48h: there is none"):
-        removed(folder(*ours, *theirs), wishes)
+        removed(directory(*ours, *theirs), wishes)
     mine = backup(10, True)
-    plan, _findings = pruning.plan_prune(folder(*ours, *theirs, mine), wishes, NOW)
+    plan, _findings = pruning.plan_prune(directory(*ours, *theirs, mine), wishes, NOW)
     assert {action.target for action in plan.actions} == {entry.path for entry in ours[1:]}
     told = {kept.target: kept.reason for kept in plan.kept}
     assert all(told[entry.path] == "of another database: other" for entry in theirs)
@@ -155,20 +155,20 @@ def test_another_database_proves_nothing_and_takes_no_turn() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 2000), st.sampled_from(["", "shop", "other"])), max_size=30, unique=True))
 def test_what_lies_beside_changes_nothing(made: list[tuple[int, str]]) -> None:
-    """A folder that is shared is rotated as if only the one database's backups lay there."""
+    """A directory that is shared is rotated as if only the one database's backups lay there."""
     found = [backup(hours, bool(name), name) for hours, name in made]
     alone = [entry for entry in found if entry.verification is None or entry.verification.database == "shop"]
     wishes = pruning.Wishes(Policy(daily=3, weekly=2), database="shop")
-    assert removed(folder(*found), wishes) == removed(folder(*alone), wishes)
+    assert removed(directory(*found), wishes) == removed(directory(*alone), wishes)
 
 
 def test_without_a_database_the_backups_of_several_are_no_one_series() -> None:
-    both = folder(*(backup(10 + day * 24, True, name) for day in range(40) for name in ("shop_a", "shop_b")))
+    both = directory(*(backup(10 + day * 24, True, name) for day in range(40) for name in ("shop_a", "shop_b")))
     with pytest.raises(MaintenanceError, match="several databases: shop_a, shop_b"):
         pruning.plan_prune(both, pruning.Wishes(SHOP, 48 * 3600, "48h"), NOW)
     assert removed(both, pruning.Wishes(Policy(), 48 * 3600, "48h")) == []
     assert removed(both, pruning.Wishes(SHOP, 48 * 3600, "48h", database="shop_a"))
-    unknown = folder(*(backup(10 + day * 24, day == 0, "shop_a") for day in range(40)))
+    unknown = directory(*(backup(10 + day * 24, day == 0, "shop_a") for day in range(40)))
     assert removed(unknown, pruning.Wishes(SHOP, 48 * 3600, "48h"))
 
 
@@ -179,7 +179,7 @@ def test_one_that_does_not_count_any_more_is_still_of_its_database(stale: bool) 
     record = catalogue.Verification(10, 1, "00", text, text, "boutique", restore_failed="" if stale else text)
     other = replace(backup(24 * 100), stale=stale, record=record)
     plan, _findings = pruning.plan_prune(
-        folder(fine, other), pruning.Wishes(Policy(last=1), 48 * 3600, "48h", database="shop"), NOW
+        directory(fine, other), pruning.Wishes(Policy(last=1), 48 * 3600, "48h", database="shop"), NOW
     )
     assert plan.actions == []
     assert other.restore_failed == ("" if stale else text)

@@ -15,6 +15,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.resto
     plan_restore_test,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.leftovers import Leftover, PathLeft
 
 GIB = 1024**3
 
@@ -63,7 +64,7 @@ def test_an_encrypted_backup_needs_its_passphrase() -> None:
 
 def test_leftovers_go_first() -> None:
     found = observation(backup(GIB))
-    found.leftovers = [{"id": "1", "kind": "path", "facts": {"path": "/w/restore-test-1"}}]
+    found.leftovers = [Leftover("1", PathLeft("/w/restore-test-1"))]
     plan = plan_restore_test(found, "/w", 0, False)
     assert [action.action for action in plan.actions] == ["remove_leftover", "restore_test"]
     assert plan.actions[0].target == "/w/restore-test-1"

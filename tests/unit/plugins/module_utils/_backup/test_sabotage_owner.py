@@ -29,17 +29,17 @@ def written(path: Path, add: str, source: object) -> dict[str, tuple[int, int]]:
         return {info.name.partition("/")[2]: (info.uid, info.gid) for info in tar}
 
 
-def test_owners_of_a_folder_are_kept(tmp_path: Path) -> None:
-    folder = tmp_path / "uploads"
-    (folder / "inner").mkdir(parents=True)
-    (folder / "image.jpg").write_bytes(b"1")
-    (folder / "link").symlink_to("image.jpg")
+def test_owners_of_a_directory_are_kept(tmp_path: Path) -> None:
+    directory = tmp_path / "uploads"
+    (directory / "inner").mkdir(parents=True)
+    (directory / "image.jpg").write_bytes(b"1")
+    (directory / "link").symlink_to("image.jpg")
     owner = (os.geteuid(), os.getegid())
     if os.geteuid() == 0:
         owner = (1234, 1235)
-        for path in (folder, folder / "inner", folder / "image.jpg", folder / "link"):
+        for path in (directory, directory / "inner", directory / "image.jpg", directory / "link"):
             os.chown(path, *owner, follow_symlinks=False)
-    found = written(tmp_path / "x.tar.gz", "path", folder)
+    found = written(tmp_path / "x.tar.gz", "path", directory)
     for name in ("uploads", "uploads/inner", "uploads/image.jpg", "uploads/link"):
         assert found[name] == owner, name
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Production and staging, each with a database of the same name, that share a folder of backups."""
+"""Production and staging, each with a database of the same name, that share a directory of backups."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOMENT = "2026-11-24T11:00:00Z"
 WISHES = planning.Wishes("/b", 20 * 3600, "20h", 0, address="10.0.0.1:27017")
 
 
-def folder(address: str) -> catalogue.Catalogue:
+def directory(address: str) -> catalogue.Catalogue:
     name = "20261124_110000.tar.gz"
     record = catalogue.Verification(10, 1, "00", MOMENT, MOMENT, "shop", address)
     return catalogue.Catalogue(
@@ -25,11 +25,11 @@ def folder(address: str) -> catalogue.Catalogue:
 
 
 def test_a_backup_of_another_server_is_not_reused() -> None:
-    reused, why = planning.reusable(folder("10.0.0.2:27017"), "shop", {}, WISHES, NOW)
+    reused, why = planning.reusable(directory("10.0.0.2:27017"), "shop", {}, WISHES, NOW)
     assert reused is None and "another server (10.0.0.2:27017)" in why
 
 
 def test_one_of_the_same_server_is_and_one_that_does_not_say() -> None:
-    assert planning.reusable(folder("10.0.0.1:27017"), "shop", {}, WISHES, NOW)[0] is not None
-    assert planning.reusable(folder(""), "shop", {}, WISHES, NOW)[0] is not None
-    assert planning.reusable(folder("10.0.0.2:27017"), "shop", {}, replace(WISHES, address=""), NOW)[0] is not None
+    assert planning.reusable(directory("10.0.0.1:27017"), "shop", {}, WISHES, NOW)[0] is not None
+    assert planning.reusable(directory(""), "shop", {}, WISHES, NOW)[0] is not None
+    assert planning.reusable(directory("10.0.0.2:27017"), "shop", {}, replace(WISHES, address=""), NOW)[0] is not None

@@ -76,7 +76,7 @@ def test_round_trip(tmp_path: Path, tree: Path, compression: str) -> None:
     written = write(path, lambda writer: writer.add_path("uploads", str(tree)), dump, compression)
     found = read(path)
     assert found.dump == dump
-    assert found.folder == FOLDER
+    assert found.directory == FOLDER
     assert found.components["uploads"].found() == written.found()
     assert written.files == 5
     assert written.bytes == 5000 + 5000 + 0 + 5_120_000 + 8
@@ -199,7 +199,7 @@ def test_a_container_s_copy_that_is_a_bare_link_is_no_component(tmp_path: Path, 
         info = tarfile.TarInfo("invoices")
         info.type, info.linkname = kind, "/data/real"
         tar.addfile(info)
-    with pytest.raises(MaintenanceError, match="neither a file nor a folder in the container"):
+    with pytest.raises(MaintenanceError, match="neither a file nor a directory in the container"):
         write(tmp_path / "x.tar.gz", lambda writer: writer.add_tar("invoices", [sent.getvalue()], "api:/app/invoices"))
 
 
@@ -273,7 +273,7 @@ def test_what_is_swapped_for_a_pipe_does_not_hold_the_backup_up(
 
     write(tmp_path / "x.tar.gz", fill)
     assert len(notes) == 1
-    assert notes[0].endswith("a.jpg: left out, neither file nor folder nor link")
+    assert notes[0].endswith("a.jpg: left out, neither file nor directory nor link")
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "text"])
@@ -301,11 +301,11 @@ def test_damage_is_found(tmp_path: Path, tree: Path, damage: str) -> None:
 
 
 def test_a_backup_of_the_shop_s_own_script_is_read(tmp_path: Path) -> None:
-    folder = tmp_path / FOLDER
-    (folder / "uploads").mkdir(parents=True)
-    (folder / "uploads" / "a.jpg").write_bytes(b"abc")
-    subprocess.run("printf dump | gzip > mongo.archive.gz", shell=True, cwd=folder, check=True)
-    (folder / "manifest.json").write_text('{"timestamp": "20261124_020000"}')
+    directory = tmp_path / FOLDER
+    (directory / "uploads").mkdir(parents=True)
+    (directory / "uploads" / "a.jpg").write_bytes(b"abc")
+    subprocess.run("printf dump | gzip > mongo.archive.gz", shell=True, cwd=directory, check=True)
+    (directory / "manifest.json").write_text('{"timestamp": "20261124_020000"}')
     for arguments in ([FOLDER], ["./" + FOLDER]):
         subprocess.run(["tar", "czf", tmp_path / "x.tar.gz", "-C", tmp_path, *arguments], check=True)
         found = read(tmp_path / "x.tar.gz")

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.audit_state import AuditState
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.audit_state import AuditState
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.finding import (
     SEVERITIES,

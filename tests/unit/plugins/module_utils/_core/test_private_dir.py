@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit import undo_store
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.audit_state import AuditState
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher import cache_for
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core import disk
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.audit_state import AuditState
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import utc_now
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.private_dir import private_directory
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import utc_now
+from ansible_collections.miniecom.maintenance.plugins.module_utils._host import disk
 
 
 @pytest.mark.parametrize(

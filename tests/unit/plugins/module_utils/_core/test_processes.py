@@ -81,17 +81,17 @@ def test_datagrams_and_the_wildcard() -> None:
 
 
 def fake_process(proc: Path, pid: int, status: str) -> Path:
-    folder = proc / str(pid)
-    folder.mkdir(parents=True)
-    (folder / "stat").write_text("%d (node (x)) S 1 1 1 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0\n" % pid)
-    (folder / "status").write_text(status)
-    return folder
+    directory = proc / str(pid)
+    directory.mkdir(parents=True)
+    (directory / "stat").write_text("%d (node (x)) S 1 1 1 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0\n" % pid)
+    (directory / "status").write_text(status)
+    return directory
 
 
 def test_what_cannot_be_read_is_empty_and_what_is_gone_is_left_out(tmp_path: Path) -> None:
-    folder = fake_process(tmp_path, 10, "Uid:\t4294967294\t4294967294\t0\t0\nNSpid:\t10\t1\n")
-    (folder / "cmdline").write_bytes(b"node\0server.js\0\0")
-    os.symlink("/opt/node (deleted)", folder / "exe")
+    directory = fake_process(tmp_path, 10, "Uid:\t4294967294\t4294967294\t0\t0\nNSpid:\t10\t1\n")
+    (directory / "cmdline").write_bytes(b"node\0server.js\0\0")
+    os.symlink("/opt/node (deleted)", directory / "exe")
     (tmp_path / "11").mkdir()  # ended between listing and reading
     (tmp_path / "12").mkdir()
     (tmp_path / "12" / "stat").write_text("12 (torn) S 1")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The maintenance log in a folder that the shop's user may write to, written by root."""
+"""The maintenance log in a directory that the shop's user may write to, written by root."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_record import write_log
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.record import write_log
 
 NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
 

@@ -77,7 +77,7 @@ def test_a_volume_is_used_by_a_source_that_its_mountpoint_reaches_through_a_link
     assert not container_uses_volume(container(mount), "data", PLACE)
     assert container_uses_volume(container(mount), "data", PLACE, ["/data/docker/volumes/data/_data"])
     assert not container_uses_volume(container(mount), "data", PLACE, ["/data/docker/volumes/data/_data2"])
-    # The same folder, mounted in two places.
+    # The same directory, mounted in two places.
     mount = Mount("bind", "", "/srv/other", "/data", ("/srv/other", "8:1:/volumes/data/_data/sub"))
     assert container_uses_volume(container(mount), "data", PLACE, [PLACE, "8:1:/volumes/data/_data"])
     assert not container_uses_volume(container(mount), "data", PLACE, [PLACE, "8:2:/volumes/data/_data"])

@@ -33,7 +33,7 @@ def container(name: str, service: str = "", project: str = "", **more: Any) -> d
         labels = {
             "com.docker.compose.project": project or "miniecom",
             "com.docker.compose.service": service,
-            "com.docker.compose.project.working_dir": more.pop("folder", ROOT),
+            "com.docker.compose.project.working_dir": more.pop("directory", ROOT),
             "com.docker.compose.project.config_files": more.pop("files", ROOT + "/docker-compose.yml"),
             "com.docker.compose.oneoff": more.pop("oneoff", "False"),
         }
@@ -58,13 +58,13 @@ def found_in(
 # -- the project --------------------------------------------------------------------------------------------------------
 
 
-def test_the_project_is_told_by_its_folder() -> None:
+def test_the_project_is_told_by_its_directory() -> None:
     found = found_in(
         [
             container("web_api", "api", "web"),
             container("web_mongo", "mongo", "web", State="exited"),
             container("web_api_run_1", "api", "web", oneoff="True"),
-            container("other_mongo", "mongo", "other", folder="/srv/other", files="/srv/other/docker-compose.yml"),
+            container("other_mongo", "mongo", "other", directory="/srv/other", files="/srv/other/docker-compose.yml"),
             container("miniecom_mongo"),
         ],
     )
@@ -92,10 +92,10 @@ def test_files_are_those_of_the_newest_running_container() -> None:
 
 
 def test_through_a_link_by_name_and_without_compose() -> None:
-    elsewhere = container("x", "api", "shop", folder="/srv/real", files="/srv/real/docker-compose.yml")
+    elsewhere = container("x", "api", "shop", directory="/srv/real", files="/srv/real/docker-compose.yml")
     found = found_in([elsewhere], "/srv/link", lambda path: path.replace("/srv/link", "/srv/real"))
     assert found is not None and found.name == "shop"
-    by_name = found_in([container("y", "api", "miniecom", folder="/home/me", files="")])
+    by_name = found_in([container("y", "api", "miniecom", directory="/home/me", files="")])
     assert by_name is not None and by_name.name == "miniecom"
     loose = found_in([container("miniecom_api_prod"), container("miniecom_mongo")])
     assert loose is not None and loose.name == "" and set(loose.services()) == {"api", "mongo"}
@@ -112,28 +112,30 @@ STAGING = "/srv/staging"
     st.sampled_from([ROOT, ROOT + "/deploy", STAGING, "/gone"]),
     st.sampled_from(["running", "exited"]),
 )
-def test_another_shop_of_the_host_is_never_taken_for_this_one(name: str, folder: str, place: str, state: str) -> None:
-    mine = container("a", "api", name, folder=folder, files=place + "/docker-compose.yml", State=state)
+def test_another_shop_of_the_host_is_never_taken_for_this_one(
+    name: str, directory: str, place: str, state: str
+) -> None:
+    mine = container("a", "api", name, directory=directory, files=place + "/docker-compose.yml", State=state)
     found = find_project([mine], ROOT, same, lambda path: path in (ROOT, ROOT + "/deploy", STAGING))
-    if ROOT in (folder, place):
-        assert found.project is not None and found.project.by_folder and not found.ignored
+    if ROOT in (directory, place):
+        assert found.project is not None and found.project.by_directory and not found.ignored
     elif not name.startswith("miniecom") or name == "miniecomshop":
         assert found == Found(None)
-    elif STAGING in (folder, place):
+    elif STAGING in (directory, place):
         assert found == Found(None, ("%s (made from %s)" % (name, STAGING),))
     else:
-        assert found.project is not None and not found.project.by_folder and not found.ignored
+        assert found.project is not None and not found.project.by_directory and not found.ignored
 
 
 def test_production_is_down_and_staging_is_up() -> None:
     production = container("m", "mongo", "miniecom", State="exited")
-    staging = container("s", "mongo", "miniecom-staging", folder=STAGING, files=STAGING + "/docker-compose.yml")
+    staging = container("s", "mongo", "miniecom-staging", directory=STAGING, files=STAGING + "/docker-compose.yml")
     for containers in ([production, staging], [staging, production]):
         found = find_project(containers, ROOT, same, lambda path: True)
         assert found.project is not None and found.project.name == "miniecom"
     found = find_project([staging], ROOT, same, lambda path: True)
     assert found.project is None and STAGING in found.ignored[0]
-    nested = container("s", "mongo", "miniecom-staging", folder=ROOT + "/staging", files="")
+    nested = container("s", "mongo", "miniecom-staging", directory=ROOT + "/staging", files="")
     assert find_project([nested], ROOT, same, lambda path: True).project is None, "a second shop inside the first"
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, ActionResult, Plan
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.legacy_plan import Action, ActionResult, Plan
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import (
     PROJECT_LABEL,
     CacheEntry,
@@ -548,7 +548,7 @@ def test_volumes_and_networks_stay_when_containers_are_hidden_or_may_be() -> Non
     assert plan.warnings[0].startswith("no network and no volume is removed: 2 containers are on disk")
     plan = plan_prune(replace(inventory, hidden_containers=None, root="/var/lib/docker"), ALL, NOW)
     assert not plan.actions
-    assert "its folder /var/lib/docker cannot be read" in plan.warnings[0]
+    assert "its directory /var/lib/docker cannot be read" in plan.warnings[0]
     assert "as root" in plan.warnings[0]
     assert {kept.reason.partition(" ")[0] for kept in plan.kept} == {"whether"}
     # Nothing of the kind was asked for: nothing is said.

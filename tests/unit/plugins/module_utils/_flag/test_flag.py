@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.legacy_plan import Action
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_file import (
     Flag,
     Note,
@@ -199,8 +199,8 @@ def test_files(tmp_path: Path) -> None:
     (tmp_path / "new" / "state" / "maintenance.json").write_text("[]")
     with pytest.raises(MaintenanceError, match="makes no sense"):
         read_note(state)
-    with pytest.raises(MaintenanceError, match="Its folder does not exist"):
-        write_flag(str(tmp_path / "no" / "folder"), "x")
+    with pytest.raises(MaintenanceError, match="Its directory does not exist"):
+        write_flag(str(tmp_path / "no" / "directory"), "x")
 
 
 @pytest.mark.parametrize(

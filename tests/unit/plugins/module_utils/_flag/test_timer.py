@@ -16,9 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import DEFAULT_STATE_DIR
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.legacy_plan import Action
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag import timer as timers
-from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_file import Flag, moment_text, parse_flag
+from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_file import (
+    Flag,
+    moment_text,
+    parse_flag,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.switch import (
     Application,
     Layers,
@@ -201,7 +205,7 @@ def test_it_rings_at_the_end_and_twice_more(end: datetime) -> None:
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126) | st.just(" "), min_size=1))
-def test_any_folder_stays_one_word(name: str) -> None:
+def test_any_directory_stays_one_word(name: str) -> None:
     command = unit(render_service(PYTHON, "/" + name))["Service"]["ExecStart"]
     # systemd's quoting of these is that of a shell, beside its own % and $.
     words = [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(command)]

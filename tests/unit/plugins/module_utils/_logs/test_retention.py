@@ -71,12 +71,12 @@ def test_an_empty_policy_does_nothing(files: list[LogFile]) -> None:
 ME = 1000
 
 
-def proc_of(folder: Path, monkeypatch: pytest.MonkeyPatch, uids: str, state: str = "S", status: bool = True) -> str:
+def proc_of(directory: Path, monkeypatch: pytest.MonkeyPatch, uids: str, state: str = "S", status: bool = True) -> str:
     """A /proc with one process that does not let us look at its files."""
     for pid in ("1", "77"):
-        (folder / pid / "fd").mkdir(parents=True)
+        (directory / pid / "fd").mkdir(parents=True)
     if status:
-        (folder / "77" / "status").write_text(f"Name:\tx\nState:\t{state} (x)\nUid:\t{uids}\n")
+        (directory / "77" / "status").write_text(f"Name:\tx\nState:\t{state} (x)\nUid:\t{uids}\n")
     real = os.listdir
 
     def listdir(path: str) -> list[str]:
@@ -85,7 +85,7 @@ def proc_of(folder: Path, monkeypatch: pytest.MonkeyPatch, uids: str, state: str
         return real(path)
 
     monkeypatch.setattr(os, "listdir", listdir)
-    return str(folder)
+    return str(directory)
 
 
 @pytest.mark.parametrize(

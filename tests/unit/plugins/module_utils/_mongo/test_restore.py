@@ -80,7 +80,7 @@ def test_a_throwaway_server_listens_on_its_socket_alone_and_lets_nothing_expire(
     assert "ttlMonitorEnabled=false" in arguments
 
 
-def test_how_long_a_folder_for_a_socket_may_be() -> None:
+def test_how_long_a_directory_for_a_socket_may_be() -> None:
     room = 107 - len("/mongodb-27017.sock")
     assert throwaway.socket_fits("/" + "x" * (room - 1))
     assert not throwaway.socket_fits("/" + "x" * room)

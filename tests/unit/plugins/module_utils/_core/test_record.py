@@ -4,34 +4,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_record import (
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.record import (
     EVENT_CAP,
     LIST_CAP,
     capped,
-    found_in,
     telling,
 )
-
-
-def test_the_record_keeps_what_was_found() -> None:
-    values: dict[str, Any] = {
-        "findings": [{"id": str(number)} for number in range(LIST_CAP + 5)],
-        "relations": [{"relation": "a.b", "orphans": 2}, {"relation": "c.d", "orphans": 0}],
-        "unused_indexes": ["shop.orders.x_1"],
-        "undo_id": "20261124T030000Z-a1b2c3",
-        "resolved": [],
-        "ports": [{"port": 22}],
-    }
-    found = found_in(values)
-    assert len(found["findings"]) == LIST_CAP + 5, "whole, not capped"
-    assert found["relations"] == [{"relation": "a.b", "orphans": 2}]
-    assert set(found) == {"findings", "relations", "unused_indexes", "undo_id"}
-    assert found_in({"findings": "a string", "relations": None}) == {}
 
 
 def test_lists_are_cut_with_their_counts() -> None:

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._audit import walker
-from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.walker import Walk, open_below, outermost
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core import walker
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.walker import Walk, open_below, outermost
 
 
 def names(root: Path, *exclude: str) -> set[str]:
@@ -43,8 +43,8 @@ def tree(tmp_path: Path) -> Path:
 def test_everything_but_links_is_given_once(tree: Path) -> None:
     expected = {"."} | {
         os.path.relpath(os.path.join(path, name), tree)
-        for path, folders, files in os.walk(tree)
-        for name in folders + files
+        for path, directories, files in os.walk(tree)
+        for name in directories + files
         if not os.path.islink(os.path.join(path, name))
     }
     walk = Walk(str(tree))

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.usage import Directory, biggest, choose
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core import disk
+from ansible_collections.miniecom.maintenance.plugins.module_utils._host import disk
+from ansible_collections.miniecom.maintenance.plugins.module_utils._host.usage import Directory, biggest, choose
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=timezone.utc)
 

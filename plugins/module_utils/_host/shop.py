@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import unquote
 
-from .processes import Process, Socket
+from .._core.processes import Process, Socket
 
 URI_KEYS = ("MONGODB_URI", "MONGO_URI")
 DEFAULT_API_PORT = 3001
@@ -169,8 +169,8 @@ def settings(env: Mapping[str, str]) -> Settings:
     return Settings(values, warnings)
 
 
-def _inside(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
+def _inside(path: str, directory: str) -> bool:
+    return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
 _SHELLS = frozenset(
@@ -181,7 +181,7 @@ _SHELLS = frozenset(
 def find_api(processes: Sequence[Process], sockets: Sequence[Socket], root: str) -> Optional[Process]:
     """The shop's API among the host's own processes.
 
-    It is what works in ROOT/backend or is run from there, and listens; a shell that somebody left in that folder is not.
+    It is what works in ROOT/backend or is run from there, and listens; a shell that somebody left in that directory is not.
     """
     backend = os.path.join(root, "backend")
     listening = {item.pid for item in sockets if item.proto == "tcp"}
@@ -250,7 +250,7 @@ def choose_deployment(
     api: Optional[Process],
     mongods: Sequence[Process],
     compose_file: bool,
-    project_by_folder: bool = True,
+    project_by_directory: bool = True,
 ) -> Choice:
     """Compose or native.
 
@@ -258,11 +258,11 @@ def choose_deployment(
         wanted: auto, compose or native.
         engine: "" when a Docker Engine answers, else why none does.
         project: name of the shop's compose project, "" when there are no containers of it.
-        api: it works below the shop's folder; only a project that was made from this folder is as certain to be the shop.
+        api: it works below the shop's directory; only a project that was made from this directory is as certain to be the shop.
     """
     if wanted != "auto":
         return Choice(wanted, "as the option deployment says")
-    if project and project_running and project_by_folder:
+    if project and project_running and project_by_directory:
         return Choice("compose", "containers of the compose project %s run" % project)
     if api is not None:
         return Choice("native", "the API runs as process %d of this host" % api.pid)
@@ -407,7 +407,7 @@ def native_mongo(uri: Optional[MongoUri], mongods: Sequence[Process], sockets: S
 
 
 def db_path(argv: Sequence[str]) -> str:
-    """The folder that a mongod was told on its command line; "" without one."""
+    """The directory that a mongod was told on its command line; "" without one."""
     for position, word in enumerate(argv):
         name, equals, value = word.partition("=")
         if name == "--dbpath":

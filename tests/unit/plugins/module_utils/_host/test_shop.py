@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.processes import Process, Socket
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.shop import (
+from ansible_collections.miniecom.maintenance.plugins.module_utils._host.shop import (
     EXPOSED,
     LOOPBACK,
     SETTINGS,
@@ -128,7 +128,7 @@ def test_settings_have_sensible_values_whatever_is_written(env: dict[str, str]) 
 # -- processes ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_api_is_what_listens_and_works_in_its_folder() -> None:
+def test_the_api_is_what_listens_and_works_in_its_directory() -> None:
     api = process(50, cwd=ROOT + "/backend")
     others = [
         process(10, "bash", ROOT + "/backend"),
@@ -140,7 +140,7 @@ def test_the_api_is_what_listens_and_works_in_its_folder() -> None:
     ]
     sockets = [listens(50, 3999), listens(13, 8080), listens(14, 3000), listens(12, 3001)]
     assert find_api([*others, api], sockets, ROOT) == api
-    assert find_api(others, sockets, ROOT) == others[-1], "not listening yet, but in its folder"
+    assert find_api(others, sockets, ROOT) == others[-1], "not listening yet, but in its directory"
     assert find_api(others[:5], sockets, ROOT) is None
     by_path = process(60, argv=("node", ROOT + "/backend/src/server.js"))
     assert find_api([by_path], [], ROOT) == by_path
@@ -194,9 +194,9 @@ def test_which_deployment(engine, project, running, api, mongods, file, expected
     assert choose_deployment("native", engine, project, running, api, mongods, file).deployment == "native"
 
 
-def test_only_a_project_made_from_the_folder_is_more_than_an_api_that_runs_there() -> None:
-    for by_folder, expected in ((True, "compose"), (False, "native")):
-        assert choose_deployment("auto", "", "miniecom", True, API, [], True, by_folder).deployment == expected
+def test_only_a_project_made_from_the_directory_is_more_than_an_api_that_runs_there() -> None:
+    for by_directory, expected in ((True, "compose"), (False, "native")):
+        assert choose_deployment("auto", "", "miniecom", True, API, [], True, by_directory).deployment == expected
     assert choose_deployment("auto", "", "miniecom", True, None, [MONGOD], True, False).deployment == "compose"
 
 
@@ -238,7 +238,7 @@ def test_from_where_the_database_can_be_reached(uri, sockets, published, state, 
         (["mongod", "--config", "/etc/mongod.conf"], ""),
     ],
 )
-def test_the_folder_that_a_mongod_was_told(argv: list[str], path: str) -> None:
+def test_the_directory_that_a_mongod_was_told(argv: list[str], path: str) -> None:
     assert db_path(argv) == path
 
 

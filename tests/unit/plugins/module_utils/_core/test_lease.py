@@ -16,23 +16,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import format_utc
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import (
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.lease import (
     SILENCE_SECONDS,
     Lease,
-    RunContext,
-    RunState,
     boot_id,
-    iso,
-    judge,
+    judge_lease,
+    read_lease,
+    release_lease,
+    take_lease,
+    write_lease,
 )
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.leftovers import PathLeft, ProcessLeft
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.record import read_events
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_context import RunContext
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.state_dir import StateDirectory
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=timezone.utc)
-LEASE = Lease("20261124T025900Z-abcdef", "weekly", "ops", "boot-1", iso(NOW), iso(NOW))
+LEASE = Lease("20261124T025900Z-abcdef", "weekly", "ops", "boot-1", format_utc(NOW), format_utc(NOW))
 
 
 def renewed(seconds_ago: float) -> Lease:
-    return replace(LEASE, renewed=iso(NOW - timedelta(seconds=seconds_ago)))
+    return replace(LEASE, renewed=format_utc(NOW - timedelta(seconds=seconds_ago)))
 
 
 @given(
@@ -42,35 +48,35 @@ def renewed(seconds_ago: float) -> Lease:
     same_boot=st.booleans(),
 )
 def test_who_may_take_the_lease(silence: int, lock_free: bool, takeover: bool, same_boot: bool) -> None:
-    verdict = judge(renewed(silence), lock_free, "boot-1" if same_boot else "boot-2", NOW, takeover)
+    verdict = judge_lease(renewed(silence), lock_free, "boot-1" if same_boot else "boot-2", NOW, takeover)
     dead = lock_free and (takeover or not same_boot or silence > SILENCE_SECONDS)
     assert verdict.state == ("dead" if dead else "live")
     assert verdict.reason
 
 
 def test_no_lease_is_free_unless_a_module_works() -> None:
-    assert judge(None, True, "b", NOW).state == "free"
-    assert judge(None, False, "b", NOW).state == "live"
+    assert judge_lease(None, True, "b", NOW).state == "free"
+    assert judge_lease(None, False, "b", NOW).state == "live"
 
 
 def test_a_second_run_is_refused_and_told_by_whom(tmp_path: Path) -> None:
-    state = RunState(str(tmp_path / "state"))
-    first = state.begin("weekly", "alice", False, NOW)
+    state = StateDirectory(str(tmp_path / "state"))
+    first = take_lease(state, "weekly", "alice", False, NOW)
     with pytest.raises(MaintenanceError) as caught:
-        state.begin("backup", "bob", False, NOW + timedelta(minutes=1))
+        take_lease(state, "backup", "bob", False, NOW + timedelta(minutes=1))
     for part in ("weekly", "alice", first.lease.run_id, "miniecom_takeover=true"):
         assert part in str(caught.value)
-    assert state.release(first.lease.run_id)
-    second = state.begin("backup", "bob", False, NOW)
+    assert release_lease(state, first.lease.run_id)
+    second = take_lease(state, "backup", "bob", False, NOW)
     assert second.replaced is None
-    assert not state.release(first.lease.run_id), "a run that ended does not release another one's lease"
-    assert state.lease() == second.lease
+    assert not release_lease(state, first.lease.run_id), "a run that ended does not release another one's lease"
+    assert read_lease(state) == second.lease
 
 
 def test_a_dead_run_is_taken_over_and_its_modules_stop(tmp_path: Path) -> None:
-    state = RunState(str(tmp_path))
-    first = state.begin("weekly", "alice", False, NOW)
-    second = state.begin("weekly", "bob", False, NOW + timedelta(seconds=SILENCE_SECONDS + 1))
+    state = StateDirectory(str(tmp_path))
+    first = take_lease(state, "weekly", "alice", False, NOW)
+    second = take_lease(state, "weekly", "bob", False, NOW + timedelta(seconds=SILENCE_SECONDS + 1))
     assert second.replaced == first.lease
     assert "no sign of life" in second.reason
     late = RunContext(first.lease.run_id, str(tmp_path), module="mongo_compact")
@@ -79,18 +85,18 @@ def test_a_dead_run_is_taken_over_and_its_modules_stop(tmp_path: Path) -> None:
 
 
 def test_a_run_of_an_earlier_boot_is_dead(tmp_path: Path) -> None:
-    state = RunState(str(tmp_path))
-    first = state.begin("weekly", "alice", False, NOW)
-    state.write_lease(replace(first.lease, boot="another boot"))
-    assert "boot" in state.begin("weekly", "bob", False, NOW).reason
+    state = StateDirectory(str(tmp_path))
+    first = take_lease(state, "weekly", "alice", False, NOW)
+    write_lease(state, replace(first.lease, boot="another boot"))
+    assert "boot" in take_lease(state, "weekly", "bob", False, NOW).reason
 
 
 def test_a_working_module_keeps_the_run_alive_however_long(tmp_path: Path) -> None:
-    state = RunState(str(tmp_path))
-    first = state.begin("weekly", "alice", False, NOW)
+    state = StateDirectory(str(tmp_path))
+    first = take_lease(state, "weekly", "alice", False, NOW)
     script = (
         "import sys\n"
-        "from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import RunContext\n"
+        "from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_context import RunContext\n"
         "with RunContext(sys.argv[1], sys.argv[2]).working():\n"
         "    print('working', flush=True)\n"
         "    sys.stdin.read()\n"
@@ -109,11 +115,11 @@ def test_a_working_module_keeps_the_run_alive_however_long(tmp_path: Path) -> No
         much_later = NOW + timedelta(days=2)
         for takeover in (False, True):
             with pytest.raises(MaintenanceError, match="working at this moment"):
-                state.begin("weekly", "bob", takeover, much_later)
+                take_lease(state, "weekly", "bob", takeover, much_later)
         worker.kill()
         worker.wait()
         assert state.lock_is_free()
-        assert state.begin("weekly", "bob", True, much_later).replaced is not None
+        assert take_lease(state, "weekly", "bob", True, much_later).replaced is not None
     finally:
         worker.kill()
         worker.communicate()
@@ -132,17 +138,17 @@ def test_check_mode_and_a_check_run_write_nothing(tmp_path: Path) -> None:
 
 
 def test_the_record_survives_a_torn_line(tmp_path: Path) -> None:
-    state = RunState(str(tmp_path))
-    run_id = state.begin("weekly", "alice", False, NOW).lease.run_id
+    state = StateDirectory(str(tmp_path))
+    run_id = take_lease(state, "weekly", "alice", False, NOW).lease.run_id
     context = RunContext(run_id, str(tmp_path), module="mongo_backup")
     context.append({"event": "begin"})
-    with open(state.spool_path(run_id), "a", encoding="utf-8") as handle:
+    with open(state.events_path(run_id), "a", encoding="utf-8") as handle:
         handle.write('{"event": "torn')
-    assert [event["event"] for event in state.events(run_id)] == ["begin"]
+    assert [event["event"] for event in read_events(state, run_id)] == ["begin"]
     context.append({"event": "end"})
-    assert [event["event"] for event in state.events(run_id)] == ["begin", "end"]
+    assert [event["event"] for event in read_events(state, run_id)] == ["begin", "end"]
     assert (
-        json.loads(Path(state.spool_path(run_id)).read_text(encoding="utf-8").splitlines()[0])["module"]
+        json.loads(Path(state.events_path(run_id)).read_text(encoding="utf-8").splitlines()[0])["module"]
         == "mongo_backup"
     )
 
@@ -150,24 +156,24 @@ def test_the_record_survives_a_torn_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("run_id", ["../../etc/x", "", ".hidden"])
 def test_a_run_id_is_no_path(tmp_path: Path, run_id: str) -> None:
     with pytest.raises(MaintenanceError, match="not a run id"):
-        RunState(str(tmp_path)).spool_path(run_id)
+        StateDirectory(str(tmp_path)).events_path(run_id)
 
 
 def test_leftovers_are_noted_until_they_are_done(tmp_path: Path) -> None:
     leftovers = RunContext(None, str(tmp_path)).leftovers
-    first = leftovers.register("path", path="/tmp/x")
-    second = leftovers.register("process", pid=1, start_time=2)
-    assert {note["kind"] for note in leftovers.found()} == {"path", "process"}
+    first = leftovers.register(PathLeft("/tmp/x"))
+    second = leftovers.register(ProcessLeft(pid=1, start_time=2))
+    assert {note.left for note in leftovers.found()} == {PathLeft("/tmp/x"), ProcessLeft(pid=1, start_time=2)}
     leftovers.done(first)
-    assert [note["id"] for note in leftovers.found()] == [second]
+    assert [note.id for note in leftovers.found()] == [second]
     leftovers.done(second)
     leftovers.done(second)
     assert leftovers.found() == []
 
 
 def test_state_is_private(tmp_path: Path) -> None:
-    state = RunState(str(tmp_path / "state"))
-    state.begin("weekly", "alice", False, NOW)
+    state = StateDirectory(str(tmp_path / "state"))
+    take_lease(state, "weekly", "alice", False, NOW)
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "state" / "lease.json").stat().st_mode & 0o777 == 0o600
     assert boot_id()

@@ -4,7 +4,7 @@
 
 """The shop's own scheduled jobs, which would prune and delete beside us.
 
-They are found where they are written down: crontabs, run-parts folders and systemd timers. A job's command may hold a
+They are found where they are written down: crontabs, run-parts directories and systemd timers. A job's command may hold a
 secret, therefore only the pieces that were recognised are ever told.
 """
 
@@ -52,7 +52,7 @@ SCRIPTS: Mapping[str, Tuple[str, ...]] = {
     "exit_maintenance.sh": (RESTARTS_SERVICES,),
     "backup.sh": (READABLE_BACKUPS,),
 }
-# Scripts of the shop that remove nothing that matters to us; a glance at their text would take a temporary folder's removal
+# Scripts of the shop that remove nothing that matters to us; a glance at their text would take a temporary directory's removal
 # for more than it is.
 _HARMLESS = frozenset(
     "healthcheck.sh sec_audit.sh test_backup.sh enter_maintenance.sh logs_collect.sh restore.sh".split()
@@ -109,7 +109,7 @@ def classify(
 
     Args:
         command: a shell command or the text of a script.
-        root: the shop's folder.
+        root: the shop's directory.
         script: gives the text of a script of the shop by its path, "" when there is none.
         depth: how many scripts deep to look.
     """
@@ -140,16 +140,16 @@ def classify(
 
 
 def _script_paths(command: str, root: str) -> List[str]:
-    """Scripts inside the shop's folder that a command names, by absolute path or relative to the folder it changes to."""
+    """Scripts inside the shop's directory that a command names, by absolute path or relative to the directory it changes to."""
     paths = []
-    folders = [root] + [
+    directories = [root] + [
         os.path.normpath(os.path.join(root, place.strip("\"'"))) for place in re.findall(r"\bcd\s+(\S+)", command)
     ]
     for word in re.findall(r"[^\s;&|\"'()<>]+", command):
         if not word.endswith((".sh", ".py", ".js", ".cjs", ".mjs")):
             continue
-        for folder in folders:
-            path = os.path.normpath(os.path.join(folder, word))
+        for directory in directories:
+            path = os.path.normpath(os.path.join(directory, word))
             if path.startswith(root.rstrip("/") + "/") and path not in paths:
                 paths.append(path)
     return paths
@@ -191,8 +191,8 @@ class Finder:
     """Reads the places where jobs are written down.
 
     Args:
-        root: the shop's folder.
-        paths: files and folders to look at; folders two levels deep.
+        root: the shop's directory.
+        paths: files and directories to look at; directories two levels deep.
 
     Attributes:
         unreadable: what could not be read, with the reason.
@@ -269,8 +269,8 @@ class Finder:
         return [Job(source, line, schedule, user, ", ".join(kinds[:3]), dangers, active)] if kinds else []
 
     def _file(self, path: str, mode: int) -> List[Job]:
-        folder, name = os.path.split(path)
-        parent = os.path.basename(folder)
+        directory, name = os.path.split(path)
+        parent = os.path.basename(directory)
         if parent in ("cron.hourly", "cron.daily", "cron.weekly", "cron.monthly"):
             active = bool(mode & 0o111) and bool(_RUN_PARTS_NAME.match(name))
             return self._job(path, 0, parent.partition(".")[2], "root", _without_comments(self._text(path)), active)
@@ -292,7 +292,7 @@ class Finder:
         return None
 
     def _enabled(self, name: str) -> bool:
-        """Whether a link in some target's folder starts the timer; a unit below /run was started by hand or a generator."""
+        """Whether a link in some target's directory starts the timer; a unit below /run was started by hand or a generator."""
         for base in self.paths:
             if base.endswith("/transient") and os.path.exists(os.path.join(base, name)):
                 return True
@@ -320,12 +320,12 @@ class Finder:
                 if extra.endswith(".conf"):
                     texts.append(self._text(extra))
         body = "\n".join(texts)
-        folder = (unit_values(body, "WorkingDirectory") or [""])[-1]
+        directory = (unit_values(body, "WorkingDirectory") or [""])[-1]
         command = "\n".join(
             value for key in ("ExecStartPre", "ExecStart", "ExecStartPost") for value in unit_values(body, key)
         )
-        if folder:
-            command = "cd %s\n%s" % (folder.lstrip("-"), command)
+        if directory:
+            command = "cd %s\n%s" % (directory.lstrip("-"), command)
         user = (unit_values(body, "User") or ["root"])[-1]
         masked = os.path.realpath(path) == "/dev/null"
         return self._job(path, 0, schedule, user, command, self._enabled(name) and not masked)

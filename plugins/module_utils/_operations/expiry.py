@@ -16,16 +16,17 @@ import traceback
 from datetime import datetime, timedelta
 from typing import Optional, Sequence
 
-from ._core import maintenance_log
-from ._core.errors import MaintenanceError, SkipAction
-from ._core.program import pack
-from ._core.redaction import SECRETS
-from ._core.run_record import read_record, seconds_between, write_log
-from ._core.run_state import RunState, iso, utc_now
-from ._flag import switch
-from ._flag.flag_file import Note, parse_moment, read_note
-from ._flag.timer import ALERT_STATUS, RETRY_SECONDS, arm, disarm, observe_timer
-from ._maintenance import Maintenance
+from .._core import maintenance_log
+from .._core.clock import format_utc, seconds_between, utc_now
+from .._core.errors import MaintenanceError, SkipAction
+from .._core.program import pack
+from .._core.record import default_log_path, read_record, write_log
+from .._core.redaction import SECRETS
+from .._core.state_dir import StateDirectory
+from .._flag import switch
+from .._flag.flag_file import Note, parse_moment, read_note
+from .._flag.timer import ALERT_STATUS, RETRY_SECONDS, arm, disarm, observe_timer
+from .maintenance import Maintenance
 
 DONE, RETRY = 0, 75  # EX_TEMPFAIL of sysexits.h
 LOCK_SECONDS = 20.0
@@ -64,7 +65,7 @@ def window(note: Note) -> str:
     return text + (" (%s)" % note.reason if note.reason else "")
 
 
-def log(state: RunState, note: Note, outcome: str, headline: str, now: datetime) -> None:
+def log(state: StateDirectory, note: Note, outcome: str, headline: str, now: datetime) -> None:
     """One entry in the maintenance log for each outcome of a window, however often it is tried."""
     identity = "expiry-%s-%s" % (parse_moment(note.expires).strftime("%Y%m%dT%H%M%SZ"), outcome)
     step = {
@@ -72,7 +73,7 @@ def log(state: RunState, note: Note, outcome: str, headline: str, now: datetime)
         "status": "changed" if outcome == "lifted" else "failed",
         "headline": SECRETS.clean_text(headline),
     }
-    seconds = seconds_between(note.since, iso(now))
+    seconds = seconds_between(note.since, format_utc(now))
     status = "ok" if outcome == "lifted" else "failed"
     lines = maintenance_log.entry("maintenance window", identity, note.owner, status, seconds, [step])
     path = log_path(state)
@@ -82,7 +83,7 @@ def log(state: RunState, note: Note, outcome: str, headline: str, now: datetime)
         say(WARNING, "cannot write the maintenance log %s: %s" % (path, error.strerror or error))
 
 
-def log_path(state: RunState) -> str:
+def log_path(state: StateDirectory) -> str:
     """Where the host's last run has written its log."""
     try:
         names = sorted((name for name in os.listdir(state.runs_dir) if name.endswith(".json")), reverse=True)
@@ -92,13 +93,13 @@ def log_path(state: RunState) -> str:
         path = read_record(state, name[: -len(".json")]).get("log_path")
         if path:
             return str(path)
-    return os.path.join(state.state_dir, "maintenance-log.md")
+    return default_log_path(state)
 
 
-def lift(state: RunState, note: Note, now: datetime) -> int:
+def lift(state: StateDirectory, note: Note, now: datetime) -> int:
     """Take maintenance down, as the module does."""
     policy = switch.Policy("absent", note.path, note.owner)
-    maintenance = Maintenance(policy, state.state_dir, None, program(), from_within=True)
+    maintenance = Maintenance(policy, state.path, None, program(), from_within=True)
     try:
         observation = maintenance.observe()
         was_up = switch.is_up(observation.layers)
@@ -121,9 +122,9 @@ def lift(state: RunState, note: Note, now: datetime) -> int:
     return DONE
 
 
-def alert(state: RunState, note: Note, now: datetime) -> int:
+def alert(state: StateDirectory, note: Note, now: datetime) -> int:
     """Tell that maintenance is still up."""
-    maintenance = Maintenance(switch.Policy("absent", note.path, note.owner), state.state_dir, None, None)
+    maintenance = Maintenance(switch.Policy("absent", note.path, note.owner), state.path, None, None)
     try:
         up = switch.is_up(maintenance.observe().layers)
     except MaintenanceError:
@@ -143,7 +144,7 @@ def alert(state: RunState, note: Note, now: datetime) -> int:
     return ALERT_STATUS
 
 
-def work(state: RunState) -> int:
+def work(state: StateDirectory) -> int:
     """Do what the note says.
 
     Returns:
@@ -152,17 +153,17 @@ def work(state: RunState) -> int:
     Raises:
         MaintenanceError: it is to be tried again.
     """
-    note, now = read_note(state.state_dir), utc_now()
+    note, now = read_note(state.path), utc_now()
     decision = decide(note, now)
     if decision == OVER or note is None:
         say(NOTICE, "no maintenance with an end is up: nothing to do, this timer is removed")
-        disarm(observe_timer(state.state_dir), from_within=True)
+        disarm(observe_timer(state.path), from_within=True)
         return DONE
     if decision == SOON:
         say(NOTICE, "%s: that is in a moment, waiting for it" % window(note))
         return RETRY
     if decision == LATER:
-        timer = observe_timer(state.state_dir)
+        timer = observe_timer(state.path)
         if not timer.problem and not timer.rings_at(note.expires):
             arm(timer, note.expires, program())
         say(NOTICE, "%s: nothing to do before that" % window(note))
@@ -194,7 +195,7 @@ def main(arguments: Sequence[str]) -> int:
         The exit status: 0 done or nothing to do, ALERT_STATUS alerted, others to be tried again.
     """
     try:
-        state = RunState(arguments[0])
+        state = StateDirectory(arguments[0])
         with state.locked(LOCK_SECONDS) as held:
             if not held:
                 say(NOTICE, "a module of the collection is working on this host; tried again in a moment")

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Type
 
-from .atomic_file import write_atomic
-from .errors import MaintenanceError
-from .private_dir import private_directory
-from .run_state import iso, parse_iso
+from .._core.atomic_file import write_atomic
+from .._core.clock import format_utc, parse_utc
+from .._core.errors import MaintenanceError
+from .._core.private_dir import private_directory
 
 OK, WARN, CRITICAL = "ok", "warn", "critical"
 STATUSES = (OK, WARN, CRITICAL)
@@ -120,9 +120,9 @@ def measure(paths: Iterable[str]) -> List[FileSystem]:
 def _unanswered(path: str, error: OSError) -> MaintenanceError:
     return MaintenanceError(
         "cannot measure the file system of this path",
-        path,
-        errno.errorcode.get(error.errno or 0, error.errno),
-        "Run as root (become: true), or look at the mount: a dead network mount does not answer.",
+        target=path,
+        code=errno.errorcode.get(error.errno or 0, error.errno),
+        next_step="Run as root (become: true), or look at the mount: a dead network mount does not answer.",
     )
 
 
@@ -248,7 +248,7 @@ class History:
                 for line in handle:
                     try:
                         entry = json.loads(line)
-                        sample = Sample(parse_iso(entry["at"]), int(entry["bytes_used"]), int(entry["inodes_used"]))
+                        sample = Sample(parse_utc(entry["at"]), int(entry["bytes_used"]), int(entry["inodes_used"]))
                         samples.setdefault(str(entry["mount_point"]), []).append(sample)
                     except (ValueError, KeyError, TypeError):
                         continue
@@ -268,7 +268,7 @@ class History:
         lines = "".join(
             json.dumps(
                 {
-                    "at": iso(now),
+                    "at": format_utc(now),
                     "mount_point": system.mount_point,
                     "bytes_used": system.bytes_used,
                     "bytes_available": system.bytes_available,
@@ -304,7 +304,7 @@ class History:
     def _error(self, what: str, error: OSError, kind: Type[MaintenanceError] = MaintenanceError) -> MaintenanceError:
         return kind(
             what,
-            self.path,
-            errno.errorcode.get(error.errno or 0, error.errno),
-            "Run as the owner of the state directory, usually root (become: true), or set state_dir.",
+            target=self.path,
+            code=errno.errorcode.get(error.errno or 0, error.errno),
+            next_step="Run as the owner of the state directory, usually root (become: true), or set state_dir.",
         )

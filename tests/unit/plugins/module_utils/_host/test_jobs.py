@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.jobs import (
+from ansible_collections.miniecom.maintenance.plugins.module_utils._host.jobs import (
     DELETES_BACKUPS,
     DELETES_DATA,
     PRUNES_DOCKER,
@@ -64,7 +64,7 @@ def test_a_script_of_the_shop_is_read_and_its_comments_are_not() -> None:
         PRUNES_DOCKER,
     )
     assert dangers("/opt/miniecom/scripts/a.sh", a="sh scripts/a.sh") == (), "one that calls itself ends"
-    # A temporary folder that the shop's own backup removes is no deletion of backups.
+    # A temporary directory that the shop's own backup removes is no deletion of backups.
     assert dangers("/opt/miniecom/scripts/backup.sh", backup="rm -rf $BACKUP_DIR/tmp") == (READABLE_BACKUPS,)
 
 

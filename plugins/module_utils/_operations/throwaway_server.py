@@ -13,13 +13,13 @@ import os
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional
 
-from ._core import processes
-from ._core.errors import MaintenanceError
-from ._docker.client import Docker, DockerUnavailable
-from ._docker.ports import addresses, container_name, published
-from ._mongo import throwaway
-from ._mongo.address import resolve
-from ._mongo.client import Connection
+from .._core import processes
+from .._core.errors import MaintenanceError
+from .._docker.client import Docker, DockerUnavailable
+from .._docker.ports import addresses, container_name, published
+from .._mongo import throwaway
+from .._mongo.address import resolve
+from .._mongo.client import Connection
 
 PURPOSE = "restore test"
 LABEL = "miniecom.maintenance"
@@ -39,7 +39,7 @@ class Origin:
 
 
 class ContainerServer:
-    """A throwaway mongod in a container without network, its folder shared with the host."""
+    """A throwaway mongod in a container without network, its directory shared with the host."""
 
     def __init__(self, docker: Docker, origin: Origin, name: str, directory: str) -> None:
         self._docker = docker
@@ -108,7 +108,7 @@ class Origins:
         """
         if program:
             if not os.access(program, os.X_OK):
-                raise MaintenanceError("mongod_program is no program", program, next_step="Correct the path.")
+                raise MaintenanceError("mongod_program is no program", target=program, next_step="Correct the path.")
             return Origin(program)
         host, port = resolve(self._params).hosts[0]
         for socket in processes.listening_sockets(protocols=("tcp",)):
@@ -126,7 +126,7 @@ class Origins:
             raise MaintenanceError(
                 "no program for a throwaway mongod: no mongod of this host listens on port %d, and there is no Docker Engine to ask (%s)"
                 % (port, error.what),
-                "%s:%d" % (host, port),
+                target="%s:%d" % (host, port),
                 next_step=step,
             ) from error
         for container in docker.containers():
@@ -140,7 +140,7 @@ class Origins:
                     return Origin(program, str(container["ImageID"]), container_name(container))
         raise MaintenanceError(
             "no program for a throwaway mongod: neither a process of this host nor a running container serves this address",
-            "%s:%d" % (host, port),
+            target="%s:%d" % (host, port),
             next_step=step,
         )
 
@@ -150,7 +150,7 @@ class Origins:
         if not docker.docker_host.startswith("unix://"):
             raise MaintenanceError(
                 "a restore test in a container needs the engine on this host",
-                docker.docker_host,
+                target=docker.docker_host,
                 next_step="Run on the Docker host, or set mongod_program.",
             )
         with docker.errors("cannot look at the container", container_name(container)):

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import quote
 
-from ._backup.making import measure
-from ._backup.planning import Included
-from ._backup.tarball import RESERVED
-from ._core.errors import MaintenanceError
-from ._docker.client import Docker, EngineError
+from .._backup.making import measure
+from .._backup.planning import Included
+from .._backup.tarball import RESERVED
+from .._core.errors import MaintenanceError
+from .._docker.client import Docker, EngineError
 
 COPY_BYTES = 1024 * 1024
 
@@ -48,12 +48,12 @@ def read_entries(include: Sequence[Mapping[str, Any]]) -> List[Entry]:
         if taken or entry.name in ("", ".", "..") or "/" in entry.name or "\0" in entry.name:
             raise MaintenanceError(
                 "this name in include is taken or not usable",
-                repr(entry.name),
+                target=repr(entry.name),
                 next_step="Give each entry a plain name of its own.",
             )
         if not os.path.isabs(entry.path):
             raise MaintenanceError(
-                "a path in include is not absolute", entry.path, next_step="Write it from the root on."
+                "a path in include is not absolute", target=entry.path, next_step="Write it from the root on."
             )
         entries.append(entry)
     return entries
@@ -76,15 +76,15 @@ class Sources:
         if self._docker is not None:
             self._docker.close()
 
-    def refuse_recursion(self, folder: str) -> None:
-        """A folder that holds the backups must not go into the backup."""
-        dest = os.path.realpath(folder)
+    def refuse_recursion(self, directory: str) -> None:
+        """A directory that holds the backups must not go into the backup."""
+        dest = os.path.realpath(directory)
         for entry in self.entries:
             if not entry.container and (dest + os.sep).startswith(os.path.realpath(entry.path) + os.sep):
                 raise MaintenanceError(
-                    "the folder of the backups lies inside a folder that is to be backed up",
-                    "%s in %s" % (dest, entry.path),
-                    next_step="Set dest to a folder outside it, or name narrower folders in include.",
+                    "the directory of the backups lies inside a directory that is to be backed up",
+                    target="%s in %s" % (dest, entry.path),
+                    next_step="Set dest to a directory outside it, or name narrower directories in include.",
                 )
 
     def look_at(self, entry: Entry, sizes: bool) -> Included:
@@ -95,7 +95,7 @@ class Sources:
         try:
             status = os.stat(entry.path)
             if not (stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode)):
-                problem = "neither a file nor a folder"
+                problem = "neither a file nor a directory"
             elif not os.access(entry.path, os.R_OK | (os.X_OK if stat.S_ISDIR(status.st_mode) else 0)):
                 problem = "not readable"
             elif sizes:
@@ -143,7 +143,7 @@ class Sources:
         """An entry inside a container. An engine that does not answer is an error, never a reason to leave it out."""
         docker, problem, size = self._engine(), "", 0
         try:
-            # The size that the engine knows is that of everything the container has written: more than this folder.
+            # The size that the engine knows is that of everything the container has written: more than this directory.
             found = docker.get("/containers/%s/json" % quote(entry.container, safe=""), size=1 if sizes else 0)
             size = int(found.get("SizeRw") or 0)
             with docker.errors("cannot look into the container", entry.source):

@@ -12,10 +12,10 @@ import os
 import secrets
 from typing import List, Tuple
 
-from .atomic_file import write_atomic
-from .errors import MaintenanceError
-from .finding import SEVERITIES, Baseline, Entry, key_id
-from .private_dir import private_directory
+from .._core.atomic_file import write_atomic
+from .._core.errors import MaintenanceError
+from .._core.finding import SEVERITIES, Baseline, Entry, key_id
+from .._core.private_dir import private_directory
 
 KEY_BYTES = 32
 BASELINE_VERSION = 1
@@ -76,7 +76,7 @@ class AuditState:
         if len(key) != KEY_BYTES:
             raise MaintenanceError(
                 "the key of the audits is damaged",
-                self.key_path,
+                target=self.key_path,
                 next_step="Remove it: the next audit makes another and begins its baseline anew.",
             )
         return key
@@ -109,7 +109,7 @@ class AuditState:
             # Guessing here would turn known findings red, or new ones green.
             raise MaintenanceError(
                 "the baseline cannot be understood",
-                path,
+                target=path,
                 next_step="Restore it from a backup, or remove it: the next audit then sets a new one.",
             ) from error
         if found.get("key") != key_id(key):
@@ -160,4 +160,4 @@ def _state_error(what: str, path: str, error: OSError) -> MaintenanceError:
             "Run as the owner of the state directory, usually root (become: true), or set state_dir. "
             "This process runs as uid %d." % os.geteuid()
         )
-    return MaintenanceError(what, path, errno.errorcode.get(error.errno or 0, error.errno), step)
+    return MaintenanceError(what, target=path, code=errno.errorcode.get(error.errno or 0, error.errno), next_step=step)

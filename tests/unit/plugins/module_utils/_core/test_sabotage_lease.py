@@ -12,21 +12,28 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_state import Lease, RunState, iso, judge
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import format_utc
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.lease import (
+    Lease,
+    judge_lease,
+    read_lease,
+    take_lease,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.state_dir import StateDirectory
 
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=timezone.utc)
-GOOD = {"run_id": "r", "name": "n", "owner": "o", "boot": "", "started": iso(NOW), "renewed": iso(NOW)}
+GOOD = {"run_id": "r", "name": "n", "owner": "o", "boot": "", "started": format_utc(NOW), "renewed": format_utc(NOW)}
 
 
 @pytest.mark.parametrize("damage", [{"renewed": "yesterday"}, {"renewed": ""}, {"run_id": "../../etc/x"}])
 def test_a_damaged_lease_is_none(tmp_path: Path, damage: dict[str, str]) -> None:
-    state = RunState(str(tmp_path))
+    state = StateDirectory(str(tmp_path))
     (tmp_path / "lease.json").write_text(json.dumps({**GOOD, **damage}))
-    assert state.begin("weekly", "me", False, NOW).lease.run_id == state.lease().run_id  # type: ignore[union-attr]
+    assert take_lease(state, "weekly", "me", False, NOW).lease.run_id == read_lease(state).run_id  # type: ignore[union-attr]
 
 
 def test_a_lease_dated_in_the_future_says_so() -> None:
-    ahead = Lease("r", "n", "o", "", iso(NOW), iso(NOW + timedelta(days=3)))
-    verdict = judge(ahead, True, "", NOW)
+    ahead = Lease("r", "n", "o", "", format_utc(NOW), format_utc(NOW + timedelta(days=3)))
+    verdict = judge_lease(ahead, True, "", NOW)
     assert verdict.state == "live" and "in the future" in verdict.reason
-    assert judge(ahead, True, "", NOW, takeover=True).state == "dead"
+    assert judge_lease(ahead, True, "", NOW, takeover=True).state == "dead"

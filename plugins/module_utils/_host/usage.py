@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Sequence, Set, Tuple
 
 from .._core.finding import printable
-from .walker import Walk
+from .._core.walker import Walk
 
 # Of the biggest directories more are kept than are shown, as some turn out to be mere wrappings of others.
 _SPARE = 5

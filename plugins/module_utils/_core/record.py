@@ -13,12 +13,14 @@ import pwd
 import re
 import stat
 from datetime import datetime, timedelta
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, Iterator, List, Mapping
 
 from . import maintenance_log
 from .atomic_file import write_atomic
+from .clock import compact_utc, format_utc
+from .lease import Lease
 from .redaction import SECRETS
-from .run_state import Lease, RunState, iso, parse_iso
+from .state_dir import StateDirectory
 
 EVENT_CAP = 200
 LIST_CAP = 200
@@ -45,26 +47,6 @@ def _cut(value: Any) -> Any:
     return value
 
 
-def found_in(values: Mapping[str, Any]) -> Dict[str, Any]:
-    """What a module found, beyond the numbers of its summary: the part of its result that the record keeps, whole. Pure.
-
-    Args:
-        values: what the module returns, or a task registered.
-    """
-    found: Dict[str, Any] = {}
-    for key in ("findings", "resolved", "unused_indexes"):
-        if isinstance(values.get(key), (list, tuple)) and values[key]:
-            found[key] = list(values[key])
-    relations = values.get("relations")
-    if isinstance(relations, (list, tuple)):
-        concerned = [item for item in relations if isinstance(item, Mapping) and item.get("orphans")]
-        if concerned:
-            found["relations"] = concerned
-    if values.get("undo_id"):
-        found["undo_id"] = values["undo_id"]
-    return found
-
-
 def default_owner() -> str:
     """Who runs this, when nobody says: the user who called sudo, else the one that the module runs as."""
     if os.environ.get("SUDO_USER"):
@@ -75,28 +57,29 @@ def default_owner() -> str:
         return "uid %d" % os.geteuid()
 
 
-def record_path(state: RunState, run_id: str) -> str:
-    return state.spool_path(run_id)[: -len("l")]
+def default_log_path(state: StateDirectory) -> str:
+    """Where the maintenance log lies when nobody says."""
+    return os.path.join(state.path, "maintenance-log.md")
 
 
-def read_record(state: RunState, run_id: str) -> Dict[str, Any]:
+def read_record(state: StateDirectory, run_id: str) -> Dict[str, Any]:
     try:
-        with open(record_path(state, run_id), encoding="utf-8") as handle:
+        with open(state.record_path(run_id), encoding="utf-8") as handle:
             found = json.load(handle)
         return found if isinstance(found, dict) else {}
     except (OSError, ValueError):
         return {}
 
 
-def write_record(state: RunState, record: Mapping[str, Any]) -> str:
-    path = record_path(state, str(record["run_id"]))
+def write_record(state: StateDirectory, record: Mapping[str, Any]) -> str:
+    path = state.record_path(str(record["run_id"]))
     text = json.dumps(SECRETS.clean(dict(record)), indent=1, sort_keys=True, default=str) + "\n"
     write_atomic(path, text.encode("utf-8"), 0o600)
     return path
 
 
-def prune_records(state: RunState, keep_days: int, now: datetime) -> int:
-    oldest = (now - timedelta(days=max(keep_days, 1))).strftime("%Y%m%dT%H%M%SZ")
+def prune_records(state: StateDirectory, keep_days: int, now: datetime) -> int:
+    oldest = compact_utc(now - timedelta(days=max(keep_days, 1)))
     count = 0
     for name in sorted(os.listdir(state.runs_dir)):
         match = _RUN_DATE.match(name)
@@ -112,7 +95,7 @@ def write_log(path: str, moment: datetime, lines: List[str], run_id: str) -> Non
     Raises:
         OSError: as the system reports it, or the log is a link or no file that another user has planted.
     """
-    # The log may lie in a folder of the shop's user, and this runs as root: it must not write where that user points.
+    # The log may lie in a directory of the shop's user, and this runs as root: it must not write where that user points.
     if os.path.islink(path) and os.lstat(path).st_uid not in (0, os.geteuid()):
         raise PermissionError(errno.EPERM, "it is a link that another user has put there", path)
     path = os.path.realpath(path)
@@ -129,7 +112,7 @@ def write_log(path: str, moment: datetime, lines: List[str], run_id: str) -> Non
         write_atomic(path, after.encode("utf-8", "surrogateescape"), None if before else 0o640)
 
 
-def close_dead(state: RunState, lease: Lease, reason: str, now: datetime) -> None:
+def close_dead(state: StateDirectory, lease: Lease, reason: str, now: datetime) -> None:
     """A dead run gets its record, too: what it had done stands in its events."""
     if read_record(state, lease.run_id):
         return
@@ -141,7 +124,7 @@ def close_dead(state: RunState, lease: Lease, reason: str, now: datetime) -> Non
         "ended": lease.renewed,
         "status": "died",
         "reason": reason,
-        "closed": iso(now),
+        "closed": format_utc(now),
         "steps": [],
     }
     try:
@@ -150,19 +133,25 @@ def close_dead(state: RunState, lease: Lease, reason: str, now: datetime) -> Non
         pass  # a full disk must not keep the next run from making room
 
 
-def first_event(state: RunState, run_id: str) -> Dict[str, Any]:
-    return next((event for event in state.events(run_id) if event.get("event") == "begun"), {})
-
-
-def seconds_between(started: str, ended: str) -> float:
+def read_events(state: StateDirectory, run_id: str) -> Iterator[Dict[str, Any]]:
+    """The events of a run in order; a line torn by a kill is passed over."""
     try:
-        return max((parse_iso(ended) - parse_iso(started)).total_seconds(), 0.0)
-    except ValueError:
-        return 0.0
+        with open(state.events_path(run_id), encoding="utf-8") as handle:
+            for line in handle:
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    continue
+    except FileNotFoundError:
+        return
 
 
-def with_events(state: RunState, record: Mapping[str, Any]) -> Dict[str, Any]:
-    events = list(state.events(str(record["run_id"])))
+def first_event(state: StateDirectory, run_id: str) -> Dict[str, Any]:
+    return next((event for event in read_events(state, run_id) if event.get("event") == "begun"), {})
+
+
+def with_events(state: StateDirectory, record: Mapping[str, Any]) -> Dict[str, Any]:
+    events = list(read_events(state, str(record["run_id"])))
     return dict(record, events=[capped(event) for event in telling(events)], event_count=len(events))
 
 

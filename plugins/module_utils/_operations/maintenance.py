@@ -12,23 +12,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional
 
-from ._core.errors import MaintenanceError, SkipAction
-from ._core.plan import Action, Outcome
-from ._flag import switch
-from ._flag.flag_file import (
+from .._core.errors import MaintenanceError, SkipAction
+from .._core.legacy_plan import Action, Outcome
+from .._flag import switch
+from .._flag.flag_file import (
     Note,
     discard_half_flag,
     note_path,
     read_flag,
     read_note,
     remove_file,
-    require_folder,
+    require_directory,
     write_flag,
     write_note,
 )
-from ._flag.timer import Timer, arm, disarm, observe_timer
-from ._mongo.application_setting import plan_setting, read_setting, update_setting
-from ._mongo.client import Connection, connect
+from .._flag.timer import Timer, arm, disarm, observe_timer
+from .._mongo.application_setting import plan_setting, read_setting, update_setting
+from .._mongo.client import Connection, connect
 
 CONNECT_TIMEOUT = 5
 
@@ -81,7 +81,7 @@ class Maintenance:
         if not remembered.get("env_file"):
             raise MaintenanceError(
                 "the application was put into maintenance with a connection string, which is not remembered",
-                self.policy.path,
+                target=self.policy.path,
                 next_step="Give application_setting, so that it can be switched off again.",
             )
         return dict(remembered, connect_timeout=CONNECT_TIMEOUT)
@@ -98,7 +98,7 @@ class Maintenance:
         flag, note = read_flag(self.policy.path), read_note(self._state_dir)
         if self.present:
             # Before a note is written, and in check mode as well.
-            require_folder(self.policy.path)
+            require_directory(self.policy.path)
         if self._program is not None:
             self._timer = observe_timer(self._state_dir, self._program)
         options = self._application_options(note)
@@ -150,7 +150,7 @@ class Maintenance:
                 if now is not None and now.owner != self.policy.owner and read_flag(self.policy.path).present:
                     raise MaintenanceError(
                         "maintenance was put up by %s at this moment" % now.owner,
-                        self.policy.path,
+                        target=self.policy.path,
                         next_step="Ask them first.",
                     )
             write_note(self._state_dir, action.data["note"])
@@ -206,14 +206,14 @@ class Maintenance:
         if wrong:
             raise MaintenanceError(
                 "somebody else is changing maintenance at the same time: %s" % " and ".join(wrong),
-                self.policy.path,
+                target=self.policy.path,
                 next_step="Settle who does, then run it again.",
             )
         if expires and self._program is not None and self._timer is not None and not self._timer.problem:
             if not observe_timer(self._state_dir, self._program).armed_for(expires):
                 raise MaintenanceError(
                     "the timer that ends maintenance at %s is not armed" % expires,
-                    self._timer.unit,
+                    target=self._timer.unit,
                     next_step="Look at systemctl status %s.timer, then run it again." % self._timer.unit,
                 )
 

@@ -1,0 +1,8 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What composes domains: backup, restore test, maintenance and its expiry, context, audits across domains, the run.
+
+Private to the collection.
+"""
