@@ -10,14 +10,12 @@ import gzip
 import os
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.legacy_plan import Action
-from ansible_collections.miniecom.maintenance.plugins.module_utils._logs import retention
-from ansible_collections.miniecom.maintenance.plugins.modules import log_prune
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
+from ansible_collections.miniecom.maintenance.plugins.module_utils._logs import pruning, retention
 from tests.conftest import lacking
 from tests.support.modules import run_module
 
@@ -76,20 +74,20 @@ def test_a_log_swapped_for_a_link_for_a_moment_is_not_followed(tmp_path: Path, m
         aside.rename(log)
 
     seen = iter([swap_in, swap_back])
-    real = log_prune.LogPrune._recheck
+    real = pruning._recheck
 
-    def recheck(self: Any, item: retention.LogFile) -> None:
+    def recheck(item: retention.LogFile) -> None:
         step = next(seen, None)
         if step is swap_back:
             step()
-        real(self, item)
+        real(item)
         if step is swap_in:
             step()
 
-    monkeypatch.setattr(log_prune.LogPrune, "_recheck", recheck)
-    task = log_prune.LogPrune.__new__(log_prune.LogPrune)
+    monkeypatch.setattr(pruning, "_recheck", recheck)
+    task = pruning.LogPrune.__new__(pruning.LogPrune)
     with pytest.raises((SkipAction, MaintenanceError)):
-        task.act(Action("compress", str(log), "old", data={"file": found}))
+        task.act(Action("compress", str(log), "old", retention.CompressLog(found)), [found])
     assert not Path(f"{log}.gz").exists()
 
 
@@ -117,9 +115,9 @@ def test_without_root_what_others_may_have_open_stays(
         assert bool(plan.warnings) is not goes
         assert goes or plan.kept[0].reason == retention.UNSEEN
     if not goes:
-        task = log_prune.LogPrune.__new__(log_prune.LogPrune)
+        task = pruning.LogPrune.__new__(pruning.LogPrune)
         with pytest.raises(SkipAction, match="only root"):
-            task.act(Action("remove", str(log), "old", data={"file": found[0]}))
+            task.act(Action("remove", str(log), "old", retention.RemoveLog(found[0])), found)
         assert log.exists()
 
 

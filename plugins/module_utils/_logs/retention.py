@@ -16,11 +16,11 @@ import stat
 import zlib
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from .._core.atomic_file import is_partial
-from .._core.errors import MaintenanceError
-from .._core.legacy_plan import Action, Kept, Plan
+from .._core.errors import from_os_error
+from .._core.plan import Action, Kept, Plan
 from .._core.units import format_duration
 
 CHUNK = 1 << 20
@@ -63,20 +63,36 @@ class Policy:
     remove_after: Optional[float]
 
 
-def plan_retention(files: Sequence[LogFile], policy: Policy, now: datetime) -> Plan:
+@dataclass(frozen=True)
+class CompressLog:
+    """Compress this log, and remove it when its copy stands."""
+
+    log: LogFile
+
+
+@dataclass(frozen=True)
+class RemoveLog:
+    """Remove this log."""
+
+    log: LogFile
+
+
+LogWork = Union[CompressLog, RemoveLog]
+
+
+def plan_retention(files: Sequence[LogFile], policy: Policy, now: datetime) -> Plan[LogWork]:
     """Decide about every log. Pure."""
-    plan = Plan()
+    plan: Plan[LogWork] = Plan()
     moment = now.timestamp()
     left = 0
     for found in sorted(files, key=lambda item: item.path):
         age = moment - found.modified
         reason = "last written %s ago" % format_duration(max(age, 0))
-        data = {"file": found}
         number = len(plan.actions)
         if found.opened:
             plan.kept.append(Kept(found.path, OPENED))
         elif policy.remove_after is not None and age > policy.remove_after:
-            plan.actions.append(Action("remove", found.path, reason, found.size, data=data))
+            plan.actions.append(Action("remove", found.path, reason, RemoveLog(found), found.size))
         elif found.compressed:
             plan.kept.append(Kept(found.path, "compressed, " + reason))
         elif policy.compress_after is None or age <= policy.compress_after:
@@ -84,12 +100,16 @@ def plan_retention(files: Sequence[LogFile], policy: Policy, now: datetime) -> P
         elif found.size == 0:
             plan.kept.append(Kept(found.path, "empty"))
         elif found.compressed_twin:
-            plan.actions.append(Action("remove", found.path, "its compressed copy is complete", found.size, data=data))
+            plan.actions.append(
+                Action("remove", found.path, "its compressed copy is complete", RemoveLog(found), found.size)
+            )
         elif found.blocked_by:
             plan.kept.append(Kept(found.path, "%s exists and is something else" % found.blocked_by))
         else:
             # Text logs shrink to about a tenth; the real figure is measured when it is done.
-            plan.actions.append(Action("compress", found.path, reason, found.size * 9 // 10, predicted=True, data=data))
+            plan.actions.append(
+                Action("compress", found.path, reason, CompressLog(found), found.size * 9 // 10, predicted=True)
+            )
         if len(plan.actions) > number and found.unseen_writers:
             plan.actions.pop()
             plan.kept.append(Kept(found.path, UNSEEN))
@@ -249,12 +269,7 @@ def scan(directories: Iterable[str], patterns: Sequence[str]) -> List[LogFile]:
                             )
                         )
         except OSError as error:
-            raise MaintenanceError(
-                "cannot read the log directory",
-                target=directory,
-                code=error.strerror,
-                next_step="Check the path and the user of this task.",
-            ) from error
+            raise from_os_error("cannot read the log directory", error, target=directory) from error
     opened = files_open_now({(item.device, item.inode) for item in found})
     return [_complete(_seen(item, opened)) for item in found]
 

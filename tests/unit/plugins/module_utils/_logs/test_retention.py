@@ -51,7 +51,7 @@ def test_what_goes_and_what_stays(files: list[LogFile], compress: float | None, 
     assert len(plan.actions) + len(plan.kept) == len(files)
     assert all(kept.reason for kept in plan.kept)
     for action in plan.actions:
-        log = action.data["file"]
+        log = action.work.log
         age = NOW.timestamp() - log.modified
         assert not log.opened
         if action.action == "remove":
