@@ -29,10 +29,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  path:
-    description: The flag file.
-    type: path
-    default: /opt/miniecom/storage/.maintenance
   reason:
     description: Why, for people; written into the flag file.
     type: str
@@ -73,38 +69,9 @@ options:
     type: str
     choices: [auto, none]
     default: auto
-  application_setting:
-    description:
-      - How to reach the application's own setting. Without it only the flag file is put up, which turns nobody away.
-      - With O(state=absent) what was used to put it up is remembered, except O(application_setting.uri).
-    type: dict
-    suboptions:
-      uri:
-        description: Connection string. Give it or O(application_setting.env_file).
-        type: str
-      env_file:
-        description: The shop's environment file, from which the connection string is read on the host.
-        type: path
-      address:
-        description: Host and port that replace those of the connection string, as M(miniecom.maintenance.context_info) returns them.
-        type: str
-      database:
-        description: The shop's database. By default the one that the connection string names.
-        type: str
-      visitor_message:
-        description: What visitors read. By default what is set there already.
-        type: str
-        aliases: [message]
-      allow_ips:
-        description: Client addresses that the application still serves; replaces the list. By default what is set there already.
-        type: list
-        elements: str
-      connect_timeout:
-        description: Seconds to wait for the server.
-        type: int
-        default: 5
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.acting
+  - miniecom.maintenance.flag
   - miniecom.maintenance.run
 author:
   - miniecom.maintenance contributors (@miniecom)
@@ -216,130 +183,26 @@ summary:
   sample: {"headline": "maintenance is up, the host alerts at 2026-11-24T05:15:00Z: Moving the database to new disks", "seconds": 0.05}
 """
 
-from datetime import datetime
-from typing import Any, Dict, List, Optional
-
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ..module_utils._core.legacy_plan import Action, ActionResult, Outcome, Plan
-from ..module_utils._core.legacy_runner import Task, run
-from ..module_utils._core.record import default_owner
-from ..module_utils._flag import switch
-from ..module_utils._flag.ending import ending
-from ..module_utils._flag.flag_file import Note
-from ..module_utils._operations.expiry import program
-from ..module_utils._operations.maintenance import Maintenance, Observation
-
-APPLICATION_OPTIONS: Dict[str, Any] = {
-    "uri": {"type": "str", "no_log": True},
-    "env_file": {"type": "path"},
-    "address": {"type": "str"},
-    "database": {"type": "str"},
-    "visitor_message": {"type": "str", "aliases": ["message"]},
-    "allow_ips": {"type": "list", "elements": "str"},
-    "connect_timeout": {"type": "int", "default": 5},
-}
+from ..module_utils._core.runner import run
+from ..module_utils._flag.arguments import FLAG_ARGUMENTS
+from ..module_utils._operations.maintenance_flag import MaintenanceFlag
 
 SPEC = (
     ArgumentSpec(
         {
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "path": {"type": "path", "default": "/opt/miniecom/storage/.maintenance"},
             "reason": {"type": "str", "default": "Scheduled maintenance"},
             "owner": {"type": "str"},
             "force": {"type": "bool", "default": False},
             "expires": {"type": "str"},
             "on_expiry": {"type": "str", "choices": ["lift", "alert"], "default": "alert"},
             "timer": {"type": "str", "choices": ["auto", "none"], "default": "auto"},
-            "application_setting": {
-                "type": "dict",
-                "options": APPLICATION_OPTIONS,
-                "mutually_exclusive": [("uri", "env_file")],
-                "required_one_of": [("uri", "env_file")],
-            },
         }
     )
+    + FLAG_ARGUMENTS
     + RUN_ARGUMENTS
 )
-
-
-class MaintenanceFlag(Task[Observation]):
-    def __init__(self, module: AnsibleModule) -> None:
-        super().__init__(module)
-        self.policy = switch.Policy(
-            self.params["state"],
-            self.params["path"],
-            self.params["owner"] or default_owner(),
-            self.params["reason"],
-            (self.params["expires"] or "").strip(),
-            self.params["on_expiry"],
-            self.params["force"],
-            self.run.run_id or "",
-        )
-        self.maintenance = Maintenance(
-            self.policy,
-            self.run.state_dir,
-            self.params["application_setting"],
-            program() if self.params["timer"] == "auto" else None,
-        )
-        self._present = self.maintenance.present
-        self._now = datetime.min
-
-    def observe(self) -> Observation:
-        return self.maintenance.observe()
-
-    def plan(self, observation: Observation, now: datetime) -> Plan:
-        self._now = now
-        return switch.plan(observation.layers, self.policy, now)
-
-    def act(self, action: Action) -> Outcome:
-        return self.maintenance.act(action)
-
-    def verify(self, observation: Observation, plan: Plan, results: List[ActionResult]) -> None:
-        if any(result.status == "failed" for result in results):
-            return
-        expires = self._note(observation).expires if self._present else ""
-        self.maintenance.verify(observation, expires)
-
-    def _note(self, observation: Observation) -> Note:
-        return switch.wanted_note(observation.layers, self.policy, self._now)
-
-    # -- tell ------------------------------------------------------------------------------------------------------
-
-    def summary(self, observation: Observation, plan: Plan, results: Optional[List[ActionResult]]) -> Dict[str, Any]:
-        return {"headline": self._headline(observation, plan, results)}
-
-    def _headline(self, observation: Observation, plan: Plan, results: Optional[List[ActionResult]]) -> str:
-        if results is not None and any(result.status == "failed" for result in results):
-            return "maintenance was only partly %s" % ("put up" if self._present else "taken down")
-        would = "would " if results is None and plan.actions else ""
-        if not self._present:
-            if not plan.actions:
-                return "maintenance is not up"
-            return "would take down maintenance" if would else "maintenance was taken down"
-        note = self._note(observation)
-        up = "would put up maintenance" if would else "maintenance is up"
-        return "%s, %s: %s" % (up, ending(note.expires, note.on_expiry, bool(note.timer)), note.reason)
-
-    def diff(self, observation: Observation, plan: Plan) -> Optional[Dict[str, Any]]:
-        if not plan.actions:
-            return None
-        done = switch.after(observation.layers, self.policy, self._now)
-        return {
-            "before": switch.render(observation.layers, self.policy, observation.block_before),
-            "after": switch.render(done, self.policy, observation.block_after),
-        }
-
-    def extra(self, observation: Observation, plan: Plan, results: Optional[List[ActionResult]]) -> Dict[str, Any]:
-        values: Dict[str, Any] = {"owner": switch.owner_of(observation.layers)}
-        if self._present:
-            note = self._note(observation)
-            values.update(since=note.since, expires=note.expires, timer=note.timer)
-        return values
-
-    def close(self) -> None:
-        self.maintenance.close()
 
 
 def main() -> None:

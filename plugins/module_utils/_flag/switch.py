@@ -13,14 +13,15 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from .._core.errors import MaintenanceError
-from .._core.legacy_plan import Action, Kept, Plan
-from .flag_file import Flag, Note, flag_line, moment_text, one_line, parse_expires
+from .._core.plan import Action, Kept, Plan
+from .flag_file import Flag, Note, flag_line, moment_text, one_line, parse_expires, parse_flag
 from .timer import Timer, render_timer
 
 NOBODY = "somebody else than this collection"
+NOTE_TARGET = "note in the state directory"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,68 @@ class Policy:
     on_expiry: str = "alert"
     force: bool = False
     run_id: str = ""
+    visitor_message: Optional[str] = None
+    allow_ips: Optional[Tuple[str, ...]] = None
+
+
+@dataclass(frozen=True)
+class WriteNote:
+    """Write our note. overwrite: also over somebody else's."""
+
+    note: Note
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class RemoveNote:
+    """Remove our note, and what a killed run may have left of a flag beside path."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class WriteFlag:
+    """Write the flag file."""
+
+    path: str
+    line: str
+
+
+@dataclass(frozen=True)
+class RemoveFlag:
+    """Remove the flag file."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class SwitchApplicationOn:
+    """Let the application turn visitors away. None leaves what is set there."""
+
+    visitor_message: Optional[str] = None
+    allow_ips: Optional[Tuple[str, ...]] = None
+
+
+@dataclass(frozen=True)
+class SwitchApplicationOff:
+    """Let the application serve everybody again, with the setting as it was before, as far as our note knows it."""
+
+
+@dataclass(frozen=True)
+class ArmTimer:
+    """Have the host's timer end maintenance at that time, in UTC."""
+
+    expires: str
+
+
+@dataclass(frozen=True)
+class DisarmTimer:
+    """Remove the host's timer."""
+
+
+SwitchWork = Union[
+    WriteNote, RemoveNote, WriteFlag, RemoveFlag, SwitchApplicationOn, SwitchApplicationOff, ArmTimer, DisarmTimer
+]
 
 
 def is_up(layers: Layers) -> bool:
@@ -155,99 +218,111 @@ def _timer_of(layers: Layers, old: Optional[Note], expires: str) -> str:
     return layers.timer.unit if expires and not layers.timer.problem else ""
 
 
-def plan_timer(layers: Layers, note: Note, plan_: Plan) -> List[Action]:
+def plan_timer(layers: Layers, note: Note, plan: Plan[SwitchWork]) -> List[Action[SwitchWork]]:
     """Plan the timer of maintenance that is to be up: its arming goes into the plan, its removal is returned."""
     timer = layers.timer
     if timer is None:
         return []
     if not note.expires:
         if timer.installed and not timer.problem:
-            return [Action("disarm_timer", timer.unit, "maintenance has no end any more")]
+            return [Action("disarm_timer", timer.unit, "maintenance has no end any more", DisarmTimer())]
         return []
     if timer.problem:
-        plan_.warnings.append(
+        plan.warnings.append(
             "no timer will end maintenance at %s: %s. Take it down in time, or have maintenance_flag_info tell when it is over"
             % (note.expires, timer.problem)
         )
         return []
     if note.on_expiry == "lift" and "previous" in note.application and not note.application.get("env_file"):
-        plan_.warnings.append(
+        plan.warnings.append(
             "the timer will not be able to switch the application back on, as a connection string is not remembered: "
             "give application_setting.env_file instead of uri"
         )
     if timer.armed_for(note.expires):
-        plan_.kept.append(Kept(timer.unit, "is armed for %s already" % note.expires))
+        plan.kept.append(Kept(timer.unit, "is armed for %s already" % note.expires))
         return []
     then = "takes maintenance down" if note.on_expiry == "lift" else "alerts"
     again = "" if not timer.rings_at(note.expires) else "; it was made by another version or for another Python"
-    plan_.actions.append(
-        Action("arm_timer", timer.unit, "it %s at %s%s" % (then, note.expires, again), data={"expires": note.expires})
+    plan.actions.append(
+        Action("arm_timer", timer.unit, "it %s at %s%s" % (then, note.expires, again), ArmTimer(note.expires))
     )
     return []
 
 
-def plan_present(layers: Layers, policy: Policy, now: datetime) -> Plan:
+def plan_present(layers: Layers, policy: Policy, now: datetime) -> Plan[SwitchWork]:
     """Raises MaintenanceError: it is somebody else's, or the expiry makes no sense."""
     check_owner(layers, policy)
     note = wanted_note(layers, policy, now)
-    actions: List[Action] = []
-    kept: List[Kept] = []
-    warnings: List[str] = []
-    result = Plan(actions, kept, warnings)
-    removal = plan_timer(layers, note, result)
+    plan: Plan[SwitchWork] = Plan()
+    removal = plan_timer(layers, note, plan)
     if note != layers.note:
         why = "to know who closed the shop, and how it was before"
         if layers.note is not None:
             changed = [key for key, value in asdict(note).items() if value != asdict(layers.note)[key]]
             why = "changed: " + ", ".join(sorted(changed))
-        actions.append(Action("write_note", "note in the state directory", why, data={"note": note}))
+        plan.actions.append(Action("write_note", NOTE_TARGET, why, WriteNote(note, policy.force)))
     else:
-        kept.append(Kept("note in the state directory", "says so already"))
+        plan.kept.append(Kept(NOTE_TARGET, "says so already"))
     line = flag_line(note.since, note.reason)
     if layers.flag.line != line:
         why = "its text is another one" if layers.flag.present else "there is none"
-        actions.append(Action("write_flag", policy.path, why, data={"line": line}))
+        plan.actions.append(Action("write_flag", policy.path, why, WriteFlag(policy.path, line)))
     else:
-        kept.append(Kept(policy.path, "says so already"))
+        plan.kept.append(Kept(policy.path, "says so already"))
     application = layers.application
     if application is None:
-        warnings.append(
+        plan.warnings.append(
             "the application was not told, and turns nobody away by the flag file: give application_setting as well"
         )
     elif application.change is not None:
         why = "its message or its allowed addresses are others" if application.enabled else "it serves everybody"
-        actions.append(Action("switch_application_on", application.target, why))
+        work = SwitchApplicationOn(policy.visitor_message, policy.allow_ips)
+        plan.actions.append(Action("switch_application_on", application.target, why, work))
     else:
-        kept.append(Kept(application.target, "is on already"))
-    actions.extend(removal)
-    return result
+        plan.kept.append(Kept(application.target, "is on already"))
+    plan.actions.extend(removal)
+    return plan
 
 
-def plan_absent(layers: Layers, policy: Policy) -> Plan:
+def plan_absent(layers: Layers, policy: Policy) -> Plan[SwitchWork]:
     """Raises MaintenanceError: it is somebody else's, or the application's layer was put up and cannot be found again."""
     check_owner(layers, policy)
-    actions: List[Action] = []
-    kept: List[Kept] = []
+    plan: Plan[SwitchWork] = Plan()
     application = layers.application
     if application is not None:
         if application.change is not None:
-            actions.append(Action("switch_application_off", application.target, "it turns visitors away"))
+            plan.actions.append(
+                Action("switch_application_off", application.target, "it turns visitors away", SwitchApplicationOff())
+            )
         else:
-            kept.append(Kept(application.target, "is off already"))
+            plan.kept.append(Kept(application.target, "is off already"))
     if layers.flag.present:
-        actions.append(Action("remove_flag", policy.path, "maintenance is over"))
+        plan.actions.append(Action("remove_flag", policy.path, "maintenance is over", RemoveFlag(policy.path)))
     else:
-        kept.append(Kept(policy.path, "is not there"))
+        plan.kept.append(Kept(policy.path, "is not there"))
     if layers.note is not None:
-        actions.append(Action("remove_note", "note in the state directory", "nothing is left to be put back"))
+        plan.actions.append(
+            Action("remove_note", NOTE_TARGET, "nothing is left to be put back", RemoveNote(policy.path))
+        )
     if layers.timer is not None and layers.timer.installed and not layers.timer.problem:
-        actions.append(Action("disarm_timer", layers.timer.unit, "maintenance is over"))
-    return Plan(actions, kept, [])
+        plan.actions.append(Action("disarm_timer", layers.timer.unit, "maintenance is over", DisarmTimer()))
+    return plan
 
 
-def plan(layers: Layers, policy: Policy, now: datetime) -> Plan:
+def plan_switch(layers: Layers, policy: Policy, now: datetime) -> Plan[SwitchWork]:
     """What to do, in the order in which it is safe."""
     return plan_present(layers, policy, now) if policy.state == "present" else plan_absent(layers, policy)
+
+
+def note_of(layers: Layers, plan: Plan[SwitchWork]) -> Optional[Note]:
+    """The note that stands when a plan has been carried out; None when there is none."""
+    note = layers.note
+    for action in plan.actions:
+        if isinstance(action.work, WriteNote):
+            note = action.work.note
+        elif isinstance(action.work, RemoveNote):
+            note = None
+    return note
 
 
 def previous_of(layers_note: Optional[Note]) -> Optional[Dict[str, Any]]:
@@ -256,19 +331,22 @@ def previous_of(layers_note: Optional[Note]) -> Optional[Dict[str, Any]]:
     return dict(found) if isinstance(found, dict) else None
 
 
-def after(layers: Layers, policy: Policy, now: datetime) -> Layers:
+def layers_after(layers: Layers, plan: Plan[SwitchWork]) -> Layers:
     """The layers as they are when a plan has been carried out, for the difference shown."""
-    application = layers.application
-    if policy.state == "absent":
-        done = replace(application, enabled=False, change=None) if application else None
-        return Layers(Flag(False), None, done, replace(layers.timer, service="", timer="") if layers.timer else None)
-    note = wanted_note(layers, policy, now)
-    line = flag_line(note.since, note.reason)
-    done = replace(application, enabled=True, change=None) if application else None
-    timer = layers.timer
-    if timer is not None and not timer.problem:
-        timer = replace(timer, timer=render_timer(note.expires) if note.expires else "", service="")
-    return Layers(Flag(True, note.since, note.reason, line), note, done, timer)
+    done = replace(layers, note=note_of(layers, plan))
+    for action in plan.actions:
+        work = action.work
+        if isinstance(work, WriteFlag):
+            done = replace(done, flag=parse_flag(work.line))
+        elif isinstance(work, RemoveFlag):
+            done = replace(done, flag=Flag(False))
+        elif isinstance(work, (SwitchApplicationOn, SwitchApplicationOff)) and done.application is not None:
+            enabled = isinstance(work, SwitchApplicationOn)
+            done = replace(done, application=replace(done.application, enabled=enabled, change=None))
+        elif isinstance(work, (ArmTimer, DisarmTimer)) and done.timer is not None:
+            units = render_timer(work.expires) if isinstance(work, ArmTimer) else ""
+            done = replace(done, timer=replace(done.timer, timer=units, service=""))
+    return done
 
 
 def render(layers: Layers, policy: Policy, block: Optional[str]) -> str:

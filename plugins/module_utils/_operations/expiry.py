@@ -103,20 +103,20 @@ def lift(state: StateDirectory, note: Note, now: datetime) -> int:
     try:
         observation = maintenance.observe()
         was_up = switch.is_up(observation.layers)
-        actions = switch.plan(observation.layers, policy, now).actions
+        plan = switch.plan_switch(observation.layers, policy, now)
         # The timer goes last, when all is seen to be well: until then it is what would try again.
-        last = [action for action in actions if action.action == "disarm_timer"]
-        for action in [action for action in actions if action not in last]:
+        last = [action for action in plan.actions if isinstance(action.work, switch.DisarmTimer)]
+        for action in [action for action in plan.actions if action not in last]:
             try:
-                maintenance.act(action)
+                maintenance.act(action, observation)
             except SkipAction:
                 pass
-        maintenance.verify(observation, "")
+        maintenance.verify(observation, plan)
         headline = "taken down at its expiry, %s" % note.expires if was_up else "was down already at its expiry"
         say(NOTICE, "%s: %s" % (window(note), headline))
         log(state, note, "lifted", headline, now)
         for action in last:
-            maintenance.act(action)
+            maintenance.act(action, observation)
     finally:
         maintenance.close()
     return DONE

@@ -4,16 +4,16 @@
 
 """Maintenance in all its layers, for whoever puts it up or takes it down: the module, and the host's own timer.
 
-It stands on the storey of the modules and composes domains as they do, but knows nothing of Ansible.
+It knows nothing of Ansible: the timer runs it without.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional, Type
 
 from .._core.errors import MaintenanceError, SkipAction
-from .._core.legacy_plan import Action, Outcome
+from .._core.plan import Action, Outcome, Plan
 from .._flag import switch
 from .._flag.flag_file import (
     Note,
@@ -26,6 +26,18 @@ from .._flag.flag_file import (
     write_flag,
     write_note,
 )
+from .._flag.switch import (
+    ArmTimer,
+    DisarmTimer,
+    Policy,
+    RemoveFlag,
+    RemoveNote,
+    SwitchApplicationOff,
+    SwitchApplicationOn,
+    SwitchWork,
+    WriteFlag,
+    WriteNote,
+)
 from .._flag.timer import Timer, arm, disarm, observe_timer
 from .._mongo.application_setting import plan_setting, read_setting, update_setting
 from .._mongo.client import Connection, connect
@@ -33,7 +45,7 @@ from .._mongo.client import Connection, connect
 CONNECT_TIMEOUT = 5
 
 
-@dataclass
+@dataclass(frozen=True)
 class Observation:
     """The layers, and the application's maintenance block before and after, for the difference shown."""
 
@@ -54,7 +66,7 @@ class Maintenance:
 
     def __init__(
         self,
-        policy: switch.Policy,
+        policy: Policy,
         state_dir: str,
         application: Optional[Mapping[str, Any]],
         program: Optional[bytes],
@@ -66,9 +78,7 @@ class Maintenance:
         self._given = application
         self._program = program
         self._from_within = from_within
-        self._timer: Optional[Timer] = None
         self._connection: Optional[Connection] = None
-        self._database: Any = None
 
     # -- observe ---------------------------------------------------------------------------------------------------
 
@@ -86,25 +96,21 @@ class Maintenance:
             )
         return dict(remembered, connect_timeout=CONNECT_TIMEOUT)
 
-    def _connect(self, options: Mapping[str, Any]) -> Any:
-        if self._database is None:
-            self._connection = connect(options)
-            name = self._connection.require_database(options.get("database") or None)
-            self._database = self._connection.client[name]
-        return self._database
-
     def observe(self) -> Observation:
         """Raises MaintenanceError: a layer cannot be looked at."""
         flag, note = read_flag(self.policy.path), read_note(self._state_dir)
         if self.present:
             # Before a note is written, and in check mode as well.
             require_directory(self.policy.path)
+        timer: Optional[Timer] = None
         if self._program is not None:
-            self._timer = observe_timer(self._state_dir, self._program)
+            timer = observe_timer(self._state_dir, self._program)
         options = self._application_options(note)
         if options is None:
-            return Observation(switch.Layers(flag, note, None, self._timer))
-        database = self._connect(options)
+            return Observation(switch.Layers(flag, note, None, timer))
+        if self._connection is None:
+            self._connection = connect(options)
+        database = self._connection.client[self._connection.require_database(options.get("database") or None)]
         setting = read_setting(database)
         previous = switch.previous_of(note)
         change = None
@@ -113,8 +119,8 @@ class Maintenance:
             change = plan_setting(
                 setting,
                 self.present,
-                options.get("visitor_message") if self.present else None,
-                options.get("allow_ips") if self.present else None,
+                self.policy.visitor_message if self.present else None,
+                self.policy.allow_ips if self.present else None,
                 None if self.present else previous,
             )
         application = switch.Application(
@@ -129,71 +135,88 @@ class Maintenance:
             "settings of %s (key site)" % database.name,
         )
         return Observation(
-            switch.Layers(flag, note, application, self._timer),
+            switch.Layers(flag, note, application, timer),
             setting.block or "",
             change.after if change else setting.block or "",
         )
 
+    def _database(self, observation: Observation) -> Any:
+        """The database that observe() looked at."""
+        application = observation.layers.application
+        if self._connection is None or application is None:
+            raise ValueError("the application's layer was not looked at")
+        return self._connection.client[str(application.place["database"])]
+
     # -- act -------------------------------------------------------------------------------------------------------
 
-    def act(self, action: Action) -> Outcome:
+    def act(self, action: Action[Any], observation: Observation) -> Outcome:
         """Carry out one action of a plan.
 
         Raises:
             SkipAction: somebody else has just done so.
             MaintenanceError: it failed.
         """
-        if action.action == "write_note":
-            # Whoever was quicker wins: two that enter at the same moment must not both believe that it is theirs.
-            if not self.policy.force:
-                now = read_note(self._state_dir)
-                if now is not None and now.owner != self.policy.owner and read_flag(self.policy.path).present:
-                    raise MaintenanceError(
-                        "maintenance was put up by %s at this moment" % now.owner,
-                        target=self.policy.path,
-                        next_step="Ask them first.",
-                    )
-            write_note(self._state_dir, action.data["note"])
-        elif action.action == "write_flag":
-            write_flag(self.policy.path, action.data["line"])
-        elif action.action == "remove_flag":
-            if not remove_file(self.policy.path):
-                raise SkipAction("it is gone already")
-        elif action.action == "remove_note":
-            # A killed run may have got no further than half a flag.
-            discard_half_flag(self.policy.path)
-            if not remove_file(note_path(self._state_dir)):
-                raise SkipAction("it is gone already")
-        elif action.action in ("switch_application_on", "switch_application_off"):
-            return self._switch()
-        elif action.action == "arm_timer" and self._timer is not None and self._program is not None:
-            arm(self._timer, action.data["expires"], self._program)
-        elif action.action == "disarm_timer" and self._timer is not None:
-            disarm(self._timer, self._from_within)
-        else:
-            raise AssertionError(action.action)
+        return HANDLERS[type(action.work)](self, action, observation)
+
+    def _write_note(self, action: Action[WriteNote], observation: Observation) -> Outcome:
+        # Whoever was quicker wins: two that enter at the same moment must not both believe that it is theirs.
+        if not action.work.overwrite:
+            now = read_note(self._state_dir)
+            if now is not None and now.owner != self.policy.owner and read_flag(self.policy.path).present:
+                raise MaintenanceError(
+                    "maintenance was put up by %s at this moment" % now.owner,
+                    target=self.policy.path,
+                    next_step="Ask them first.",
+                )
+        write_note(self._state_dir, action.work.note)
         return Outcome()
 
-    def _switch(self) -> Outcome:
-        options = self._given or {}
-        if self.present:
-            _before, change = update_setting(
-                self._database, True, options.get("visitor_message"), options.get("allow_ips")
-            )
-        else:
-            previous = switch.previous_of(read_note(self._state_dir))
-            _before, change = update_setting(self._database, False, previous=previous)
+    def _write_flag(self, action: Action[WriteFlag], observation: Observation) -> Outcome:
+        write_flag(action.work.path, action.work.line)
+        return Outcome()
+
+    def _remove_flag(self, action: Action[RemoveFlag], observation: Observation) -> Outcome:
+        if not remove_file(action.work.path):
+            raise SkipAction("it is gone already")
+        return Outcome()
+
+    def _remove_note(self, action: Action[RemoveNote], observation: Observation) -> Outcome:
+        # A killed run may have got no further than half a flag.
+        discard_half_flag(action.work.path)
+        if not remove_file(note_path(self._state_dir)):
+            raise SkipAction("it is gone already")
+        return Outcome()
+
+    def _switch_on(self, action: Action[SwitchApplicationOn], observation: Observation) -> Outcome:
+        work = action.work
+        _before, change = update_setting(self._database(observation), True, work.visitor_message, work.allow_ips)
         if change is None:
             raise SkipAction("somebody else has just done so")
         return Outcome()
 
+    def _switch_off(self, action: Action[SwitchApplicationOff], observation: Observation) -> Outcome:
+        previous = switch.previous_of(read_note(self._state_dir))
+        _before, change = update_setting(self._database(observation), False, previous=previous)
+        if change is None:
+            raise SkipAction("somebody else has just done so")
+        return Outcome()
+
+    def _arm(self, action: Action[ArmTimer], observation: Observation) -> Outcome:
+        if observation.layers.timer is None or self._program is None:
+            raise ValueError("the timer was not looked at")
+        arm(observation.layers.timer, action.work.expires, self._program)
+        return Outcome()
+
+    def _disarm(self, action: Action[DisarmTimer], observation: Observation) -> Outcome:
+        if observation.layers.timer is None:
+            raise ValueError("the timer was not looked at")
+        disarm(observation.layers.timer, self._from_within)
+        return Outcome()
+
     # -- verify ----------------------------------------------------------------------------------------------------
 
-    def verify(self, observation: Observation, expires: str) -> None:
-        """Look again.
-
-        Args:
-            expires: when maintenance is to end, "" when it has no end or is not to be up.
+    def verify(self, observation: Observation, plan: Plan[SwitchWork]) -> None:
+        """Look again, after every action of the plan was carried out.
 
         Raises:
             MaintenanceError: it is not as it should be.
@@ -201,22 +224,38 @@ class Maintenance:
         wrong = []
         if read_flag(self.policy.path).present != self.present:
             wrong.append("the flag file is %s" % ("missing" if self.present else "there again"))
-        if observation.layers.application is not None and read_setting(self._database).enabled != self.present:
-            wrong.append("the application's setting is %s" % ("off" if self.present else "on"))
+        if observation.layers.application is not None:
+            if read_setting(self._database(observation)).enabled != self.present:
+                wrong.append("the application's setting is %s" % ("off" if self.present else "on"))
         if wrong:
             raise MaintenanceError(
                 "somebody else is changing maintenance at the same time: %s" % " and ".join(wrong),
                 target=self.policy.path,
                 next_step="Settle who does, then run it again.",
             )
-        if expires and self._program is not None and self._timer is not None and not self._timer.problem:
-            if not observe_timer(self._state_dir, self._program).armed_for(expires):
+        note, timer = switch.note_of(observation.layers, plan), observation.layers.timer
+        if note is None or not note.expires or not self.present:
+            return
+        if self._program is not None and timer is not None and not timer.problem:
+            if not observe_timer(self._state_dir, self._program).armed_for(note.expires):
                 raise MaintenanceError(
-                    "the timer that ends maintenance at %s is not armed" % expires,
-                    target=self._timer.unit,
-                    next_step="Look at systemctl status %s.timer, then run it again." % self._timer.unit,
+                    "the timer that ends maintenance at %s is not armed" % note.expires,
+                    target=timer.unit,
+                    next_step="Look at systemctl status %s.timer, then run it again." % timer.unit,
                 )
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
+
+
+HANDLERS: Dict[Type[Any], Callable[[Maintenance, Action[Any], Observation], Outcome]] = {
+    WriteNote: Maintenance._write_note,
+    RemoveNote: Maintenance._remove_note,
+    WriteFlag: Maintenance._write_flag,
+    RemoveFlag: Maintenance._remove_flag,
+    SwitchApplicationOn: Maintenance._switch_on,
+    SwitchApplicationOff: Maintenance._switch_off,
+    ArmTimer: Maintenance._arm,
+    DisarmTimer: Maintenance._disarm,
+}

@@ -24,6 +24,13 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.argumen
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, Kept, Plan
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan_json import from_json, to_json
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import Task
+from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_file import Note
+
+# What is remembered of the application's setting is whatever was in it.
+REMEMBERED = st.dictionaries(st.text(max_size=3), st.none() | st.booleans() | st.text(max_size=3), max_size=2)
+st.register_type_strategy(
+    Note, st.builds(Note, *[st.text(max_size=3)] * 4, application=st.fixed_dictionaries({"previous": REMEMBERED}))
+)
 
 ROOT = Path(__file__).resolve().parents[4]
 PACKAGE = "ansible_collections.miniecom.maintenance.plugins.modules"

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.legacy_plan import Action
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_file import (
     Flag,
     Note,
@@ -37,7 +37,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.switch 
     Policy,
     is_up,
     owner_of,
-    plan,
+    plan_switch,
     render,
 )
 
@@ -59,11 +59,11 @@ def application(layers: Layers, policy: Policy) -> Layers:
 
 def carry_out(layers: Layers, action: Action) -> Layers:
     if action.action == "write_note":
-        return replace(layers, note=action.data["note"])
+        return replace(layers, note=action.work.note)
     if action.action == "remove_note":
         return replace(layers, note=None)
     if action.action == "write_flag":
-        return replace(layers, flag=parse_flag(action.data["line"]))
+        return replace(layers, flag=parse_flag(action.work.line))
     if action.action == "remove_flag":
         return replace(layers, flag=Flag(False))
     assert layers.application is not None
@@ -75,7 +75,7 @@ def carry_out(layers: Layers, action: Action) -> Layers:
 
 def run(layers: Layers, policy: Policy, actions: int | None = None, now: datetime = NOW) -> Layers:
     """Plan, and carry out the first so many actions: a run that is killed after them."""
-    for action in plan(application(layers, policy), policy, now).actions[:actions]:
+    for action in plan_switch(application(layers, policy), policy, now).actions[:actions]:
         layers = carry_out(layers, action)
     return layers
 
@@ -107,7 +107,7 @@ def test_whatever_was_killed_the_next_run_completes(killed: Any, last: Policy, w
         assert layers.application.enabled == (last.state == "present")
         if layers.note is not None:
             assert layers.note.application["previous"]["enabled"] is False, "how it was before is never forgotten"
-    assert plan(application(layers, last), last, NOW).actions == [], "the second run has nothing to do"
+    assert plan_switch(application(layers, last), last, NOW).actions == [], "the second run has nothing to do"
 
 
 @given(st.integers(0, 3))
@@ -127,13 +127,13 @@ def test_somebody_elses_is_left_alone_unless_forced() -> None:
     up = run(OPEN, replace(OPS, owner="alice"))
     for policy in (OPS, ABSENT):
         with pytest.raises(MaintenanceError, match="alice"):
-            plan(application(up, policy), policy, NOW)
+            plan_switch(application(up, policy), policy, NOW)
         forced = run(up, replace(policy, force=True))
         assert is_up(forced) == (policy.state == "present")
     by_hand = replace(OPEN, application=Application(True, remember={"enabled": True}))
     assert owner_of(by_hand) == NOBODY
     with pytest.raises(MaintenanceError, match="somebody else"):
-        plan(by_hand, OPS, NOW)
+        plan_switch(by_hand, OPS, NOW)
 
 
 def test_what_a_killed_run_left_locks_nobody_out() -> None:
@@ -144,7 +144,7 @@ def test_what_a_killed_run_left_locks_nobody_out() -> None:
     # What the application is like is not known here, and alice's note says that she was about to switch it.
     unseen = replace(begun, application=None)
     with pytest.raises(MaintenanceError, match="alice"):
-        plan(unseen, ABSENT, NOW)
+        plan_switch(unseen, ABSENT, NOW)
 
 
 def test_the_same_window_again_and_another_one() -> None:

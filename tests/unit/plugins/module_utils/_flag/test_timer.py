@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import DEFAULT_STATE_DIR
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.legacy_plan import Action
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag import timer as timers
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_file import (
     Flag,
@@ -27,9 +27,9 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.switch 
     Application,
     Layers,
     Policy,
-    after,
     is_up,
-    plan,
+    layers_after,
+    plan_switch,
     render,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.timer import (
@@ -38,7 +38,10 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.timer i
     render_timer,
     unit_name,
 )
-from ansible_collections.miniecom.maintenance.plugins.modules.maintenance_flag_info import conclude, headline
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.maintenance_status import (
+    merge_layers,
+    status_headline,
+)
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=timezone.utc)
 PYTHON = "/opt/miniecom-maintenance/venv/bin/python"
@@ -68,13 +71,13 @@ def carry_out(layers: Layers, action: Action) -> Layers:
     timer = layers.timer
     assert timer is not None and layers.application is not None
     changes: dict[str, Callable[[], Layers]] = {
-        "arm_timer": lambda: replace(layers, timer=armed(timer, action.data["expires"])),
+        "arm_timer": lambda: replace(layers, timer=armed(timer, action.work.expires)),
         "disarm_timer": lambda: replace(
             layers, timer=replace(timer, service="", timer="", program_current=False, running=False)
         ),
-        "write_note": lambda: replace(layers, note=action.data["note"]),
+        "write_note": lambda: replace(layers, note=action.work.note),
         "remove_note": lambda: replace(layers, note=None),
-        "write_flag": lambda: replace(layers, flag=parse_flag(action.data["line"])),
+        "write_flag": lambda: replace(layers, flag=parse_flag(action.work.line)),
         "remove_flag": lambda: replace(layers, flag=Flag(False)),
     }
     if action.action in changes:
@@ -87,7 +90,7 @@ def planned(layers: Layers, policy: Policy, now: datetime = NOW) -> list[Action]
     assert layers.application is not None
     change = ("", "x") if layers.application.enabled != (policy.state == "present") else None
     layers = replace(layers, application=replace(layers.application, change=change))
-    return plan(layers, policy, now).actions
+    return plan_switch(layers, policy, now).actions
 
 
 def run(layers: Layers, policy: Policy, actions: int | None = None) -> Layers:
@@ -149,10 +152,10 @@ def test_what_is_not_right_about_it_is_renewed(difference: dict[str, object]) ->
 
 def test_where_none_can_be_armed_it_is_said_and_nothing_is_tried() -> None:
     bare = replace(OPEN, timer=replace(NONE_YET, problem="this host does not run systemd"))
-    found = plan(bare, OPS, NOW)
+    found = plan_switch(bare, OPS, NOW)
     assert "arm_timer" not in [action.action for action in found.actions]
     assert any("does not run systemd" in warning and "2026-11-24T05:00:00Z" in warning for warning in found.warnings)
-    assert plan(bare, replace(OPS, expires=""), NOW).warnings == []
+    assert plan_switch(bare, replace(OPS, expires=""), NOW).warnings == []
     up = run(bare, OPS)
     assert up.note is not None and up.note.timer == "" and "timer" not in render(up, OPS, None)
 
@@ -167,14 +170,17 @@ def test_timers_that_nobody_asked_for_are_left_alone() -> None:
 def test_a_connection_string_that_the_timer_will_not_know_is_warned_of() -> None:
     assert OPEN.application is not None
     by_uri = replace(OPEN, application=replace(OPEN.application, change=("", "x"), place={"env_file": ""}))
-    assert any("env_file" in warning for warning in plan(by_uri, OPS, NOW).warnings)
-    assert plan(by_uri, replace(OPS, on_expiry="alert"), NOW).warnings == []
+    assert any("env_file" in warning for warning in plan_switch(by_uri, OPS, NOW).warnings)
+    assert plan_switch(by_uri, replace(OPS, on_expiry="alert"), NOW).warnings == []
 
 
 def test_the_difference_shows_when_it_rings() -> None:
     assert "absent" in render(OPEN, OPS, None)
-    assert f"timer {timers.UNIT}: 2026-11-24 05:00:00 UTC\n" in render(after(OPEN, OPS, NOW), OPS, None)
-    gone = render(after(run(OPEN, OPS), ABSENT, NOW), ABSENT, None)
+    assert f"timer {timers.UNIT}: 2026-11-24 05:00:00 UTC\n" in render(
+        layers_after(OPEN, plan_switch(OPEN, OPS, NOW)), OPS, None
+    )
+    up = run(OPEN, OPS)
+    gone = render(layers_after(up, plan_switch(up, ABSENT, NOW)), ABSENT, None)
     assert f"timer {timers.UNIT}: absent" in gone
 
 
@@ -240,16 +246,16 @@ def test_a_timer_that_somebody_stopped_is_missed() -> None:
     up = run(OPEN, OPS)
     assert up.note is not None and up.timer is not None
     application = {"enabled": True, "problem": ""}
-    found = conclude(up.flag, up.note, application, NOW, up.timer)
+    found = merge_layers(up.flag, up.note, application, NOW, up.timer)
     assert found["problems"] == [] and found["timer"] == timers.UNIT and found["timer_armed"]
     for timer in (
         replace(up.timer, running=False),
         replace(up.timer, timer=""),
         armed(NONE_YET, "2026-12-01T00:00:00Z"),
     ):
-        found = conclude(up.flag, up.note, application, NOW, timer)
+        found = merge_layers(up.flag, up.note, application, NOW, timer)
         assert "is not armed" in found["problems"][0] and not found["timer_armed"]
-        text = headline(found, None)
+        text = status_headline(found, None)
         assert "but no timer is armed" in text and "opens by itself" not in text and "the host alerts" not in text
     without = replace(up.note, timer="")
-    assert conclude(up.flag, without, application, NOW, NONE_YET)["problems"] == []
+    assert merge_layers(up.flag, without, application, NOW, NONE_YET)["problems"] == []

@@ -1,0 +1,140 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether the shop is in maintenance, from all layers: what maintenance_flag_info tells."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Dict, List, Mapping, Optional
+
+from .._core.call import Call
+from .._core.clock import utc_now
+from .._core.errors import MaintenanceError
+from .._core.plan import Report
+from .._flag import probe
+from .._flag.ending import ending
+from .._flag.flag_file import Flag, Note, read_flag, read_note
+from .._flag.timer import Timer, observe_timer
+from .._mongo.application_setting import read_setting
+from .._mongo.client import connect
+
+
+def look_at_application(options: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
+    layer: Dict[str, Any] = {
+        "looked_at": options is not None,
+        "enabled": None,
+        "message": None,
+        "allow_ips": None,
+        "database": "",
+        "problem": "",
+    }
+    if options is None:
+        return layer
+    try:
+        with connect(options) as connection:
+            layer["database"] = connection.require_database(options.get("database") or None)
+            setting = read_setting(connection.client[layer["database"]])
+    except MaintenanceError as error:
+        layer["problem"] = str(error)
+        return layer
+    layer.update(
+        enabled=setting.enabled,
+        message=setting.message,
+        allow_ips=list(setting.allow_ips) if setting.allow_ips is not None else None,
+        # That there is no setting at all is the ordinary state of a shop that was never in maintenance.
+        problem=setting.problem if setting.present else "",
+    )
+    return layer
+
+
+def merge_layers(
+    flag: Flag, note: Optional[Note], application: Mapping[str, Any], now: datetime, timer: Optional[Timer] = None
+) -> Dict[str, Any]:
+    """One answer from all layers. Pure.
+
+    timer: None when nobody looked.
+    """
+    enabled = application["enabled"]
+    active = flag.present or bool(enabled)
+    problems: List[str] = []
+    if flag.present and enabled is False:
+        problems.append("the flag file is there, but the application turns nobody away")
+    if enabled and not flag.present:
+        problems.append("the application turns visitors away, but there is no flag file")
+    if note is not None and not active and enabled is not None:
+        problems.append("a run was killed while it put maintenance up or took it down; run it again")
+    if application["problem"]:
+        problems.append(str(application["problem"]))
+    standing = note if active else None
+    expired = standing is not None and standing.expired(now)
+    if expired and standing is not None:
+        problems.append("its end, %s, has passed" % standing.expires)
+    armed = bool(standing is not None and standing.timer)
+    if standing is not None and armed and timer is not None and not timer.rings_at(standing.expires):
+        armed = False
+        problems.append("the timer that is to end it, %s.timer, is not armed" % standing.timer)
+    return {
+        "active": active,
+        "since": standing.since if standing else flag.since,
+        "owner": standing.owner if standing else "",
+        "reason": standing.reason if standing else flag.reason,
+        "expires": standing.expires if standing else "",
+        "on_expiry": standing.on_expiry if standing else "",
+        "timer": standing.timer if standing else "",
+        "timer_armed": armed,
+        "expired": expired,
+        "consistent": not (flag.present and enabled is False)
+        and not (enabled and not flag.present)
+        and not application["problem"],
+        "problems": problems,
+    }
+
+
+def status_headline(found: Mapping[str, Any], answer: Optional[probe.Probe]) -> str:
+    text = "maintenance is not up"
+    if found["active"]:
+        text = "maintenance is up"
+        if found["since"]:
+            text += " since %s" % found["since"]
+        text += " by %s" % (found["owner"] or "somebody else than this collection")
+        if found["reason"]:
+            text += ": %s" % found["reason"]
+        if found["expires"]:
+            over = "until %s, which has passed" % found["expires"]
+            text += " (%s)" % (
+                over if found["expired"] else ending(found["expires"], found["on_expiry"], found["timer_armed"])
+            )
+    if found["problems"]:
+        text += "; " + "; ".join(found["problems"])
+    if answer is None:
+        return text
+    words = {"up": "the shop is up", "maintenance": "the shop answers that it is in maintenance"}
+    shop = words.get(answer.state, "the shop is %s: %s" % (answer.state, answer.reason))
+    return "%s (%.3f s); %s" % (shop, answer.seconds, text)
+
+
+def describe(call: Call) -> Report:
+    """What the module maintenance_flag_info does."""
+    params = call.params
+    answer = None
+    # First: a database that is down takes its time, and the shop shall not be asked later for it.
+    if params["probe_url"] is not None:
+        answer = probe.probe(params["probe_url"].strip(), float(params["probe_timeout"]))
+        call.run.renew()
+    flag, note = read_flag(params["path"]), read_note(call.run.state_dir)
+    application = look_at_application(params["application_setting"])
+    timer = observe_timer(call.run.state_dir) if note is not None and note.timer else None
+    found = merge_layers(flag, note, application, utc_now(), timer)
+    values: Dict[str, Any] = {
+        "maintenance": found,
+        "layers": {
+            "flag": {"present": flag.present, "since": flag.since, "reason": flag.reason, "path": params["path"]},
+            "application": application,
+            "note": {"present": note is not None},
+        },
+    }
+    if answer is not None:
+        values["probe"] = answer.as_dict()
+    return Report(status_headline(found, answer), values=values)
