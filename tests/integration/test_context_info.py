@@ -93,7 +93,7 @@ def test_a_native_shop(native_sandbox: Sandbox) -> None:
     for name in ("uploads", "invoices", "labels", "backups", "logs"):
         assert found["storage"][name]["exists"] and not found["storage"][name]["in_writable_layer"]
     assert os.listdir(found["storage"]["invoices"]["path"])
-    assert found["settings"]["MAX_LOG_SIZE"] == "2M" and found["settings"]["BACKUP_RETENTION_DAYS"] == 14
+    assert found["settings"]["MAX_LOG_SIZE"] == 2 << 20 and found["settings"]["BACKUP_RETENTION_DAYS"] == 14
     assert not found["docker"]["available"] and found["docker"]["reason"] in ("missing", "refused")
     assert found["docker"]["absent"], "a native shop without an engine"
     assert docker_host in found["docker"]["message"]
@@ -190,7 +190,7 @@ def test_awkward_quoting_duplicates_and_line_ends(root: Path) -> None:
     assert not result.failed, result.msg
     found = result.result["context"]
     assert found["mongo"]["database"] == "handmade_harmony" and found["mongo"]["source"] == "MONGODB_URI"
-    assert found["settings"]["BACKUP_RETENTION_DAYS"] == 21 and found["settings"]["MAX_LOG_SIZE"] == "12M"
+    assert found["settings"]["BACKUP_RETENTION_DAYS"] == 21 and found["settings"]["MAX_LOG_SIZE"] == 12 << 20
     assert found["settings"]["LOG_RETENTION_DAYS"] == 30 and "LOG_RETENTION_DAYS" in warnings_of(result)
     assert found["storage"]["backups"]["path"] == "/srv/back ups"
     assert not any("PASS" in key or "SECRET" in key for key in found["settings"])

@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from typing import Dict
+from typing import Dict, Iterator, List, Mapping, Tuple
 
 from .errors import MaintenanceError
 
@@ -35,21 +35,108 @@ _LINE = re.compile(
 )
 
 
-def parse(text: str) -> Dict[str, str]:
-    """Keys and values of a ``.env`` text. Lines that are no assignments are passed over, as the loader does."""
-    values: Dict[str, str] = {}
+def assignments(text: str) -> Iterator[Tuple[str, str, str]]:
+    """Key, value and quote character ("" for none) of each assignment of a ``.env`` text, in order.
+
+    Lines that are no assignments are passed over, as the loader does.
+    """
     for match in _LINE.finditer(text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")):
-        key, raw = match.group(1), (match.group(2) or "").strip()
+        key, raw, quote = match.group(1), (match.group(2) or "").strip(), ""
         if len(raw) >= 2 and raw[0] == raw[-1] and raw[0] in "'\"`":
             quote, raw = raw[0], raw[1:-1]
             if quote == '"':
                 raw = raw.replace("\\n", "\n").replace("\\r", "\r")
-        values[key] = raw
+        yield key, raw, quote
+
+
+def parse(text: str) -> Dict[str, str]:
+    """Keys and values of a ``.env`` text as dotenv reads it: nothing is expanded, the last of equal keys counts."""
+    return {key: value for key, value, _quote in assignments(text)}
+
+
+def parse_for_compose(text: str) -> Dict[str, str]:
+    """Keys and values of a ``.env`` text as Docker Compose reads it: variables of earlier lines are put in, but for values
+    in single quotes, which are literal.
+
+    The rules are those of Docker's manual ("Set, use, and manage variables in a Compose file with interpolation"). The
+    environment of whoever ran compose wins over the file; nobody knows it afterwards.
+    """
+    values: Dict[str, str] = {}
+    for key, value, quote in assignments(text):
+        values[key] = value if quote == "'" else expand(value, values)
     return values
 
 
+_VARIABLE = re.compile(r"\$(?:(?P<escaped>\$)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*))")
+_DEPTH = 20
+
+
+def expand(text: str, values: Mapping[str, str], depth: int = 0) -> str:
+    """A text with its variables put in, as compose does: ``$V``, ``${V}``, ``${V:-default}``, ``${V-default}``,
+    ``${V:?error}``, ``${V?error}``, ``${V:+other}``, ``${V+other}``; ``$$`` is a dollar sign.
+
+    What compose would refuse (a variable that must be set and is not, a brace that is not closed) stays empty or as it is.
+    """
+    if "$" not in text or depth > _DEPTH:
+        return text
+    pieces: List[str] = []
+    place = 0
+    while True:
+        match = _VARIABLE.search(text, place)
+        if match is None:
+            return "".join(pieces) + text[place:]
+        pieces.append(text[place : match.start()])
+        if match.group("escaped"):
+            pieces.append("$")
+            place = match.end()
+        elif match.group("name"):
+            pieces.append(values.get(match.group("name"), ""))
+            place = match.end()
+        else:
+            end = _closing(text, match.end())
+            if end < 0:
+                return "".join(pieces) + text[match.start() :]
+            pieces.append(_substituted(match.group("braced"), text[match.end() : end], values, depth))
+            place = end + 1
+
+
+def _closing(text: str, start: int) -> int:
+    """Where the brace is closed that was opened before start; -1 when it is not."""
+    level = 1
+    for place in range(start, len(text)):
+        if text[place] == "{" and text[place - 1] == "$":
+            level += 1
+        elif text[place] == "}":
+            level -= 1
+            if not level:
+                return place
+    return -1
+
+
+def _substituted(name: str, rest: str, values: Mapping[str, str], depth: int) -> str:
+    value = values.get(name)
+    # With a colon an empty variable counts as one that is not set.
+    strict = rest.startswith(":")
+    operator, word = rest[int(strict) : int(strict) + 1], rest[int(strict) + 1 :]
+    there = value is not None and (bool(value) or not strict)
+    if operator == "-":
+        return str(value) if there else expand(word, values, depth + 1)
+    if operator == "+":
+        return expand(word, values, depth + 1) if there else ""
+    return value or ""
+
+
 def load(path: str) -> Dict[str, str]:
-    """Keys and values of the ``.env`` file at path.
+    """Keys and values of the ``.env`` file at path, as dotenv reads it.
+
+    Raises:
+        MaintenanceError: the file is missing or cannot be read.
+    """
+    return parse(read_text(path))
+
+
+def read_text(path: str) -> str:
+    """The text of the ``.env`` file at path.
 
     Raises:
         MaintenanceError: the file is missing or cannot be read.
@@ -69,4 +156,4 @@ def load(path: str) -> Dict[str, str]:
         else:
             step = "Check that it is a regular file."
         raise MaintenanceError("cannot read the environment file", target=path, code=code, next_step=step) from error
-    return parse(data.decode("utf-8", "surrogateescape"))
+    return data.decode("utf-8", "surrogateescape")

@@ -13,165 +13,13 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
-from urllib.parse import unquote
+from typing import Callable, List, Mapping, Optional, Sequence, Tuple
 
+from .._core.paths import lies_below
 from .._core.processes import Process, Socket
+from .mongo_uri import MONGO_SERVICE, MongoUri, host_text, is_loopback
 
-URI_KEYS = ("MONGODB_URI", "MONGO_URI")
 DEFAULT_API_PORT = 3001
-DEFAULT_MONGO_PORT = 27017
-# The name of the database's service in every compose file of the shop; it resolves inside the compose network only.
-MONGO_SERVICE = "mongo"
-
-# What .env may say about maintenance, with the shop's documented defaults. Nothing else of it is ever returned: which of
-# the other keys hold secrets cannot be known.
-SETTINGS: Mapping[str, Any] = {
-    "BACKUP_DIR": "./storage/backups",
-    "ENCRYPT_BACKUP": False,
-    "COMPRESS_BACKUP": True,
-    "BACKUP_RETENTION_DAYS": 14,
-    "BACKUP_RETENTION_WEEKS": 12,
-    "BACKUP_RETENTION_MONTHS": 12,
-    "DISK_WARN_PCT": 80,
-    "DISK_CRITICAL_PCT": 90,
-    "LOG_RETENTION_DAYS": 30,
-    "MAX_LOG_SIZE": "100M",
-    "ALERT_EMAIL": "",
-    "SMTP_HOST": "",
-    "SMTP_PORT": "",
-    "UPDATE_IMAGES": False,
-    "OFFSITE_ENABLED": False,
-}
-
-_KNOWN_PASSWORDS = frozenset(
-    "admin administrator changeme change-me change_me default example letmein miniecom mongo mongodb pass passw0rd "
-    "password password1 password123 qwerty root secret test 123456 12345678 123456789".split()
-)
-_LOOPBACK = re.compile(r"^(127\.|::1$|localhost$)")
-
-
-@dataclass(frozen=True)
-class MongoUri:
-    """A connection string without its password.
-
-    Attributes:
-        source: the variable it came from.
-        quality: of the credentials: none, default, weak or strong.
-    """
-
-    source: str
-    hosts: Tuple[Tuple[str, int], ...] = ()
-    database: str = ""
-    user: str = ""
-    quality: str = "none"
-    tls: bool = False
-    srv: bool = False
-    replica_set: str = ""
-
-
-def host_port(text: str) -> Tuple[str, int]:
-    """Host and port of ``host``, ``host:port`` or ``[v6]:port``; the default port where there is none or it is no number."""
-    match = re.match(r"^(?:\[([^\]]+)\]|([^:]*))(?::(\d+))?$", text)
-    if not match:
-        return text, DEFAULT_MONGO_PORT
-    return match.group(1) or match.group(2), int(match.group(3) or DEFAULT_MONGO_PORT)
-
-
-def host_text(host: str, port: int) -> str:
-    return ("[%s]:%d" if ":" in host else "%s:%d") % (host, port)
-
-
-def is_loopback(address: str) -> bool:
-    return bool(_LOOPBACK.match(address))
-
-
-def password_quality(user: str, password: str) -> str:
-    """none, default (of a list everybody tries, or a placeholder), weak or strong."""
-    if not password:
-        return "none"
-    plain = password.lower()
-    if plain in _KNOWN_PASSWORDS or plain == user.lower() or re.match(r"^(your|change|replace)[-_ ]?", plain):
-        return "default"
-    kinds = sum(bool(re.search(kind, password)) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[^a-zA-Z0-9]"))
-    if len(password) < 12 or len(set(password)) < 6 or kinds < 2:
-        return "weak"
-    return "strong"
-
-
-def parse_mongo_uri(uri: str, source: str) -> MongoUri:
-    """What may be told about a connection string, well-formed or not."""
-    scheme, separator, rest = uri.strip().partition("://")
-    if not separator:
-        return MongoUri(source)
-    # An unescaped slash in a password would make a piece of it look like hosts: the last @ before the options decides.
-    before_slash = rest.split("/", 1)[0]
-    userinfo = before_slash.rpartition("@")[0] if "@" in before_slash else rest.split("?", 1)[0].rpartition("@")[0]
-    tail = rest[len(userinfo) + 1 :] if userinfo else rest.lstrip("@")
-    user, _colon, password = userinfo.partition(":")
-    hosts, _slash, path = tail.partition("/")
-    database, _mark, query = path.partition("?")
-    if "?" in hosts:
-        hosts, _mark, query = hosts.partition("?")
-        database = ""
-    options = {}
-    for part in re.split("[&;]", query):
-        key, _equals, value = part.partition("=")
-        options[key.lower()] = value
-    srv = scheme.lower() == "mongodb+srv"
-    tls = options.get("tls", options.get("ssl", "true" if srv else "false")).lower() == "true"
-    return MongoUri(
-        source,
-        tuple(host_port(host) for host in hosts.split(",") if host),
-        unquote(database),
-        unquote(user),
-        password_quality(unquote(user), unquote(password)),
-        tls,
-        srv,
-        options.get("replicaset", ""),
-    )
-
-
-def mongo_uri(env: Mapping[str, str]) -> Optional[MongoUri]:
-    """The connection string that the application takes; an empty variable counts as none, as it does there."""
-    for key in URI_KEYS:
-        if env.get(key, "").strip():
-            return parse_mongo_uri(env[key], key)
-    return None
-
-
-@dataclass(frozen=True)
-class Settings:
-    values: Dict[str, Any]
-    warnings: List[str]
-
-
-def settings(env: Mapping[str, str]) -> Settings:
-    """The maintenance settings of an environment file, the defaults where it says nothing or nothing sensible."""
-    values: Dict[str, Any] = {}
-    warnings: List[str] = []
-    for key, default in SETTINGS.items():
-        text = env.get(key, "").strip()
-        if not text:
-            values[key] = default
-        elif isinstance(default, bool):
-            values[key] = text.lower() in ("1", "true", "yes", "on")
-        elif isinstance(default, int):
-            number = int(text) if re.match(r"^\d{1,6}$", text) else -1
-            low, high = (1, 100) if key.endswith("_PCT") else (0, 999999)
-            if low <= number <= high:
-                values[key] = number
-            else:
-                values[key] = default
-                warnings.append("%s of the environment file is not a sensible number; %d is used" % (key, default))
-        else:
-            values[key] = text
-    return Settings(values, warnings)
-
-
-def _inside(path: str, directory: str) -> bool:
-    return path == directory or path.startswith(directory.rstrip("/") + "/")
-
 
 _SHELLS = frozenset(
     "sh bash dash zsh ksh fish busybox tmux screen less more vi vim nano tail sudo su sshd cron crond".split()
@@ -196,9 +44,9 @@ def find_api(processes: Sequence[Process], sockets: Sequence[Socket], root: str)
         ):
             continue
         score = 0
-        if _inside(process.cwd, backend):
+        if lies_below(process.cwd, backend):
             score = 3
-        elif any(_inside(os.path.normpath(part), backend) for part in process.argv[:4] if part.startswith("/")):
+        elif any(lies_below(os.path.normpath(part), backend) for part in process.argv[:4] if part.startswith("/")):
             score = 2
         elif process.cwd == root:
             score = 1

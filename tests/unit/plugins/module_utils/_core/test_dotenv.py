@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core import dotenv
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.dotenv import load, parse
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 
@@ -77,3 +78,36 @@ def test_a_missing_file_names_path_and_next_step(tmp_path: Path) -> None:
 def test_a_directory_is_no_environment_file(tmp_path: Path) -> None:
     with pytest.raises(MaintenanceError, match="EISDIR"):
         load(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("$A", "one"),
+        ("${A}/b", "one/b"),
+        ("${NO:-fall back}", "fall back"),
+        ("${EMPTY:-x}${EMPTY-y}", "x"),
+        ("${NO-y}", "y"),
+        ("${A:+set}${NO:+unset}${EMPTY+there}", "setthere"),
+        ("${NO:?must be set}", ""),
+        ("${A:?must be set}", "one"),
+        ("$$A and $${A}", "$A and ${A}"),
+        ("${NO:-${ALSO_NO:-${A}}}", "one"),
+        ("mongodb://${USER_NAME:-admin}:${PASS:-p$$}@mongo/x", "mongodb://admin:p$@mongo/x"),
+        ("${never closed", "${never closed"),
+        ("100 $ and 5$", "100 $ and 5$"),
+    ],
+)
+def test_variables_as_compose_puts_them_in(text: str, value: str) -> None:
+    assert dotenv.expand(text, {"A": "one", "EMPTY": ""}) == value
+
+
+def test_single_quotes_are_literal_to_compose_and_nothing_is_expanded_by_dotenv() -> None:
+    text = "USER=ops\nPLAIN=${USER}:x\nDOUBLE=\"$USER\"\nSINGLE='$USER'\n"
+    assert dotenv.parse_for_compose(text) == {"USER": "ops", "PLAIN": "ops:x", "DOUBLE": "ops", "SINGLE": "$USER"}
+    assert dotenv.parse(text)["PLAIN"] == "${USER}:x"
+
+
+@given(st.text(alphabet="$${}:-+?A=B \n", max_size=60))
+def test_expanding_never_raises(text: str) -> None:
+    assert isinstance(dotenv.expand(text, {"A": "$B", "B": "${A}"}), str)

@@ -11,24 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.processes import Process, Socket
+from ansible_collections.miniecom.maintenance.plugins.module_utils._host.mongo_uri import (
+    is_loopback,
+    mongo_uri,
+    parse_mongo_uri,
+    password_quality,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._host.shop import (
     EXPOSED,
     LOOPBACK,
-    SETTINGS,
     UNKNOWN,
     api_port,
     choose_deployment,
     db_path,
     find_api,
     find_mongods,
-    is_loopback,
     judge_exposure,
-    mongo_uri,
     native_mongo,
-    parse_mongo_uri,
-    password_quality,
     ports_of,
-    settings,
 )
 
 ROOT = "/opt/miniecom"
@@ -110,19 +110,6 @@ def test_which_variable_counts() -> None:
 )
 def test_quality_of_passwords(user: str, password: str, quality: str) -> None:
     assert password_quality(user, password) == quality
-
-
-# -- settings -----------------------------------------------------------------------------------------------------------
-
-
-@given(st.dictionaries(st.sampled_from([*SETTINGS, "SMTP_PASS", "X"]), st.text(max_size=12)))
-def test_settings_have_sensible_values_whatever_is_written(env: dict[str, str]) -> None:
-    found = settings(env)
-    assert set(found.values) == set(SETTINGS)
-    for key, default in SETTINGS.items():
-        assert type(found.values[key]) is type(default)
-    assert 1 <= found.values["DISK_WARN_PCT"] <= 100
-    assert found.values["BACKUP_RETENTION_DAYS"] >= 0
 
 
 # -- processes ----------------------------------------------------------------------------------------------------------
