@@ -92,11 +92,23 @@ def _bytes_note(action: Action[Any]) -> str:
     return " (%s%s)" % ("about " if action.predicted else "", format_size(action.bytes)) if action.bytes else ""
 
 
-def run(task_class: Type[Task[Any]], spec: ArgumentSpec) -> None:
-    """Run an acting module from start to end; does not return."""
+Prepare = Callable[[Call], None]
+
+
+def _nothing_to_prepare(call: Call) -> None:
+    pass
+
+
+def run(task_class: Type[Task[Any]], spec: ArgumentSpec, prepare: Prepare = _nothing_to_prepare) -> None:
+    """Run an acting module from start to end; does not return.
+
+    Args:
+        prepare: completes the options before anything else, from where only a storey above the task's can read.
+    """
 
     def work(call: Call, answer: Answer) -> None:
         answer.acting = True
+        prepare(call)
         task = task_class(call)
         try:
             with call.run.working():
@@ -110,15 +122,17 @@ def run(task_class: Type[Task[Any]], spec: ArgumentSpec) -> None:
     _frame(spec, work)
 
 
-def run_info(function: Callable[[Call], Report], spec: ArgumentSpec) -> None:
+def run_info(function: Callable[[Call], Report], spec: ArgumentSpec, prepare: Prepare = _nothing_to_prepare) -> None:
     """Run a module that only reads; does not return.
 
     Args:
         function: does all the work; raises MaintenanceError.
         spec: the options.
+        prepare: as for `run`.
     """
 
     def work(call: Call, answer: Answer) -> None:
+        prepare(call)
         with call.run.working():
             answer.take(function(call))
             answer.append_end(call.run)

@@ -52,7 +52,7 @@ def entry(name: str) -> tuple[str, Any, ArgumentSpec]:
     for runner in ("run", "run_info", "run_outside"):
         if hasattr(found, runner):
             original = getattr(found, runner)
-            setattr(found, runner, lambda work, spec, runner=runner: calls.append((runner, work, spec)))
+            setattr(found, runner, lambda work, spec, *_more, runner=runner: calls.append((runner, work, spec)))
             try:
                 found.main()
             finally:
