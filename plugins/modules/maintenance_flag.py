@@ -42,6 +42,11 @@ options:
     description: Change it or take it down whoever put it up.
     type: bool
     default: false
+  around_run:
+    description:
+      - It is up around the run of O(run_id) only. Once that run is over or dead, whoever runs this module may take it down or change it, without O(force).
+    type: bool
+    default: false
   expires:
     description:
       - When it is to end. A duration from now, such as V(2h), or a point in time, such as V(2026-11-24T05:00:00Z). Without it there is no end.
@@ -195,6 +200,7 @@ SPEC = (
             "reason": {"type": "str", "default": "Scheduled maintenance"},
             "owner": {"type": "str"},
             "force": {"type": "bool", "default": False},
+            "around_run": {"type": "bool", "default": False},
             "expires": {"type": "str"},
             "on_expiry": {"type": "str", "choices": ["lift", "alert"], "default": "alert"},
             "timer": {"type": "str", "choices": ["auto", "none"], "default": "auto"},

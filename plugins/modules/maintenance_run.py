@@ -38,6 +38,12 @@ options:
       - A module that works at this moment is left alone nevertheless.
     type: bool
     default: false
+  takeover_own:
+    description:
+      - Take over a run of the same O(owner) at once, if none of its modules works. Whoever has stopped a run of theirs need not wait for half an hour of
+        silence.
+    type: bool
+    default: false
   status:
     description: With O(state=ended), how the run went.
     type: str
@@ -174,6 +180,7 @@ SPEC = (
             "name": {"type": "str", "default": "maintenance"},
             "owner": {"type": "str"},
             "takeover": {"type": "bool", "default": False},
+            "takeover_own": {"type": "bool", "default": False},
             "status": {"type": "str", "choices": ["ok", "failed"], "default": "ok"},
             "steps": {"type": "list", "elements": "dict", "default": []},
             "log_path": {"type": "path"},

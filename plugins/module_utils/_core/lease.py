@@ -69,7 +69,9 @@ class Taken:
     reason: str
 
 
-def judge_lease(lease: Optional[Lease], lock_free: bool, boot: str, now: datetime, takeover: bool = False) -> Standing:
+def judge_lease(
+    lease: Optional[Lease], lock_free: bool, boot: str, now: datetime, takeover: bool = False, own: str = ""
+) -> Standing:
     """Decide about an existing lease. Pure.
 
     Args:
@@ -78,6 +80,7 @@ def judge_lease(lease: Optional[Lease], lock_free: bool, boot: str, now: datetim
         boot: id of the present boot.
         now: the present moment.
         takeover: the user says that the run is dead.
+        own: a run of this owner may be taken over as soon as none of its modules works: whoever stopped it knows.
     """
     if not lock_free:
         return Standing("live", "one of its modules is working at this moment")
@@ -88,6 +91,8 @@ def judge_lease(lease: Optional[Lease], lock_free: bool, boot: str, now: datetim
     silence = (now - parse_utc(lease.renewed)).total_seconds()
     if silence > SILENCE_SECONDS:
         return Standing("dead", "no sign of life for " + format_duration(silence))
+    if own and lease.owner == own:
+        return Standing("dead", "it is one's own, and none of its modules works any more")
     if takeover:
         return Standing("dead", "taken over on request, last sign of life %s ago" % format_duration(max(silence, 0)))
     if silence < -SILENCE_SECONDS:
@@ -130,12 +135,14 @@ def take_lease(
     owner: str,
     takeover: bool,
     now: datetime,
+    own: str = "",
     on_dead: Callable[[Lease, str], None] = lambda lease, reason: None,
 ) -> Taken:
     """Begin a run.
 
     Args:
         takeover: the user says that a run which stands in the way is dead.
+        own: as for `judge_lease`.
         on_dead: called with a dead lease and why it is dead, before it is replaced: nobody knows of it afterwards.
 
     Raises:
@@ -143,7 +150,7 @@ def take_lease(
     """
     with state.locked() as held:
         found = read_lease(state)
-        standing = judge_lease(found, held, boot_id(), now, takeover)
+        standing = judge_lease(found, held, boot_id(), now, takeover, own)
         if standing.state == "live":
             raise busy(found, standing)
         if found:

@@ -52,6 +52,7 @@ class Note:
         application: env_file, address and database of the application's own setting, and `previous`, how that was before;
             empty when that layer was not put up.
         timer: name of the units that end it, "" when none was armed.
+        around_run: id of the run around which it was put up: once that run is over or dead, it is nobody's any more.
     """
 
     owner: str
@@ -64,6 +65,7 @@ class Note:
     application: Dict[str, Any] = field(default_factory=dict)
     run_id: str = ""
     timer: str = ""
+    around_run: str = ""
 
     def expired(self, now: datetime) -> bool:
         return bool(self.expires) and parse_moment(self.expires) <= now

@@ -45,12 +45,16 @@ class Application:
 
 @dataclass(frozen=True)
 class Layers:
-    """Everything that is known. application and timer are None when that layer was not asked for."""
+    """Everything that is known. application and timer are None when that layer was not asked for.
+
+    live_run: id of the run that holds the host, "" when none does.
+    """
 
     flag: Flag
     note: Optional[Note]
     application: Optional[Application] = None
     timer: Optional[Timer] = None
+    live_run: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class Policy:
     run_id: str = ""
     visitor_message: Optional[str] = None
     allow_ips: Optional[Tuple[str, ...]] = None
+    around_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,10 +155,16 @@ def owner_of(layers: Layers) -> str:
     return NOBODY if is_up(layers) else ""
 
 
+def is_left_behind(layers: Layers) -> bool:
+    """Whether maintenance was put up around a run that is over or dead: then it is nobody's any more."""
+    note = standing_note(layers)
+    return note is not None and bool(note.around_run) and note.around_run != layers.live_run
+
+
 def check_owner(layers: Layers, policy: Policy) -> None:
     """Raises MaintenanceError: it is somebody else's maintenance, and force is not set."""
     owner = owner_of(layers)
-    if not owner or owner == policy.owner or policy.force:
+    if not owner or owner == policy.owner or policy.force or is_left_behind(layers):
         return
     note, flag = layers.note, layers.flag
     since = note.since if note else flag.since
@@ -208,6 +219,7 @@ def wanted_note(layers: Layers, policy: Policy, now: datetime) -> Note:
         application,
         policy.run_id if not mine or old is None else old.run_id,
         _timer_of(layers, old, expires),
+        policy.run_id if policy.around_run else "",
     )
 
 
@@ -260,7 +272,9 @@ def plan_present(layers: Layers, policy: Policy, now: datetime) -> Plan[SwitchWo
         if layers.note is not None:
             changed = [key for key, value in asdict(note).items() if value != asdict(layers.note)[key]]
             why = "changed: " + ", ".join(sorted(changed))
-        plan.actions.append(Action("write_note", NOTE_TARGET, why, WriteNote(note, policy.force)))
+        plan.actions.append(
+            Action("write_note", NOTE_TARGET, why, WriteNote(note, policy.force or is_left_behind(layers)))
+        )
     else:
         plan.kept.append(Kept(NOTE_TARGET, "says so already"))
     line = flag_line(note.since, note.reason)

@@ -12,6 +12,7 @@ compares the text it was planned on, so that what an administrator saves at the 
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
@@ -234,6 +235,31 @@ def read_setting(database: Any) -> Setting:
             next_step="Remove all but the right one in the database.",
         )
     return interpret(documents[0] if documents else None)
+
+
+def visitor_addresses(addresses: Sequence[str]) -> List[str]:
+    """The addresses of visitors that pass, in every spelling that the application may see. Pure.
+
+    It compares texts, and listens on ``::``, where Linux shows an IPv4 visitor as ``::ffff:192.0.2.1`` (ipv6(7)); behind a
+    proxy it sees the plain address that the proxy tells.
+
+    Raises:
+        MaintenanceError: one is no address: it would let nobody pass.
+    """
+    found: List[str] = []
+    for text in addresses:
+        try:
+            address = ipaddress.ip_address(str(text).strip())
+        except ValueError:
+            raise MaintenanceError(
+                "not the address of a visitor",
+                target=repr(text),
+                next_step="Write single addresses, such as 192.0.2.10 or 2001:db8::10; the application knows no networks.",
+            ) from None
+        plain = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else address
+        spellings = [str(address)] if plain is None else [str(plain), "::ffff:%s" % plain]
+        found.extend(spelling for spelling in spellings if spelling not in found)
+    return found
 
 
 def plan_setting(

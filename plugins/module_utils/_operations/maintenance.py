@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, Mapping, Optional, Type
 
 from .._core.errors import MaintenanceError, SkipAction
+from .._core.lease import read_lease
 from .._core.plan import Action, Outcome, Plan
+from .._core.state_dir import StateDirectory
 from .._flag import switch
 from .._flag.flag_file import (
     Note,
@@ -106,8 +108,10 @@ class Maintenance:
         if self._program is not None:
             timer = observe_timer(self._state_dir, self._program)
         options = self._application_options(note)
+        lease = read_lease(StateDirectory(self._state_dir))
+        live_run = lease.run_id if lease is not None else ""
         if options is None:
-            return Observation(switch.Layers(flag, note, None, timer))
+            return Observation(switch.Layers(flag, note, None, timer, live_run))
         if self._connection is None:
             self._connection = connect(options)
         database = self._connection.client[self._connection.require_database(options.get("database") or None)]
@@ -135,7 +139,7 @@ class Maintenance:
             "settings of %s (key site)" % database.name,
         )
         return Observation(
-            switch.Layers(flag, note, application, timer),
+            switch.Layers(flag, note, application, timer, live_run),
             setting.block or "",
             change.after if change else setting.block or "",
         )

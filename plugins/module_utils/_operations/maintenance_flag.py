@@ -17,6 +17,7 @@ from .._core.runner import Task
 from .._flag import switch
 from .._flag.ending import ending
 from .._flag.switch import SwitchWork
+from .._mongo.application_setting import visitor_addresses
 from .expiry import program
 from .maintenance import HANDLERS, Maintenance, Observation
 
@@ -35,7 +36,8 @@ def policy_of(params: Dict[str, Any], run_id: str) -> switch.Policy:
         params["force"],
         run_id,
         application.get("visitor_message"),
-        tuple(allowed) if allowed is not None else None,
+        tuple(visitor_addresses(allowed)) if allowed is not None else None,
+        params["around_run"],
     )
 
 

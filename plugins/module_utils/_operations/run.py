@@ -56,7 +56,8 @@ def begin_check(params: Mapping[str, Any], state: StateDirectory, now: datetime)
     """What beginning would do. Writes nothing; a live run is a warning."""
     run_id = CHECK_PREFIX + str(uuid.uuid4())
     lease = read_lease(state)
-    standing = judge_lease(lease, state.lock_is_free(), boot_id(), now, bool(params["takeover"]))
+    own = str(params.get("owner") or default_owner()) if params["takeover_own"] else ""
+    standing = judge_lease(lease, state.lock_is_free(), boot_id(), now, bool(params["takeover"]), own)
     report = Report("would begin; nothing is written")
     report.values = {"run_id": run_id, "started": format_utc(now), "cleaned": []}
     if standing.state == "live":
@@ -91,6 +92,7 @@ def begin(params: Mapping[str, Any], state: StateDirectory, now: datetime) -> Re
         str(owner),
         bool(params["takeover"]),
         now,
+        str(owner) if params["takeover_own"] else "",
         lambda lease, reason: close_dead(state, lease, reason, now),
     )
     run_id = taken.lease.run_id

@@ -54,6 +54,17 @@ def test_who_may_take_the_lease(silence: int, lock_free: bool, takeover: bool, s
     assert verdict.reason
 
 
+def test_ones_own_run_is_taken_over_once_it_does_not_work(tmp_path: Path) -> None:
+    assert judge_lease(renewed(5), True, "boot-1", NOW, own="ops").state == "dead"
+    assert judge_lease(renewed(5), True, "boot-1", NOW, own="somebody else").state == "live"
+    assert judge_lease(renewed(5), False, "boot-1", NOW, own="ops").state == "live", "a module of it still works"
+    state = StateDirectory(str(tmp_path))
+    take_lease(state, "weekly", "alice", False, NOW)
+    with pytest.raises(MaintenanceError, match="another run holds this host"):
+        take_lease(state, "exit", "bob", False, NOW, "bob")
+    assert "one's own" in take_lease(state, "exit", "alice", False, NOW, "alice").reason
+
+
 def test_no_lease_is_free_unless_a_module_works() -> None:
     assert judge_lease(None, True, "b", NOW).state == "free"
     assert judge_lease(None, False, "b", NOW).state == "live"

@@ -252,3 +252,20 @@ def test_only_a_shop_with_its_database_is_up(status: int, body: bytes) -> None:
 )
 def test_answers(status: int, body: bytes, state: str) -> None:
     assert judge(status, body)["state"] == state
+
+
+def test_what_was_put_up_around_a_run_is_nobodys_once_the_run_is_over() -> None:
+    run_id = "20261124T030000Z-abcdef"
+    around = replace(OPS, owner="weekly maintenance of alice", run_id=run_id, around_run=True)
+    up = replace(run(OPEN, around), live_run=run_id)
+    bob = replace(ABSENT, owner="bob", run_id="20261124T040000Z-123456")
+    with pytest.raises(MaintenanceError, match="weekly maintenance of alice"):
+        plan_switch(application(up, bob), bob, NOW)
+    for live in ("", bob.run_id):
+        left = replace(up, live_run=live)
+        assert not run(left, bob).flag.present, "its run is over or dead"
+    mine = replace(bob, state="present", owner="bob")
+    assert run(replace(up, live_run=bob.run_id), mine).note.owner == "bob"  # type: ignore[union-attr]
+    ordinary = run(OPEN, replace(OPS, owner="alice", run_id=run_id))
+    with pytest.raises(MaintenanceError, match="alice"):
+        plan_switch(application(ordinary, bob), bob, NOW)

@@ -14,6 +14,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.application_setting import (
     interpret,
     plan_setting,
+    visitor_addresses,
 )
 
 SCALARS = (
@@ -196,3 +197,23 @@ def test_it_was_on_before_us():
 def test_block_was_taken_away_meanwhile():
     before = interpret(document("{}"))
     assert plan_setting(interpret(document('{"a":1}')), False, previous=before.remember()) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        (["192.0.2.10"], ["192.0.2.10", "::ffff:192.0.2.10"]),
+        (["::ffff:192.0.2.10", "192.0.2.10"], ["192.0.2.10", "::ffff:192.0.2.10"]),
+        (["2001:DB8::0010"], ["2001:db8::10"]),
+        ([" 127.0.0.1 ", "::1"], ["127.0.0.1", "::ffff:127.0.0.1", "::1"]),
+        ([], []),
+    ],
+)
+def test_a_visitor_is_let_in_however_the_application_sees_the_address(given: list[str], written: list[str]) -> None:
+    assert visitor_addresses(given) == written
+
+
+@pytest.mark.parametrize("given", ["192.0.2.0/24", "office.example.org", "192.0.2", ""])
+def test_what_is_no_address_is_refused(given: str) -> None:
+    with pytest.raises(MaintenanceError, match="not the address of a visitor"):
+        visitor_addresses([given])
