@@ -415,3 +415,16 @@ def test_on_the_oldest_python(shop: Shop, old_python: Path) -> None:
     assert info.result["maintenance"]["owner"] == "ops"
     assert run_module("maintenance_flag", {**params, "state": "absent"}, python=old_python).changed
     assert shop.text() == TEXT
+
+
+def test_when_the_application_cannot_be_opened_everything_else_stays(shop: Shop) -> None:
+    assert not shop.call(reason="x").failed
+    with shop.mongod.client() as client:
+        client[shop.database].command("createUser", "reader", pwd="reader-password", roles=["read"])
+    uri = f"mongodb://reader:reader-password@{shop.mongod.address}/{shop.database}"
+    before = shop.state()
+    down = shop.call(state="absent", application_setting={"uri": uri})
+    assert down.failed and [action["status"] for action in down.result["actions"]] == ["failed"]
+    assert "readWrite" in down.msg, "the advice names a role that allows it"
+    assert shop.state() == before
+    assert not shop.call(state="absent").failed and not shop.closed()

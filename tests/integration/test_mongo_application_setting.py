@@ -88,3 +88,16 @@ def test_unreadable_setting_is_never_overwritten(database):
     with pytest.raises(MaintenanceError, match="cannot read its own setting"):
         setting.update_setting(database, True)
     assert row(database)["value"] == "{broken"
+
+
+def test_a_setting_that_is_undone_at_once_is_told(database, monkeypatch):
+    database.settings.insert_one({"key": "site", "type": "json", "value": TEXT})
+    real = setting.write_setting
+
+    def undone(*args):
+        real(*args)
+        database.settings.update_one({"key": "site"}, {"$set": {"value": TEXT}})
+
+    monkeypatch.setattr(setting, "write_setting", undone)
+    with pytest.raises(MaintenanceError, match="switched off again"):
+        setting.update_setting(database, True, "Back soon")

@@ -367,16 +367,24 @@ def write_setting(database: Any, setting: Setting, change: Change) -> None:
     target = "%s.%s" % (database.name, COLLECTION)
     collection = database[COLLECTION]
     unchanged = {"_id": setting.document_id, "key": KEY, "type": "json", "value": setting.text}
-    with mongo_errors("cannot write the application's maintenance setting", target):
-        if change.action == "insert":
-            fields = {"type": "json", "value": change.text}
-            answer = collection.update_one({"key": KEY}, {"$setOnInsert": fields}, upsert=True)
-            done = answer.upserted_id is not None
-        elif change.action == "delete":
-            done = collection.delete_one(unchanged).deleted_count == 1
-        else:
-            # The value's previous text is part of the condition: compare and set, in one atomic step of the server.
-            done = collection.update_one(unchanged, {"$set": {"value": change.text}}).matched_count == 1
+    try:
+        with mongo_errors("cannot write the application's maintenance setting", target):
+            if change.action == "insert":
+                fields = {"type": "json", "value": change.text}
+                answer = collection.update_one({"key": KEY}, {"$setOnInsert": fields}, upsert=True)
+                done = answer.upserted_id is not None
+            elif change.action == "delete":
+                done = collection.delete_one(unchanged).deleted_count == 1
+            else:
+                # The value's previous text is part of the condition: compare and set, in one atomic step of the server.
+                done = collection.update_one(unchanged, {"$set": {"value": change.text}}).matched_count == 1
+    except MaintenanceError as error:
+        if str(error.code).startswith("13"):
+            error.next_step = (
+                "The user may read but not write here: grant it the role readWrite on the database %s, or connect as the "
+                "application's own user." % database.name
+            )
+        raise
     if not done:
         raise MaintenanceError(
             "the application's settings were changed by somebody else at the same moment, and have been left as they are",

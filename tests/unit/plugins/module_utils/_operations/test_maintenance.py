@@ -1,0 +1,47 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stands between two who maintain at the same moment, and between a timer that is there and one that runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, Plan
+from ansible_collections.miniecom.maintenance.plugins.module_utils._flag import flag_file, switch
+from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_file import Flag
+from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.timer import Timer
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import maintenance
+
+
+def test_who_enters_at_the_same_moment_and_is_slower_is_refused(tmp_path: Path) -> None:
+    path, state = str(tmp_path / "flag"), str(tmp_path / "state")
+    theirs = flag_file.Note("other", "2026-11-24T02:00:00Z", "r", path)
+    flag_file.write_note(state, theirs)
+    flag_file.write_flag(path, "2026-11-24T02:00:00Z|r")
+    task = maintenance.Maintenance(switch.Policy("present", path, "me"), state, None, None)
+    seen = maintenance.Observation(switch.Layers(Flag(False), None))
+    mine = replace(theirs, owner="me")
+    with pytest.raises(MaintenanceError, match="put up by other at this moment"):
+        task.act(Action("write_note", "note", "", switch.WriteNote(mine)), seen)
+    assert flag_file.read_note(state) == theirs
+    task.act(Action("write_note", "note", "", switch.WriteNote(mine, overwrite=True)), seen)
+    assert flag_file.read_note(state) == mine
+
+
+def test_a_timer_that_is_there_but_does_not_run_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "flag").write_text("x|y\n")
+    task = maintenance.Maintenance(switch.Policy("present", str(tmp_path / "flag"), "o"), str(tmp_path), None, b"p")
+    asleep = Timer("u", str(tmp_path), "python", service="s", timer="t")
+    monkeypatch.setattr(maintenance, "observe_timer", lambda *_args: asleep)
+    note = flag_file.Note("o", "2026-11-24T03:00:00Z", "r", str(tmp_path / "flag"), "2026-11-24T05:00:00Z")
+    seen = maintenance.Observation(switch.Layers(Flag(True), note, timer=Timer("u", str(tmp_path), "python")))
+    with pytest.raises(MaintenanceError, match="not armed"):
+        task.verify(seen, Plan())
+    forever = replace(seen, layers=replace(seen.layers, note=replace(note, expires="")))
+    task.verify(forever, Plan())
