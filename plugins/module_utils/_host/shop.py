@@ -26,10 +26,31 @@ _SHELLS = frozenset(
 )
 
 
-def find_api(processes: Sequence[Process], sockets: Sequence[Socket], root: str) -> Optional[Process]:
+# A program's script stands behind the program and its options: this far one looks for it.
+_SCRIPT_WORDS = 12
+
+
+def _runs_from(process: Process, directory: str, real: Callable[[str], str]) -> bool:
+    """Whether a process runs a script below a directory, named in full, through a link, or from where it works."""
+    for word in process.argv[:_SCRIPT_WORDS]:
+        if word and not word.startswith("-") and lies_below(real(os.path.join(process.cwd or "/", word)), directory):
+            return True
+    return False
+
+
+def find_api(
+    processes: Sequence[Process],
+    sockets: Sequence[Socket],
+    root: str,
+    real: Callable[[str], str] = os.path.realpath,
+) -> Optional[Process]:
     """The shop's API among the host's own processes.
 
     It is what works in ROOT/backend or is run from there, and listens; a shell that somebody left in that directory is not.
+
+    Args:
+        root: the shop's directory, links resolved.
+        real: resolves links in a path.
     """
     backend = os.path.join(root, "backend")
     listening = {item.pid for item in sockets if item.proto == "tcp"}
@@ -46,7 +67,7 @@ def find_api(processes: Sequence[Process], sockets: Sequence[Socket], root: str)
         score = 0
         if lies_below(process.cwd, backend):
             score = 3
-        elif any(lies_below(os.path.normpath(part), backend) for part in process.argv[:4] if part.startswith("/")):
+        elif _runs_from(process, backend, real):
             score = 2
         elif process.cwd == root:
             score = 1

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from urllib.parse import quote
 
 import pytest
@@ -132,6 +133,28 @@ def test_the_api_is_what_listens_and_works_in_its_directory() -> None:
     by_path = process(60, argv=("node", ROOT + "/backend/src/server.js"))
     assert find_api([by_path], [], ROOT) == by_path
     assert find_api([process(61, argv=("vim", "x"), cwd=ROOT)], [], ROOT) is None
+
+
+@pytest.mark.parametrize(
+    ("cwd", "argv"),
+    [
+        ("/", ("node", ROOT + "/backend/src/server.js")),
+        (ROOT, ("node", "--max-old-space-size=512", "-r", "dotenv/config", "backend/src/server.js")),
+        ("/srv", ("node", "/srv/current/backend/src/server.js")),
+        ("/srv/current", ("node", "--enable-source-maps", "./backend/src/server.js")),
+    ],
+)
+def test_the_api_is_found_wherever_it_works(cwd: str, argv: tuple[str, ...]) -> None:
+    """With another working directory, through a link, with options before the script."""
+
+    def real(path: str) -> str:
+        return os.path.normpath(path).replace("/srv/current", ROOT)
+
+    api = process(70, cwd=cwd, argv=argv)
+    stranger = process(71, cwd="/srv/other", argv=("node", "backend/src/server.js"))
+    sockets = [listens(70, 3001), listens(71, 3002)]
+    assert find_api([stranger, api], sockets, ROOT, real) == api
+    assert find_api([stranger], sockets, ROOT, real) is None
 
 
 def test_of_a_cluster_the_first_process_and_all_its_ports() -> None:
