@@ -187,3 +187,41 @@ def test_why_no_engine_answers(engine: Engine, tmp_path: Path) -> None:
     ):
         found, _warnings = shop.look(docker_host=host, deployment=deployment)
         assert found["docker"]["absent"] is absent, "one that is needed, or there and does not answer, is not absent"
+
+
+# As the shop's own file: it passes one variable, and the environment file sets another.
+PASSES_ONE = """\
+name: miniecom
+services:
+  mongo: {image: "%(image)s", command: [sleep, "1000"], ports: ["127.0.0.1:%(port)d:27017"], volumes: ["data:/data/db"]}
+  api:
+    image: "%(image)s"
+    command: [sleep, "1000"]
+    working_dir: /app
+    environment:
+      MONGO_URI: ${MONGO_URI:-mongodb://${MONGO_ROOT_USER:-admin}:compose-canary@mongo:27017/miniecom?authSource=admin}
+      UPLOAD_DIR: storage/pictures
+    ports: ["127.0.0.1:%(api)d:3001"]
+    volumes: ["store:/app/storage"]
+volumes: {data: {}, store: {}}
+"""
+
+
+def test_what_compose_passes_decides_and_not_the_file(engine: Engine, tmp_path: Path) -> None:
+    shop = Shop(engine, tmp_path / "miniecom", "miniecom", PASSES_ONE)
+    env_file = shop.directory / ".env"
+    env_file.write_text(env_file.read_text().replace("/miniecom?", "/handmade_harmony?"))
+    with shop.up():
+        found, warnings = shop.look()
+        assert (found["mongo"]["database"], found["mongo"]["source"]) == ("miniecom", "MONGO_URI")
+        assert found["env_from"] == "container:" + found["api"]["container"]
+        assert "handmade_harmony" in warnings and "handmade_harmony" in found["mongo"]["conflict"]
+        uploads = found["storage"]["uploads"]
+        assert (uploads["kind"], uploads["container_path"]) == ("volume", "/app/storage/pictures")
+        assert uploads["path"].endswith("_store/_data/pictures")
+    # No container any more: what compose would give to the next one.
+    found, _warnings = shop.look(deployment="compose")
+    assert found["mongo"]["database"] == "miniecom"
+    assert found["env_from"] == "compose:%s" % (shop.directory / "docker-compose.yml")
+    env_file.write_text(env_file.read_text() + "MONGO_URI='mongodb://a:canary-b@mongo:27017/shop_of_env'\n")
+    assert shop.look(deployment="compose")[0]["mongo"]["database"] == "shop_of_env"

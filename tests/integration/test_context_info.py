@@ -238,6 +238,42 @@ def test_what_listens_counts_more_than_what_is_written(root: Path, api: tuple[su
     assert found["health_url"] == "http://127.0.0.1:%d/api/health" % port
 
 
+def test_what_the_process_was_given_decides_and_not_the_file(root: Path) -> None:
+    """As systemd and pm2 do it: dotenv never overwrites what is set."""
+    storage = root.parent / "elsewhere"
+    (storage / "invoices").mkdir(parents=True)
+    (root / "backend" / "pictures").mkdir()
+    given = {
+        "MONGODB_URI": "mongodb://shop:canary-of-the-process@127.0.0.1:27999/live_shop",
+        "UPLOAD_DIR": "./pictures",
+        "STORAGE_PATH": str(storage),
+        "PATH": os.environ["PATH"],
+    }
+    server = "import socket, sys; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); print(flush=True); sys.stdin.read()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", server],
+        cwd=root / "backend",
+        env=given,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None and process.stdout.readline()
+        result = look(root)
+    finally:
+        process.kill()
+        process.communicate()
+    found = result.result["context"]
+    assert found["mongo"]["database"] == "live_shop"
+    assert found["env_from"].startswith("process:%d:" % process.pid)
+    assert [other["database"] for other in found["mongo"]["others"]] == ["handmade_harmony"]
+    for text in (found["mongo"]["conflict"], warnings_of(result), result.result["summary"]["headline"]):
+        assert "live_shop" in text and "handmade_harmony" in text
+    assert found["storage"]["uploads"]["path"] == str(root / "backend" / "pictures")
+    assert found["storage"]["invoices"]["path"] == str(storage / "invoices") and found["storage"]["invoices"]["exists"]
+    assert found["settings"]["BACKUP_RETENTION_DAYS"] == 21, "what the shop's scripts read stays the file"
+
+
 def test_a_name_of_the_compose_network_in_a_native_shop(root: Path, mongod: Any) -> None:
     (root / ".env").write_text("MONGO_URI=mongodb://root:canary-x-y-z@mongo:%d/shop\n" % mongod.port)
     found = look(root, deployment="native").result["context"]

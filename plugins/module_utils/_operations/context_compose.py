@@ -52,7 +52,7 @@ def compose_parts(reader: HostReader) -> Dict[str, Any]:
         "ports": {"api": port, "frontend": front_port, "mongo": port_of(reach.address)},
         "mongo": reader.mongo_values(reach, container),
         "storage": {
-            name: _inside(api, detail, os.path.join(cwd, directory))
+            name: _inside(api, detail, os.path.normpath(os.path.join(cwd, directory)))
             for name, directory in reader.storage_directories().items()
         },
     }

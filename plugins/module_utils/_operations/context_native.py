@@ -30,7 +30,7 @@ def native_parts(reader: HostReader) -> Dict[str, Any]:
         "ports": {"api": port, "frontend": frontend.port if frontend else 0, "mongo": port_of(reach.address)},
         "mongo": reader.mongo_values(reach),
         "storage": {
-            name: directory_place(os.path.join(cwd, directory))
+            name: directory_place(os.path.normpath(os.path.join(cwd, directory)))
             for name, directory in reader.storage_directories().items()
         },
     }
