@@ -83,9 +83,21 @@ def _age(backup: Mapping[str, Any]) -> str:
     return format_duration(seconds) if seconds >= 60 else "less than a minute"
 
 
-def _backup(backups: Mapping[str, Any]) -> str:
+def _not_found(context: Mapping[str, Any]) -> List[str]:
+    """Directories that the application is told to use and that are not there: no backup holds what was meant to be in them."""
+    return [
+        "%s (%s says %s)" % (name, place["configured_by"], place.get("container_path") or place["path"])
+        for name, place in sorted(context["storage"].items())
+        if place.get("configured_by") and place.get("path") and not place.get("exists")
+    ]
+
+
+def _backup(backups: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     if not _good(backups):
         return _unknown(backups)
+    lost = _not_found(context)
+    if lost:
+        return "NOT PROVEN: what the application is told to use cannot be found: %s" % ", ".join(lost)
     newest = backups.get("newest_verified")
     if newest:
         tested = newest.get("restore_tested")
@@ -133,7 +145,8 @@ def _exposure(context: Mapping[str, Any]) -> str:
     else:
         where = why if why.startswith("on another machine") else "unknown from where it can be reached: " + why
     quality = context.get("credentials_quality", "unknown")
-    return "%s; credentials: %s" % (where, quality if quality == "strong" else str(quality).upper())
+    text = "%s; credentials: %s" % (where, quality if quality == "strong" else str(quality).upper())
+    return "%s; TWO DATABASES: %s" % (text, mongo["conflict"]) if mongo.get("conflict") else text
 
 
 def _mongo(mongo: Mapping[str, Any]) -> str:
@@ -266,7 +279,7 @@ def assessment(
     """The ten lines."""
     rows = [
         (host, "MiniEcom in %s, %s" % (context["root"], context["deployment"])),
-        ("restorable backup", _backup(backups)),
+        ("restorable backup", _backup(backups, context)),
         ("uploads survive a recreate", _uploads(context)),
         ("MongoDB", _exposure(context)),
         ("MongoDB would give back", _mongo(mongo)),

@@ -94,6 +94,12 @@ context:
     env_file:
       description: Its environment file.
       type: str
+    env_from:
+      description:
+        - From where the application has its connection string, for the option C(env_from) of other modules. V(container:NAME) is what the container was given,
+          V(process:PID:START) what the process was given and then the environment file, V(compose:PATH) what that compose file would give to a container
+          that was not made yet, V(file) the environment file alone and V(file:expanded) the same with variables put in as compose does.
+      type: str
     deployment:
       description: V(compose) or V(native).
       type: str
@@ -133,6 +139,8 @@ context:
       type: dict
     mongo:
       description:
+        - C(place) is where the connection string was found. C(others) are databases that other sources name, and C(conflict) says so in one sentence,
+          empty when all agree. Only the application's own database is worked on.
         - The database. C(address) to give to modules as O(miniecom.maintenance.mongo_info#module:address), empty when the connection string is
           right as it stands, and C(why); C(database), the C(source) variable, C(hosts), C(tls), C(srv) and C(replica_set) of the connection
           string; natively C(pid) and C(exe) of its mongod, in compose its C(container) and C(image_id); C(data_path), the directory of this host
@@ -148,7 +156,8 @@ context:
         - Where C(backups), C(logs), C(uploads), C(invoices) and C(labels) are. Each with its C(path) on the host (empty when it has none), whether
           that C(exists), what C(kind) of place it is (V(directory), V(bind), V(volume), V(tmpfs), V(layer), or V(unknown) where no container could
           be looked at), its C(volume), and in compose C(container) and C(container_path). C(in_writable_layer) is true for what is lost when the
-          container is made anew; what is in a V(tmpfs) is lost when it stops.
+          container is made anew; what is in a V(tmpfs) is lost when it stops. C(configured_by) is the application's variable that says where it is, such as
+          E(UPLOAD_DIR), empty where its own default does.
       type: dict
     settings:
       description: Settings of the environment file that concern maintenance, with the shop's defaults where it says nothing.

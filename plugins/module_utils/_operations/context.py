@@ -79,8 +79,14 @@ def describe(reader: HostReader) -> Dict[str, Any]:
     storage = context["storage"]
     for name, directory in (("backups", str(settings.values["BACKUP_DIR"])), ("logs", "storage/logs")):
         storage[name] = directory_place(os.path.normpath(os.path.join(reader.root, directory)))
-    for entry in storage.values():
+    for name, entry in storage.items():
         entry["exists"] = bool(entry["path"]) and os.path.isdir(entry["path"])
+        entry["configured_by"] = reader.configured_by(name)
+        if entry["configured_by"] and entry["path"] and not entry["exists"]:
+            reader.warnings.append(
+                "the application is told by %s to keep its %s in %s, and there is no such directory"
+                % (entry["configured_by"], name, entry["container_path"] or entry["path"])
+            )
     context["ports"]["published"] = [
         {
             "address": item.address,

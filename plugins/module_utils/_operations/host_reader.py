@@ -196,6 +196,11 @@ class HostReader:
             "labels": os.path.join(storage, "labels"),
         }
 
+    def configured_by(self, name: str) -> str:
+        """The variable that says where a kind of files lies; "" where the application's own default does."""
+        keys = {"uploads": ("UPLOAD_DIR",), "invoices": ("INVOICE_DIR", "STORAGE_PATH"), "labels": ("STORAGE_PATH",)}
+        return next((key for key in keys.get(name, ()) if self.environment.get(key)), "")
+
     def credentials_quality(self) -> str:
         """The worse of the connection string's password and the root user's, who is let in just as well."""
         order = ("default", "none", "weak", "strong")

@@ -182,3 +182,18 @@ def test_an_engine_that_nobody_can_tell_of_is_not_absent(absent: bool) -> None:
     docker = {"available": False, "absent": absent, "message": "why"}
     found = lines_of({"docker": docker}, docker={"skipped": True})["Docker would give back"]
     assert found == ("not applicable: no engine on this host" if absent else "unknown: why")
+
+
+def test_two_databases_are_told() -> None:
+    said = lines_of({"mongo": {**CONTEXT["mongo"], "conflict": "the application uses the database a; b of .env"}})[
+        "MongoDB"
+    ]
+    assert "TWO DATABASES: the application uses the database a" in said
+
+
+def test_a_backup_without_what_the_application_is_told_to_use_is_not_proven() -> None:
+    lost = {**place(), "path": "/srv/pictures", "exists": False, "configured_by": "UPLOAD_DIR"}
+    said = lines_of({"storage": {**CONTEXT["storage"], "uploads": lost}})["restorable backup"]
+    assert said.startswith("NOT PROVEN") and "UPLOAD_DIR says /srv/pictures" in said
+    there = {**lost, "exists": True}
+    assert not lines_of({"storage": {**CONTEXT["storage"], "uploads": there}})["restorable backup"].startswith("NOT")
