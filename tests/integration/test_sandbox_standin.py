@@ -116,6 +116,8 @@ def test_maintenance_is_read_at_each_request(shop: Native, settings: Any) -> Non
 
 def test_allowed_addresses_are_served(shop: Native, settings: Any) -> None:
     set_maintenance(settings, {"enabled": True, "whitelistIps": ["127.0.0.1"]})
+    assert ask(shop, "/api/health")[0] == 503, "it sees the visitor as ::ffff:127.0.0.1"
+    set_maintenance(settings, {"enabled": True, "whitelistIps": ["::ffff:127.0.0.1"]})
     assert ask(shop, "/api/health")[0] == 200
 
 

@@ -13,10 +13,12 @@ MONGODB_URI (wins) or MONGO_URI, PORT (3001), HOST (all addresses).
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import signal
+import socket
 import sys
 import threading
 from datetime import datetime, timezone
@@ -166,19 +168,42 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
+    """As Node does it, one socket for both protocols: a visitor of 192.0.2.1 is seen as ::ffff:192.0.2.1."""
+
     daemon_threads = True
     request_queue_size = 64
+    address_family = socket.AF_INET6
+
+    def server_bind(self) -> None:
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+
+class PlainServer(ThreadingHTTPServer):
+    """Where the machine has no IPv6."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+
+def serve_on(host: str, port: int) -> ThreadingHTTPServer:
+    """The server on an IPv4 address, or on all addresses with an empty one."""
+    try:
+        return Server(("::ffff:" + host if host else "::", port), Handler)
+    except OSError as error:
+        if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+            raise
+        return PlainServer((host or "0.0.0.0", port), Handler)
 
 
 def main() -> None:
     values = configuration()
     uri = values.get("MONGODB_URI") or values.get("MONGO_URI") or "mongodb://localhost:27017/%s" % DEFAULT_DATABASE
     Handler.shop = Shop(uri)
-    address = (values.get("HOST") or "0.0.0.0", int(values.get("PORT") or DEFAULT_PORT))
-    server = Server(address, Handler)
+    server = serve_on(values.get("HOST") or "", int(values.get("PORT") or DEFAULT_PORT))
     # As process 1 of a container only signals with a handler arrive. shutdown() waits for the loop in this thread.
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-    print("API listening on %s:%d" % address, flush=True)
+    print("API listening on %s:%d" % server.server_address[:2], flush=True)
     server.serve_forever(poll_interval=0.1)
 
 
