@@ -1,0 +1,125 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What playbooks/tasks/frame.yml promises: every run begins, fails and ends alike, whatever tags or first task are asked for."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from tests.support.outline import VALIDATION, Task, outlines
+
+WITHIN_MAINTENANCE = ["weekly", "monthly"]
+FRAMED = ["backup", "security_audit", "enter_maintenance", "exit_maintenance", *WITHIN_MAINTENANCE]
+
+# Names without what the implicit first task of a role says about it.
+BEGIN = ["context : Begin the run"]
+PREPARE = [
+    *("prerequisites : Install distribution packages", "prerequisites : Make a temporary environment"),
+    *("prerequisites : Look for the environment", "prerequisites : Make the environment"),
+    *("prerequisites : Use the environment for all that follows", "context : Find the shop on this host"),
+]
+OPEN = ["maintenance_mode : Take down maintenance mode"]
+END = ["report : End the run and show what it did", "report : End as failed when a step failed"]
+NOTE = "report : Note the failure and go on"
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, dict[str, Any]]:
+    return outlines(FRAMED)
+
+
+def names(titles: list[str]) -> list[str]:
+    """Without the collection's name and the validation of a role's options, which is not ours."""
+    return [title.replace("miniecom.maintenance.", "") for title in titles if VALIDATION not in title]
+
+
+def part(tasks: list[Task], *path: str) -> list[tuple[str, list[str]]]:
+    """Name and tags of the tasks that stand in exactly this part of the play."""
+    chosen = {task["name"]: task["tags"] for task in tasks if task["path"] == list(path)}
+    return [(name, chosen[title]) for title in chosen for name in names([title])]
+
+
+@pytest.mark.parametrize("playbook", FRAMED)
+def test_every_run_begins_alike(playbook: str, found: dict[str, dict[str, Any]]) -> None:
+    begun = part(found[playbook]["tasks"])[: len(BEGIN + PREPARE)]
+    expected = [(name, ["always"]) for name in BEGIN]
+    expected += [(name, ["always", name.partition(" ")[0]]) for name in PREPARE]
+    assert begun == expected
+
+
+@pytest.mark.parametrize("playbook", FRAMED)
+def test_every_run_ends_alike(playbook: str, found: dict[str, dict[str, Any]]) -> None:
+    ended = part(found[playbook]["tasks"], "always")
+    opened = [(name, ["always"]) for name in OPEN] if playbook in WITHIN_MAINTENANCE else []
+    assert ended == opened + [(name, ["always", "report"]) for name in END]
+
+
+@pytest.mark.parametrize("playbook", FRAMED)
+def test_what_ends_a_run_is_noted_whatever_the_tags(playbook: str, found: dict[str, dict[str, Any]]) -> None:
+    tasks = found[playbook]["tasks"]
+    paths = [["rescue"], ["always", "rescue"]] if playbook in WITHIN_MAINTENANCE else [["rescue"]]
+    noted = [task for task in tasks if names([task["name"]]) == [NOTE] and "always" in task["tags"]]
+    assert [task["path"] for task in noted] == paths
+
+
+@pytest.mark.parametrize("playbook", WITHIN_MAINTENANCE)
+def test_every_step_is_noted_under_its_own_tags(playbook: str, found: dict[str, dict[str, Any]]) -> None:
+    """Otherwise a step that is asked for by its tag and fails would end the run."""
+    tasks = [task for task in found[playbook]["tasks"] if VALIDATION not in task["name"]]
+    notes = 0
+    for before, task in itertools.pairwise(tasks):
+        if names([task["name"]]) == [NOTE] and "always" not in task["tags"]:
+            notes += 1
+            assert task["path"] == ["rescue"]
+            # The tasks of a step have its tags; a task of its own may have more.
+            assert set(task["tags"]) <= set(before["tags"]), before["name"]
+    assert notes == {"weekly": 10, "monthly": 13}[playbook]
+
+
+@pytest.mark.parametrize("playbook", FRAMED)
+def test_tags_choose_the_work_and_never_lose_begin_and_end(playbook: str, found: dict[str, dict[str, Any]]) -> None:
+    for tag in [*found[playbook]["tags"], "none-of-them"]:
+        order = names(found[playbook]["orders"][f"--tags {tag}"])
+        assert order[: len(BEGIN + PREPARE)] == BEGIN + PREPARE, tag
+        assert order[-len(END) :] == END, tag
+    work = names(found[playbook]["orders"]["--skip-tags always"])
+    assert work
+    around = BEGIN + PREPARE + END + (OPEN if playbook in WITHIN_MAINTENANCE else [])
+    assert not set(work) & set(around)
+
+
+@pytest.mark.parametrize("playbook", FRAMED)
+def test_a_run_starts_at_any_task_and_ends_as_always(playbook: str, found: dict[str, dict[str, Any]]) -> None:
+    orders = found[playbook]["orders"]
+    whole = orders[""]
+    reached = 0
+    for task in found[playbook]["tasks"]:
+        if VALIDATION in task["name"]:
+            continue
+        order = orders[f"--start-at-task {task['name']}"]
+        if task["name"] in whole:
+            reached += 1
+            assert order == whole[whole.index(task["name"]) :], task["name"]
+        else:
+            assert "rescue" in task["path"]
+            assert order == [], "a rescue is no place to start at"
+    assert reached >= len(set(names(whole))) > 10
+    assert names(whole)[-len(END) :] == END
+
+
+def test_single_jobs_do_only_theirs(found: dict[str, dict[str, Any]]) -> None:
+    def work(playbook: str) -> list[str]:
+        return names(found[playbook]["orders"][""])[len(BEGIN + PREPARE) : -len(END)]
+
+    assert work("backup") == ["backup : Back up the shop"]
+    assert [name.partition(" ")[0] for name in work("security_audit")] == ["security_audit"] * 3
+    for playbook, does in (("enter_maintenance", "Put up"), ("exit_maintenance", "Take down")):
+        assert work(playbook)[0] == f"maintenance_mode : {does} maintenance mode"
+        assert {name.partition(" ")[0] for name in work(playbook)[1:]} == {"health_check"}
+    week, month = work("weekly"), work("monthly")
+    assert [name for name in month if name in week] == week, "a month's run holds a week's, in its order"
