@@ -53,7 +53,7 @@ class ActionModule(ActionBase):
         host = str(variables.get("inventory_hostname", "localhost"))
         # A play before this one may have left failures of its own run.
         failures = [entry for entry in args["failures"] if entry.get("run_id") in (None, args["run_id"])]
-        steps = with_failures(collect(args["steps"], variables, check), failures)
+        steps = with_failures(collect(args["steps"], variables, check), failures, args["steps"])
         failed = [step.step for step in steps if step.status == "failed"]
         ended = self._end(args, steps, failed, variables)
         lost = not failed and (ended.get("record") or {}).get("status") == "failed"

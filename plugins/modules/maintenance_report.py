@@ -46,14 +46,19 @@ options:
   failures:
     description:
       - What failed without registering a result, such as a role whose options are not valid, noted by the rescue of a step.
-      - A failure of which a row tells already is not told twice. With a row of that title the row becomes a failed one, else it gets a row.
+      - A failure of which the failed task's own row tells already is not told twice. Otherwise the rows of its step that have no result become
+        failed ones, or its first row where each has one.
     type: list
     elements: dict
     default: []
     suboptions:
-      step:
-        description: Title of the step.
-        type: str
+      rows:
+        description: Variables of the step's rows in O(steps). What is none of them gets a row of its own at the end.
+        type: list
+        elements: str
+      registered:
+        description: Name of the variable that the task that failed registers; a mapping with such names as keys is taken, too.
+        type: raw
       task:
         description: Name of the task that failed.
         type: str

@@ -36,6 +36,7 @@ class Step:
         findings_total: all that was found, known and new; None for steps that look for nothing or could not.
         effect: what the bytes do to the disk: "freed", "written" or empty.
         found: what was found, as the record keeps it: findings, relations with orphans, unused indexes. Not in as_dict.
+        variable: the name under which its task registers, by which failures find it. Not in as_dict.
     """
 
     step: str
@@ -47,6 +48,7 @@ class Step:
     findings_total: int | None = None
     effect: str = ""
     found: Mapping[str, Any] = field(default_factory=dict)
+    variable: str = ""
 
     def as_dict(self) -> Dict[str, Any]:
         """The step in short, for results and statistics."""
@@ -201,29 +203,46 @@ def collect(wanted: Sequence[Mapping[str, str]], variables: Mapping[str, Any], c
     for entry in wanted:
         result = variables.get(entry["variable"])
         if isinstance(result, Mapping) and result and not _not_asked_for(result):
-            steps.append(step_of(entry["step"], result, check))
+            steps.append(replace(step_of(entry["step"], result, check), variable=entry["variable"]))
     return steps
 
 
-def with_failures(steps: Sequence[Step], failures: Sequence[Mapping[str, Any]]) -> List[Step]:
+def with_failures(
+    steps: Sequence[Step], failures: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, str]]
+) -> List[Step]:
     """The rows, and those of failures that no registered result tells of: a role whose options are not valid never
     reaches the task that would register one, and a step of several tasks may fail in another one.
 
+    A failure lands on the rows of its step that have no result: none of these did its work. With a result in each, the
+    first of them becomes a failed row. What has no row of its own in `wanted` still gets one, at the end.
+
     Args:
-        failures: in order, each with ``step`` (a title), ``task`` and ``message``.
+        steps: as `collect` gives them.
+        failures: in order, each with ``rows`` (variables of the step's rows), ``registered`` (the variable, or variables,
+            that the failed task registers, if any), ``task`` and ``message``.
+        wanted: as for `collect`.
     """
+    titles = {entry["variable"]: entry["step"] for entry in wanted}
     rows = list(steps)
     for failure in failures:
-        title, task = str(failure.get("step") or "run"), str(failure.get("task") or "")
-        message = " ".join(str(failure.get("message") or "failed without a message").split())
-        if any(row.status == "failed" and (row.step == title or row.headline == message) for row in rows):
+        own = failure.get("registered") or ()
+        own = (own,) if isinstance(own, str) else tuple(own)
+        if any(row.status == "failed" and row.variable in own for row in rows):
             continue
-        same = [index for index, row in enumerate(rows) if row.step == title]
-        if same:
-            rows[same[0]] = replace(rows[same[0]], status="failed", headline=message)
-        else:
-            rows.append(Step(title, "failed", "%s: %s" % (task, message) if task else message))
-    return rows
+        task = str(failure.get("task") or "")
+        message = " ".join(str(failure.get("message") or "failed without a message").split())
+        named = list(failure.get("rows") or ("run",))
+        present = {row.variable for row in rows}
+        missing = [variable for variable in named if variable not in present]
+        for variable in missing:
+            headline = "%s: %s" % (task, message) if task else message
+            rows.append(Step(titles.get(variable, variable), "failed", headline, variable=variable))
+        if not missing:
+            place = next(number for number, row in enumerate(rows) if row.variable == named[0])
+            if rows[place].status != "failed":
+                rows[place] = replace(rows[place], status="failed", headline=message)
+    places = {variable: place for place, variable in enumerate(titles)}
+    return sorted(rows, key=lambda row: places.get(row.variable, len(places)))
 
 
 def _cells(step: Step) -> List[str]:

@@ -163,9 +163,13 @@ def test_a_step_that_never_reaches_its_module_is_named(native_sandbox: Sandbox, 
     full = ["disk_check_warn=1", "disk_check_critical=1"]
     run = weekly(native_sandbox, *(argument for value in wrong + full for argument in ("-e", value)), log=log)
     assert run.rc != 0
-    assert {"docker clean-up", "logs", "security audit", "disk"} <= failed_steps(run)
+    checks, logs = ["permissions", "secrets", "ports"], ["log rotation", "old logs"]
+    assert failed_steps(run) == {"disk", "docker clean-up", *logs, *checks}
     rows = {step["step"]: step["headline"] for step in run.result("maintenance_report")["steps"]}
-    assert "bogus" in rows["docker clean-up"] and "hourly" in rows["logs"] and "hihg" in rows["security audit"]
+    assert "bogus" in rows["docker clean-up"]
+    assert all("hourly" in rows[step] for step in logs), "neither rotated nor removed"
+    assert all("hihg" in rows[step] for step in checks), "what was not checked does not look as if it were"
+    assert list(rows).index("backup") < list(rows).index("docker clean-up") < list(rows).index("health after")
     assert rows["disk"].startswith("critical: ")
     assert {"ok", "changed"} >= {statuses(run)[step] for step in ("backup", "compaction", "health after")}
 
@@ -174,8 +178,9 @@ def test_a_task_that_fails_beside_the_module_fails_its_step(native_sandbox: Sand
     nowhere = tmp_path / "missing" / "logrotate.conf"
     run = weekly(native_sandbox, "--tags", "logs", "-e", f"logs_logrotate_configuration={nowhere}", log=log)
     assert run.rc != 0
-    assert failed_steps(run) == {"logs"}
-    assert "missing" in run.result("maintenance_report")["steps"][-1]["headline"]
+    rows = {step["step"]: step for step in run.result("maintenance_report")["steps"]}
+    assert failed_steps(run) == {"log rotation", "old logs"}
+    assert all("missing" in rows[step]["headline"] for step in failed_steps(run))
 
 
 @pytest.mark.root

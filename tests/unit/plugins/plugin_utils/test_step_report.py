@@ -194,22 +194,108 @@ def test_the_verdict_counts_skipped_steps_apart() -> None:
     assert verdict(steps[:2], False) == "all 2 steps ended well, 1 of them changed something"
 
 
-def test_a_failure_without_a_result_gets_a_row() -> None:
-    rows = [Step("health", "ok", "up"), Step("backup", "failed", "no space"), Step("logs", "ok", "")]
-    failures = [
-        {"step": "docker clean-up", "task": "Validate", "message": "images must be\n one of none"},
-        {"step": "backup", "task": "Back up", "message": "no space"},
-        {"step": "run", "task": "Back up", "message": "no space"},
-        {"step": "health", "task": "Fail", "message": "the shop is down"},
-    ]
-    found = with_failures(rows, failures)
-    assert [(row.step, row.status, row.headline) for row in found] == [
-        ("health", "failed", "the shop is down"),
-        ("backup", "failed", "no space"),
-        ("logs", "ok", ""),
+def failure(*rows: str, registered: Any = "", task: str = "Do it", message: str = "no") -> dict[str, Any]:
+    return {"rows": list(rows), "registered": registered, "task": task, "message": message}
+
+
+# A run of five steps, of which the one called logs has two rows.
+TABLE = [
+    {"step": title, "variable": variable}
+    for title, variable in (
+        ("health", "health_result"),
+        ("backup", "backup_result"),
+        ("docker clean-up", "docker_result"),
+        ("log rotation", "rotate_result"),
+        ("old logs", "logs_result"),
+        ("run", "run_result"),
+    )
+]
+OK: dict[str, Any] = {"summary": {"headline": "well"}}
+
+
+def rows_of(variables: dict[str, Any], *failures: dict[str, Any]) -> list[tuple[str, str, str]]:
+    steps = with_failures(collect(TABLE, variables, check=False), failures, TABLE)
+    return [(row.step, row.status, row.headline) for row in steps]
+
+
+def test_a_failure_without_a_result_gets_the_row_of_its_step_in_its_place() -> None:
+    found = rows_of(
+        {"health_result": OK, "logs_result": OK},
+        failure("docker_result", task="Validate", message="images must be\n one of none"),
+    )
+    assert found == [
+        ("health", "ok", "well"),
         ("docker clean-up", "failed", "Validate: images must be one of none"),
+        ("old logs", "ok", "well"),
     ]
-    assert with_failures(rows, []) == rows
+    assert rows_of({"health_result": OK}) == [("health", "ok", "well")]
+
+
+def test_a_task_that_fails_beside_the_module_turns_its_row() -> None:
+    assert rows_of({"health_result": OK}, failure("health_result", task="Fail", message="the shop is down")) == [
+        ("health", "failed", "the shop is down")
+    ]
+
+
+def test_what_a_failed_result_tells_is_not_told_twice() -> None:
+    broken = {"failed": True, "msg": "no space"}
+    told = [("backup", "failed", "no space")]
+    # The variable of the task that failed; ansible-core 2.21 knows a mapping of them.
+    for registered in ("backup_result", {"backup_result": "_task.result"}):
+        assert rows_of({"backup_result": broken}, failure("run_result", registered=registered)) == told
+    assert rows_of({"backup_result": broken}, failure("backup_result", message="no space, again")) == told
+
+
+def test_a_step_of_several_rows_fails_in_those_that_did_not_come() -> None:
+    both = failure("rotate_result", "logs_result", task="Validate", message="interval")
+    assert rows_of({"health_result": OK}, both)[1:] == [
+        ("log rotation", "failed", "Validate: interval"),
+        ("old logs", "failed", "Validate: interval"),
+    ]
+    # The second task fails: its own row says so, and the first stays what it is.
+    second = failure("rotate_result", "logs_result", registered="logs_result", message="broken")
+    variables = {"rotate_result": OK, "logs_result": {"failed": True, "msg": "broken"}}
+    assert rows_of(variables, second) == [("log rotation", "ok", "well"), ("old logs", "failed", "broken")]
+    # Results of an earlier turn are there, and nothing of this one.
+    assert rows_of({"rotate_result": OK, "logs_result": OK}, both) == [
+        ("log rotation", "failed", "interval"),
+        ("old logs", "ok", "well"),
+    ]
+
+
+def test_two_steps_that_fail_alike_are_both_told() -> None:
+    found = rows_of({}, failure("health_result"), failure("docker_result"), failure("docker_result"))
+    assert [row[:2] for row in found] == [("health", "failed"), ("docker clean-up", "failed")]
+
+
+def test_no_failure_is_lost_for_want_of_a_row() -> None:
+    found = rows_of({"backup_result": OK}, failure(), failure("elsewhere_result"))
+    assert [row[:2] for row in found] == [("backup", "ok"), ("run", "failed"), ("elsewhere_result", "failed")]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([entry["variable"] for entry in TABLE]), st.sampled_from([OK, {"failed": True, "msg": "x"}])
+    ),
+    st.lists(
+        st.builds(
+            lambda rows, registered: failure(*rows, registered=registered),
+            st.lists(
+                st.sampled_from([entry["variable"] for entry in TABLE] + ["elsewhere_result"]), max_size=3, unique=True
+            ),
+            st.sampled_from(["", "backup_result", "logs_result"]),
+        ),
+        max_size=5,
+    ),
+)
+def test_every_failure_shows_and_the_order_stays(variables: dict[str, Any], failures: list[dict[str, Any]]) -> None:
+    rows = with_failures(collect(TABLE, variables, check=False), failures, TABLE)
+    known = [row.variable for row in rows if row.variable in [entry["variable"] for entry in TABLE]]
+    assert known == [entry["variable"] for entry in TABLE if entry["variable"] in known], "each once, in its place"
+    assert set(variables) <= set(known)
+    failed = {row.variable for row in rows if row.status == "failed"}
+    for entry in failures:
+        assert failed & {*(entry["rows"] or ["run"]), entry["registered"]}, "a failure that nobody sees"
 
 
 def test_the_record_keeps_what_was_found() -> None:
