@@ -166,7 +166,12 @@ context:
     jobs:
       description:
         - The shop's own scheduled jobs that are dangerous beside this collection. C(source) and C(line), C(schedule), C(user), C(kind) (what was
-          recognised), C(danger) (the worst), all C(dangers), and whether the job is C(active).
+          recognised, never the command itself), C(danger) (the worst), all C(dangers), and whether the job is C(active).
+        - They are looked for in crontabs, run-parts directories, systemd timers and enabled services, tmpfiles.d and logrotate. Scripts that a job
+          calls are read, and those that they call; nothing of a job is executed.
+        - The dangers are V(deletes_backups) (also a mirror of the backups that deletes), V(deletes_data) (of the database, uploads or invoices),
+          V(prunes_docker), V(restarts_services), V(leaves_readable_backups), and V(unknown) for a job near the shop of which a part was not
+          understood, because it is no script, cannot be read, or takes what it removes from elsewhere.
       type: list
       elements: dict
       sample:
@@ -185,10 +190,10 @@ context:
       description: C(python), C(interpreter), and the versions of C(pymongo) and C(docker), empty when missing.
       type: dict
 summary:
-  description: C(headline), C(dangerous_jobs) (active ones) and C(seconds).
+  description: C(headline), C(dangerous_jobs) and C(unknown_jobs) (active ones) and C(seconds).
   returned: success
   type: dict
-  sample: {"headline": "MiniEcom at /opt/miniecom, compose project miniecom, API on port 3001", "dangerous_jobs": 1, "seconds": 0.12}
+  sample: {"headline": "MiniEcom at /opt/miniecom, compose project miniecom, API on port 3001", "dangerous_jobs": 1, "unknown_jobs": 0, "seconds": 0.12}
 """
 
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec

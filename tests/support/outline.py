@@ -31,7 +31,7 @@ def outlines(playbooks: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Read playbooks of this checkout.
 
     Args:
-        playbooks: their names, without folder and ending.
+        playbooks: their names, without directory and ending.
 
     Returns:
         For each ``tasks`` (all of them, as they stand), ``tags`` and ``orders``: what would run when nothing fails, as a

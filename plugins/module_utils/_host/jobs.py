@@ -4,18 +4,47 @@
 
 """The shop's own scheduled jobs, which would prune and delete beside us.
 
-They are found where they are written down: crontabs, run-parts directories and systemd timers. A job's command may hold a
-secret, therefore only the pieces that were recognised are ever told.
+They are found where they are written down: crontabs, run-parts directories, systemd timers and services, tmpfiles.d and
+logrotate. A job's command may hold a secret, therefore only the pieces that were recognised are ever told.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import stat
+import shlex
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
+
+from . import job_formats as formats
+from .job_places import Places
+from .job_programs import Programs, classify
+from .job_reader import Reader
+from .job_shell import Frame
+from .job_verdict import (
+    DANGERS,
+    DELETES_BACKUPS,
+    DELETES_DATA,
+    PRUNES_DOCKER,
+    READABLE_BACKUPS,
+    RESTARTS_SERVICES,
+    UNKNOWN_EFFECT,
+)
+
+__all__ = [
+    "DANGERS",
+    "DEFAULT_PATHS",
+    "DELETES_BACKUPS",
+    "DELETES_DATA",
+    "PRUNES_DOCKER",
+    "READABLE_BACKUPS",
+    "RESTARTS_SERVICES",
+    "UNKNOWN_EFFECT",
+    "Finder",
+    "Job",
+    "Places",
+    "classify",
+]
 
 DEFAULT_PATHS = (
     "/etc/crontab",
@@ -32,44 +61,21 @@ DEFAULT_PATHS = (
     "/usr/local/lib/systemd/system",
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
+    "/home/*/.config/systemd/user",
+    "/etc/tmpfiles.d",
+    "/run/tmpfiles.d",
+    "/usr/lib/tmpfiles.d",
+    "/etc/logrotate.conf",
+    "/etc/logrotate.d",
 )
-_LARGEST = 256 * 1024
-
-PRUNES_DOCKER = "prunes_docker"
-DELETES_BACKUPS = "deletes_backups"
-DELETES_DATA = "deletes_data"
-RESTARTS_SERVICES = "restarts_services"
-READABLE_BACKUPS = "leaves_readable_backups"
-# The order tells what a person should hear first.
-DANGERS = (DELETES_BACKUPS, PRUNES_DOCKER, DELETES_DATA, RESTARTS_SERVICES, READABLE_BACKUPS)
-
-# What the shop's own scripts do, whatever a job calls them by.
-SCRIPTS: Mapping[str, Tuple[str, ...]] = {
-    "run_maintenance_tasks.sh": (DELETES_BACKUPS, PRUNES_DOCKER),
-    "rotate_backups.sh": (DELETES_BACKUPS,),
-    "disk_alert.sh": (DELETES_BACKUPS, PRUNES_DOCKER),
-    "monitor_services.sh": (RESTARTS_SERVICES,),
-    "exit_maintenance.sh": (RESTARTS_SERVICES,),
-    "backup.sh": (READABLE_BACKUPS,),
-}
-# Scripts of the shop that remove nothing that matters to us; a glance at their text would take a temporary directory's removal
-# for more than it is.
-_HARMLESS = frozenset(
-    "healthcheck.sh sec_audit.sh test_backup.sh enter_maintenance.sh logs_collect.sh restore.sh".split()
-)
-# Names that others use as well: they count only in a command that speaks of the shop.
-_COMMON_NAMES = frozenset(["backup.sh"])
-
-_NAMES = re.compile(r"(?:^|[\s/;&|\"'(])(%s)(?=$|[\s;&|\"')>])" % "|".join(re.escape(name) for name in SCRIPTS))
-_PATTERNS: Tuple[Tuple[str, re.Pattern[str]], ...] = (
-    (PRUNES_DOCKER, re.compile(r"\bdocker\s+(?:system|volume|image|container|builder|buildx|network)\s+prune\b")),
-    (PRUNES_DOCKER, re.compile(r"\bdocker\s+(?:volume\s+rm|rmi)\b")),
-    (DELETES_BACKUPS, re.compile(r"\bfind\b[^\n;|]*backups?\b[^\n;|]*(?:-delete\b|-exec\s+rm\b)", re.IGNORECASE)),
-    (DELETES_BACKUPS, re.compile(r"\brm\s+-[A-Za-z]*[^\n;|]*backups?\b", re.IGNORECASE)),
-    (DELETES_DATA, re.compile(r"\bmongo(?:sh)?\b[^\n]*?(?:deleteMany|dropDatabase|\.drop\()")),
-)
-_TIMES = re.compile(r"^\s*(@[a-z]+|(?:[\d*/,A-Za-z-]+\s+){4}[\d*/,A-Za-z-]+)\s+(.+)$")
-_RUN_PARTS_NAME = re.compile(r"^[A-Za-z0-9_-]+$")  # cron and run-parts pass over every other name (man 8 run-parts)
+_RUN_PARTS_NAME = re.compile(r"^[A-Za-z0-9_-]+$")  # cron and run-parts pass over every other name (run-parts(8))
+_RUN_PARTS = frozenset("cron.hourly cron.daily cron.weekly cron.monthly".split())
+_OTHER_UNITS = (".socket", ".target", ".conf", ".path", ".mount", ".slice", ".automount", ".swap", ".preset", ".device")
+# This collection's own units, which know of one another.
+_OWN = "miniecom-maintenance"
+# What a service that runs all the time or at boot may do to be of interest here; that it restarts things is its nature.
+_AT_BOOT = frozenset([DELETES_BACKUPS, DELETES_DATA, PRUNES_DOCKER])
+_EXEC = ("ExecStartPre", "ExecStart", "ExecStartPost")
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,8 @@ class Job:
     Attributes:
         source: file that schedules it; line: line in it, 0 for a whole file.
         schedule: as written there.
-        kind: what was recognised ("rotate_backups.sh", "docker system prune").
-        dangers: of DANGERS, the worst first.
+        kind: what was recognised ("rotate_backups.sh", "docker system prune"), never the job's own words.
+        dangers: of DANGERS, the worst first; UNKNOWN_EFFECT where part of it was not understood.
         active: it will run; False for a timer that is not enabled or a name that cron passes over.
     """
 
@@ -97,235 +103,181 @@ class Job:
         return "%s:%d" % (self.source, self.line) if self.line else self.source
 
 
-def _without_comments(text: str) -> str:
-    joined = re.sub(r"\\\n", " ", text)
-    return "\n".join(line for line in joined.splitlines() if not line.lstrip().startswith("#"))
-
-
-def classify(
-    command: str, root: str, script: Callable[[str], str], depth: int = 3
-) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
-    """What a command would do: the names and pieces recognised, and the dangers, the worst first. Pure but for `script`.
-
-    Args:
-        command: a shell command or the text of a script.
-        root: the shop's directory.
-        script: gives the text of a script of the shop by its path, "" when there is none.
-        depth: how many scripts deep to look.
-    """
-    kinds: List[str] = []
-    dangers: Set[str] = set()
-    ours = root in command or "miniecom" in command.lower()
-    for name in _NAMES.findall(command):
-        if name in _COMMON_NAMES and not ours:
-            continue
-        kinds.append(name)
-        dangers.update(SCRIPTS[name])
-    for danger, pattern in _PATTERNS:
-        match = pattern.search(command)
-        # A job of another program that deletes its own backups is none of the shop's business.
-        if match and (danger == PRUNES_DOCKER or ours):
-            dangers.add(danger)
-            kinds.append(" ".join(match.group(0).split()) if danger == PRUNES_DOCKER else danger.replace("_", " "))
-    if depth:
-        for path in _script_paths(command, root):
-            name = os.path.basename(path)
-            text = "" if name in SCRIPTS or name in _HARMLESS else script(path)
-            if text:
-                inner = classify("cd %s\n%s" % (root, _without_comments(text)), root, script, depth - 1)[1]
-                dangers.update(inner)
-                if inner:
-                    kinds.append(name)
-    return tuple(dict.fromkeys(kinds)), tuple(danger for danger in DANGERS if danger in dangers)
-
-
-def _script_paths(command: str, root: str) -> List[str]:
-    """Scripts inside the shop's directory that a command names, by absolute path or relative to the directory it changes to."""
-    paths = []
-    directories = [root] + [
-        os.path.normpath(os.path.join(root, place.strip("\"'"))) for place in re.findall(r"\bcd\s+(\S+)", command)
-    ]
-    for word in re.findall(r"[^\s;&|\"'()<>]+", command):
-        if not word.endswith((".sh", ".py", ".js", ".cjs", ".mjs")):
-            continue
-        for directory in directories:
-            path = os.path.normpath(os.path.join(directory, word))
-            if path.startswith(root.rstrip("/") + "/") and path not in paths:
-                paths.append(path)
-    return paths
-
-
-def crontab_lines(text: str, system: bool) -> Iterator[Tuple[int, str, str, str]]:
-    """Line number, schedule, user and command of each job of a crontab (man 5 crontab); user is "" without that field."""
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#") or re.match(r"^\s*[A-Za-z_]\w*\s*=", line):
-            continue
-        match = _TIMES.match(line)
-        if not match:
-            continue
-        schedule, command = " ".join(match.group(1).split()), match.group(2)
-        user = ""
-        if system:
-            user, _space, command = command.partition(" ")
-        yield number, schedule, user, command
-
-
-def anacrontab_lines(text: str) -> Iterator[Tuple[int, str, str, str]]:
-    for number, line in enumerate(text.splitlines(), 1):
-        match = re.match(r"^\s*(@?\w+)\s+(\d+)\s+(\S+)\s+(.+)$", line)
-        if match and not line.lstrip().startswith("#"):
-            yield number, "every " + match.group(1), "root", match.group(4)
-
-
-def unit_values(text: str, key: str) -> List[str]:
-    """Values of a key in a unit file, in order; an empty assignment clears those before (man 5 systemd.syntax)."""
-    values: List[str] = []
-    for line in re.sub(r"\\\n", " ", text).splitlines():
-        name, equals, value = line.strip().partition("=")
-        if equals and name.strip() == key and not line.lstrip().startswith(("#", ";")):
-            values = values + [value.strip()] if value.strip() else []
-    return values
-
-
 class Finder:
     """Reads the places where jobs are written down.
 
     Args:
-        root: the shop's directory.
-        paths: files and directories to look at; directories two levels deep.
-
-    Attributes:
-        unreadable: what could not be read, with the reason.
+        places: the shop's places.
+        paths: files and directories to look at, with glob patterns; directories two levels deep.
+        reader: gives the host's files.
     """
 
-    def __init__(self, root: str, paths: Sequence[str] = DEFAULT_PATHS) -> None:
-        self.root = root
+    def __init__(self, places: Places, paths: Sequence[str] = DEFAULT_PATHS, reader: Optional[Reader] = None) -> None:
+        self.places = places
         self.paths = list(paths)
-        self.unreadable: List[str] = []
-        self._scripts: Dict[str, str] = {}
+        self.reader = reader or Reader()
 
-    def _text(self, path: str, report: bool = True) -> str:
-        try:
-            # A FIFO or a device here would block or never end.
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(descriptor, "rb") as handle:
-                if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
-                    return ""
-                return handle.read(_LARGEST).decode("utf-8", "replace")
-        except OSError as error:
-            if report and error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO):
-                self.unreadable.append("%s (%s)" % (path, errno.errorcode.get(error.errno or 0, "error")))
-            return ""
-
-    def _script(self, path: str) -> str:
-        if path not in self._scripts:
-            self._scripts[path] = self._text(path, report=False)
-        return self._scripts[path]
-
-    def _files(self, path: str, depth: int = 2) -> Iterator[str]:
-        try:
-            names = sorted(os.listdir(path))
-        except NotADirectoryError:
-            yield path
-            return
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            self.unreadable.append("%s (%s)" % (path, errno.errorcode.get(error.errno or 0, "error")))
-            return
-        for name in names:
-            inner = os.path.join(path, name)
-            if os.path.isdir(inner):
-                if name == "cron.d" or (depth > 1 and not name.endswith((".wants", ".requires", ".d"))):
-                    yield from self._files(inner, depth - 1)
-            else:
-                yield inner
+    @property
+    def unreadable(self) -> List[str]:
+        """What could not be read, with the reason."""
+        return self.reader.unreadable
 
     def find(self) -> List[Job]:
-        """Every job that concerns the shop, dangerous or one of its known scripts."""
+        """Every job that is dangerous beside us, and those near the shop that were not understood."""
         jobs: List[Job] = []
         seen: Set[Tuple[int, int]] = set()
-        timers: Dict[str, str] = {}
+        units: Dict[str, str] = {}
         for base in self.paths:
-            for path in self._files(base):
-                try:
-                    status = os.stat(path)
-                except OSError:
-                    continue
+            for path in self.reader.files(base):
+                status = self.reader.status(path)
                 # /lib is a link to /usr/lib, and a crontab may lie below two of the paths.
-                if (status.st_dev, status.st_ino) in seen:
+                if status is None or status[0] in seen:
                     continue
-                seen.add((status.st_dev, status.st_ino))
-                if path.endswith(".timer"):
-                    timers.setdefault(os.path.basename(path), path)
-                elif not path.endswith((".service", ".socket", ".target", ".conf", ".path", ".mount", ".slice")):
-                    jobs.extend(self._file(path, status.st_mode))
-        for name, path in sorted(timers.items()):
-            jobs.extend(self._timer(name, path))
+                seen.add(status[0])
+                name = os.path.basename(path)
+                if name.endswith((".timer", ".service")):
+                    units.setdefault(name, path)
+                elif (
+                    not name.endswith(_OTHER_UNITS)
+                    or os.path.basename(os.path.dirname(path)) == "tmpfiles.d"
+                    or name == "logrotate.conf"
+                ):
+                    jobs.extend(self._file(path, status[1]))
+        started: Set[str] = set()
+        for name, path in sorted(units.items()):
+            if name.endswith(".timer") and not name.startswith(_OWN):
+                jobs.extend(self._timer(name, path, started))
+        for name, path in sorted(units.items()):
+            if name.endswith(".service") and name not in started and not name.startswith(_OWN):
+                jobs.extend(self._boot_service(name, path))
         return jobs
 
-    def _job(self, source: str, line: int, schedule: str, user: str, command: str, active: bool) -> List[Job]:
-        kinds, dangers = classify(command, self.root, self._script)
-        return [Job(source, line, schedule, user, ", ".join(kinds[:3]), dangers, active)] if kinds else []
+    # -- files -----------------------------------------------------------------------------------------------------
+
+    def _job(
+        self,
+        source: str,
+        line: int,
+        schedule: str,
+        user: str,
+        command: str,
+        active: bool,
+        variables: Mapping[str, str],
+        cwd: str = "",
+        near: bool = False,
+    ) -> List[Job]:
+        home = variables.get("HOME") or self.reader.home(user)
+        frame = Frame({name: [value] for name, value in variables.items()}, cwd or home or "/", home=home)
+        kinds, dangers = classify(command, self.places, self.reader.script, frame, near or self._near(source))
+        return [Job(source, line, schedule, user, ", ".join(kinds[:3]), dangers, active)] if dangers else []
+
+    def _near(self, source: str) -> bool:
+        return self.places.speaks_of_shop(os.path.basename(source))
 
     def _file(self, path: str, mode: int) -> List[Job]:
         directory, name = os.path.split(path)
         parent = os.path.basename(directory)
-        if parent in ("cron.hourly", "cron.daily", "cron.weekly", "cron.monthly"):
-            active = bool(mode & 0o111) and bool(_RUN_PARTS_NAME.match(name))
-            return self._job(path, 0, parent.partition(".")[2], "root", _without_comments(self._text(path)), active)
-        text = self._text(path)
-        lines = anacrontab_lines(text) if name == "anacrontab" else None
+        text = self.reader.text(path)
+        named = bool(_RUN_PARTS_NAME.match(name))
+        if parent in _RUN_PARTS:
+            return self._job(
+                path, 0, parent.partition(".")[2], "root", shlex.quote(path), named and bool(mode & 0o111), {}, "/"
+            )
+        if parent in ("atjobs", "atspool"):
+            return self._job(path, 0, "once", "", text, True, {})
+        if parent == "tmpfiles.d":
+            return self._tmpfiles(path, text)
+        if parent == "logrotate.d" or name == "logrotate.conf":
+            return self._logrotate(path, text)
         system = parent == "cron.d" or name == "crontab"
-        active = parent != "cron.d" or bool(_RUN_PARTS_NAME.match(name))
+        lines = formats.anacrontab_lines(text) if name == "anacrontab" else formats.crontab_lines(text, system)
         jobs: List[Job] = []
-        for number, schedule, user, command in lines or crontab_lines(text, system):
-            owner = user or (name if parent in ("cron", "crontabs") else "")
-            jobs.extend(self._job(path, number, schedule, owner, command, active))
+        for line in lines:
+            user = line.user or (name if parent in ("cron", "crontabs") else "")
+            active = parent != "cron.d" or named
+            jobs.extend(self._job(path, line.number, line.schedule, user, line.command, active, line.variables))
         return jobs
+
+    def _tmpfiles(self, path: str, text: str) -> List[Job]:
+        jobs: List[Job] = []
+        for line in formats.tmpfiles_lines(text):
+            programs = Programs(self.places, self.reader.script, self._near(path))
+            programs.verdict.remove(self.places.reached(line.path, "/", line.deep), "tmpfiles.d")
+            dangers = programs.verdict.result()[1]
+            if dangers:
+                active = path.endswith(".conf")
+                jobs.append(Job(path, line.number, line.schedule, "root", "tmpfiles.d", dangers, active))
+        return jobs
+
+    def _logrotate(self, path: str, text: str) -> List[Job]:
+        jobs: List[Job] = []
+        for block in formats.logrotate_blocks(text):
+            programs = Programs(self.places, self.reader.script, self._near(path))
+            programs.rotations([block], Frame(cwd="/"))
+            kinds, dangers = programs.verdict.result()
+            if dangers:
+                kind = ", ".join(kinds[:3])
+                jobs.append(Job(path, block.number, block.schedule, "root", kind, dangers, True))
+        return jobs
+
+    # -- units -----------------------------------------------------------------------------------------------------
 
     def _unit(self, name: str) -> Optional[str]:
         for base in self.paths:
             path = os.path.join(base, name)
-            if os.path.isfile(path):
+            if self.reader.script(path) is not None:
                 return path
         return None
 
-    def _enabled(self, name: str) -> bool:
-        """Whether a link in some target's directory starts the timer; a unit below /run was started by hand or a generator."""
-        for base in self.paths:
-            if base.endswith("/transient") and os.path.exists(os.path.join(base, name)):
-                return True
-            try:
-                entries = os.listdir(base)
-            except OSError:
-                continue
-            for entry in entries:
-                if entry.endswith((".wants", ".requires")) and os.path.lexists(os.path.join(base, entry, name)):
-                    return True
-        return False
+    def _enabled(self, name: str, path: str) -> bool:
+        """Whether a link in some target's directory starts a unit; one below /run was started by hand or a generator."""
+        bases = [*self.paths, os.path.dirname(path)]
+        return any(
+            (base.endswith("/transient") and self.reader.status(os.path.join(base, name)) is not None)
+            or self.reader.links(base, name)
+            for base in bases
+        )
 
-    def _timer(self, name: str, path: str) -> List[Job]:
-        text = self._text(path)
-        service = (unit_values(text, "Unit") or [name[: -len(".timer")] + ".service"])[-1]
-        schedule = "; ".join(unit_values(text, "OnCalendar") or unit_values(text, "OnUnitActiveSec"))
-        unit = self._unit(service)
+    def _timer(self, name: str, path: str, started: Set[str]) -> List[Job]:
+        text = self.reader.text(path)
+        service = (formats.unit_values(text, "Unit") or [name[: -len(".timer")] + ".service"])[-1]
+        schedule = "; ".join(formats.unit_values(text, "OnCalendar") or formats.unit_values(text, "OnUnitActiveSec"))
+        started.add(service)
+        beside = os.path.join(os.path.dirname(path), service)
+        unit = self._unit(service) or (beside if self.reader.script(beside) else None)
         if unit is None and "@" in service:
             unit = self._unit(re.sub(r"@.*(\.service)$", r"@\1", service))
         if unit is None:
             return []
-        texts = [self._text(unit)]
+        active = self._enabled(name, path) and not self.reader.is_masked(path)
+        return self._service(path, schedule, service, unit, (*_EXEC, "ExecStop", "ExecStopPost"), active)
+
+    def _boot_service(self, name: str, path: str) -> List[Job]:
+        """A service that is no timer's: one that runs all the time, or once at boot."""
+        if not self._enabled(name, path) or self.reader.is_masked(path):
+            return []
+        found = self._service(path, "at boot", name, path, _EXEC, True)
+        return [job for job in found if _AT_BOOT.intersection(job.dangers)]
+
+    def _service(
+        self, source: str, schedule: str, service: str, unit: str, keys: Sequence[str], active: bool
+    ) -> List[Job]:
+        texts = [self.reader.text(unit)]
         for base in self.paths:
-            for extra in self._files(os.path.join(base, service + ".d"), 1):
+            for extra in self.reader.files(os.path.join(base, service + ".d"), 1):
                 if extra.endswith(".conf"):
-                    texts.append(self._text(extra))
+                    texts.append(self.reader.text(extra))
         body = "\n".join(texts)
-        directory = (unit_values(body, "WorkingDirectory") or [""])[-1]
-        command = "\n".join(
-            value for key in ("ExecStartPre", "ExecStart", "ExecStartPost") for value in unit_values(body, key)
-        )
-        if directory:
-            command = "cd %s\n%s" % (directory.lstrip("-"), command)
-        user = (unit_values(body, "User") or ["root"])[-1]
-        masked = os.path.realpath(path) == "/dev/null"
-        return self._job(path, 0, schedule, user, command, self._enabled(name) and not masked)
+        user = (formats.unit_values(body, "User") or ["root"])[-1]
+        variables = formats.unit_environment(body)
+        near = False
+        for value in formats.unit_values(body, "EnvironmentFile"):
+            near = near or self.places.speaks_of_shop(value)
+            given = self.reader.script(value.lstrip("-"))
+            variables.update(formats.environment(given.text) if given else {})
+        home = self.reader.home(user)
+        values = [value for key in keys for value in formats.unit_values(body, key)]
+        command = "\n".join(formats.unit_command(value, service, home) for value in values)
+        directory = (formats.unit_values(body, "WorkingDirectory") or [""])[-1].lstrip("-")
+        directory = home if directory == "~" else directory.replace("%h", home)
+        return self._job(source, 0, schedule, user, command, active, variables, directory or "/", near)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
 from .._core.call import Call
 from .._core.errors import errno_name
@@ -35,7 +35,8 @@ def find_shop(call: Call) -> Report:
         found = describe(reader)
     finally:
         reader.close()
-    active = sum(1 for job in found["jobs"] if job["active"])
+    active = sum(1 for job in found["jobs"] if job["active"] and job["danger"] != jobs.UNKNOWN_EFFECT)
+    unknown = sum(1 for job in found["jobs"] if job["active"] and jobs.UNKNOWN_EFFECT in job["dangers"])
     kind = "native"
     if found["deployment"] == "compose":
         project = found["compose"]["project"]
@@ -45,7 +46,14 @@ def find_shop(call: Call) -> Report:
         headline += "; " + found["mongo"]["conflict"]
     if active:
         headline += "; %d dangerous job%s of its own active" % (active, "" if active == 1 else "s")
-    return Report(headline, summary={"dangerous_jobs": active}, values={"context": found}, warnings=reader.warnings)
+    if unknown:
+        headline += "; %d scheduled job%s near it not understood" % (unknown, "" if unknown == 1 else "s")
+    return Report(
+        headline,
+        summary={"dangerous_jobs": active, "unknown_jobs": unknown},
+        values={"context": found},
+        warnings=reader.warnings,
+    )
 
 
 def describe(reader: HostReader) -> Dict[str, Any]:
@@ -100,7 +108,8 @@ def describe(reader: HostReader) -> Dict[str, Any]:
         )
     ]
     context["health_url"] = context["api_url"] + "/api/health" if context["api_url"] else ""
-    context.update(_jobs(reader))
+    names = (str(context["mongo"].get("database") or ""), str(context["compose"].get("project") or ""))
+    context.update(_jobs(reader, str(storage["backups"]["path"]), names))
     return context
 
 
@@ -137,9 +146,10 @@ def _data_root(reader: HostReader) -> str:
     return path if os.path.isdir(path) else ""
 
 
-def _jobs(reader: HostReader) -> Dict[str, Any]:
-    finder = jobs.Finder(reader.root, reader.params.get("cron_paths") or jobs.DEFAULT_PATHS)
-    found = [job for job in finder.find() if job.dangers]
+def _jobs(reader: HostReader, backups: str, names: Sequence[str]) -> Dict[str, Any]:
+    places = jobs.Places(reader.root, [backups], names)
+    finder = jobs.Finder(places, reader.params.get("cron_paths") or jobs.DEFAULT_PATHS)
+    found = finder.find()
     if finder.unreadable:
         reader.warnings.append("not looked at for scheduled jobs: " + ", ".join(finder.unreadable[:10]))
     return {
