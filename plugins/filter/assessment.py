@@ -176,7 +176,16 @@ def _disk(disk: Mapping[str, Any]) -> str:
 
 
 def _active(context: Mapping[str, Any]) -> List[Mapping[str, Any]]:
-    return [job for job in context.get("jobs") or [] if job.get("active")]
+    return [job for job in context.get("jobs") or [] if job.get("active") and job["danger"] != "unknown"]
+
+
+def _unclear(context: Mapping[str, Any]) -> str:
+    """Jobs near the shop that nobody has understood: neither dangerous nor harmless."""
+    jobs = [job for job in context.get("jobs") or [] if job.get("active") and job["danger"] == "unknown"]
+    if not jobs:
+        return ""
+    more = " and %d more" % (len(jobs) - 3) if len(jobs) > 3 else ""
+    return "not understood: %s%s" % (", ".join("%s (%s)" % (job["kind"], _place(job)) for job in jobs[:3]), more)
 
 
 def _jobs(context: Mapping[str, Any]) -> str:
@@ -186,6 +195,7 @@ def _jobs(context: Mapping[str, Any]) -> str:
     if unreadable:
         more = " and %d more" % (len(unreadable) - 3) if len(unreadable) > 3 else ""
         unseen = "%s%s could not be read" % (", ".join(unreadable[:3]), more)
+    unseen = "; ".join(text for text in (_unclear(context), unseen) if text)
     if not active:
         return "unknown: " + unseen if unseen else "none"
     text = "%d ACTIVE: %s" % (

@@ -144,6 +144,19 @@ def test_jobs_that_could_not_be_read_are_not_none() -> None:
     assert both.startswith("1 ACTIVE") and both.endswith("and 2 more could not be read")
 
 
+def test_jobs_that_were_not_understood_are_neither_dangerous_nor_none() -> None:
+    strange = {**CRON, "kind": "sweeper", "danger": "unknown", "line": 4}
+    found = lines_of({"jobs": [strange]})
+    assert found["the shop's dangerous jobs"] == "unknown: not understood: sweeper (/etc/cron.d/shop line 4)"
+    assert "switch" not in found["next"], "nobody is told to switch off what may be harmless"
+    both = lines_of({"jobs": [CRON, strange, {**strange, "active": False}]})
+    assert both["the shop's dangerous jobs"].startswith("1 ACTIVE: rotate_backups.sh")
+    assert both["the shop's dangerous jobs"].endswith("; not understood: sweeper (/etc/cron.d/shop line 4)")
+    assert "put a # before line 3" in both["next"] and "line 4" not in both["next"]
+    many = lines_of({"jobs": [{**strange, "line": line} for line in range(5)]})["the shop's dangerous jobs"]
+    assert many.endswith("and 2 more")
+
+
 def test_how_to_switch_each_kind_of_job_off() -> None:
     timer = {**CRON, "source": "/etc/systemd/system/tidy.timer", "line": 0}
     script = {**CRON, "source": "/etc/cron.weekly/tidy", "line": 0}
