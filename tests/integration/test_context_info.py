@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import lacking
+from tests.sandbox import shopfiles
 from tests.support.modules import ModuleResult, run_module
 from tests.support.sandboxes import Sandbox
 
@@ -320,6 +321,39 @@ def test_dangerous_jobs_in_crontabs_and_timers(root: Path, tmp_path: Path) -> No
     assert len(told) == 7, "neither the comment nor another program's backup.sh"
     assert len(found["blocking_jobs"]) == 4
     assert "5 dangerous jobs" in result.result["summary"]["headline"]
+
+
+def test_the_habits_that_the_shop_ships_are_seen(root: Path, tmp_path: Path) -> None:
+    # The shop sets BACKUP_DIR in its own file; here it is the folder that its scripts choose by themselves.
+    (root / ".env").write_text("MONGO_URI=mongodb://127.0.0.1:1/handmade_harmony\nSMTP_PASS=canary-of-smtp\n")
+    for name, text in shopfiles.HABITS.items():
+        (root / "scripts" / (name + ".sh")).write_text(text)
+    cron = tmp_path / "cron"
+    (cron / "crontabs").mkdir(parents=True)
+    (cron / "crontabs" / "deploy").write_text(
+        shopfiles.crontab(root)
+        + "5 4 * * * cd $PROJECT_ROOT && MONGO_PASS=canary-in-cron ./bin/sweeper --password canary-in-cron\n"
+        + "5 5 * * * tar czf /mnt/backups.tgz $PROJECT_ROOT/storage/backups\n"
+        + "5 6 * * * find /mnt/dumps/shop -mtime +3 -delete\n"
+    )
+    result = look(root, cron_paths=[str(cron)])
+    found = result.result["context"]
+    told = {job["line"]: job for job in found["jobs"]}
+    assert told[2]["kind"] == "backup.sh, rotate_backups.sh, find -delete"
+    assert told[2]["dangers"] == ["deletes_backups", "leaves_readable_backups"]
+    assert told[4]["dangers"] == told[6]["dangers"] == ["deletes_backups", "prunes_docker"]
+    assert told[5]["dangers"] == ["restarts_services"]
+    assert told[8]["dangers"] == ["unknown"] and told[8]["kind"] == "sweeper"
+    assert set(told) == {2, 4, 5, 6, 8}, "neither collecting logs, the audit nor copying the folder is dangerous"
+    source = cron / "crontabs" / "deploy"
+    assert found["blocking_jobs"] == ["%s:%d (%s)" % (source, line, told[line]["kind"]) for line in (2, 4, 6)]
+    assert result.result["summary"]["dangerous_jobs"] == 4 and result.result["summary"]["unknown_jobs"] == 1
+    assert "4 dangerous jobs" in result.result["summary"]["headline"]
+    assert "1 scheduled job near it not understood" in result.result["summary"]["headline"]
+    # Where the shop keeps its backups is what its settings say.
+    (root / ".env").write_text("MONGO_URI=mongodb://127.0.0.1:1/shop\nBACKUP_DIR=/mnt/dumps/shop\n")
+    moved = {job["line"]: job for job in look(root, cron_paths=[str(cron)]).result["context"]["jobs"]}
+    assert moved[10]["danger"] == "deletes_backups"
 
 
 def test_on_the_oldest_python(root: Path, old_python: Path) -> None:

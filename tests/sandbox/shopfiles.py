@@ -18,11 +18,53 @@ STANDIN = Path(__file__).resolve().parent / "standin"
 DATABASE = "handmade_harmony"
 ROOT_USER = "root"
 
-# The shop's scripts. None is executable in its repository; none of them does anything here.
+# The shop's scripts. None is executable in its repository. Those of HABITS do what the shop's own do, the others nothing.
 SCRIPTS = (
     "backup disk_alert enter_maintenance exit_maintenance healthcheck logs_collect monitor_services restore "
     "rotate_backups run_maintenance_tasks sec_audit test_backup"
 ).split()
+
+_COMMON = """\
+#!/usr/bin/env bash
+# stands for the shop's own script
+set -euo pipefail
+SCRIPT_DIR="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+PROJECT_ROOT="${PROJECT_ROOT:-$(cd "$SCRIPT_DIR/.." && pwd)}"
+BACKUP_DIR="${BACKUP_DIR:-$PROJECT_ROOT/storage/backups}"
+"""
+# What is dangerous beside anybody else's maintenance: the backup ends by running the rotation.
+HABITS = {
+    "backup": _COMMON
+    + """\
+STAMP="$(date +%Y%m%d_%H%M%S)"
+WORK="$BACKUP_DIR/$STAMP"
+mkdir -p "$WORK"
+cp "$PROJECT_ROOT/.env" "$PROJECT_ROOT/docker-compose.yml" "$WORK/"
+cp -r "$PROJECT_ROOT/storage/uploads" "$WORK/uploads"
+tar -czf "$WORK.tar.gz" -C "$BACKUP_DIR" "$STAMP"
+rm -rf "$WORK"
+"$SCRIPT_DIR/rotate_backups.sh" || bash "$SCRIPT_DIR/rotate_backups.sh"
+""",
+    "rotate_backups": _COMMON
+    + """\
+RETENTION="${BACKUP_RETENTION_DAYS:-14}"
+find "$BACKUP_DIR" -type f -name '*.tar.gz*' -mtime +"$RETENTION" -delete
+find "$BACKUP_DIR" -type d -name '20*' -mtime +"$RETENTION" -exec rm -rf {} +
+""",
+}
+
+
+def crontab(root: Path | str) -> str:
+    """The crontab that comes with the shop: its variable, and the scripts by it."""
+    return (
+        f"PROJECT_ROOT={root}\n"
+        "0 2 * * * $PROJECT_ROOT/scripts/backup.sh >> $PROJECT_ROOT/storage/logs/backups.log 2>&1\n"
+        "0 1 * * * $PROJECT_ROOT/scripts/logs_collect.sh >> $PROJECT_ROOT/storage/logs/cron.log 2>&1\n"
+        "0 6 * * * $PROJECT_ROOT/scripts/disk_alert.sh >> $PROJECT_ROOT/storage/logs/cron.log 2>&1\n"
+        "0 * * * * $PROJECT_ROOT/scripts/monitor_services.sh >> $PROJECT_ROOT/storage/logs/cron.log 2>&1\n"
+        "0 3 * * 0 $PROJECT_ROOT/scripts/run_maintenance_tasks.sh >> $PROJECT_ROOT/storage/logs/cron.log 2>&1\n"
+        "0 4 * * 1 $PROJECT_ROOT/scripts/sec_audit.sh >> $PROJECT_ROOT/storage/logs/cron.log 2>&1\n"
+    )
 
 
 def root_password() -> str:
@@ -139,7 +181,9 @@ def write_shop(settings: ShopSettings, compose_files: Mapping[str, str] | None =
     (root / ".env.example").write_text(example * 2, encoding="utf-8")
     for name in SCRIPTS:
         text = f'#!/usr/bin/env bash\n# stands for the shop\'s own script\necho "{name}: nothing to do in a sandbox"\n'
-        (root / "scripts" / f"{name}.sh").write_text(text, encoding="utf-8")
+        (root / "scripts" / f"{name}.sh").write_text(HABITS.get(name, text), encoding="utf-8")
+    # As it comes; no sandbox has it active, since nothing is rotated beside such jobs.
+    (root / "scripts" / "crontab.example").write_text(crontab("/opt/miniecom"), encoding="utf-8")
     write_application_files(root / "backend")
     for path in [root, *root.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
