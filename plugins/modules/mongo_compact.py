@@ -14,6 +14,7 @@ description:
   - Whether a collection is worth it is decided from the free bytes in its files and those of its indexes, as the server counts them, less what experience says
     that the server will not give back. What came free is measured in the files before and after, and set against the prediction.
   - Reads and writes go on while a collection is compacted. Creating or dropping an index on it waits, and makes writes to that collection wait meanwhile.
+  - Compacts the member of a replica set that is connected to, and no other.
   - Compactions run one after the other. A compaction cannot be stopped once it runs, so none is begun that may not fit into O(time_budget).
   - Views, time-series, capped and system collections, and the databases C(admin), C(config) and C(local), are left alone.
 extends_documentation_fragment:
@@ -51,19 +52,11 @@ options:
       - How long all compactions together may take, such as V(45m). Default is no limit.
       - A compaction is estimated at 40 MiB a second, which is cautious, and is not begun when the rest of the budget is shorter.
     type: str
-  members:
-    description:
-      - Which members of a replica set to compact. V(connected) is the one that is connected to.
-      - V(rolling), one member after the other, is not available yet and fails.
-    type: str
-    choices: [connected, rolling]
-    default: connected
   primary:
     description:
       - What to do when the connected member is the primary of a replica set. V(skip) compacts nothing and says so, V(force) compacts it all the same.
-      - V(stepdown) is not available yet and fails.
     type: str
-    choices: [skip, stepdown, force]
+    choices: [skip, force]
     default: skip
   max_lag:
     description: A secondary that is further behind the primary than this is not compacted.
@@ -209,26 +202,10 @@ summary:
       type: float
 """
 
-from datetime import datetime
-from typing import Any, Dict, List, Optional
-
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ..module_utils._core.errors import MaintenanceError
-from ..module_utils._core.legacy_plan import Action, ActionResult, Outcome, Plan
-from ..module_utils._core.legacy_runner import Task, run
-from ..module_utils._core.units import parse_duration, parse_size
-from ..module_utils._mongo.client import MONGO_ARGUMENTS, Connection, connect
-from ..module_utils._mongo.compaction import (
-    CHANGED_FROM,
-    Compactor,
-    Observation,
-    Policy,
-    headline,
-    plan_compaction,
-    shortfall_warnings,
-)
-from ..module_utils._mongo.storage import checkpoint, choose_databases, read_collections, read_database, require_names
-from ..module_utils._mongo.topology import read_members, supports
+from ..module_utils._core.runner import run
+from ..module_utils._mongo.client import MONGO_ARGUMENTS
+from ..module_utils._mongo.compacting import MongoCompact
 
 SPEC = (
     ArgumentSpec(
@@ -238,146 +215,13 @@ SPEC = (
             "min_reclaimable": {"type": "str", "default": "256MiB"},
             "min_ratio": {"type": "float", "default": 0.25},
             "time_budget": {"type": "str"},
-            "members": {"type": "str", "choices": ["connected", "rolling"], "default": "connected"},
-            "primary": {"type": "str", "choices": ["skip", "stepdown", "force"], "default": "skip"},
+            "primary": {"type": "str", "choices": ["skip", "force"], "default": "skip"},
             "max_lag": {"type": "str", "default": "10s"},
         }
     )
     + MONGO_ARGUMENTS
     + RUN_ARGUMENTS
 )
-
-
-def policy_of(params: Dict[str, Any]) -> Policy:
-    """The options as data.
-
-    Raises:
-        MaintenanceError: an option's value makes no sense, or is not available yet.
-    """
-    if not 0 <= params["min_ratio"] <= 1:
-        raise MaintenanceError(
-            "min_ratio is a share, from 0 to 1", target=str(params["min_ratio"]), next_step="Write 0.25 for 25 percent."
-        )
-    for option, value in (("members", "rolling"), ("primary", "stepdown")):
-        if params[option] == value:
-            raise MaintenanceError(
-                "not available yet",
-                target="%s: %s" % (option, value),
-                next_step="Compact the secondaries one by one with address, and the primary after a step-down by hand.",
-            )
-    budget = params["time_budget"]
-    return Policy(
-        parse_size(params["min_reclaimable"]),
-        params["min_ratio"],
-        parse_duration(budget) if budget else None,
-        params["primary"],
-        parse_duration(params["max_lag"]),
-    )
-
-
-class MongoCompact(Task[Observation]):
-    stop_on_failure = False
-    connection: Connection
-
-    def __init__(self, module: Any) -> None:
-        super().__init__(module)
-        self.policy = policy_of(self.params)
-        self.compactor: Optional[Compactor] = None
-        self.opened: List[Connection] = []
-
-    def observe(self) -> Observation:
-        connection = self.connection = self._open()
-        server = connection.server
-        if server.topology == "mongos":
-            raise MaintenanceError(
-                "compaction works on the members of a shard, not through mongos",
-                target=connection.address.where,
-                next_step="Give the address of a member.",
-            )
-        if not supports(server, "compact_online"):
-            raise MaintenanceError(
-                "this server blocks the whole database while it compacts",
-                target="version %s" % server.version,
-                next_step="Upgrade to 4.4 or newer.",
-            )
-        databases = choose_databases(connection, self.params["databases"])
-        warnings = []
-        # The free bytes are counted at checkpoints. Check mode writes nothing, not even one of these.
-        if not self.module.check_mode:
-            warnings = [text for text in [checkpoint(connection)] if text]
-        collections = []
-        for database in databases:
-            collections += read_collections(connection, database, self.params["collections"])
-        require_names(collections, self.params["collections"], databases)
-        disk = read_database(connection, databases[0])
-        return Observation(
-            server,
-            connection.address.where,
-            tuple(collections),
-            disk.filesystem_free if disk.filesystem_bytes else None,
-            self._lag(),
-            tuple(warnings),
-        )
-
-    def plan(self, observation: Observation, now: datetime) -> Plan:
-        return plan_compaction(observation, self.policy)
-
-    def act(self, action: Action) -> Outcome:
-        if self.compactor is None:
-            # However long it takes: a client that gives up does not stop the server.
-            worker = self._open(socketTimeoutMS=None, timeoutMS=None)
-            comment = "miniecom.maintenance %s" % (self.run.run_id or "mongo_compact")
-            self.compactor = Compactor(self.connection, worker, self.policy, comment, self._lag)
-        outcome = self.compactor.compact(action.data["database"], action.data["collection"], action.bytes)
-        self.run.renew()
-        return outcome
-
-    def _open(self, **options: Any) -> Connection:
-        connection = connect(self.params, **options)
-        self.opened.append(connection)
-        return connection
-
-    def _lag(self) -> Optional[float]:
-        if self.connection.server.state != "secondary":
-            return None
-        mine = [member for member in read_members(self.connection) if member.is_self]
-        return mine[0].lag_seconds if mine else None
-
-    def verify(self, observation: Observation, plan: Plan, results: List[ActionResult]) -> None:
-        # Nothing but file sizes may have changed: what was there with documents must still be there.
-        compacted = {result.action.target for result in results if result.status == "done"}
-        for before in observation.collections:
-            if before.namespace not in compacted or not before.documents:
-                continue
-            if not read_collections(self.connection, before.database, [before.name]):
-                self.module.warn("%s was dropped or renamed by somebody else meanwhile" % before.namespace)
-
-    def changed(self, observation: Observation, plan: Plan, results: Optional[List[ActionResult]]) -> bool:
-        if results is None:
-            return bool(plan.actions)
-        return any(result.bytes >= CHANGED_FROM for result in results)
-
-    def summary(self, observation: Observation, plan: Plan, results: Optional[List[ActionResult]]) -> Dict[str, Any]:
-        done = [result for result in results or [] if result.status == "done"]
-        freed = sum(result.bytes for result in done)
-        predicted = plan.bytes if results is None else sum(result.action.bytes for result in done)
-        count = len(plan.actions) if results is None else len(done)
-        return {
-            "headline": headline(freed, predicted, count, results is None),
-            "bytes": predicted if results is None else freed,
-            "bytes_freed": freed,
-            "bytes_predicted": predicted,
-            "collections_compacted": len(done),
-            "collections_kept": len(plan.kept),
-        }
-
-    def extra(self, observation: Observation, plan: Plan, results: Optional[List[ActionResult]]) -> Dict[str, Any]:
-        measured = [result.data for result in results or [] if result.data]
-        return {"collections": measured, "warnings": plan.warnings + shortfall_warnings(measured)}
-
-    def close(self) -> None:
-        for connection in self.opened:
-            connection.close()
 
 
 def main() -> None:

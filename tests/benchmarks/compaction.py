@@ -14,14 +14,17 @@ import time
 from typing import Any
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import connect
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compacting import Compactor
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compaction import (
     MIB,
-    Compactor,
     Observation,
     Policy,
     plan_compaction,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.storage import checkpoint, read_collections
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.storage import (
+    checkpoint,
+    list_collection_statistics,
+)
 from tests.sandbox.mongod import Mongod
 
 COLLECTIONS = 12
@@ -54,11 +57,11 @@ def ours(server: Mongod) -> int:
     policy = Policy(min_reclaimable=4 * MIB, min_ratio=0.25)
     with connect({"uri": server.uri_for("bench")}) as connection:
         checkpoint(connection)
-        statistics = tuple(read_collections(connection, "bench"))
-        plan = plan_compaction(Observation(connection.server, "bench", statistics), policy)
-        compactor = Compactor(connection, connection, policy, "benchmark")
+        statistics = tuple(list_collection_statistics(connection, "bench"))
+        plan = plan_compaction(Observation(connection.server, statistics), policy)
+        compactor = Compactor(connection, connection, policy, "benchmark", time.monotonic())
         for action in plan.actions:
-            compactor.compact("bench", action.data["collection"], action.bytes)
+            compactor.compact(action.work)
     return len(plan.actions)
 
 

@@ -15,11 +15,12 @@ from pymongo import WriteConcern
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import utc_now
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import SkipAction
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.lease import take_lease
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.legacy_plan import Outcome
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Outcome
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.state_dir import StateDirectory
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import client as mongo
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compaction import Compactor, Policy
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.storage import read_collection
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compacting import Compactor
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compaction import Compact, Policy
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.storage import read_collection_statistics
 from tests.sandbox.mongod import Mongod
 from tests.support.kill import boundaries, kill_and_run_again
 from tests.support.modules import run_module
@@ -131,8 +132,8 @@ def test_time_budget_and_named_collections(shop):
         ({"collections": ["nope"]}, ["nope", "NamespaceNotFound"]),
         ({"databases": ["nope"]}, ["nope", "may see"]),
         ({"databases": ["admin"]}, ["left alone"]),
-        ({"members": "rolling"}, ["not available yet"]),
-        ({"primary": "stepdown"}, ["not available yet"]),
+        ({"members": "rolling"}, ["Unsupported parameters", "members"]),
+        ({"primary": "stepdown"}, ["one of: skip, force"]),
         ({"min_ratio": 25}, ["from 0 to 1"]),
         ({"min_reclaimable": "lots"}, ["not a size"]),
         ({"time_budget": "soon"}, ["not a duration"]),
@@ -179,11 +180,11 @@ def test_what_changed_since_planning_is_skipped(mongod, shop):
     database, params = shop
     database.c.insert_one({})
     with mongo.connect({"uri": params["uri"]}) as connection:
-        compactor = Compactor(connection, connection, Policy(MIB, 0.1), "test")
+        compactor = Compactor(connection, connection, Policy(MIB, 0.1), "test", time.monotonic())
         with pytest.raises(SkipAction, match="gone"):
-            compactor.compact(database.name, "never", 5)
+            compactor.compact(Compact(database.name, "never", 5))
         with pytest.raises(SkipAction, match="not worth it any more"):
-            compactor.compact(database.name, "c", 5)
+            compactor.compact(Compact(database.name, "c", 5))
 
 
 def test_dropped_connection_is_waited_for_and_measured(shop):
@@ -191,12 +192,15 @@ def test_dropped_connection_is_waited_for_and_measured(shop):
     database, params = shop
     grow(database, "bloated", 48, indexed=False)
     with mongo.connect(params) as connection, mongo.connect(params, socketTimeoutMS=5) as hasty:
-        before = read_collection(connection, database.name, "bloated").bytes
-        outcome = Compactor(connection, hasty, Policy(MIB, 0.1), "test", sleep=lambda _s: time.sleep(0.01)).compact(
-            database.name, "bloated", 1
-        )
+        before = read_collection_statistics(connection, database.name, "bloated").bytes
+        began = time.monotonic()
+        outcome = Compactor(
+            connection, hasty, Policy(MIB, 0.1), "test", began, sleep=lambda _s: time.sleep(0.01)
+        ).compact(Compact(database.name, "bloated", 1))
         assert isinstance(outcome, Outcome)
-        assert outcome.bytes == before - read_collection(connection, database.name, "bloated").bytes > 16 * MIB
+        assert (
+            outcome.bytes == before - read_collection_statistics(connection, database.name, "bloated").bytes > 16 * MIB
+        )
         assert "connection was lost" in outcome.note
 
 

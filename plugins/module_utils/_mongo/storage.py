@@ -153,7 +153,9 @@ def interpret_statistics(database: str, name: str, kind: str, answer: Mapping[st
     )
 
 
-def read_collection(connection: Connection, database: str, name: str, kind: str = "collection") -> CollectionStatistics:
+def read_collection_statistics(
+    connection: Connection, database: str, name: str, kind: str = "collection"
+) -> CollectionStatistics:
     """Statistics of one collection; all zero when it does not exist (any more).
 
     Raises:
@@ -189,7 +191,7 @@ def list_collections(connection: Connection, database: str) -> List[Tuple[str, s
     return sorted(found)
 
 
-def read_collections(
+def list_collection_statistics(
     connection: Connection, database: str, names: Optional[Sequence[str]] = None
 ) -> List[CollectionStatistics]:
     """Statistics of the collections of a database, or of those named.
@@ -204,7 +206,7 @@ def read_collections(
         if kind in ("view", "system"):
             statistics.append(CollectionStatistics(database, name, kind))
         else:
-            statistics.append(read_collection(connection, database, name, kind))
+            statistics.append(read_collection_statistics(connection, database, name, kind))
     return statistics
 
 
@@ -225,7 +227,7 @@ def require_names(statistics: Sequence[CollectionStatistics], names: Sequence[st
         )
 
 
-def read_database(connection: Connection, database: str) -> DatabaseStatistics:
+def read_database_statistics(connection: Connection, database: str) -> DatabaseStatistics:
     """Statistics of one database.
 
     Raises:

@@ -16,6 +16,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compac
     MIB,
     SKIPPED_KINDS,
     SMALL_FILE,
+    Compaction,
     Observation,
     Policy,
     compact_command,
@@ -39,7 +40,7 @@ def collection(name="c", size=100 * MIB, free=50 * MIB, kind="collection", index
 
 
 def observed(*collections, server=STANDALONE, **more):
-    return Observation(server, "h:1", tuple(collections), **more)
+    return Observation(server, tuple(collections), **more)
 
 
 @pytest.mark.parametrize(
@@ -191,9 +192,9 @@ def test_new_servers_are_told_the_wanted_minimum():
 
 
 def test_shortfall():
-    entry = {"namespace": "shop.c", "bytes_freed": 10, "bytes_predicted": 100}
+    entry = Compaction("shop.c", 200, 190, bytes_predicted=100, bytes_freed=10, seconds=1.0)
     assert "shop.c" in shortfall_warnings([entry])[0]
-    assert shortfall_warnings([dict(entry, bytes_freed=60)]) == []
+    assert shortfall_warnings([replace(entry, bytes_freed=60)]) == []
 
 
 def test_member_lag():
