@@ -272,11 +272,12 @@ def test_groups_by_server_tell_the_truth() -> None:
     for path in MODULES:
         documentation = constants(path)["DOCUMENTATION"]
         fragments = documentation.get("extends_documentation_fragment", [])
-        takes_mongo = "miniecom.maintenance.mongo" in fragments
+        options = set(documentation.get("options", {}))
+        takes_mongo = "miniecom.maintenance.mongo" in fragments or {"uri", "env_file", "address"} <= options
         assert (path.stem in groups["mongo"]) == takes_mongo, path.stem
-        takes_docker = any(
-            item.startswith("miniecom.maintenance.docker") for item in fragments
-        ) or "docker_host" in documentation.get("options", {})
+        takes_docker = (
+            any(item.startswith("miniecom.maintenance.docker") for item in fragments) or "docker_host" in options
+        )
         assert (path.stem in groups["docker"]) == takes_docker, path.stem
 
 
