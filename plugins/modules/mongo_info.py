@@ -190,26 +190,10 @@ summary:
       type: int
 """
 
-from typing import Any, Dict, List
-
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ..module_utils._core.clock import utc_now
-from ..module_utils._core.legacy_runner import run_info
-from ..module_utils._core.record import LIST_CAP
-from ..module_utils._core.run_context import RunContext
-from ..module_utils._core.units import format_size
-from ..module_utils._mongo.client import MONGO_ARGUMENTS, Connection, connect
-from ..module_utils._mongo.compaction import SKIPPED_KINDS, predict
-from ..module_utils._mongo.health import Prober
-from ..module_utils._mongo.storage import (
-    CollectionStatistics,
-    choose_databases,
-    read_collections,
-    read_database,
-    require_names,
-)
+from ..module_utils._core.runner import run_info
+from ..module_utils._mongo.client import MONGO_ARGUMENTS
+from ..module_utils._mongo.information import read_information
 
 SPEC = (
     ArgumentSpec(
@@ -223,94 +207,8 @@ SPEC = (
 )
 
 
-def describe(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
-    """Everything that the module returns."""
-    with connect(module.params) as connection:
-        return _describe(connection, module.params)
-
-
-def _describe(connection: Connection, params: Dict[str, Any]) -> Dict[str, Any]:
-    now = utc_now()
-    prober = Prober(connection)
-    names = choose_databases(connection, params["databases"], fallback_to_all=True)
-    statistics: List[CollectionStatistics] = []
-    for name in names:
-        statistics += read_collections(connection, name, params["collections"])
-    require_names(statistics, params["collections"], names)
-    statistics.sort(key=lambda entry: (-entry.bytes, entry.namespace))
-    unused: List[str] = []
-    collections = []
-    for position, entry in enumerate(statistics):
-        values = dict(entry.as_dict(), reclaimable_bytes=0 if entry.kind in SKIPPED_KINDS else predict(entry))
-        # What is not returned need not be asked for.
-        if position < LIST_CAP and entry.kind in ("collection", "capped"):
-            use = prober.index_use(entry.database, entry.name)
-            for index in values["indexes"]:
-                if index["name"] in use:
-                    index.update(use[index["name"]].as_dict(now))
-                    if index["unused"]:
-                        unused.append("%s.%s" % (entry.namespace, index["name"]))
-        collections.append(values)
-    return {
-        "server": prober.server(),
-        "databases": [read_database(connection, name).as_dict() for name in names],
-        "collections": collections,
-        "unused_indexes": unused,
-        "health": prober.health(),
-        "summary": _summary(connection, statistics, collections, unused),
-        "warnings": prober.warnings,
-    }
-
-
-def _summary(
-    connection: Connection,
-    statistics: List[CollectionStatistics],
-    collections: List[Dict[str, Any]],
-    unused: List[str],
-) -> Dict[str, Any]:
-    storage = sum(entry.bytes for entry in statistics)
-    reclaimable = sum(entry["reclaimable_bytes"] for entry in collections)
-    indexes = [index for entry in collections for index in entry["indexes"]]
-    return {
-        "headline": "%s; MongoDB %s (%s): %d collections, %s on disk, about %s reclaimable"
-        % (
-            index_sentence(indexes, len(unused)),
-            connection.server.version,
-            connection.server.topology,
-            len(statistics),
-            format_size(storage),
-            format_size(reclaimable),
-        ),
-        "storage_bytes": storage,
-        "reusable_bytes": sum(entry.reusable for entry in statistics),
-        "reclaimable_bytes": reclaimable,
-        "collections": len(statistics),
-        "indexes": len(indexes),
-        "unused_indexes": len(unused),
-    }
-
-
-def index_sentence(indexes: List[Dict[str, Any]], unused: int) -> str:
-    """How many indexes there are and how many of them nobody used, and since when that is known. Pure.
-
-    Args:
-        indexes: as they are returned; those whose use could not be read have no accesses_since.
-        unused: how many of them are unused.
-    """
-    text = "%d index%s" % (len(indexes), "" if len(indexes) == 1 else "es")
-    known = [index for index in indexes if index.get("accesses_since")]
-    if not known:
-        return text + ", use not known" if indexes else text
-    if not unused:
-        # The server counts from its start: of a young one silence says nothing.
-        earliest = min(str(index["accesses_since"]) for index in known)
-        return "%s, none unused for a week or more (use is counted since %s)" % (text, earliest)
-    since = max(str(index["accesses_since"]) for index in known if index.get("unused"))
-    return "%s, %d unused since %s or longer" % (text, unused, since)
-
-
 def main() -> None:
-    run_info(describe, SPEC)
+    run_info(read_information, SPEC)
 
 
 if __name__ == "__main__":

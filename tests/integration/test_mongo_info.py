@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 
 import pytest
 
@@ -62,17 +63,23 @@ def test_figures_are_the_servers(shop, mongod, state_dir):
 def test_oldest_operation_without_its_content(shop):
     database, params = shop
 
+    seen = threading.Event()
+
     def slow():
-        list(database.orders.find({"n": {"$lt": 4040}, "$where": "sleep(50) || false", "canary": {"$ne": "personal"}}))
+        while not seen.is_set():
+            query = {"n": {"$lt": 4040}, "$where": "sleep(50) || false", "canary": {"$ne": "personal"}}
+            list(database.orders.find(query))
 
     thread = threading.Thread(target=slow)
     thread.start()
     try:
         oldest = None
-        while thread.is_alive() and not oldest:
+        deadline = time.monotonic() + 60
+        while not oldest and time.monotonic() < deadline:
             run = run_module("mongo_info", {**params, "collections": ["orders"]})
             oldest = run.result["health"]["oldest_operation"]
     finally:
+        seen.set()
         thread.join()
     assert oldest["operation"] in ("find", "getMore", "aggregate")
     assert oldest["namespace"].endswith(".orders") and oldest["seconds"] >= 0

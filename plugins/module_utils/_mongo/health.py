@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, List, Mapping, Optional, TypeVar
 
+from .._core.clock import format_utc
 from .._core.errors import MaintenanceError
 from .client import Connection
 from .errors import error_number, mongo_errors
@@ -56,7 +57,7 @@ class IndexUse:
         return {
             "keys": {key: value if isinstance(value, (int, str)) else str(value) for key, value in self.keys.items()},
             "accesses": self.accesses,
-            "accesses_since": self.since.strftime("%Y-%m-%dT%H:%M:%SZ") if self.since else None,
+            "accesses_since": format_utc(self.since) if self.since else None,
             "unique": self.unique,
             "ttl_seconds": self.ttl_seconds,
             "unused": self.unused(now),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.miniecom.maintenance.plugins.modules.mongo_info import index_sentence
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.information import index_sentence
 
 OLD, YOUNG = "2026-11-01T00:00:00Z", "2026-11-10T00:00:00Z"
 
