@@ -72,11 +72,6 @@ options:
           - Default is V(document), or V(element) where the field has V([]).
         type: str
         choices: [document, element]
-  action:
-    description: What to do with orphans. Only reporting is available; archiving, purging and restoring them is not yet.
-    type: str
-    choices: [report]
-    default: report
   min_age:
     description: Documents younger than this are not judged, by the time in their C(_id) and their C(createdAt), the later one. Such as V(1h) or V(7d).
     type: str
@@ -194,21 +189,11 @@ summary:
       type: int
 """
 
-import time
-from datetime import timedelta
-from typing import Any, Callable, Dict, List
-
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ..module_utils._core.clock import utc_now
-from ..module_utils._core.errors import MaintenanceError
-from ..module_utils._core.legacy_runner import run_info
-from ..module_utils._core.run_context import RunContext
-from ..module_utils._core.units import parse_duration
-from ..module_utils._mongo.client import MONGO_ARGUMENTS, connect
-from ..module_utils._mongo.orphans import Finder, Report, suspicion
-from ..module_utils._mongo.relations import ID_FORMS, IGNORED, SHOP_RELATIONS, expand, parse_relation
+from ..module_utils._core.runner import run_info
+from ..module_utils._mongo.client import MONGO_ARGUMENTS
+from ..module_utils._mongo.orphan_search import search_orphans
+from ..module_utils._mongo.relations import ID_FORMS, IGNORED
 
 SPEC = (
     ArgumentSpec(
@@ -233,7 +218,6 @@ SPEC = (
                     "unit": {"type": "str", "choices": ["document", "element"]},
                 },
             },
-            "action": {"type": "str", "choices": ["report"], "default": "report"},
             "min_age": {"type": "str", "default": "1h"},
             "samples": {"type": "int", "default": 5},
         }
@@ -243,70 +227,8 @@ SPEC = (
 )
 
 
-def every_half_minute(action: Callable[[], None]) -> Callable[[], None]:
-    """The action, for calling it as often as one likes."""
-    last = [time.monotonic()]
-
-    def call() -> None:
-        if time.monotonic() - last[0] > 30:
-            last[0] = time.monotonic()
-            action()
-
-    return call
-
-
-def report(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
-    """Everything that the module returns."""
-    params = module.params
-    own = params["relations"] is not None
-    relations = [parse_relation(entry) for entry in params["relations"]] if own else list(SHOP_RELATIONS)
-    try:
-        cutoff = utc_now() - timedelta(seconds=parse_duration(params["min_age"]))
-    except OverflowError:
-        raise MaintenanceError(
-            "that is longer ago than there are dates",
-            target=repr(params["min_age"]),
-            next_step="Give a shorter min_age.",
-        ) from None
-    with connect(params) as connection:
-        database = connection.client[connection.require_database(params["database"])]
-        finder = Finder(database, cutoff, max(0, params["samples"]), every_half_minute(context.renew))
-        reports = [finder.find(relation) for relation in expand(relations, sorted(finder.collections))]
-    warnings = [text for text in map(suspicion, reports) if text]
-    if own:
-        # The shop's own list names collections that a shop may not use; a list that somebody wrote should be right.
-        warnings += [
-            "%s is not judged: %s" % (entry.relation.name, entry.reason) for entry in reports if not entry.judged
-        ]
-    return {
-        "relations": [entry.as_dict() for entry in reports],
-        "summary": summarise(reports),
-        "warnings": warnings,
-    }
-
-
-def summarise(reports: List[Report]) -> Dict[str, Any]:
-    """The few numbers a person wants."""
-    judged = [entry for entry in reports if entry.judged]
-    orphans = sum(entry.orphans for entry in judged)
-    concerned = sum(1 for entry in judged if entry.orphans)
-    skipped = len(reports) - len(judged)
-    headline = "no orphans in %d relations" % len(judged)
-    if orphans:
-        headline = "%d orphan%s in %d of %d relations" % (orphans, "" if orphans == 1 else "s", concerned, len(judged))
-    if skipped:
-        headline += ", %d not judged" % skipped
-    return {
-        "headline": headline,
-        "orphans": orphans,
-        "documents": sum(entry.documents for entry in judged),
-        "relations_judged": len(judged),
-        "relations_not_judged": skipped,
-    }
-
-
 def main() -> None:
-    run_info(report, SPEC)
+    run_info(search_orphans, SPEC)
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ def showable(identity: Any) -> str:
 
 
 @dataclass
-class Report:
+class RelationFindings:
     """What came of one relation.
 
     Attributes:
@@ -201,7 +201,7 @@ class Report:
         }
 
 
-def suspicion(report: Report) -> str:
+def suspicion(report: RelationFindings) -> str:
     """Why a report is hard to believe; "" when it is not. Pure."""
     if report.references >= 10 and 2 * report.missing > report.references:
         return (
@@ -280,13 +280,13 @@ class Finder:
         self._plain: Set[str] = {entry["name"] for entry in listed if entry.get("type", "collection") == "collection"}
         self._mixed: Dict[Tuple[str, str], bool] = {}
 
-    def find(self, relation: Relation) -> Report:
+    def find(self, relation: Relation) -> RelationFindings:
         """Judge one relation.
 
         Raises:
             MaintenanceError: the server refuses or was lost.
         """
-        report = Report(relation)
+        report = RelationFindings(relation)
         with mongo_errors("cannot look for orphans", "%s.%s" % (self._database.name, relation.name)):
             report.reason = self._obstacle(relation)
             if report.reason:
@@ -359,7 +359,7 @@ class Finder:
             for entry in cursor:
                 yield entry.get("_id")
 
-    def _dangling(self, relation: Relation, report: Report, indexed: bool) -> Iterator[Any]:
+    def _dangling(self, relation: Relation, report: RelationFindings, indexed: bool) -> Iterator[Any]:
         """The stored values that point nowhere at the moment."""
         types = self._key_types(relation)
         for batch in _batches(self._distinct(relation, indexed), PROBE_BATCH):
@@ -435,7 +435,7 @@ class Finder:
         middle = len(probes) // 2
         return self._met(parent, key, probes[:middle]) + self._met(parent, key, probes[middle:])
 
-    def _count(self, relation: Relation, dangling: List[Any], report: Report) -> None:
+    def _count(self, relation: Relation, dangling: List[Any], report: RelationFindings) -> None:
         """Read the documents that hold the values, look the values up again, and count what is left."""
         missing = set(dangling)
         types = self._key_types(relation)
@@ -461,7 +461,7 @@ class Finder:
                 self._add(document, [value for value in values if value not in appeared], report)
             self._progress()
 
-    def _add(self, document: Mapping[str, Any], values: List[Any], report: Report) -> None:
+    def _add(self, document: Mapping[str, Any], values: List[Any], report: RelationFindings) -> None:
         if not values:
             return
         moment = created(document)

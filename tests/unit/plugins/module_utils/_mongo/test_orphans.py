@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphans import (
-    Report,
+    RelationFindings,
     created,
     judge_value,
     key_values,
@@ -165,9 +165,9 @@ def test_only_ids_are_shown():
 
 
 def test_suspicion():
-    assert "6 of 10" in suspicion(Report(RELATION, references=10, missing=6))
-    assert suspicion(Report(RELATION, references=10, missing=5)) == ""
-    assert suspicion(Report(RELATION, references=9, missing=9)) == ""
+    assert "6 of 10" in suspicion(RelationFindings(RELATION, references=10, missing=6))
+    assert suspicion(RelationFindings(RELATION, references=10, missing=5)) == ""
+    assert suspicion(RelationFindings(RELATION, references=9, missing=9)) == ""
 
 
 def test_shops_relations_are_all_optional_and_distinct():
