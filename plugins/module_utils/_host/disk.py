@@ -11,12 +11,13 @@ import json
 import os
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Type
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
-from .._core.atomic_file import write_atomic
+from .._core.atomic_file import append_line, write_atomic
 from .._core.clock import format_utc, parse_utc
-from .._core.errors import MaintenanceError
+from .._core.errors import NO_ROOM, MaintenanceError, from_os_error
 from .._core.private_dir import private_directory
+from .._core.state_dir import state_error
 
 OK, WARN, CRITICAL = "ok", "warn", "critical"
 STATUSES = (OK, WARN, CRITICAL)
@@ -26,7 +27,7 @@ SHORTEST_SPAN_DAYS = 2.0
 WINDOW_DAYS = 90.0
 # The slope is the median over all pairs of samples: quadratic, so their number is bounded.
 MOST_SAMPLES = 120
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_UNWRITABLE = (*NO_ROOM, errno.EROFS)
 HISTORY_LINES = 2000
 
 
@@ -118,10 +119,10 @@ def measure(paths: Iterable[str]) -> List[FileSystem]:
 
 
 def _unanswered(path: str, error: OSError) -> MaintenanceError:
-    return MaintenanceError(
+    return from_os_error(
         "cannot measure the file system of this path",
+        error,
         target=path,
-        code=errno.errorcode.get(error.errno or 0, error.errno),
         next_step="Run as root (become: true), or look at the mount: a dead network mount does not answer.",
     )
 
@@ -255,7 +256,7 @@ class History:
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
-            raise self._error("cannot read the history of the disks", error) from error
+            raise state_error("cannot read the history of the disks", self.path, error) from error
         return samples
 
     def add(self, systems: Iterable[FileSystem], now: datetime) -> None:
@@ -265,7 +266,7 @@ class History:
             HistoryFull: the file system of the state directory is full, or read-only.
             MaintenanceError: it cannot be written for another reason.
         """
-        lines = "".join(
+        lines = "\n".join(
             json.dumps(
                 {
                     "at": format_utc(now),
@@ -276,35 +277,17 @@ class History:
                 },
                 sort_keys=True,
             )
-            + "\n"
             for system in systems
         )
         try:
             private_directory(self._state_dir, "history")
-            self._append(lines.encode("utf-8"))
+            append_line(self.path, lines.encode("utf-8"))
             with open(self.path, "rb") as handle:
                 kept = handle.readlines()
             if len(kept) > HISTORY_LINES:
                 write_atomic(self.path, b"".join(kept[-HISTORY_LINES // 2 :]), 0o600)
         except OSError as error:
-            kind = HistoryFull if error.errno in _NO_ROOM else MaintenanceError
-            raise self._error("cannot write the history of the disks", error, kind) from error
-
-    def _append(self, lines: bytes) -> None:
-        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            size = os.fstat(descriptor).st_size
-            if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                lines = b"\n" + lines  # a full disk tore the last line: this one is not lost with it
-            if os.write(descriptor, lines) < len(lines):
-                raise OSError(errno.ENOSPC, "only a part of the measurement was written")
-        finally:
-            os.close(descriptor)
-
-    def _error(self, what: str, error: OSError, kind: Type[MaintenanceError] = MaintenanceError) -> MaintenanceError:
-        return kind(
-            what,
-            target=self.path,
-            code=errno.errorcode.get(error.errno or 0, error.errno),
-            next_step="Run as the owner of the state directory, usually root (become: true), or set state_dir.",
-        )
+            told = state_error("cannot write the history of the disks", self.path, error)
+            if error.errno in _UNWRITABLE:
+                told = HistoryFull(told.what, target=told.target, code=told.code, next_step=told.next_step)
+            raise told from error
