@@ -28,7 +28,14 @@ options:
       - V(HOST:PORT) that replaces the hosts of the connection string; user, database and options stay.
       - Needed where the string names a host that resolves only inside the compose network. M(miniecom.maintenance.context_info) returns it.
       - The connection then goes to exactly this server, whatever replica set it belongs to.
+      - With TLS the certificate is checked against the name in the connection string all the same (or in its option C(servername)).
     type: str
+  tls_files:
+    description:
+      - Where files lie on the host that the connection string names, in C(tlsCAFile) and the like, by a path inside a container; each path as the
+        string has it, with the one of the host, for example V({/certs/ca.pem: /opt/miniecom/certs/ca.pem}).
+    type: dict
+    default: {}
   connect_timeout:
     description: Seconds to wait for the server.
     type: int

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import time
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -14,7 +16,7 @@ import pytest
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import client
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.errors import mongo_errors
-from tests.sandbox.mongod import free_port
+from tests.sandbox.mongod import Mongod, free_port
 from tests.support.modules import run_module
 
 # Longer than what is masked everywhere, and with every character that has a meaning in a connection string.
@@ -215,3 +217,77 @@ def test_no_form_of_the_password_leaves_a_module(mongod, user, state_dir, form):
     result.result.pop("invocation", None)
     assert form not in str(result.result)
     assert "cAnary" not in str(result.result.get("msg"))
+
+
+# -- members of a replica set -------------------------------------------------------------------------------------------
+
+
+class Uninitiated(Mongod):
+    """A member that nobody has taken into a set yet."""
+
+    def _set_up(self):
+        pass
+
+
+def test_a_member_that_has_no_users_yet_says_which_state_it_is_in(tmp_path):
+    with Uninitiated(tmp_path, auth=True, replica_set="rs0") as member:
+        uri = f"mongodb://root:cAnary-right@{member.address}/shop?authSource=admin"
+        text = failure(uri=uri)
+        assert "STARTUP" in text and "also the right one" in text and "18 AuthenticationFailed" in text
+        assert "STARTUP" in failure(uri=f"{uri}&replicaSet=rs0", address=member.address)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """A primary and a secondary with authentication."""
+    directory = tmp_path_factory.mktemp("pair")
+    with Mongod(directory / "one", auth=True, replica_set="rs0") as primary:
+        other = directory / "two"
+        other.mkdir()
+        shutil.copy(primary.directory / "keyfile", other / "keyfile")
+        with Uninitiated(other, auth=True, replica_set="rs0") as secondary, primary.client() as client_:
+            secondary.root_password = primary.root_password
+            config = client_.admin.command("replSetGetConfig")["config"]
+            config["version"] += 1
+            config["members"].append({"_id": 1, "host": secondary.address, "priority": 0, "votes": 0})
+            client_.admin.command("replSetReconfig", config)
+            client_.shop.orders.insert_one({"n": 1})
+            deadline = time.monotonic() + 60
+            while state_of(client_, secondary.address) != "SECONDARY":
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            yield primary, secondary
+
+
+def state_of(client_, address):
+    members = client_.admin.command("replSetGetStatus")["members"]
+    return next(member["stateStr"] for member in members if member["name"] == address)
+
+
+def test_the_member_in_the_string_is_the_one_that_is_asked(pair):
+    primary, secondary = pair
+    login = f"mongodb://root:{quote(primary.root_password)}@"
+    tail = "/shop?authSource=admin&replicaSet=rs0&readPreference=secondary"
+    with client.connect_member({"uri": f"{login}{secondary.address}{tail}"}) as connection:
+        assert (connection.server.state, connection.server.name) == ("secondary", secondary.address)
+        assert connection.client.shop.command("collStats", "orders")["count"] == 1
+    several = f"{login}{secondary.address},{primary.address}{tail}"
+    with client.connect_member({"uri": several}) as connection:
+        assert (connection.server.state, connection.address.where) == ("primary", primary.address)
+        assert connection.address.direct
+    with client.connect_member({"uri": several, "address": secondary.address}) as connection:
+        assert connection.server.state == "secondary"
+
+
+def test_figures_are_those_of_the_member_in_the_string(pair, state_dir):
+    primary, secondary = pair
+    uri = f"mongodb://root:{quote(primary.root_password)}@{secondary.address}/shop?authSource=admin&replicaSet=rs0"
+    result = run_module("mongo_info", {"uri": uri, "state_dir": state_dir})
+    assert not result.failed, result.msg
+    assert (result.result["server"]["state"], result.result["server"]["address"]) == ("secondary", secondary.address)
+
+
+def test_wrong_password_of_a_secondary_is_just_that(pair):
+    _primary, secondary = pair
+    text = failure(uri=f"mongodb://root:cAnary-wrong@{secondary.address}/shop?authSource=admin")
+    assert "18 AuthenticationFailed" in text and "also the right one" not in text

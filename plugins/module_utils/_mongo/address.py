@@ -10,15 +10,17 @@ therefore never passed on: it quotes the piece that it stumbled over, which in a
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Tuple
-from urllib.parse import quote, unquote
+from typing import Any, Dict, List, Mapping, Tuple
+from urllib.parse import quote, unquote, urlencode
 
 from .._core import dotenv
 from .._core.errors import MaintenanceError, MissingLibrary
 from .._core.redaction import SECRETS
+from .connection_options import FILES, ConnectionOptions, translate_options
 
 try:
     import pymongo
@@ -36,13 +38,8 @@ DEFAULT_PORT = 27017
 # The application reads these two, the first one wins.
 URI_KEYS = ("MONGODB_URI", "MONGO_URI")
 
-# Options that the application's Node driver or Mongoose takes in its URI and that mean nothing to any other driver.
-_NODE_ONLY = frozenset(
-    "usenewurlparser useunifiedtopology usecreateindex usefindandmodify poolsize keepalive keepaliveinitialdelay "
-    "autoindex autocreate buffercommands buffermaxentries family nodelay reconnecttries reconnectinterval promiselibrary "
-    "monitorcommands minsize ignoreundefined promotelongs promotevalues promotebuffers checkserveridentity".split()
-)
-
+# Our driver takes authMechanismProperties apart before it decodes them.
+_SEPARATORS = ",:"
 _ESCAPE = (
     "Write special characters of user name and password in percent-encoding, for example %40 for @, %3A for :, %2F for / "
     "and %25 for %; python3 -c \"import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=''))\" encodes one."
@@ -60,6 +57,8 @@ class Address:
         direct: connect to exactly the one host, whatever replica set it may belong to.
         source: where the string came from, for messages.
         uri: what the driver is given; holds the password.
+        server_name: the name in `uri` of the one host, where the certificate bears another than we connect to; else "".
+        anonymous_uri: the same without user and password.
     """
 
     hosts: Tuple[Tuple[str, int], ...]
@@ -70,6 +69,13 @@ class Address:
     direct: bool = False
     source: str = ""
     uri: str = field(default="", repr=False)
+    server_name: str = ""
+    anonymous_uri: str = field(default="", repr=False)
+
+    @property
+    def srv(self) -> bool:
+        """Which servers there are is looked up in DNS."""
+        return self.uri.startswith("mongodb+srv:")
 
     @property
     def where(self) -> str:
@@ -141,8 +147,12 @@ def register_password(uri: str) -> None:
             SECRETS.register(form)
 
 
-def resolve(params: Mapping[str, Any]) -> Address:
+def resolve(params: Mapping[str, Any], by_its_own_name: bool = False) -> Address:
     """Where the server is and who we are there, from `uri` or `env_file`, with the hosts of `address` if given.
+
+    Args:
+        params: a module's options.
+        by_its_own_name: the certificate bears the name in `address`, and not the one in the connection string.
 
     Raises:
         MaintenanceError: there is no usable connection string.
@@ -154,18 +164,22 @@ def resolve(params: Mapping[str, Any]) -> Address:
     register_password(uri)
     scheme, userinfo, hosts, path, query = _take_apart(uri, source)
     address = params.get("address")
+    srv = scheme == "mongodb+srv"
+    options = translate_options(query, source, srv, bool(address))
+    path = path or _database(options.database, source)
+    values = own_files(options, params, source)
+    server_name = ""
     if address:
-        host, port = parse_host(str(address))
-        hosts = _host_text(host, port)
-        if scheme == "mongodb+srv":
-            # The driver turns TLS on for this scheme; we must, when one host replaces what DNS would have told.
-            scheme = "mongodb"
-            if not re.search(r"(?i)(^|&)(tls|ssl)=", query):
-                query = query + "&tls=true" if query else "tls=true"
-    query = "&".join(
-        part for part in re.split(r"[&;]", query) if part and part.partition("=")[0].lower() not in _NODE_ONLY
-    )
-    plain = "%s://%s%s/%s%s" % (scheme, userinfo + "@" if userinfo else "", hosts, path, "?" + query if query else "")
+        scheme = "mongodb"
+        wanted = parse_host(str(address))
+        if by_its_own_name:
+            hosts = _host_text(*wanted)
+        hosts, server_name = _named(wanted, hosts, options)
+    elif options.server_name and options.tls and "," not in hosts and not srv:
+        wanted = parse_host(hosts)
+        hosts, server_name = _named(wanted, hosts, options)
+    tail = "%s/%s%s" % (hosts, path, "?" + urlencode(values, safe=_SEPARATORS) if values else "")
+    plain = "%s://%s%s" % (scheme, userinfo + "@" if userinfo else "", tail)
     parsed = _parse(plain, source)
     for secret in (
         parsed.get("password"),
@@ -173,23 +187,79 @@ def resolve(params: Mapping[str, Any]) -> Address:
         unquote(userinfo.partition(":")[2]),
     ):
         SECRETS.register(secret)
-    options = dict(parsed["options"])
     seeds = tuple((str(host), int(port or DEFAULT_PORT)) for host, port in parsed["nodelist"])
     direct = bool(address) or (
         len(seeds) == 1
         and scheme == "mongodb"
-        and not any(key.lower() in ("replicaset", "loadbalanced", "directconnection") for key in options)
+        and not {"replicaSet", "loadBalanced", "directConnection"}.intersection(dict(options.values))
     )
+    login = ("authSource", "authMechanism", "authMechanismProperties")
+    anonymous = urlencode([pair for pair in values if pair[0] not in login], safe=_SEPARATORS)
     return Address(
-        seeds,
+        (wanted,) if server_name else seeds,
         parsed.get("username") or "",
         parsed.get("password") or "",
         parsed.get("database") or "",
-        options,
+        dict(parsed["options"]),
         direct,
         source,
         plain,
+        server_name,
+        "%s://%s/%s" % (scheme, hosts, "?" + anonymous if anonymous else ""),
     )
+
+
+def _named(wanted: Tuple[str, int], hosts: str, options: ConnectionOptions) -> Tuple[str, str]:
+    """What stands for the one host in the connection string, and the name that is to be looked up there, if it is another.
+
+    Without TLS nobody looks at the name. With TLS the certificate was made for the name that the application uses.
+    """
+    host, port = wanted
+    name = options.server_name or _likely_name(wanted, hosts)
+    if not options.tls or name == host:
+        return _host_text(host, port), ""
+    return _host_text(name, port), name
+
+
+def _likely_name(wanted: Tuple[str, int], hosts: str) -> str:
+    """Of several hosts in the string the one that is meant by an address: by its name, else by its port, else the first."""
+    seeds = [parse_host(text) for text in hosts.split(",") if "%" not in text]
+    if not seeds:
+        return wanted[0]
+    names = [name for name, _port in seeds]
+    if wanted[0] in names:
+        return wanted[0]
+    return next((name for name, port in seeds if port == wanted[1]), names[0])
+
+
+def _database(name: str, source: str) -> str:
+    """The database of the option dbName, which counts where the path names none."""
+    if re.search(r"[%\"$*<>:|\\./?#@\s]", name):
+        raise _bad_uri("the database name holds a character that is not allowed", source, _SHAPE)
+    return name
+
+
+def own_files(options: ConnectionOptions, params: Mapping[str, Any], source: str) -> List[Tuple[str, str]]:
+    """The options, with the files that they name as this host has them.
+
+    Raises:
+        MaintenanceError: there is no such file here.
+    """
+    places: Mapping[str, str] = params.get("tls_files") or {}
+    values = []
+    for name, value in options.values:
+        if name in FILES:
+            path = str(places.get(value, value))
+            if not os.path.isfile(path):
+                raise MaintenanceError(
+                    "this host has no such file, which the option %s of the connection string names" % name,
+                    target=path,
+                    next_step="Is it a path inside a container? Then say in the option tls_files where it lies on the host"
+                    " (%s: PATH); the connection string is that of %s." % (value, source),
+                )
+            value = path
+        values.append((name, value))
+    return values
 
 
 def _bad_uri(why: str, source: str, next_step: str) -> MaintenanceError:
@@ -234,11 +304,6 @@ def _parse(uri: str, source: str) -> Dict[str, Any]:
 def uri_error(error: Exception, uri: str, source: str) -> MaintenanceError:
     """Our own words for what the driver found wrong with a connection string; its text may quote the password."""
     text = str(error)
-    option = re.match(r"^Unknown option: ?['\"]?([A-Za-z][A-Za-z0-9.]{1,39})", text)
-    if option and "@" not in uri.partition("?")[2]:
-        return _bad_uri(
-            "unknown option %s" % option.group(1), source, "Correct its spelling or remove it: it would have no effect."
-        )
     if "DNS" in text or "does not exist" in text or "Resolver" in text or "resolution lifetime" in text:
         return MaintenanceError(
             "the host of a mongodb+srv connection string cannot be looked up in DNS",

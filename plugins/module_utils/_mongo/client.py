@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .._core.arguments import ArgumentSpec
 from .._core.errors import MaintenanceError
 from .address import Address, resolve, uri_error
-from .errors import mongo_errors
+from .errors import error_number, mongo_errors
+from .name_resolution import Redirection
 
 try:
     import pymongo
@@ -22,12 +23,15 @@ try:
 except ImportError:  # pragma: no cover - address.resolve says so
     pass
 
+AUTHENTICATION_FAILED = 18
+
 MONGO_ARGUMENTS = ArgumentSpec(
     {
         "uri": {"type": "str", "no_log": True},
         "env_file": {"type": "path"},
         "address": {"type": "str"},
         "connect_timeout": {"type": "int", "default": 5},
+        "tls_files": {"type": "dict", "default": {}},
     },
     required_one_of=[("uri", "env_file")],
     mutually_exclusive=[("uri", "env_file")],
@@ -64,8 +68,16 @@ class Connection:
         hello: its answer to hello.
     """
 
-    def __init__(self, client: Any, address: Address, hello: Dict[str, Any], build: Dict[str, Any]) -> None:
+    def __init__(
+        self,
+        client: Any,
+        address: Address,
+        hello: Dict[str, Any],
+        build: Dict[str, Any],
+        redirection: Optional[Redirection] = None,
+    ) -> None:
         self.client = client
+        self._redirection = redirection
         self.address = address
         self.database_name = address.database
         self.hello = hello
@@ -79,6 +91,8 @@ class Connection:
 
     def close(self) -> None:
         self.client.close()
+        if self._redirection is not None:
+            self._redirection.close()
 
     def databases(self) -> List[str]:
         """Names of the databases that this user may see, the server's own included."""
@@ -145,22 +159,49 @@ def describe_server(hello: Mapping[str, Any], build: Mapping[str, Any]) -> Serve
     )
 
 
-def connect(params: Mapping[str, Any], **client_options: Any) -> Connection:
+def connect(params: Mapping[str, Any], **further: Any) -> Connection:
     """Open a connection, and prove that it is one: a server answers and accepts us.
 
     Args:
         params: a module's options (uri, env_file, address, connect_timeout in seconds).
-        client_options: further options for the driver's client; they win over the connection string.
+        further: options for the driver's client; they win over the connection string.
 
     Raises:
         MaintenanceError: no connection string, no server, or it does not accept us.
         MissingLibrary: pymongo is missing.
     """
-    return open_address(resolve(params), float(params.get("connect_timeout") or 5), **client_options)
+    return open_address(resolve(params), float(params.get("connect_timeout") or 5), **further)
 
 
-def open_address(address: Address, connect_timeout: float = 5.0, **client_options: Any) -> Connection:
-    """Like connect(), for an address at hand."""
+def connect_member(params: Mapping[str, Any], **further: Any) -> Connection:
+    """Like connect(), but to one server directly, even where the connection string names a replica set.
+
+    A client of a whole set sends every command but reads to whichever member is the primary at the time, also when the
+    one host in the string is a secondary: figures of one member would be taken for another's, and the wrong one compacted.
+    Of several hosts it is the one that is the primary now.
+
+    Raises:
+        MaintenanceError: as connect().
+    """
+    address = resolve(params)
+    timeout = float(params.get("connect_timeout") or 5)
+    if len(address.hosts) == 1 and not address.srv and not address.options.get("loadBalanced"):
+        return open_address(replace(address, direct=True), timeout, **further)
+    connection = open_address(address, timeout, **further)
+    if connection.server.topology != "replica set" or not connection.server.name:
+        return connection
+    connection.close()
+    # By the name that its set has for it, and under which we have just talked to it.
+    member = resolve(dict(params, address=connection.server.name), by_its_own_name=True)
+    return open_address(member, timeout, **further)
+
+
+def client_options(address: Address, connect_timeout: float) -> Dict[str, Any]:
+    """What we want of the driver's client, whatever the connection string says. Pure.
+
+    Args:
+        connect_timeout: in seconds.
+    """
     options: Dict[str, Any] = {
         "appname": "miniecom.maintenance",
         "serverSelectionTimeoutMS": int(connect_timeout * 1000),
@@ -170,14 +211,43 @@ def open_address(address: Address, connect_timeout: float = 5.0, **client_option
     }
     if address.direct:
         options["directConnection"] = True
-    options.update(client_options)
-    what = "cannot connect to MongoDB"
+    return options
+
+
+def open_address(address: Address, connect_timeout: float = 5.0, **further: Any) -> Connection:
+    """Like connect(), for an address at hand."""
+    options = dict(client_options(address, connect_timeout), **further)
+    # The driver looks names up at any time while the client is open.
+    redirection = None
+    if address.server_name:
+        ((host, port),) = address.hosts
+        redirection = Redirection(address.server_name, port, host)
+    try:
+        client = _client(address.uri, address, options)
+        try:
+            hello, build = _prove(client, address, options)
+        except MaintenanceError:
+            client.close()
+            raise
+    except MaintenanceError:
+        if redirection is not None:
+            redirection.close()
+        raise
+    return Connection(client, address, hello, build, redirection)
+
+
+def _client(uri: str, address: Address, options: Mapping[str, Any]) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            client: Any = pymongo.MongoClient(address.uri, **options)
+            return pymongo.MongoClient(uri, **options)
     except (driver.PyMongoError, ValueError, OSError, TypeError) as error:
-        raise uri_error(error, address.uri, address.source) from None
+        raise uri_error(error, uri, address.source) from None
+
+
+def _prove(client: Any, address: Address, options: Mapping[str, Any]) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+    """The server's answers to hello and buildInfo, when it has answered and accepted us."""
+    what = "cannot connect to MongoDB"
     try:
         with mongo_errors(what, address.where, address):
             hello = dict(client.admin.command("hello"))
@@ -189,8 +259,46 @@ def open_address(address: Address, connect_timeout: float = 5.0, **client_option
                     authorizedDatabases=True,
                     filter={"name": address.database or "admin"},
                 )
-            build = dict(client.admin.command("buildInfo"))
-    except MaintenanceError:
+            return hello, dict(client.admin.command("buildInfo"))
+    except MaintenanceError as error:
+        if error_number(error.__cause__ or error) != AUTHENTICATION_FAILED:
+            raise
+        state = _state_without_users(address, options)
+        if not state:
+            raise
+        raise MaintenanceError(
+            "%s: it refuses every password, also the right one, as %s" % (what, state),
+            target=address.where,
+            code=error.code,
+            next_step="Wait until it is a secondary (rs.status() on another member tells), or give the address of another one.",
+        ) from error.__cause__
+
+
+def _state_without_users(address: Address, options: Mapping[str, Any]) -> str:
+    """What a member is that does not know any users (yet); "" where a refused password is just that."""
+    client = _client(address.anonymous_uri, address, options)
+    try:
+        hello = dict(client.admin.command("hello"))
+    except driver.PyMongoError:
+        return ""
+    finally:
         client.close()
-        raise
-    return Connection(client, address, hello, build)
+    return describe_userless_state(hello)
+
+
+def describe_userless_state(hello: Mapping[str, Any]) -> str:
+    """Why a member may know no users (yet), by its answer to hello; "" where it does know them. Pure.
+
+    Users are data like any other: a member has them once its initial sync has copied them.
+    """
+    server = describe_server(hello, {})
+    if server.topology != "replica set" or server.state in ("primary", "secondary"):
+        return ""
+    if server.state == "arbiter":
+        return "this member is an arbiter (ARBITER), which holds no data and no users"
+    if not server.set_name:
+        return "this member has not joined its replica set yet (STARTUP)"
+    return (
+        "this member is neither primary nor secondary: it starts, is in its initial sync (STARTUP2), or recovers"
+        " (RECOVERING)"
+    )

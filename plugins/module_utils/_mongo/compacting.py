@@ -16,7 +16,7 @@ from .._core.errors import MaintenanceError, SkipAction
 from .._core.plan import Action, Outcome, Plan, Report, Results, Verification
 from .._core.runner import Task
 from .._core.units import format_duration, parse_duration, parse_size
-from .client import Connection, connect
+from .client import Connection, connect_member
 from .compaction import (
     CHANGED_FROM,
     Compact,
@@ -160,13 +160,13 @@ class MongoCompact(Task[Observation]):
     def _looking(self) -> Connection:
         """For everything but the command itself."""
         if "looking" not in self._connections:
-            self._connections["looking"] = connect(self.params)
+            self._connections["looking"] = connect_member(self.params)
         return self._connections["looking"]
 
     def _working(self) -> Connection:
         """For the command: however long it takes, a client that gives up does not stop the server."""
         if "working" not in self._connections:
-            self._connections["working"] = connect(self.params, socketTimeoutMS=None, timeoutMS=None)
+            self._connections["working"] = connect_member(self.params, socketTimeoutMS=None, timeoutMS=None)
         return self._connections["working"]
 
     def close(self) -> None:

@@ -121,8 +121,15 @@ def _selection_text(text: str) -> str:
         ),
         ("nodename nor servname", "the host name cannot be resolved"),
         ("No address associated", "the host name cannot be resolved (No address associated with hostname)"),
+        ("Hostname mismatch", "the server's certificate bears another name than the connection string"),
+        ("IP address mismatch", "the server's certificate bears another address than the connection string"),
+        ("certificate verify failed", "the server's certificate is not trusted"),
         ("SSL handshake failed", "the TLS handshake failed"),
         ("No replica set members", "no member of the replica set named in the connection string answers"),
+        (
+            "but this node belongs to a set named 'None'",
+            "this server has not joined a replica set (STARTUP), and the connection string names one",
+        ),
         (
             "but this node belongs to a set named",
             "this server is no member of the replica set named in the connection string",
@@ -143,7 +150,12 @@ def _selection_step(text: str) -> str:
             "A name such as mongo resolves only inside the compose network: give the option address with the published port "
             "or the container's address."
         )
-    if "SSL" in text:
+    if "mismatch" in text:
+        return (
+            "The certificate is checked against the name in the connection string, also where address gives another host:"
+            " write the name that it bears into the string, or into its option servername."
+        )
+    if "SSL" in text or "certificate" in text:
         return "One side speaks TLS and the other does not, or the certificate is not trusted: check tls and tlsCAFile."
     if "replica set" in text:
         return "Check replicaSet in the connection string, and that the set has been initiated."

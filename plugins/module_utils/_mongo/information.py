@@ -13,7 +13,7 @@ from .._core.clock import utc_now
 from .._core.plan import Report
 from .._core.record import LIST_CAP
 from .._core.units import format_size
-from .client import Connection, connect
+from .client import Connection, connect_member
 from .compaction import SKIPPED_KINDS, predict
 from .health import Prober
 from .storage import (
@@ -31,7 +31,7 @@ def read_information(call: Call) -> Report:
     Raises:
         MaintenanceError: the server refuses or cannot be reached, or a name is misspelt.
     """
-    with connect(call.params) as connection:
+    with connect_member(call.params) as connection:
         return _read(connection, call.params)
 
 

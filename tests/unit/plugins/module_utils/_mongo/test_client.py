@@ -31,3 +31,20 @@ def test_missing_library_names_the_package(monkeypatch):
     monkeypatch.setattr(address, "IMPORT_ERROR", "No module named 'pymongo'")
     with pytest.raises(MissingLibrary, match="pymongo"):
         client.connect({"uri": "mongodb://h/shop"})
+
+
+@pytest.mark.parametrize(
+    ("hello", "words"),
+    [
+        ({"isreplicaset": True}, "STARTUP"),
+        ({"setName": "rs", "secondary": False, "isWritablePrimary": False}, "STARTUP2"),
+        ({"setName": "rs", "arbiterOnly": True}, "ARBITER"),
+        ({"setName": "rs", "secondary": True}, ""),
+        ({"setName": "rs", "secondary": True, "hidden": True}, ""),
+        ({"setName": "rs", "isWritablePrimary": True}, ""),
+        ({"isWritablePrimary": True}, ""),
+    ],
+)
+def test_who_refuses_the_right_password(hello, words):
+    said = client.describe_userless_state(hello)
+    assert (words in said) if words else said == ""

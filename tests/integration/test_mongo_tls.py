@@ -1,0 +1,95 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A server that speaks TLS, with a certificate for the name that the application uses inside the compose network."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import connect
+from tests.sandbox.mongod import Mongod
+from tests.support.modules import run_module
+
+NAME = "mongo.shop.invalid"
+INSIDE = "/run/secrets/ca.pem"
+
+
+class Speaking(Mongod):
+    """Takes TLS as well as plain connections."""
+
+    def command(self) -> list[str]:
+        tls = ["--tlsMode", "preferTLS", "--tlsCertificateKeyFile", str(self.directory / "server.pem")]
+        tls += ["--tlsCAFile", str(self.directory / "ca.pem"), "--tlsAllowConnectionsWithoutCertificates"]
+        return super().command() + tls
+
+
+def make_certificates(directory: Path) -> None:
+    """An authority, and a server's certificate that bears NAME alone."""
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+
+    new = ("req", "-newkey", "rsa:2048", "-nodes", "-days", "2")
+    openssl(*new, "-x509", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority")
+    openssl(*new[:4], "-keyout", "server.key", "-out", "server.csr", "-subj", f"/CN={NAME}")
+    (directory / "names").write_text(f"subjectAltName=DNS:{NAME}\n")
+    signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names")
+    openssl("x509", "-req", "-in", "server.csr", "-days", "2", *signing, "-out", "server.crt")
+    parts = [(directory / name).read_text() for name in ("server.key", "server.crt")]
+    (directory / "server.pem").write_text("".join(parts))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
+    directory = tmp_path_factory.mktemp("tls")
+    make_certificates(directory)
+    with Speaking(directory, auth=True) as server, server.client() as client:
+        client.shop.orders.insert_one({"n": 1})
+        yield server
+
+
+def uri(server: Mongod, name: str = NAME, more: str = "") -> str:
+    return f"mongodb://root:{server.root_password}@{name}:27017/shop?authSource=admin&tls=true&tlsCAFile={INSIDE}{more}"
+
+
+def params(server: Mongod, name: str = NAME, more: str = "") -> dict[str, object]:
+    files = {INSIDE: str(server.directory / "ca.pem")}
+    return {"uri": uri(server, name, more), "address": server.address, "tls_files": files}
+
+
+def test_the_certificate_is_checked_against_the_name_in_the_string(server: Mongod, state_dir: Path) -> None:
+    with connect(params(server)) as connection:
+        assert connection.address.where == server.address
+        assert connection.client.shop.orders.count_documents({}) == 1
+    run = run_module("mongo_info", {**params(server), "state_dir": state_dir})
+    assert not run.failed, run.msg
+    assert run.result["server"]["address"] == server.address
+
+
+def test_a_certificate_for_another_name_is_refused(server: Mongod) -> None:
+    with pytest.raises(MaintenanceError, match="bears another name") as caught:
+        connect({**params(server, "other.invalid"), "connect_timeout": 2})
+    assert server.address in str(caught.value) and "servername" in str(caught.value)
+    with connect(params(server, "other.invalid", f"&servername={NAME}")):
+        pass
+    with connect(params(server, "other.invalid", "&tlsAllowInvalidHostnames=true")):
+        pass
+
+
+def test_an_authority_that_is_not_trusted(server: Mongod) -> None:
+    string = uri(server).replace(f"&tlsCAFile={INSIDE}", "")
+    with pytest.raises(MaintenanceError, match="not trusted"):
+        connect({"uri": string, "address": server.address, "connect_timeout": 2})
+
+
+def test_a_file_of_a_container_is_named(server: Mongod) -> None:
+    with pytest.raises(MaintenanceError, match="tls_files") as caught:
+        connect({"uri": uri(server), "address": server.address})
+    assert INSIDE in str(caught.value)
