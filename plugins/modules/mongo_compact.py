@@ -16,7 +16,12 @@ description:
   - Reads and writes go on while a collection is compacted. Creating or dropping an index on it waits, and makes writes to that collection wait meanwhile.
   - Compacts the member of a replica set that is connected to, and no other.
   - Compactions run one after the other. A compaction cannot be stopped once it runs, so none is begun that may not fit into O(time_budget).
-  - Views, time-series, capped and system collections, and the databases C(admin), C(config) and C(local), are left alone.
+  - Time-series collections are compacted where the server does so. It does not tell beforehand; where it does not, the action is skipped.
+  - On a replica set the free bytes are a rough guide, since the server counts as used what snapshots may still read; more or less may come free.
+  - A collection of which this collection of modules has removed documents is left alone until no snapshot can read them any more
+    (C(minSnapshotHistoryWindowInSeconds) of the server, 5 minutes by default); compacting earlier would keep their space for good.
+  - Whether the member is the primary is looked at again right before each compaction, since not every server refuses to compact a primary.
+  - Views, capped and system collections, and the databases C(admin), C(config) and C(local), are left alone.
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.acting
   - miniecom.maintenance.mongo

@@ -16,7 +16,7 @@ from .._core.errors import MaintenanceError, SkipAction
 from .._core.plan import Action, Outcome, Plan, Report, Results, Verification
 from .._core.runner import Task
 from .._core.units import format_duration, parse_duration, parse_size
-from .client import Connection, connect_member
+from .client import Connection, Server, connect_member
 from .compaction import (
     CHANGED_FROM,
     Compact,
@@ -26,12 +26,15 @@ from .compaction import (
     compact_command,
     compaction_headline,
     estimate_seconds,
+    member_obstacle,
     plan_compaction,
     shortfall_warnings,
     unworthy,
 )
 from .errors import error_number, mongo_errors
+from .removals import read_removals
 from .storage import (
+    VIEW_CODE,
     CollectionStatistics,
     checkpoint,
     choose_databases,
@@ -40,7 +43,7 @@ from .storage import (
     read_database_statistics,
     require_names,
 )
-from .topology import read_members, supports
+from .topology import read_members, read_server, read_snapshot_window, supports
 
 try:
     from pymongo.errors import ConnectionFailure, OperationFailure
@@ -108,12 +111,14 @@ class MongoCompact(Task[Observation]):
             tuple(collections),
             time.monotonic(),
             disk.filesystem_free if disk.filesystem_bytes else None,
-            read_lag(connection),
+            read_lag(connection, server),
+            read_removals(self.run.state_dir),
+            read_snapshot_window(connection),
             tuple(warnings),
         )
 
     def plan(self, observation: Observation, now: datetime) -> Plan[Compact]:
-        return plan_compaction(observation, self.policy)
+        return plan_compaction(observation, self.policy, now)
 
     def _compact(self, action: Action[Compact], observation: Observation) -> Outcome:
         compactor = Compactor(
@@ -144,7 +149,7 @@ class MongoCompact(Task[Observation]):
         predicted = sum(action.bytes for action in results.effective)
         measured = results.details(Compaction)
         return Report(
-            compaction_headline(freed, predicted, len(results.effective), results.check),
+            compaction_headline(freed, predicted, len(results.effective), results.check, observation.server),
             changed=bool(plan.actions) if results.check else any(item.bytes >= CHANGED_FROM for item in results.done),
             summary={
                 "bytes": results.bytes,
@@ -174,13 +179,13 @@ class MongoCompact(Task[Observation]):
             connection.close()
 
 
-def read_lag(connection: Connection) -> Optional[float]:
+def read_lag(connection: Connection, server: Server) -> Optional[float]:
     """Seconds that the connected member is behind the primary; None where it is no secondary, or where that is not known.
 
     Raises:
         MaintenanceError: the server refuses.
     """
-    if connection.server.state != "secondary":
+    if server.state != "secondary":
         return None
     own = [member for member in read_members(connection) if member.is_self]
     return own[0].lag_seconds if own else None
@@ -235,13 +240,19 @@ class Compactor:
             MaintenanceError: the server refuses, or was lost.
         """
         before = self._recheck(work)
+        # Of this moment: what was the secondary when we came may be the primary by now, and not every server refuses.
+        server = self._server_now()
         began = self.clock()
         note = ""
         try:
             with mongo_errors("cannot compact the collection", work.namespace):
-                command = compact_command(self.connection.server, work.collection, self.policy, self.comment)
+                command = compact_command(server, work.collection, self.policy, self.comment)
                 self.worker.client[work.database].command(command)
         except MaintenanceError as error:
+            if before.kind == "timeseries" and error_number(error.__cause__ or error) == VIEW_CODE:
+                raise SkipAction(
+                    "this server (version %s) does not compact time-series collections" % server.version
+                ) from None
             if not isinstance(error.__cause__, ConnectionFailure):
                 raise
             self._wait_for_the_server(work, error)
@@ -262,7 +273,7 @@ class Compactor:
         before = read_collection_statistics(self.connection, work.database, work.collection)
         if before.bytes == 0:
             raise SkipAction("the collection is gone")
-        reason = unworthy(before, policy)
+        reason = unworthy(before, policy, self.connection.server)
         if reason:
             raise SkipAction("not worth it any more: %s" % reason)
         if policy.time_budget is not None:
@@ -272,9 +283,6 @@ class Compactor:
                     "may take %s, and %s of time_budget are left"
                     % (format_duration(estimate_seconds(before)), format_duration(max(0.0, left)))
                 )
-        lag = read_lag(self.connection)
-        if lag is not None and lag > policy.max_lag:
-            raise SkipAction("this member is %s behind the primary" % format_duration(lag))
         others = running_compactions(self.connection)
         if others:
             # Two at once are allowed, and each takes four times as long.
@@ -282,6 +290,13 @@ class Compactor:
                 "another compaction runs on this server (%s)" % (others[0].get("ns") or others[0]["command"]["compact"])
             )
         return before
+
+    def _server_now(self) -> Server:
+        server = read_server(self.connection)
+        obstacle = member_obstacle(server, read_lag(self.connection, server), self.policy)
+        if obstacle:
+            raise SkipAction(obstacle)
+        return server
 
     def _wait_for_the_server(self, work: Compact, error: MaintenanceError) -> None:
         """After a dropped connection the server goes on compacting: wait until it has finished, or is really lost."""

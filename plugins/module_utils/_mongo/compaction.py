@@ -7,18 +7,22 @@
 The rules of prediction are measured on WiredTiger (server 6.0): the free bytes of a file are what ``compact`` returns, to
 within a percent, except that it declines without a word where less than about a tenth of a file is free, gives back about
 two thirds where it is less than three tenths, and never shrinks files of a megabyte or two.
+
+On a replica set they are a rough guide: what snapshots may still read is counted as used, and comes free all the same, or not
+(measured on 6.0.27: 80 MB said and 180 MB freed, 13.8 MB said and 8.4 MB freed).
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.plan import Action, Kept, Plan
 from .._core.units import format_duration, format_size
 from .client import Server
 from .storage import CollectionStatistics, File
-from .topology import supports
+from .topology import DEFAULT_SNAPSHOT_WINDOW, supports
 
 MIB = 1024 * 1024
 SMALL_FILE = 2 * MIB
@@ -33,10 +37,13 @@ CHANGED_FROM = 64 * 1024
 BYTES_PER_SECOND = 40 * MIB
 SKIPPED_KINDS = {
     "view": "a view has no data of its own",
-    "timeseries": "this server cannot compact time-series collections",
     "system": "a collection of the server's own",
     "capped": "a capped collection keeps its size",
 }
+ROUGH = "a rough guide on a replica set"
+# 6.0.27 compacts them, by either of their names; 6.0.5 answers 166. Which release between is the first is not known, and
+# compact has no way of asking.
+TRIED = "whether this server compacts time-series collections shows when it is tried"
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,8 @@ class Observation:
         began: seconds of a monotonic clock, from which the time budget counts.
         disk_free: free bytes on the server's data file system, None when not known.
         lag_seconds: of the connected member; None when it is a standalone or a primary, or not known.
+        removals: when we last removed documents of a collection, by its namespace.
+        snapshot_window: seconds for which the server keeps deleted documents for snapshots.
     """
 
     server: Server
@@ -73,6 +82,8 @@ class Observation:
     began: float = 0.0
     disk_free: Optional[int] = None
     lag_seconds: Optional[float] = None
+    removals: Mapping[str, datetime] = field(default_factory=dict)
+    snapshot_window: float = DEFAULT_SNAPSHOT_WINDOW
     warnings: Tuple[str, ...] = ()
 
 
@@ -132,12 +143,18 @@ def estimate_seconds(statistics: CollectionStatistics) -> float:
     return 1.0 + statistics.bytes / float(BYTES_PER_SECOND)
 
 
-def unworthy(statistics: CollectionStatistics, policy: Policy) -> str:
+def describe_free(statistics: CollectionStatistics, server: Server) -> str:
+    """How much of a collection's files is free, and how far that can be relied on."""
+    text = "%s of %s free" % (format_size(statistics.reusable), format_size(statistics.bytes))
+    return "%s (%s)" % (text, ROUGH) if server.topology == "replica set" else text
+
+
+def unworthy(statistics: CollectionStatistics, policy: Policy, server: Server) -> str:
     """Why a collection is not worth compacting; "" when it is."""
     if statistics.kind in SKIPPED_KINDS:
         return SKIPPED_KINDS[statistics.kind]
     expected = predict(statistics)
-    free = "%s of %s free" % (format_size(statistics.reusable), format_size(statistics.bytes))
+    free = describe_free(statistics, server)
     if expected == 0:
         if statistics.reusable and statistics.bytes < SMALL_FILE:
             return "%s: files this small never shrink" % free
@@ -153,6 +170,20 @@ def unworthy(statistics: CollectionStatistics, policy: Policy) -> str:
     if expected < policy.min_ratio * statistics.bytes:
         return "%s, about %s to get: below min_ratio (%g)" % (free, format_size(expected), policy.min_ratio)
     return ""
+
+
+def snapshot_obstacle(namespace: str, observation: Observation, now: datetime) -> str:
+    """Why a collection is not compacted yet although it is worth it: we have just removed documents; "" when it may be."""
+    removed = observation.removals.get(namespace)
+    if removed is None or observation.server.topology != "replica set":
+        return ""
+    left = observation.snapshot_window - (now - removed).total_seconds()
+    if left <= 0:
+        return ""
+    return (
+        "documents were removed so recently that snapshots may still read them, and compacting now would freeze them into the"
+        " file: it may be compacted in %s" % format_duration(left)
+    )
 
 
 def member_obstacle(server: Server, lag_seconds: Optional[float], policy: Policy) -> str:
@@ -173,15 +204,14 @@ def member_obstacle(server: Server, lag_seconds: Optional[float], policy: Policy
     return ""
 
 
-def plan_compaction(observation: Observation, policy: Policy) -> Plan[Compact]:
+def plan_compaction(observation: Observation, policy: Policy, now: datetime) -> Plan[Compact]:
     """What to compact, most rewarding first, and what not and why. Pure."""
     plan: Plan[Compact] = Plan(warnings=list(observation.warnings))
     obstacle = member_obstacle(observation.server, observation.lag_seconds, policy)
     worthy: List[CollectionStatistics] = []
     for statistics in observation.collections:
-        reason = unworthy(statistics, policy)
-        if not reason and obstacle:
-            reason = obstacle
+        reason = unworthy(statistics, policy, observation.server) or obstacle
+        reason = reason or snapshot_obstacle(statistics.namespace, observation, now)
         if not reason and observation.disk_free is not None and observation.disk_free < DISK_NEEDED:
             reason = "only %s free on the server's disk, and compacting needs %s for its journal" % (
                 format_size(observation.disk_free),
@@ -207,7 +237,8 @@ def plan_compaction(observation: Observation, policy: Policy) -> Plan[Compact]:
             Action(
                 "compact",
                 statistics.namespace,
-                "%s of %s free" % (format_size(statistics.reusable), format_size(statistics.bytes)),
+                describe_free(statistics, observation.server)
+                + (": " + TRIED if statistics.kind == "timeseries" else ""),
                 Compact(statistics.database, statistics.name, predict(statistics)),
                 predict(statistics),
                 predicted=True,
@@ -227,16 +258,17 @@ def compact_command(server: Server, collection: str, policy: Policy, comment: st
     return command
 
 
-def compaction_headline(freed: int, predicted: int, count: int, check: bool) -> str:
+def compaction_headline(freed: int, predicted: int, count: int, check: bool, server: Server) -> str:
     """One sentence for a person."""
     collections = "%d collection%s" % (count, "" if count == 1 else "s")
+    rough = ", " + ROUGH if server.topology == "replica set" else ""
     if check:
         if not count:
             return "would compact nothing: no collection is worth it"
-        return "would compact %s and free about %s" % (collections, format_size(predicted))
+        return "would compact %s and free about %s%s" % (collections, format_size(predicted), rough)
     if not count:
         return "compacted nothing: no collection was worth it"
-    return "freed %s in %s (predicted %s)" % (format_size(freed), collections, format_size(predicted))
+    return "freed %s in %s (predicted %s%s)" % (format_size(freed), collections, format_size(predicted), rough)
 
 
 def shortfall_warnings(results: Sequence[Compaction]) -> List[str]:

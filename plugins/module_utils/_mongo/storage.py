@@ -148,6 +148,8 @@ def interpret_statistics(database: str, name: str, kind: str, answer: Mapping[st
     own = _file("", answer.get("wiredTiger") or {}, int(answer.get("storageSize", 0)))
     if kind == "collection" and answer.get("capped"):
         kind = "capped"
+    if kind == "collection" and answer.get("timeseries"):
+        kind = "timeseries"
     return CollectionStatistics(
         database, name, kind, int(answer.get("count", 0)), int(answer.get("size", 0)), own, indexes
     )

@@ -6,11 +6,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .client import Connection, Server
+from .._core.errors import MaintenanceError
+from .client import Connection, Server, describe_server
 from .errors import mongo_errors
+
+# minSnapshotHistoryWindowInSeconds, unless it was set.
+DEFAULT_SNAPSHOT_WINDOW = 300.0
 
 # The first version that has a behaviour, from the manual. A server takes options that it does not know without a word
 # (6.0 takes `dryRun: true` and compacts), so none is sent to one that is older than this table says.
@@ -85,6 +89,28 @@ def read_members(connection: Connection) -> List[Member]:
         return []
     with mongo_errors("cannot read the state of the replica set", connection.address.where):
         return interpret_members(connection.client.admin.command("replSetGetStatus"))
+
+
+def read_server(connection: Connection) -> Server:
+    """The connected server as it is at this moment: a member's state changes at any time.
+
+    Raises:
+        MaintenanceError: the server does not answer.
+    """
+    with mongo_errors("cannot read the state of the server", connection.address.where):
+        hello = dict(connection.client.admin.command("hello"))
+    known = connection.server
+    return replace(describe_server(hello, {}), version=known.version, version_array=known.version_array)
+
+
+def read_snapshot_window(connection: Connection) -> float:
+    """Seconds for which deleted documents are kept for snapshots; the server's default where the user may not read it."""
+    name = "minSnapshotHistoryWindowInSeconds"
+    try:
+        with mongo_errors("cannot read a parameter", connection.address.where):
+            return float(connection.client.admin.command({"getParameter": 1, name: 1})[name])
+    except MaintenanceError:
+        return DEFAULT_SNAPSHOT_WINDOW
 
 
 def oplog_window_seconds(connection: Connection) -> Optional[float]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compac
     Observation,
     Policy,
     compact_command,
+    compaction_headline,
     estimate_seconds,
     plan_compaction,
     predict,
@@ -32,6 +34,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.topolo
 STANDALONE = Server("6.0.5", (6, 0, 5), "standalone", "primary")
 PRIMARY = Server("6.0.5", (6, 0, 5), "replica set", "primary", "rs0")
 SECONDARY = Server("6.0.5", (6, 0, 5), "replica set", "secondary", "rs0")
+NOW = datetime(2026, 11, 29, 3, 0, tzinfo=timezone.utc)
 POLICY = Policy(min_reclaimable=8 * MIB, min_ratio=0.25)
 
 
@@ -41,6 +44,10 @@ def collection(name="c", size=100 * MIB, free=50 * MIB, kind="collection", index
 
 def observed(*collections, server=STANDALONE, **more):
     return Observation(server, tuple(collections), **more)
+
+
+def plan_of(observation, policy):
+    return plan_compaction(observation, policy, NOW)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +76,7 @@ FILES = st.tuples(st.integers(0, 400 * MIB), st.floats(0, 1)).map(
 COLLECTIONS = st.builds(
     lambda name, kind, own, indexes: CollectionStatistics("shop", name, kind, 1, 1, own, tuple(indexes)),
     st.text("abc", min_size=1, max_size=4),
-    st.sampled_from(["collection", "collection", "collection", *SKIPPED_KINDS]),
+    st.sampled_from(["collection", "collection", "collection", "timeseries", *SKIPPED_KINDS]),
     FILES,
     st.lists(FILES, max_size=3),
 )
@@ -91,14 +98,14 @@ POLICIES = st.builds(
     st.none() | st.floats(0, 60),
 )
 def test_every_plan(collections, policy, server, disk_free, lag):
-    plan = plan_compaction(observed(*collections, server=server, disk_free=disk_free, lag_seconds=lag), policy)
+    plan = plan_of(observed(*collections, server=server, disk_free=disk_free, lag_seconds=lag), policy)
     by_name = {entry.namespace: entry for entry in collections}
     seen = [action.target for action in plan.actions] + [kept.target for kept in plan.kept]
     assert sorted(seen) == sorted(by_name), "each collection is either compacted or kept, with a reason"
     assert all(kept.reason for kept in plan.kept)
     for action in plan.actions:
         entry = by_name[action.target]
-        assert entry.kind == "collection"
+        assert entry.kind in ("collection", "timeseries")
         assert 0 < action.bytes <= entry.reusable and action.predicted
         assert action.bytes >= policy.min_reclaimable and action.bytes >= policy.min_ratio * entry.bytes
     if policy.time_budget is not None:
@@ -118,7 +125,7 @@ def test_every_plan(collections, policy, server, disk_free, lag):
 def test_after_a_perfect_compaction_there_is_nothing_to_do(collections, policy):
     # What the server leaves of a partly free file is less than a tenth.
     policy = replace(policy, min_ratio=max(0.1, policy.min_ratio))
-    plan = plan_compaction(observed(*collections), policy)
+    plan = plan_of(observed(*collections), policy)
     done = {action.target for action in plan.actions}
 
     def shrunk(entry):
@@ -127,21 +134,20 @@ def test_after_a_perfect_compaction_there_is_nothing_to_do(collections, policy):
         files = [File(f.name, f.bytes - predict_file(f), f.reusable - predict_file(f)) for f in entry.files]
         return replace(entry, file=files[0], indexes=tuple(files[1:]))
 
-    again = plan_compaction(observed(*map(shrunk, collections)), replace(policy, time_budget=None))
+    again = plan_of(observed(*map(shrunk, collections)), replace(policy, time_budget=None))
     assert not done & {action.target for action in again.actions}
 
 
 def test_index_bloat_alone_is_worth_it():
     entry = collection(free=0, indexes=[File("k_1", 60 * MIB, 40 * MIB)])
     assert predict(entry) == 40 * MIB
-    assert plan_compaction(observed(entry), POLICY).actions
+    assert plan_of(observed(entry), POLICY).actions
 
 
 @pytest.mark.parametrize(
     ("entry", "policy", "words"),
     [
         (collection(kind="view"), POLICY, "view"),
-        (collection(kind="timeseries"), POLICY, "time-series"),
         (collection(kind="capped"), POLICY, "capped"),
         (collection(kind="system"), POLICY, "server's own"),
         (collection(free=0), POLICY, "nothing to reclaim"),
@@ -153,13 +159,13 @@ def test_index_bloat_alone_is_worth_it():
     ],
 )
 def test_the_reason_names_the_rule(entry, policy, words):
-    plan = plan_compaction(observed(entry), policy)
+    plan = plan_of(observed(entry), policy)
     assert not plan.actions and words in plan.kept[0].reason
 
 
 def test_a_smaller_one_may_still_fit_into_the_budget():
     big, small = collection("big", 4000 * MIB, 3000 * MIB), collection("small")
-    plan = plan_compaction(observed(big, small), replace(POLICY, time_budget=30.0))
+    plan = plan_of(observed(big, small), replace(POLICY, time_budget=30.0))
     assert [action.target for action in plan.actions] == ["shop.small"]
 
 
@@ -191,6 +197,34 @@ def test_new_servers_are_told_the_wanted_minimum():
     assert "freeSpaceTargetMB" not in compact_command(new, "c", replace(POLICY, min_reclaimable=256 * MIB), "x")
 
 
+def test_time_series_are_planned_with_the_doubt_that_there_is():
+    [action] = plan_of(observed(collection(kind="timeseries")), POLICY).actions
+    assert "when it is tried" in action.reason and action.predicted
+    assert plan_of(observed(collection(kind="timeseries", free=0)), POLICY).kept[0].reason == "nothing to reclaim"
+
+
+def test_a_replica_set_is_told_to_be_a_rough_guide():
+    [action] = plan_of(observed(collection(), server=SECONDARY), POLICY).actions
+    assert "rough guide" in action.reason
+    [kept] = plan_of(observed(collection(size=20 * MIB, free=7 * MIB), server=SECONDARY), POLICY).kept
+    assert "rough guide" in kept.reason and "min_reclaimable" in kept.reason
+    assert "rough guide" in compaction_headline(5, 100, 1, False, SECONDARY)
+    assert "rough guide" in compaction_headline(0, 100, 1, True, SECONDARY)
+    [alone] = plan_of(observed(collection()), POLICY).actions
+    assert "rough" not in alone.reason + compaction_headline(5, 100, 1, False, STANDALONE)
+
+
+@pytest.mark.parametrize(("ago", "kept"), [(0, True), (299, True), (300, False), (-5, True), (10**6, False)])
+def test_nothing_is_compacted_while_a_snapshot_may_need_what_we_have_removed(ago, kept):
+    """Deleted documents that are still in the snapshots' window would be frozen into the file for good."""
+    removals = {"shop.c": NOW - timedelta(seconds=ago)}
+    observation = observed(collection("c"), collection("d"), server=SECONDARY, removals=removals, snapshot_window=300.0)
+    plan = plan_of(observation, POLICY)
+    assert [entry.target for entry in plan.kept] == (["shop.c"] if kept else [])
+    assert all("removed" in entry.reason for entry in plan.kept)
+    assert not plan_of(replace(observation, server=STANDALONE), POLICY).kept, "a standalone keeps no such window"
+
+
 def test_shortfall():
     entry = Compaction("shop.c", 200, 190, bytes_predicted=100, bytes_freed=10, seconds=1.0)
     assert "shop.c" in shortfall_warnings([entry])[0]
@@ -198,8 +232,6 @@ def test_shortfall():
 
 
 def test_member_lag():
-    from datetime import datetime
-
     def member(state, second, health=1, own=False):
         moment = datetime(2026, 1, 1, 0, 0, second)
         return {"name": state, "stateStr": state, "health": health, "self": own, "optimeDate": moment}

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, Result, Results
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import compacting
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import Server
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compacting import Compactor
@@ -19,6 +21,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compac
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.storage import CollectionStatistics, File
 
 SERVER = Server("6.0.5", (6, 0, 5), "standalone", "primary")
+SECONDARY = Server("6.0.27", (6, 0, 27), "replica set", "secondary", "rs0")
 ORDERS = Compact("shop", "orders", 60 * MIB)
 OURS = {"ns": "shop.orders", "command": {"compact": "orders"}}
 
@@ -26,18 +29,24 @@ OURS = {"ns": "shop.orders", "command": {"compact": "orders"}}
 class World:
     """A server of which the test says what it answers, and a clock that only sleeping moves."""
 
-    def __init__(self, monkeypatch, sizes, running=(), error=None):
+    def __init__(self, monkeypatch, sizes, running=(), error=None, server=SERVER, states=(), kind="collection"):
         self.now = 0.0
+        self.server, self.states, self.kind = server, list(states), kind
         self.sizes, self.running, self.error = list(sizes), list(running), error
         self.commands = []
         self.lag = None
-        monkeypatch.setattr(compacting, "read_lag", lambda _connection: self.lag)
+        monkeypatch.setattr(compacting, "read_lag", lambda _connection, _server: self.lag)
+        monkeypatch.setattr(compacting, "read_server", lambda _connection: self.state())
         monkeypatch.setattr(compacting, "read_collection_statistics", lambda *_args: self.statistics())
         monkeypatch.setattr(compacting, "running_compactions", lambda _connection: self.operations())
 
+    def state(self):
+        """The server as it is now; whatever was known of it when the connection was opened is old."""
+        return replace(self.server, state=self.states.pop(0)) if self.states else self.server
+
     def statistics(self):
         size, free = self.sizes.pop(0)
-        return CollectionStatistics("shop", "orders", "collection", 9, size, File("", size, free))
+        return CollectionStatistics("shop", "orders", self.kind, 9, size, File("", size, free))
 
     def operations(self):
         answer = self.running.pop(0) if self.running else []
@@ -54,12 +63,13 @@ class World:
         self.now += seconds
 
     def compactor(self, lag=None, **policy):
-        connection = SimpleNamespace(server=SERVER, client={"shop": self})
+        connection = SimpleNamespace(server=self.server, client={"shop": self})
         wanted = Policy(**{"min_reclaimable": MIB, "min_ratio": 0.1, **policy})
         self.lag = lag
         return Compactor(connection, connection, wanted, "test", 0.0, lambda: self.now, self.sleep)
 
 
+PARAMS = {"min_reclaimable": "1MiB", "min_ratio": 0.1, "time_budget": None, "primary": "skip", "max_lag": "10s"}
 BEFORE, AFTER = (100 * MIB, 60 * MIB), (40 * MIB, 0)
 
 
@@ -79,7 +89,7 @@ def test_somebody_else_compacts(monkeypatch):
 
 def test_lag_and_time(monkeypatch):
     with pytest.raises(SkipAction, match="behind the primary"):
-        World(monkeypatch, [BEFORE]).compactor(lag=11.0).compact(ORDERS)
+        World(monkeypatch, [BEFORE], server=SECONDARY).compactor(lag=11.0).compact(ORDERS)
     world = World(monkeypatch, [BEFORE])
     compactor = world.compactor(time_budget=10.0)
     world.now = 9.0
@@ -121,3 +131,49 @@ def test_nothing_moved_is_said(monkeypatch):
     assert outcome.bytes == 0 and "moved nothing" in outcome.note
     # Writers may have been faster.
     assert World(monkeypatch, [BEFORE, (120 * MIB, 0)]).compactor().compact(ORDERS).bytes == 0
+
+
+@pytest.mark.parametrize("version", [(6, 0, 5), (6, 0, 27), (8, 0, 0)])
+def test_a_member_that_has_become_primary_is_left_alone(monkeypatch, version):
+    """Some servers refuse to compact a primary without force, newer ones do not: it is ours to decide, right before."""
+    world = World(monkeypatch, [BEFORE], server=replace(SECONDARY, version_array=version), states=["primary"])
+    with pytest.raises(SkipAction, match="this member is the primary"):
+        world.compactor().compact(ORDERS)
+    assert not world.commands
+
+
+def test_a_member_that_is_neither_any_more_is_left_alone(monkeypatch):
+    world = World(monkeypatch, [BEFORE], server=SECONDARY, states=["other"])
+    with pytest.raises(SkipAction, match="neither primary nor secondary"):
+        world.compactor(primary="force").compact(ORDERS)
+    assert not world.commands
+
+
+def test_force_is_for_what_is_primary_now(monkeypatch):
+    world = World(monkeypatch, [BEFORE, AFTER], server=SECONDARY, states=["primary"])
+    world.compactor(primary="force").compact(ORDERS)
+    stepped_down = World(monkeypatch, [BEFORE, AFTER], server=replace(SECONDARY, state="primary"), states=["secondary"])
+    stepped_down.compactor(primary="force").compact(ORDERS)
+    assert [command.get("force") for command in world.commands + stepped_down.commands] == [True, None]
+
+
+def test_time_series_are_tried(monkeypatch):
+    world = World(monkeypatch, [BEFORE, AFTER], kind="timeseries")
+    assert world.compactor().compact(ORDERS).bytes == 60 * MIB
+    refused = OperationFailure("no", 166, {"errmsg": "can't compact a view", "code": 166})
+    world = World(monkeypatch, [BEFORE], error=refused, kind="timeseries")
+    with pytest.raises(SkipAction, match="does not compact time-series"):
+        world.compactor().compact(ORDERS)
+    with pytest.raises(MaintenanceError, match="166"):
+        World(monkeypatch, [BEFORE], error=refused).compactor().compact(ORDERS)
+
+
+def test_a_collection_that_went_meanwhile_is_told_of(monkeypatch):
+    """Also one without any documents by the fast count, which after a crash may be any number."""
+    call = SimpleNamespace(params=PARAMS, check=False, run=None)
+    monkeypatch.setattr(compacting, "connect_member", lambda _params: None)
+    monkeypatch.setattr(compacting, "list_collection_statistics", lambda *_args: [])
+    action = Action("compact", "shop.orders", "", ORDERS)
+    results = Results(False, [action], [Result(action, "done")])
+    [warning] = compacting.MongoCompact(call).verify(None, None, results).warnings
+    assert "shop.orders was dropped or renamed" in warning
