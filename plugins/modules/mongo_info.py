@@ -12,7 +12,7 @@ short_description: Tells what a MongoDB server holds, what of it is free, and ho
 description:
   - Returns kind and version of the server, sizes of databases, collections and indexes, the bytes in them that compacting would give back, how
     often each index is used, and the server's health.
-  - Reads statistics only, never documents, and returns nothing of the content of operations.
+  - Reads statistics and indexes only, never documents, and returns nothing of the content of operations.
   - What the user may not read is returned as null, with a warning that names the role.
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.info
@@ -31,7 +31,15 @@ options:
     type: list
     elements: str
     default: []
+  count_time:
+    description:
+      - How long to count documents, for all collections together, such as V(1m). The server itself ends what takes longer, and the smallest files
+        come first. V(0) leaves it out.
+      - Counting reads the index of C(_id) and no documents. It finds what the statistics do not know, as after a server was killed.
+    type: str
+    default: 10s
 notes:
+  - Where the connection string names a replica set and one host, that host is described and not the primary.
   - Free bytes are as of the server's last checkpoint, which it takes every minute.
   - Of more than 200 collections the 200 largest are returned; the totals are of all.
 seealso:
@@ -122,7 +130,10 @@ collections:
       description: V(collection), V(capped), V(view), V(timeseries) or V(system).
       type: str
     documents:
-      description: Number of documents, from the statistics.
+      description: Number of documents, from the statistics; wrong after a server was killed.
+      type: int
+    documents_counted:
+      description: Number of documents as counted; null where O(count_time) did not reach, and for views, time-series and clustered collections.
       type: int
     data_bytes:
       description: Size of the documents.
@@ -148,6 +159,11 @@ collections:
       elements: dict
 unused_indexes:
   description: Indexes unused on this member for a week or more that serve neither uniqueness nor expiry, as V(database.collection.index).
+  returned: success
+  type: list
+  elements: str
+wrong_counts:
+  description: Collections whose statistics do not know how many documents they have, as V(database.collection).
   returned: success
   type: list
   elements: str
@@ -188,6 +204,12 @@ summary:
     unused_indexes:
       description: Number of unused indexes.
       type: int
+    collections_counted:
+      description: Number of collections whose documents were counted.
+      type: int
+    wrong_counts:
+      description: Number of collections whose statistics are wrong about that.
+      type: int
 """
 
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
@@ -200,6 +222,7 @@ SPEC = (
         {
             "databases": {"type": "list", "elements": "str", "default": []},
             "collections": {"type": "list", "elements": "str", "default": []},
+            "count_time": {"type": "str", "default": "10s"},
         }
     )
     + MONGO_ARGUMENTS

@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from pymongo import WriteConcern
 
 from tests.sandbox.mongod import Mongod
 from tests.support.modules import run_module
@@ -121,3 +122,65 @@ def test_replica_set(tmp_path, state_dir):
         health = run.result["health"]
         assert [member["state"] for member in health["members"]] == ["primary"]
         assert health["oplog_window_seconds"] >= 0 and health["replication_lag_seconds"] == 0
+
+
+def test_the_fast_count_after_a_crash_is_told_to_be_wrong(tmp_path, state_dir):
+    """What was written after the last checkpoint comes back from the journal, the number beside it does not."""
+    with Mongod(tmp_path) as server:
+        with server.client() as client:
+            client.shop.filled.insert_one({"_id": -1})
+            client.shop.emptied.insert_many([{"_id": n} for n in range(500)])
+            client.shop.right.insert_many([{"_id": n} for n in range(70)])
+            client.admin.command("fsync")
+            journaled = client.get_database("shop", write_concern=WriteConcern(w=1, j=True))
+            journaled.filled.insert_many([{"_id": n} for n in range(3000)])
+            journaled.emptied.delete_many({})
+        server.kill()
+        server.start()
+        params = {"uri": server.uri_for("shop"), "state_dir": str(state_dir)}
+        run = run_module("mongo_info", params)
+        assert not run.failed, run.msg
+        found = {entry["name"]: entry for entry in run.result["collections"]}
+        assert (found["filled"]["documents"], found["filled"]["documents_counted"]) == (1, 3001)
+        assert (found["emptied"]["documents"], found["emptied"]["documents_counted"]) == (500, 0)
+        assert (found["right"]["documents"], found["right"]["documents_counted"]) == (70, 70)
+        assert run.result["wrong_counts"] == ["shop.emptied", "shop.filled"]
+        assert "shop.filled: the statistics say 1 documents, counting finds 3001" in str(run.result["warnings"])
+        assert run.result["summary"]["wrong_counts"] == 2 and run.result["summary"]["collections_counted"] == 3
+        left_out = run_module("mongo_info", {**params, "count_time": "0"})
+        assert left_out.result["wrong_counts"] == [] and not left_out.result.get("warnings")
+        assert left_out.result["collections"][0]["documents_counted"] is None
+
+
+def test_writers_do_not_make_a_count_wrong(shop):
+    database, params = shop
+    stop = threading.Event()
+
+    def write():
+        number = 10**6
+        while not stop.is_set():
+            database.orders.insert_many([{"n": number + n} for n in range(50)])
+            database.orders.delete_many({"n": {"$gte": number, "$lt": number + 40}})
+            number += 50
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        runs = [run_module("mongo_info", params) for _ in range(3)]
+    finally:
+        stop.set()
+        thread.join()
+    assert [run.result["wrong_counts"] for run in runs] == [[], [], []]
+
+
+def test_who_may_not_read_documents_is_told_all_the_rest(mongod, shop):
+    database, params = shop
+    database.command("createUser", "keeper", pwd="keeper-password", roles=["dbAdmin"])
+    uri = f"mongodb://keeper:keeper-password@{mongod.address}/{database.name}"
+    try:
+        run = run_module("mongo_info", {**params, "uri": uri})
+    finally:
+        database.command("dropUser", "keeper")
+    assert not run.failed, run.msg
+    assert run.result["collections"][0]["documents_counted"] is None
+    assert "the role read on the database" in str(run.result["warnings"])

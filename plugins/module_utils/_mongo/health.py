@@ -92,8 +92,11 @@ class Prober:
         self._connection = connection
         self.warnings: List[str] = []
 
-    def ask(self, what: str, question: Callable[[], Value]) -> Optional[Value]:
+    def ask(self, what: str, question: Callable[[], Value], role: str = "clusterMonitor on admin") -> Optional[Value]:
         """The answer, or None when the user lacks the privilege.
+
+        Args:
+            role: that allows it.
 
         Raises:
             MaintenanceError: the server fails otherwise.
@@ -104,7 +107,7 @@ class Prober:
         except MaintenanceError as error:
             if error_number(error.__cause__ or error) != UNAUTHORIZED:
                 raise
-            warning = "The user may not read %s; the role clusterMonitor on admin allows it." % what
+            warning = "The user may not read %s; the role %s allows it." % (what, role)
             if warning not in self.warnings:
                 self.warnings.append(warning)
             return None

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.counting import outside
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.information import index_sentence
 
 OLD, YOUNG = "2026-11-01T00:00:00Z", "2026-11-10T00:00:00Z"
@@ -24,3 +27,11 @@ def test_indexes_in_one_sentence() -> None:
     )
     assert index_sentence([{"name": "x"}], 0) == "1 index, use not known"
     assert index_sentence([], 0) == "0 indexes"
+
+
+@pytest.mark.parametrize(
+    ("before", "counted", "after", "expected"),
+    [(5, 5, 5, 0), (5, 6, 7, 0), (7, 6, 5, 0), (5, 4, 7, -1), (5, 9, 7, 2), (0, 3000, 0, 3000), (5000, 0, 5000, -5000)],
+)
+def test_a_count_beside_the_statistics(before: int, counted: int, after: int, expected: int) -> None:
+    assert outside(before, counted, after) == expected
