@@ -109,22 +109,10 @@ summary:
   sample: {headline: "backend: 1 finding (1 high); 1 new; 12 packages outdated", findings: 1, findings_total: 1, outdated: 12, outdated_major: 3, seconds: 3.1}
 """
 
-import os
-import shutil
-import tempfile
-from typing import Any, Dict
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._audit import npm as npm_tool
-from ..module_utils._audit.report import FINDING_ARGUMENTS, conclude, finish
+from ..module_utils._audit.npm_audit import audit_npm
+from ..module_utils._audit.report import FINDING_ARGUMENTS
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ..module_utils._core.clock import utc_now
-from ..module_utils._core.errors import MaintenanceError
-from ..module_utils._core.finding import parse_waivers
-from ..module_utils._core.legacy_runner import run_info
-from ..module_utils._core.run_context import RunContext
-from ..module_utils._core.units import parse_duration
+from ..module_utils._core.runner import run_info
 
 SPEC = (
     ArgumentSpec(
@@ -139,64 +127,8 @@ SPEC = (
 )
 
 
-def npm_audit(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
-    params = module.params
-    parse_waivers(params["waivers"])
-    timeout = parse_duration(params["timeout"])
-    path = os.path.realpath(params["path"])
-    if not os.path.isfile(os.path.join(path, "package.json")):
-        raise MaintenanceError(
-            "this is no npm project, or it may not be read",
-            target=os.path.join(path, "package.json"),
-            next_step="Correct path, or run as a user who may read it.",
-        )
-    program = npm_tool.find_npm(params["npm"])
-    if program is None:
-        audit = outdated = npm_tool.Answer(
-            False, "there is no npm on this host (PATH); in a compose deployment it may only be in the containers"
-        )
-    else:
-        workspace = tempfile.mkdtemp(prefix="miniecom-npm-", dir=module.tmpdir)
-        try:
-            audit = npm_tool.read_audit(
-                npm_tool.ask(program, ["audit", "--json", "--ignore-scripts"], path, workspace, timeout)
-            )
-            context.renew()
-            outdated = npm_tool.read_outdated(npm_tool.ask(program, ["outdated", "--json"], path, workspace, timeout))
-        finally:
-            shutil.rmtree(workspace, ignore_errors=True)
-    found = npm_tool.vulnerabilities(audit.data, path) if audit.available else []
-    conclusion = conclude("npm_audit", params, context, found, utc_now(), [path] if audit.available else [])
-    packages = npm_tool.outdated_list(outdated.data) if outdated.available else []
-    majors = sum(package["update"] == "major" for package in packages)
-    summary = conclusion.values["summary"]
-    if not audit.available:
-        summary["headline"] = "audit not available: %s" % audit.reason
-        conclusion.values["warnings"].append("No audit of %s: %s" % (path, audit.reason))
-    if not outdated.available:
-        summary["headline"] += "; newer versions not known"
-    elif packages:
-        summary["headline"] += "; %d package%s outdated" % (len(packages), "" if len(packages) == 1 else "s")
-    # Several projects of one shop stand in one row of the run's table.
-    summary["headline"] = "%s: %s" % (os.path.basename(os.path.normpath(path)), summary["headline"])
-    summary.update(
-        outdated=len(packages),
-        outdated_major=majors,
-        npm_counts=(audit.data.get("metadata") or {}).get("vulnerabilities") or {},
-    )
-    return finish(conclusion, audit=_status(audit), outdated=packages, outdated_status=_status(outdated))
-
-
-def _status(answer: npm_tool.Answer) -> Dict[str, Any]:
-    return {
-        "available": answer.available,
-        "status": "done" if answer.available else "not available",
-        "reason": answer.reason,
-    }
-
-
 def main() -> None:
-    run_info(npm_audit, SPEC)
+    run_info(audit_npm, SPEC)
 
 
 if __name__ == "__main__":

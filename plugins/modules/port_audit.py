@@ -111,32 +111,10 @@ summary:
   sample: {headline: "1 finding (1 critical); 0 new", findings: 0, findings_total: 1, ports_listening: 9, ports_reachable: 3, seconds: 0.05}
 """
 
-import os
-from typing import Any, Dict, List, Tuple
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._audit.port_rules import (
-    DOCKER_SCOPE,
-    HOST_SCOPE,
-    PROXIES,
-    Port,
-    judge_ports,
-    merge,
-    parse_allow,
-    proxied_port,
-)
-from ..module_utils._audit.report import FINDING_ARGUMENTS, conclude, finish
+from ..module_utils._audit.report import FINDING_ARGUMENTS
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ..module_utils._core.clock import utc_now
-from ..module_utils._core.errors import MaintenanceError
-from ..module_utils._core.finding import parse_waivers
-from ..module_utils._core.legacy_runner import run_info
-from ..module_utils._core.processes import listening_sockets, read_process
-from ..module_utils._core.run_context import RunContext
-from ..module_utils._docker.client import Docker
-from ..module_utils._docker.inventory import PROJECT_LABEL, SERVICE_LABEL
-from ..module_utils._docker.ports import container_name, published
+from ..module_utils._core.runner import run_info
+from ..module_utils._operations.port_audit import audit_ports
 
 SPEC = (
     ArgumentSpec(
@@ -150,87 +128,10 @@ SPEC = (
     + RUN_ARGUMENTS
     + FINDING_ARGUMENTS
 )
-DOCKER_TIMEOUT_SECONDS = 30
-
-
-def listening() -> Tuple[List[Port], bool]:
-    """The listening sockets with the programs behind them, and whether some program could not be known."""
-    names: Dict[int, str] = {}
-    private: Dict[int, int] = {}
-    found, unknown = [], False
-    for item in listening_sockets():
-        if item.pid is None:
-            unknown = True
-        elif item.pid not in names:
-            process = read_process(item.pid)
-            names[item.pid] = process.name if process is not None else ""
-            private[item.pid] = proxied_port(process.argv) if process is not None and process.name in PROXIES else 0
-        pid = item.pid or -1
-        found.append(Port(item.proto, item.address, item.port, names.get(pid, ""), private_port=private.get(pid, 0)))
-    return found, unknown
-
-
-def from_docker(params: Dict[str, Any]) -> Tuple[List[Port], Dict[str, Any]]:
-    """The published ports, and whether an engine was asked."""
-    if not params["docker"]:
-        return [], {"asked": False, "reason": "not wanted (docker: false)"}
-    try:
-        docker = Docker.connect(params["docker_host"], DOCKER_TIMEOUT_SECONDS)
-        containers = docker.containers()
-    except MaintenanceError as error:
-        return [], {"asked": False, "reason": str(error)}
-    project = params["compose_project"]
-    watched, aka = {}, {}
-    for container in containers:
-        labels = container.get("Labels") or {}
-        name = container_name(container)
-        watched[name] = not project or labels.get(PROJECT_LABEL) in (None, "", project)
-        aka[name] = (str(container.get("Image") or ""), str(labels.get(SERVICE_LABEL) or ""))
-    ports = [
-        Port(
-            item.proto,
-            item.address,
-            item.port,
-            container=item.container,
-            private_port=item.private_port,
-            watched=watched.get(item.container, True),
-            aka=aka.get(item.container, ()),
-        )
-        for item in published(containers)
-    ]
-    return ports, {"asked": True, "reason": "", "containers": len(containers)}
-
-
-def port_audit(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
-    params = module.params
-    parse_waivers(params["waivers"])
-    allowed = parse_allow(params["allow"])
-    sockets, unknown = listening()
-    from_engine, docker = from_docker(params)
-    ports = merge(sockets, from_engine)
-    found, fine = judge_ports(ports, allowed)
-    conclusion = conclude(
-        "port_audit", params, context, found, utc_now(), [HOST_SCOPE] + ([DOCKER_SCOPE] if docker["asked"] else [])
-    )
-    if params["docker"] and not docker["asked"]:
-        conclusion.values["warnings"].append(
-            "No Docker Engine was asked what it publishes: %s On a host without Docker set docker: false."
-            % docker["reason"]
-        )
-    if unknown and os.geteuid() != 0:
-        conclusion.values["warnings"].append(
-            "The programs behind other users' sockets are not known without root: run with become: true."
-        )
-    reasons = dict(fine)
-    conclusion.values["summary"].update(
-        ports_listening=len(ports), ports_reachable=sum(not port.loopback for port in ports)
-    )
-    listed = [dict(port.as_dict(), **({"fine": reasons[port]} if port in reasons else {})) for port in ports]
-    return finish(conclusion, ports=listed, docker=docker)
 
 
 def main() -> None:
-    run_info(port_audit, SPEC)
+    run_info(audit_ports, SPEC)
 
 
 if __name__ == "__main__":

@@ -110,35 +110,10 @@ summary:
   sample: {headline: "3 findings (3 high); 1 new", findings: 1, findings_total: 3, files_scanned: 435, bytes_scanned: 2200000, seconds: 0.7}
 """
 
-import errno
-import os
-import shutil
-from typing import Any, Dict
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._audit import kingfisher
-from ..module_utils._audit.report import FINDING_ARGUMENTS, conclude, finish
-from ..module_utils._audit.secret_matches import findings
+from ..module_utils._audit.report import FINDING_ARGUMENTS
+from ..module_utils._audit.secret_scan import scan_secrets
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ..module_utils._core.clock import utc_now
-from ..module_utils._core.errors import MaintenanceError
-from ..module_utils._core.finding import parse_waivers
-from ..module_utils._core.legacy_runner import run_info
-from ..module_utils._core.run_context import RunContext
-from ..module_utils._core.units import parse_duration
-from ..module_utils._core.walker import outermost
-
-ALWAYS_EXCLUDED = [
-    "node_modules",
-    ".git",
-    "storage/backups",
-    "storage/logs",
-    "storage/uploads",
-    "storage/invoices",
-    "storage/labels",
-    "backend/uploads",
-]
+from ..module_utils._core.runner import run_info
 
 SPEC = (
     ArgumentSpec(
@@ -154,49 +129,8 @@ SPEC = (
 )
 
 
-def secret_scan(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
-    params = module.params
-    parse_waivers(params["waivers"])
-    timeout = parse_duration(params["timeout"])
-    roots = outermost(params["paths"])
-    if not roots:
-        raise MaintenanceError("no paths to scan", next_step="Set paths.")
-    for root in roots:
-        if not os.access(root, os.R_OK):
-            raise MaintenanceError(
-                "cannot scan this path",
-                target=root,
-                code="EACCES" if os.path.lexists(root) else "ENOENT",
-                next_step="Correct paths, or run as root (become: true).",
-            )
-    exclude = ALWAYS_EXCLUDED + params["exclude"]
-    program = kingfisher.find_program(params["kingfisher"])
-    workspace = kingfisher.make_workspace(module.tmpdir)
-    try:
-        cache = kingfisher.cache_for(context.state_dir, workspace, context.check)
-        scan = kingfisher.scan(program, roots, [*exclude, ".env"], cache, workspace, timeout)
-    except OSError as error:
-        raise MaintenanceError(
-            "cannot prepare the scan",
-            target=str(error.filename or ""),
-            code=errno.errorcode.get(error.errno or 0, error.errno),
-            next_step="Check that state_dir and the temporary directory are writable and have space.",
-        ) from error
-    finally:
-        shutil.rmtree(workspace, ignore_errors=True)
-    found = findings(scan.matches, roots, exclude)
-    conclusion = conclude("secret_scan", params, context, found, utc_now(), roots)
-    conclusion.values["summary"].update(files_scanned=scan.files, bytes_scanned=scan.bytes)
-    if scan.incomplete:
-        conclusion.values["warnings"].append(
-            "Kingfisher could not scan everything below %s; what it could not read is not in the findings."
-            % ", ".join(roots)
-        )
-    return finish(conclusion)
-
-
 def main() -> None:
-    run_info(secret_scan, SPEC)
+    run_info(scan_secrets, SPEC)
 
 
 if __name__ == "__main__":

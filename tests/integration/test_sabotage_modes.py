@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permission_fix import ACL_ATTRIBUTE, birth
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.file_modes import ACL_ATTRIBUTE, birth
 from tests.conftest import NOT_TESTED, lacking
 from tests.support.modules import run_module
 

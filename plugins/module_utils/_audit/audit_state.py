@@ -2,23 +2,74 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What audits keep on a host: the key of their fingerprints, and a baseline for each."""
+"""What audits keep on a host: the key of their fingerprints, a baseline for each, and the SARIF log where one is wanted.
+
+It is read before anything is judged, and written when all is done: what lies between is pure.
+"""
 
 from __future__ import annotations
 
-import errno
+import hashlib
 import json
 import os
 import secrets
-from typing import List, Tuple
+import stat
+from dataclasses import dataclass
+from typing import Optional, Tuple
 
 from .._core.atomic_file import write_atomic
-from .._core.errors import MaintenanceError
+from .._core.errors import MaintenanceError, from_os_error
 from .._core.finding import SEVERITIES, Baseline, Entry, key_id
 from .._core.private_dir import private_directory
+from .._core.state_dir import state_error
 
 KEY_BYTES = 32
 BASELINE_VERSION = 1
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a host remembers of earlier audits.
+
+    Attributes:
+        key: the key of the host's fingerprints.
+        key_is_new: there is none on the host yet; this one was made up a moment ago.
+        key_path: where it lies.
+        baseline: what earlier audits of this kind left, empty when there is nothing.
+        baseline_path: where it lies.
+        other_key: there is a baseline, but of another key: it says nothing.
+        sarif_digest: SHA-256 of the SARIF log as it stands, "" without one.
+    """
+
+    key: bytes
+    key_is_new: bool
+    key_path: str
+    baseline: Baseline
+    baseline_path: str
+    other_key: bool = False
+    sarif_digest: str = ""
+
+    def __repr__(self) -> str:
+        return "Memory(%s)" % self.baseline_path
+
+
+@dataclass(frozen=True)
+class Writes:
+    """What is to be on the host for the next audit and for the user.
+
+    Attributes:
+        sarif: the content of the SARIF log, None when it stands as it is.
+    """
+
+    memory: Memory
+    baseline: Baseline
+    sarif_path: str = ""
+    sarif: Optional[bytes] = None
+
+
+def sarif_digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 class AuditState:
@@ -26,53 +77,62 @@ class AuditState:
 
     Args:
         state_dir: the state directory.
-        check: check mode: nothing is written; a key that does not exist yet is made up in memory.
     """
 
-    def __init__(self, state_dir: str, check: bool) -> None:
+    def __init__(self, state_dir: str) -> None:
         self.state_dir = state_dir
-        self.check = check
         self.key_path = os.path.join(state_dir, "audit.key")
-        self.temporary_key = False
 
     def baseline_path(self, audit: str) -> str:
         return os.path.join(self.state_dir, "baselines", audit + ".json")
 
-    def key(self) -> bytes:
-        """The key of this host's fingerprints; made, readable by its owner only, by the first real audit."""
-        try:
-            return self._read_key()
-        except FileNotFoundError:
-            pass
-        fresh = secrets.token_bytes(KEY_BYTES)
-        if self.check:
-            self.temporary_key = True
-            return fresh
-        temporary = "%s.%s" % (self.key_path, secrets.token_hex(4))
-        try:
-            private_directory(self.state_dir)
-            write_atomic(temporary, fresh, 0o600)
+    def read(self, audit: str, sarif_path: str = "") -> Memory:
+        """What the host remembers. Nothing is written: a key that does not exist yet is made up in memory.
+
+        Args:
+            audit: name of the module.
+            sarif_path: where its SARIF log lies, "" when none is wanted.
+
+        Raises:
+            MaintenanceError: key or baseline cannot be read or understood.
+        """
+        key = self._read_key()
+        fresh = key or secrets.token_bytes(KEY_BYTES)
+        path = self.baseline_path(audit)
+        baseline, other_key = _read_baseline(path, fresh)
+        return Memory(
+            fresh, not key, self.key_path, baseline, path, other_key, _file_digest(sarif_path) if sarif_path else ""
+        )
+
+    def write(self, writes: Writes) -> None:
+        """Put everything on the host, each file in one step, and only where it differs from what is there.
+
+        Raises:
+            MaintenanceError: it cannot be written.
+        """
+        memory = writes.memory
+        if memory.key_is_new:
+            self._write_key(memory.key)
+        self._write_baseline(memory.baseline_path, memory.key, writes.baseline)
+        if writes.sarif is not None:
             try:
-                # link() never replaces: of two first audits at once, both use the key of the one that was first.
-                os.link(temporary, self.key_path)
-            except FileExistsError:
-                pass
-            finally:
-                os.unlink(temporary)
-            return self._read_key()
-        except OSError as error:
-            raise _state_error("cannot make the key of the audits", self.key_path, error) from error
+                write_atomic(writes.sarif_path, writes.sarif)
+            except OSError as error:
+                raise from_os_error(
+                    "cannot write the SARIF log",
+                    error,
+                    target=writes.sarif_path,
+                    next_step="Its directory must exist and be writable by uid %d." % os.geteuid(),
+                ) from error
 
     def _read_key(self) -> bytes:
         try:
             with open(self.key_path, "rb") as handle:
                 key = handle.read(KEY_BYTES + 1)
-        except NotADirectoryError as error:
-            raise _state_error("cannot read the key of the audits", self.key_path, error) from error
         except FileNotFoundError:
-            raise
+            return b""
         except OSError as error:
-            raise _state_error("cannot read the key of the audits", self.key_path, error) from error
+            raise state_error("cannot read the key of the audits", self.key_path, error) from error
         if len(key) != KEY_BYTES:
             raise MaintenanceError(
                 "the key of the audits is damaged",
@@ -81,47 +141,27 @@ class AuditState:
             )
         return key
 
-    def load(self, audit: str, key: bytes) -> Tuple[Baseline, List[str]]:
-        """The baseline of an audit, empty when there is none, and warnings."""
-        path = self.baseline_path(audit)
+    def _write_key(self, key: bytes) -> None:
+        temporary = "%s.%s" % (self.key_path, secrets.token_hex(4))
         try:
-            with open(path, encoding="utf-8") as handle:
-                found = json.load(handle)
-        except (FileNotFoundError, NotADirectoryError):
-            return {}, []
+            private_directory(self.state_dir)
+            write_atomic(temporary, key, 0o600)
+            try:
+                os.link(temporary, self.key_path)  # link() never replaces
+            except FileExistsError:
+                pass
+            finally:
+                os.unlink(temporary)
         except OSError as error:
-            raise _state_error("cannot read the baseline", path, error) from error
-        except ValueError:
-            found = {}
-        try:
-            if found["version"] != BASELINE_VERSION:
-                raise ValueError("version")
-            baseline = {
-                str(scope): {str(mark): Entry(**entry) for mark, entry in entries.items()}
-                for scope, entries in found["scopes"].items()
-            }
-            severities_known = all(
-                entry.severity in SEVERITIES for entries in baseline.values() for entry in entries.values()
-            )
-            if not severities_known:
-                raise ValueError("severity")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            # Guessing here would turn known findings red, or new ones green.
+            raise state_error("cannot make the key of the audits", self.key_path, error) from error
+        if self._read_key() != key:
             raise MaintenanceError(
-                "the baseline cannot be understood",
-                target=path,
-                next_step="Restore it from a backup, or remove it: the next audit then sets a new one.",
-            ) from error
-        if found.get("key") != key_id(key):
-            if self.temporary_key:
-                return {}, ["%s belongs to a key that is missing; a real run would begin the baseline anew." % path]
-            return {}, ["The key %s has changed since the last audit: the baseline is begun anew." % self.key_path]
-        return baseline, []
+                "another audit has made the key of this host at the same moment",
+                target=self.key_path,
+                next_step="Run this one again: its baseline was not written.",
+            )
 
-    def store(self, audit: str, key: bytes, baseline: Baseline) -> None:
-        """Write the baseline, in one step, if it differs from what is there; never in check mode."""
-        if self.check:
-            return
+    def _write_baseline(self, path: str, key: bytes, baseline: Baseline) -> None:
         text = json.dumps(
             {
                 "version": BASELINE_VERSION,
@@ -134,30 +174,64 @@ class AuditState:
             indent=1,
             sort_keys=True,
         )
-        path = self.baseline_path(audit)
         data = (text + "\n").encode("utf-8")
         try:
             private_directory(self.state_dir, "baselines")
-            if not same_content(path, data):
+            if not _same_content(path, data):
                 write_atomic(path, data, 0o600)
         except OSError as error:
-            raise _state_error("cannot write the baseline", path, error) from error
+            raise state_error("cannot write the baseline", path, error) from error
 
 
-def same_content(path: str, data: bytes) -> bool:
+def _read_baseline(path: str, key: bytes) -> Tuple[Baseline, bool]:
+    """The baseline, empty when there is none, and whether there is one of another key."""
+    try:
+        with open(path, encoding="utf-8") as handle:
+            found = json.load(handle)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}, False
+    except OSError as error:
+        raise state_error("cannot read the baseline", path, error) from error
+    except ValueError:
+        found = {}
+    try:
+        if found["version"] != BASELINE_VERSION:
+            raise ValueError("version")
+        baseline = {
+            str(scope): {str(mark): Entry(**entry) for mark, entry in entries.items()}
+            for scope, entries in found["scopes"].items()
+        }
+        if any(entry.severity not in SEVERITIES for entries in baseline.values() for entry in entries.values()):
+            raise ValueError("severity")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        # Guessing here would turn known findings red, or new ones green.
+        raise MaintenanceError(
+            "the baseline cannot be understood",
+            target=path,
+            next_step="Restore it from a backup, or remove it: the next audit then sets a new one.",
+        ) from error
+    return ({}, True) if found.get("key") != key_id(key) else (baseline, False)
+
+
+def _file_digest(path: str) -> str:
+    """SHA-256 of a regular file, "" where there is none or it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as handle:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return ""
+            for chunk in iter(lambda: handle.read(_CHUNK), b""):
+                digest.update(chunk)
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
+def _same_content(path: str, data: bytes) -> bool:
     """Whether a regular file holds exactly these bytes."""
     try:
         with open(path, "rb") as handle:
             return handle.read(len(data) + 1) == data
     except OSError:
         return False
-
-
-def _state_error(what: str, path: str, error: OSError) -> MaintenanceError:
-    step = "Check that the file system of state_dir is writable and has space."
-    if error.errno in (errno.EACCES, errno.EPERM):
-        step = (
-            "Run as the owner of the state directory, usually root (become: true), or set state_dir. "
-            "This process runs as uid %d." % os.geteuid()
-        )
-    return MaintenanceError(what, target=path, code=errno.errorcode.get(error.errno or 0, error.errno), next_step=step)

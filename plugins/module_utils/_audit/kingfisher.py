@@ -22,7 +22,7 @@ from typing import List, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError, MissingLibrary
 from .._core.private_dir import private_directory
-from .outside import run_program
+from .external_program import run_program
 from .secret_matches import Match
 from .secret_rules import RULES_YAML
 
@@ -70,7 +70,7 @@ def find_program(wanted: Optional[str]) -> str:
     raise MissingLibrary(PACKAGE)
 
 
-def command(program: str, rules_path: str, paths: Sequence[str], exclude: Sequence[str]) -> List[str]:
+def scan_command(program: str, rules_path: str, paths: Sequence[str], exclude: Sequence[str]) -> List[str]:
     """The command line. It holds no secret."""
     line = [
         program,
@@ -98,7 +98,7 @@ def command(program: str, rules_path: str, paths: Sequence[str], exclude: Sequen
     return line + ["--"] + list(paths)
 
 
-def scan(
+def scan_paths(
     program: str, paths: Sequence[str], exclude: Sequence[str], cache: str, workspace: str, timeout: float
 ) -> Scan:
     """Scan the paths.
@@ -128,22 +128,22 @@ def scan(
         "KF_RULE_CACHE_DIR": cache,
         "NO_COLOR": "1",
     }
-    ended = run_program(
+    completed = run_program(
         "Kingfisher",
-        command(program, rules_path, list(paths) + [probe_path], exclude),
+        scan_command(program, rules_path, list(paths) + [probe_path], exclude),
         workspace,
         environment,
         timeout,
         ", ".join(paths),
         "Exclude what holds no code (exclude), or raise timeout.",
     )
-    found, understood = parse(ended.output)
-    if ended.status not in (EXIT_CLEAN, EXIT_FINDINGS):
+    found, understood = parse_output(completed.output)
+    if completed.status not in (EXIT_CLEAN, EXIT_FINDINGS):
         raise MaintenanceError(
             "Kingfisher failed",
             target=", ".join(paths),
-            code="exit status %d" % ended.status,
-            next_step="It said: %s" % complaint(ended.errors.decode("utf-8", "replace"), found.matches),
+            code="exit status %d" % completed.status,
+            next_step="It said: %s" % complaint(completed.errors.decode("utf-8", "replace"), found.matches),
         )
     proven = any(match.value == probe for match in found.matches)
     found.matches = [match for match in found.matches if match.value != probe]
@@ -158,7 +158,7 @@ def scan(
     return found
 
 
-def parse(output: bytes) -> Tuple[Scan, bool]:
+def parse_output(output: bytes) -> Tuple[Scan, bool]:
     """What Kingfisher printed as JSON lines, and whether all of it was understood. Pure."""
     result, understood = Scan(), True
     for line in output.splitlines():

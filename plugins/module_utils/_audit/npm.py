@@ -20,7 +20,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from .._core.errors import MaintenanceError
 from .._core.finding import Finding, printable
 from .._core.redaction import SECRETS
-from .outside import run_program
+from .external_program import run_program
 
 SEVERITY = {"info": "low", "low": "low", "moderate": "medium", "high": "high", "critical": "critical"}
 _LONGEST_REASON = 300
@@ -86,7 +86,7 @@ def ask(npm: str, arguments: Sequence[str], path: str, workspace: str, timeout: 
     Raises:
         MaintenanceError: it cannot be started, or takes too long.
     """
-    ended = run_program(
+    completed = run_program(
         "npm " + arguments[0],
         [npm, *arguments],
         path,
@@ -95,10 +95,10 @@ def ask(npm: str, arguments: Sequence[str], path: str, workspace: str, timeout: 
         path,
         "Check that the npm registry answers, or raise timeout.",
     )
-    if ended.status < 0:
-        return "npm was ended by signal %d" % -ended.status
-    text = ended.output.decode("utf-8", "replace")
-    return text if text.strip() else ended.errors.decode("utf-8", "replace")
+    if completed.status < 0:
+        return "npm was ended by signal %d" % -completed.status
+    text = completed.output.decode("utf-8", "replace")
+    return text if text.strip() else completed.errors.decode("utf-8", "replace")
 
 
 def _short(text: str) -> str:

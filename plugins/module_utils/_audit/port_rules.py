@@ -32,7 +32,7 @@ class Port:
         container: name of the container that publishes it, "" for a program of the host.
         private_port: the port inside the container, 0 for a program of the host, or where it is not known.
         watched: whether findings are wanted for it; False for a container of another project than was asked for.
-        aka: what else says what is in the container: its image, its service.
+        image_and_service: what says more of a container than its name: its image, its compose service.
     """
 
     proto: str
@@ -42,7 +42,7 @@ class Port:
     container: str = ""
     private_port: int = 0
     watched: bool = True
-    aka: Tuple[str, ...] = ()
+    image_and_service: Tuple[str, ...] = ()
 
     @property
     def target(self) -> str:
@@ -198,7 +198,7 @@ _DANGERS = (
 _UI = re.compile(r"mongo-?express|adminer|phpmyadmin|redis-?commander")
 
 
-def merge(listening: Iterable[Port], published: Iterable[Port]) -> List[Port]:
+def merge_ports(listening: Iterable[Port], published: Iterable[Port]) -> List[Port]:
     """One entry for each service: sockets of docker-proxy belong to what Docker publishes, and IPv4 and IPv6 count once.
 
     Published ports without a docker-proxy (userland-proxy off) have no socket; they are only in the second list.
@@ -227,7 +227,7 @@ def proxied_port(argv: Sequence[str]) -> int:
 
 def danger_of(port: Port) -> Optional[Danger]:
     """The dangerous service behind a port: by the program that is known to listen, else by the port it is known for."""
-    if port.container and any(_UI.search(name) for name in (port.container, *port.aka)):
+    if port.container and any(_UI.search(name) for name in (port.container, *port.image_and_service)):
         return _DANGERS[2]
     program = "" if port.program in PROXIES else port.program
     for danger in _DANGERS:
@@ -247,7 +247,7 @@ def judge_ports(ports: Sequence[Port], allowed: Sequence[Allowed]) -> Tuple[List
     """Findings, and what is fine with the reason.
 
     Args:
-        ports: as `merge` gives them.
+        ports: as `merge_ports` gives them.
         allowed: what is allowed; an entry that names a dangerous service's address or port allows that too.
     """
     findings: List[Finding] = []

@@ -2,19 +2,16 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From what an audit found to what its module returns: baseline, waivers, SARIF, and whether it fails."""
+"""From what an audit found to what its module says: baseline, waivers, SARIF, and whether it fails. Pure."""
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.arguments import ArgumentSpec
-from .._core.atomic_file import write_atomic
 from .._core.errors import MaintenanceError
 from .._core.finding import (
     FAIL_ON,
@@ -23,14 +20,16 @@ from .._core.finding import (
     NEW,
     SEVERITIES,
     WAIVED,
+    Entry,
     Finding,
     Judgement,
+    Waiver,
     fingerprint,
-    judge,
+    judge_findings,
     parse_waivers,
 )
-from .._core.run_context import RunContext
-from .audit_state import AuditState, same_content
+from .._core.plan import Report
+from .audit_state import Memory, Writes, sarif_digest
 from .sarif import to_sarif
 
 FINDING_ARGUMENTS = ArgumentSpec(
@@ -54,72 +53,149 @@ FINDING_ARGUMENTS = ArgumentSpec(
 )
 
 
-@dataclass
-class Conclusion:
-    """The end of an audit.
+@dataclass(frozen=True)
+class FindingPolicy:
+    """What the user wants of findings, whichever audit they come from.
 
     Attributes:
-        values: what the module returns.
-        changed: whether a file of the user's (the SARIF log) was, or in check mode would be, written.
-        error: to be raised after everything else was done; None when the audit is green.
+        fail_on: the severity from which a new finding fails the audit, or "never".
+        waivers: what may stand for a while.
+        update_baseline: take everything found as known from now on.
+        sarif: path of the SARIF log, "" for none.
     """
 
-    values: Dict[str, Any]
+    fail_on: str = "high"
+    waivers: Tuple[Waiver, ...] = ()
+    update_baseline: bool = False
+    sarif: str = ""
+
+
+def finding_policy(params: Mapping[str, Any]) -> FindingPolicy:
+    """The policy that a module's options state.
+
+    Raises:
+        MaintenanceError: a waiver is none.
+    """
+    return FindingPolicy(
+        params["fail_on"],
+        tuple(parse_waivers(params["waivers"])),
+        bool(params["update_baseline"]),
+        params["sarif"] or "",
+    )
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What an audit has looked at.
+
+    Attributes:
+        scopes: where.
+        rules: the rules that were examined, None for all.
+        blind: paths below which nothing could be seen.
+    """
+
+    scopes: Sequence[str]
+    rules: Optional[Collection[str]] = None
+    blind: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """The end of an audit: what there is to say, and what is to be written down.
+
+    Attributes:
+        report: `changed` is whether a file of the user's (the SARIF log) is, or in check mode would be, written.
+        writes: what is to be on the host afterwards; nothing of it is in check mode.
+    """
+
     judgement: Judgement
-    changed: bool
-    error: Optional[MaintenanceError]
+    report: Report
+    writes: Writes
 
 
 def conclude(
     audit: str,
-    params: Mapping[str, Any],
-    context: RunContext,
+    policy: FindingPolicy,
+    memory: Memory,
     found: Iterable[Finding],
     now: datetime,
-    scopes: Collection[str],
+    coverage: Coverage,
+    *,
+    check: bool = False,
     fixed: Sequence[Finding] = (),
-    rules: Optional[Collection[str]] = None,
-    blind: Sequence[str] = (),
     excused: Collection[Tuple[str, str]] = (),
 ) -> Conclusion:
-    """Judge the findings, keep the baseline, write the SARIF log, and put together what to return.
+    """Judge the findings, and say what is to be told and written. Pure.
 
     Args:
         audit: name of the module, also of its baseline.
-        params: the module's options.
+        policy: what the user wants.
+        memory: what the host remembered before.
         found: what was found and still stands.
+        now: the moment of the audit.
+        coverage: what was looked at.
+        check: check mode.
         fixed: what was mended by this call.
-        scopes, rules, blind: as in `judge`.
         excused: rules and targets of findings that do not fail the audit (check mode: they would be mended).
     """
-    waivers = parse_waivers(params.get("waivers"))
-    state = AuditState(context.state_dir, context.check)
-    key = state.key()
-    baseline, warnings = state.load(audit, key)
-    judgement = judge(
-        found, baseline, waivers, params["fail_on"], key, now, scopes, rules, blind, bool(params.get("update_baseline"))
+    judgement = judge_findings(
+        found,
+        memory.baseline,
+        policy.waivers,
+        policy.fail_on,
+        memory.key,
+        now,
+        coverage.scopes,
+        coverage.rules,
+        coverage.blind,
+        policy.update_baseline,
     )
-    judgement.failing = [finding for finding in judgement.failing if (finding.rule, finding.target) not in excused]
-    if state.temporary_key:
-        warnings.append(
-            "There is no key for fingerprints yet and check mode makes none: the fingerprints of this run are good for this run only."
-        )
-    mended = [replace(finding, fingerprint=fingerprint(key, finding), status=FIXED) for finding in fixed]
+    failing = [finding for finding in judgement.failing if (finding.rule, finding.target) not in excused]
+    judgement = replace(judgement, failing=failing)
+    mended = [replace(finding, fingerprint=fingerprint(memory.key, finding), status=FIXED) for finding in fixed]
     # What was mended by this call is told as fixed, not as resolved by somebody.
     mended_places = {(finding.rule, finding.target) for finding in mended}
     resolved = [entry for entry in judgement.resolved if (entry.rule, entry.target) not in mended_places]
-    state.store(audit, key, judgement.baseline)
-    changed = _sarif(params.get("sarif"), audit, judgement.findings, context.check)
+    sarif = _sarif_log(audit, judgement.findings) if policy.sarif else b""
+    writes = Writes(memory, judgement.baseline)
+    if policy.sarif and sarif_digest(sarif) != memory.sarif_digest:
+        writes = replace(writes, sarif_path=policy.sarif, sarif=sarif)
+    first = [scope for scope in judgement.first if scope in coverage.scopes]
+    counts = _by_severity(finding for finding in judgement.findings if finding.status != WAIVED)
+    lists: Dict[str, List[Dict[str, Any]]] = {
+        "findings": [finding.as_dict() for finding in mended + judgement.findings],
+        "resolved": [entry.as_dict() for entry in resolved],
+    }
+    report = Report(
+        audit_headline(judgement, counts, len(mended), len(resolved), bool(first), check),
+        changed=writes.sarif is not None,
+        summary=_summary(judgement, counts, mended, resolved),
+        values=dict(
+            lists,
+            baseline={
+                "path": memory.baseline_path,
+                "first": first,
+                "state": _baseline_state(bool(first), policy.update_baseline, check),
+            },
+        ),
+        record={name: found_there for name, found_there in lists.items() if found_there},
+        warnings=_warnings(memory, check),
+        failure=_failure(audit, policy.fail_on, failing) if failing else None,
+    )
+    return Conclusion(judgement, report, writes)
+
+
+def _by_severity(findings: Iterable[Finding]) -> Dict[str, int]:
     counts = dict.fromkeys(SEVERITIES, 0)
-    new_counts = dict(counts)
-    for finding in judgement.findings:
-        if finding.status != WAIVED:
-            counts[finding.severity] += 1
-        if finding.status == NEW:
-            new_counts[finding.severity] += 1
-    first = [scope for scope in judgement.first if scope in scopes]
-    summary = {
-        "headline": headline(judgement, counts, len(mended), len(resolved), bool(first), context.check),
+    for finding in findings:
+        counts[finding.severity] += 1
+    return counts
+
+
+def _summary(
+    judgement: Judgement, counts: Dict[str, int], mended: Sequence[Finding], resolved: Sequence[Entry]
+) -> Dict[str, Any]:
+    return {
         "findings": judgement.count(NEW),
         "findings_total": len(judgement.findings),
         "findings_known": judgement.count(KNOWN),
@@ -128,50 +204,45 @@ def conclude(
         "findings_resolved": len(resolved),
         "findings_failing": len(judgement.failing),
         "by_severity": counts,
-        "new_by_severity": new_counts,
+        "new_by_severity": _by_severity(finding for finding in judgement.findings if finding.status == NEW),
     }
-    values: Dict[str, Any] = {
-        "findings": [finding.as_dict() for finding in mended + judgement.findings],
-        "resolved": [entry.as_dict() for entry in resolved],
-        "baseline": {
-            "path": state.baseline_path(audit),
-            "first": first,
-            "state": _baseline_state(bool(first), bool(params.get("update_baseline")), context.check),
-        },
-        "summary": summary,
-        "warnings": warnings,
-    }
-    error = None
-    if judgement.failing:
-        worst = judgement.failing[0]
-        error = MaintenanceError(
-            "%s has %d new %s of severity %s or above; first: %s: %s%s: %s"
-            % (
-                audit,
-                len(judgement.failing),
-                "finding" if len(judgement.failing) == 1 else "findings",
-                params["fail_on"],
-                worst.severity,
-                worst.target,
-                " line %d" % worst.line if worst.line else "",
-                worst.message,
-            ),
-            next_step="%s All of them are in findings. A finding that may stand is named in waivers, with a reason and an expiry."
-            % worst.remediation,
+
+
+def _warnings(memory: Memory, check: bool) -> List[str]:
+    warnings = []
+    if memory.other_key and memory.key_is_new and check:
+        warnings.append(
+            "%s belongs to a key that is missing; a real run would begin the baseline anew." % memory.baseline_path
         )
-    return Conclusion(values, judgement, changed, error)
+    elif memory.other_key:
+        warnings.append("The key %s has changed since the last audit: the baseline is begun anew." % memory.key_path)
+    if memory.key_is_new and check:
+        warnings.append(
+            "There is no key for fingerprints yet and check mode makes none: the fingerprints of this run are good for this run only."
+        )
+    return warnings
 
 
-def finish(conclusion: Conclusion, **more: Any) -> Dict[str, Any]:
-    """The values of a module that only reads; raises its error with all of them as details."""
-    values = dict(conclusion.values, changed=conclusion.changed, **more)
-    if conclusion.error is not None:
-        conclusion.error.details.update(values)
-        raise conclusion.error
-    return values
+def _failure(audit: str, fail_on: str, failing: Sequence[Finding]) -> MaintenanceError:
+    worst = failing[0]
+    return MaintenanceError(
+        "%s has %d new %s of severity %s or above; first: %s: %s%s: %s"
+        % (
+            audit,
+            len(failing),
+            "finding" if len(failing) == 1 else "findings",
+            fail_on,
+            worst.severity,
+            worst.target,
+            " line %d" % worst.line if worst.line else "",
+            worst.message,
+        ),
+        next_step="%s All of them are in findings. A finding that may stand is named in waivers, with a reason and an expiry."
+        % worst.remediation,
+    )
 
 
-def headline(
+def audit_headline(
     judgement: Judgement, counts: Mapping[str, int], fixed: int, resolved: int, first: bool, check: bool = False
 ) -> str:
     """One sentence on an audit. Pure."""
@@ -200,20 +271,5 @@ def _baseline_state(first: bool, update: bool, check: bool) -> str:
     return "kept"
 
 
-def _sarif(path: Optional[str], audit: str, findings: List[Finding], check: bool) -> bool:
-    if not path:
-        return False
-    data = (json.dumps(to_sarif(audit, findings), indent=1, sort_keys=True) + "\n").encode("utf-8")
-    if same_content(path, data):
-        return False
-    if not check:
-        try:
-            write_atomic(path, data)
-        except OSError as error:
-            raise MaintenanceError(
-                "cannot write the SARIF log",
-                target=path,
-                code=errno.errorcode.get(error.errno or 0, error.errno),
-                next_step="Its directory must exist and be writable by uid %d." % os.geteuid(),
-            ) from error
-    return True
+def _sarif_log(audit: str, findings: List[Finding]) -> bytes:
+    return (json.dumps(to_sarif(audit, findings), indent=1, sort_keys=True) + "\n").encode("utf-8")

@@ -22,7 +22,7 @@ def to_sarif(tool: str, findings: Iterable[Finding]) -> Dict[str, Any]:
 
     Args:
         tool: name of the audit.
-        findings: as `judge` returns them; fixed ones are left out.
+        findings: as `judge_findings` returns them; fixed ones are left out.
     """
     findings = [finding for finding in findings if finding.status != FIXED]
     rules: Dict[str, Dict[str, Any]] = {}

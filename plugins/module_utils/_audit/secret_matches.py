@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .._core.finding import Finding, printable
+from .._core.paths import lies_below
 from .._core.walker import matcher
-from .permission_rules import env_file, secret_file
+from .secret_files import env_file, secret_file
 from .secret_rules import FALLBACK, QUOTED, SHELL_DEFAULT, UNQUOTED
 
 
@@ -143,7 +144,7 @@ def _is_text(value: str, path: str, bare: str) -> bool:
     return bool(_LABEL.match(value)) or bool(_WORDS.match(value) and _KEYWORD.search(value))
 
 
-def findings(matches: Sequence[Match], roots: Sequence[str], exclude: Sequence[str]) -> List[Finding]:
+def to_secret_findings(matches: Sequence[Match], roots: Sequence[str], exclude: Sequence[str]) -> List[Finding]:
     """Findings, one for each secret in each file, with the first line it stands on. Pure.
 
     Args:
@@ -199,7 +200,7 @@ def findings(matches: Sequence[Match], roots: Sequence[str], exclude: Sequence[s
 
 def _root_of(path: str, roots: Sequence[str]) -> str:
     for root in roots:
-        if path == root or path.startswith(root.rstrip("/") + "/"):
+        if lies_below(path, root):
             return root
     return roots[0]
 

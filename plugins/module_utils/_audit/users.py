@@ -17,6 +17,7 @@ from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from .._core.errors import MaintenanceError
 from .._core.mounts import Mount, inside_file_system, parse_mountinfo
+from .._core.paths import lies_below
 from .permission_fix import User
 
 
@@ -28,7 +29,7 @@ def mounted_parts(root: str, own: Sequence[Mount], theirs: Sequence[Mount]) -> L
     device, inner = place
     parts = []
     for other_device, other_root, _point in theirs:
-        if other_device == device and (other_root == inner or other_root.startswith(inner.rstrip("/") + "/")):
+        if other_device == device and lies_below(other_root, inner):
             parts.append((root.rstrip("/") + other_root[len(inner.rstrip("/")) :]).rstrip("/") or "/")
     return parts
 
@@ -49,7 +50,7 @@ def _link(path: str) -> str:
 
 
 def _below(path: str, roots: Iterable[str]) -> List[str]:
-    return [root for root in roots if path == root or path.startswith(root.rstrip("/") + "/")]
+    return [root for root in roots if lies_below(path, root)]
 
 
 def _own_family() -> Set[int]:

@@ -21,7 +21,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
+from .clock import format_utc
 from .errors import MaintenanceError
+from .paths import lies_below
 
 SEVERITIES = ("low", "medium", "high", "critical")
 FAIL_ON = SEVERITIES + ("never",)
@@ -58,7 +60,7 @@ class Finding:
         scope: what was audited when it was found (a path, "ports"); baselines are kept for each scope.
         subject: what tells it from other findings of the same rule and target; may be a secret, and is never
             returned, shown or stored: it only enters the keyed fingerprint.
-        fingerprint, status: filled in by `judge`.
+        fingerprint, status: filled in by `judge_findings`.
     """
 
     rule: str
@@ -183,9 +185,9 @@ class Entry:
 Baseline = Dict[str, Dict[str, Entry]]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Judgement:
-    """What `judge` decided.
+    """What `judge_findings` decided.
 
     Attributes:
         findings: all of them, the most severe first, with fingerprint and status.
@@ -205,7 +207,7 @@ class Judgement:
         return sum(1 for finding in self.findings if finding.status == status)
 
 
-def judge(
+def judge_findings(
     found: Iterable[Finding],
     baseline: Baseline,
     waivers: Sequence[Waiver],
@@ -231,7 +233,7 @@ def judge(
         blind: paths below which nothing could be seen: what is known there stays known.
         update: take everything found as known from now on.
     """
-    since = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    since = format_utc(now)
     today = now.date()
     audited = sorted(set(scopes) | {WAIVER_SCOPE})
     first = [scope for scope in audited if scope not in baseline]
@@ -265,7 +267,7 @@ def judge(
         for mark, entry in sorted(baseline.get(scope, {}).items()):
             if (scope, mark) in judged or (rules is not None and scope != WAIVER_SCOPE and entry.rule not in rules):
                 continue
-            if any(entry.target == path or entry.target.startswith(path.rstrip("/") + "/") for path in blind):
+            if any(lies_below(entry.target, path) for path in blind):
                 continue
             resolved.append(entry)
             del after[scope][mark]

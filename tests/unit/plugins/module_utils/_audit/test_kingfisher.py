@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher import (
-    command,
     complaint,
     find_program,
-    parse,
+    parse_output,
+    scan_command,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_matches import (
     Match,
     classify,
-    findings,
+    to_secret_findings,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_rules import (
     FALLBACK,
@@ -95,7 +95,7 @@ values = st.text(min_size=11, max_size=30).map(lambda text: "\u2603" + text)
 
 @given(st.lists(st.builds(Match, rules, st.sampled_from([CODE, COMPOSE]), st.integers(1, 9), values)))
 def test_no_value_ever_stands_in_a_finding(matches: list[Match]) -> None:
-    found = findings(matches, ["/srv/shop"], [])
+    found = to_secret_findings(matches, ["/srv/shop"], [])
     shown = json.dumps([item.as_dict() for item in found], ensure_ascii=False) + repr(found) + repr(matches)
     assert "\u2603" not in shown
 
@@ -104,28 +104,28 @@ def test_one_finding_for_a_secret_in_a_file_with_all_its_lines() -> None:
     matches = [Match(QUOTED, CODE, line, "S3cr3t-4471") for line in (9, 3, 5)] + [
         Match(QUOTED, COMPOSE, 1, "S3cr3t-4471")
     ]
-    found = {item.target: item for item in findings(matches, ["/srv/shop"], [])}
+    found = {item.target: item for item in to_secret_findings(matches, ["/srv/shop"], [])}
     assert found[CODE].line == 3 and "also on lines 5, 9" in found[CODE].message
     assert len(found) == 2
 
 
 def test_a_providers_rule_comes_before_ours() -> None:
     matches = [Match(QUOTED, CODE, 8, "mongodb://a:S3cr3t@h/d"), Match(PROVIDER, CODE, 8, "mongodb://a:S3cr3t@h/d")]
-    assert [item.rule for item in findings(matches, ["/srv/shop"], [])] == ["mongodb-connection-string"]
+    assert [item.rule for item in to_secret_findings(matches, ["/srv/shop"], [])] == ["mongodb-connection-string"]
     matches.append(Match(QUOTED, CODE, 8, "other-4471"))
-    assert len(findings(matches, ["/srv/shop"], [])) == 2
+    assert len(to_secret_findings(matches, ["/srv/shop"], [])) == 2
 
 
 def test_scopes_and_exclusions() -> None:
     matches = [
         Match(QUOTED, path, 1, "S3cr3t-4471") for path in ("/srv/shop/a.js", "/srv/shop/cache/b.js", "/opt/c.js")
     ]
-    found = findings(matches, ["/srv/shop", "/opt"], ["cache"])
+    found = to_secret_findings(matches, ["/srv/shop", "/opt"], ["cache"])
     assert {(item.target, item.scope) for item in found} == {("/srv/shop/a.js", "/srv/shop"), ("/opt/c.js", "/opt")}
 
 
 def test_the_command_line_keeps_kingfisher_off_the_network_and_out_of_archives() -> None:
-    line = command("/bin/kf", "/tmp/rules.yml", ["/srv/shop"], ["node_modules"])
+    line = scan_command("/bin/kf", "/tmp/rules.yml", ["/srv/shop"], ["node_modules"])
     assert {"--no-validate", "--no-update-check", "--no-extract-archives", "--no-ignore"} <= set(line)
     assert line[line.index("--git-history") + 1] == "none"
     assert line[-2:] == ["--", "/srv/shop"]
@@ -138,7 +138,7 @@ AUDIT = {
 
 
 def test_its_output_is_read_line_by_line() -> None:
-    scan, understood = parse((json.dumps(FINDING) + "\n\n" + json.dumps(AUDIT) + "\n").encode())
+    scan, understood = parse_output((json.dumps(FINDING) + "\n\n" + json.dumps(AUDIT) + "\n").encode())
     assert understood and scan.matches == [Match(QUOTED, CODE, 3, "S3cr3t-4471")]
     assert (scan.files, scan.bytes, scan.incomplete) == (5, 9, 1)
 
@@ -147,12 +147,12 @@ def test_its_output_is_read_line_by_line() -> None:
     "text", ["no json", '{"finding": {}}', '{"finding": 3}', '[1, 2, "finding"]', '{"finding": {"path": 1}}']
 )
 def test_what_is_not_understood_is_noticed(text: str) -> None:
-    assert parse(text.encode())[1] is False
+    assert parse_output(text.encode())[1] is False
 
 
 @given(st.binary(max_size=200))
 def test_no_output_breaks_the_parser(output: bytes) -> None:
-    parse(output)
+    parse_output(output)
 
 
 def test_complaints_are_cleaned() -> None:

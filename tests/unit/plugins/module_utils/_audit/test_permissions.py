@@ -17,17 +17,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.file_modes import change_mode, current_status
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permission_fix import (
+    ModeChange,
+    NarrowMode,
     User,
-    change_mode,
-    current,
     granted,
     narrowed,
     plan_fixes,
     plan_undo,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permission_rules import (
-    RULES,
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permission_problems import (
     Problem,
     Status,
     examine_directory,
@@ -35,6 +35,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permis
     examine_socket,
     plainly_fine,
 )
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permission_rules import RULES
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
 
 NAMES = [".env", ".env.production", ".env.example", "site.key", "id_rsa", "id_rsa.pub", "a.js", "run.sh", "20261124.tar.gz",
@@ -155,45 +156,46 @@ def test_a_mode_only_ever_narrows_and_nobody_who_uses_it_loses_access(
 def test_fixes_narrow_strictly_and_undo_gives_back_exactly(
     files: list[tuple[str, int, int, int, bool, int]], rules: frozenset[str], people: list[User]
 ) -> None:
-    problems, state, roots = [], {}, {}
+    problems, state = [], {}
     for index, (name, mode, uid, gid, backups, links) in enumerate(files):
         path = f"/srv/{index}/{name}"
         item = Status(stat.S_IFREG, mode, uid, gid, 1, index, links)
-        state[path], roots[path] = item, "/srv"
+        state[path] = item
         problems += [
-            Problem(RULES[rule], path, item, note) for rule, note in examine_file(name, item, backups, False, {0})
+            Problem(RULES[rule], path, item, note, "/srv")
+            for rule, note in examine_file(name, item, backups, False, {0})
         ]
-    plan = plan_fixes(problems, rules, people, roots)
-    paths = [action.data["path"] for action in plan.actions]
+    plan = plan_fixes(problems, rules, people, "id")
+    paths = [action.work.path for action in plan.actions]
     assert len(paths) == len(set(paths))
     after = dict(state)
     for action in plan.actions:
-        before, narrow = action.data["before"], action.data["after"]
+        before, narrow = action.work.before, action.work.after
         assert narrow != before and narrow & ~before == 0
-        item = state[action.data["path"]]
+        item = state[action.work.path]
         assert item.links == 1 and item.mode == before
         removable = 0
         for problem in problems:
-            if problem.path == action.data["path"] and problem.rule.id in rules:
+            if problem.path == action.work.path and problem.rule.id in rules:
                 removable |= problem.rule.remove
         assert before & ~narrow & ~removable == 0
-        after[action.data["path"]] = Status(item.kind, narrow, item.uid, item.gid, item.device, item.inode, item.links)
+        after[action.work.path] = Status(item.kind, narrow, item.uid, item.gid, item.device, item.inode, item.links)
     assert not (set(paths) & {kept.target for kept in plan.kept})
-    undo = plan_undo((action.data, after[action.data["path"]]) for action in plan.actions)
+    undo = plan_undo((action.work, after[action.work.path]) for action in plan.actions)
     assert len(undo.actions) == len(plan.actions)
     for action in undo.actions:
-        assert action.data["after"] == state[action.data["path"]].mode
-        assert action.data["before"] == after[action.data["path"]].mode
-    assert not plan_undo((action.data, state[action.data["path"]]) for action in plan.actions).actions
+        assert action.work.after == state[action.work.path].mode
+        assert action.work.before == after[action.work.path].mode
+    assert not plan_undo((action.work, state[action.work.path]) for action in plan.actions).actions
 
 
 def one(
     mode: int, rule: str = "env-readable", uid: int = 0, gid: int = 0, people: list[User] | None = None
 ) -> tuple[str, str]:
     item = status(mode, uid, gid, stat.S_IFDIR if "directory" in rule else stat.S_IFREG)
-    plan = plan_fixes([Problem(RULES[rule], "/srv/x", item)], frozenset([rule]), people or [], {"/srv/x": "/srv"})
+    plan = plan_fixes([Problem(RULES[rule], "/srv/x", item)], frozenset([rule]), people or [], "id")
     if plan.actions:
-        return "%04o" % plan.actions[0].data["after"], plan.actions[0].reason
+        return "%04o" % plan.actions[0].work.after, plan.actions[0].reason
     return "kept", plan.kept[0].reason
 
 
@@ -219,33 +221,21 @@ def test_a_user_counts_only_where_it_works() -> None:
 
 def test_files_with_several_names_are_left_to_a_person() -> None:
     item = status(0o644, links=2)
-    plan = plan_fixes(
-        [Problem(RULES["env-readable"], "/srv/.env", item)], frozenset(["env-readable"]), [], {"/srv/.env": "/srv"}
-    )
+    plan = plan_fixes([Problem(RULES["env-readable"], "/srv/.env", item)], frozenset(["env-readable"]), [], "id")
     assert not plan.actions and "hard links" in plan.kept[0].reason
 
 
 def test_undo_leaves_alone_what_has_changed_since() -> None:
-    note = {
-        "path": "/srv/x",
-        "root": "/srv",
-        "device": 1,
-        "inode": 2,
-        "uid": 0,
-        "gid": 0,
-        "before": 0o644,
-        "after": 0o600,
-    }
+    note = noted(0o644, 0o600)
     cases = [None, Status(stat.S_IFREG, 0o600, 0, 0, 1, 99), status(0o640), status(0o644)]
     for case in cases:
         plan = plan_undo([(note, case)])
         assert not plan.actions and len(plan.kept) == 1
-    assert plan_undo([(note, status(0o600))]).actions[0].data["after"] == 0o644
+    assert plan_undo([(note, status(0o600))]).actions[0].work.after == 0o644
 
 
-def noted(before: int, after: int, **more: Any) -> dict[str, Any]:
-    place = {"path": "/srv/x", "root": "/srv", "device": 1, "inode": 2, "uid": 0, "gid": 0}
-    return {**place, "before": before, "after": after, **more}
+def noted(before: int, after: int, path: str = "/srv/x", born: int = 0) -> ModeChange:
+    return ModeChange(path, "/srv", 1, 2, 0, 0, before, after, born)
 
 
 @given(st.lists(st.integers(0, 0o777), min_size=2, max_size=5, unique=True), st.data())
@@ -255,7 +245,7 @@ def test_several_fixes_of_one_file_are_undone_as_one(modes: list[int], data: st.
     now = data.draw(st.sampled_from(modes[1:]))
     plan = plan_undo([(note, status(now)) for note in notes])
     [action] = plan.actions
-    assert (action.data["before"], action.data["after"]) == (now, modes[0]) and not plan.kept
+    assert (action.work.before, action.work.after) == (now, modes[0]) and not plan.kept
     done = plan_undo([(note, status(modes[0])) for note in notes])
     assert not done.actions and "as before the fix" in done.kept[0].reason and len(done.kept) == 1
     foreign = data.draw(st.integers(0, 0o777).filter(lambda mode: mode not in modes))
@@ -266,92 +256,90 @@ def test_several_fixes_of_one_file_are_undone_as_one(modes: list[int], data: st.
 def test_what_somebody_changed_between_two_fixes_stays() -> None:
     notes = [noted(0o660, 0o640), noted(0o666, 0o644)]
     [action] = plan_undo([(note, status(0o640)) for note in notes]).actions
-    assert action.data["after"] == 0o660 and "somebody else" in action.reason
+    assert action.work.after == 0o660 and "somebody else" in action.reason
     again = [noted(0o666, 0o640), noted(0o666, 0o640)]
     [action] = plan_undo([(note, status(0o640)) for note in again]).actions
-    assert action.data["after"] == 0o666 and "somebody else" not in action.reason
+    assert action.work.after == 0o666 and "somebody else" not in action.reason
 
 
 def test_another_file_under_a_used_number_is_no_part_of_the_chain() -> None:
     old, new = noted(0o666, 0o644, path="/srv/old"), noted(0o644, 0o600)
     plan = plan_undo([(new, status(0o600)), (old, None)])
-    assert [action.data["after"] for action in plan.actions] == [0o644] and plan.kept[0].reason == "it is gone"
+    assert [action.work.after for action in plan.actions] == [0o644] and plan.kept[0].reason == "it is gone"
     renamed = [noted(0o644, 0o600, born=7), noted(0o666, 0o644, path="/srv/old", born=7)]
     present = replace(status(0o600), born=7)
     [action] = plan_undo([(renamed[0], present), (renamed[1], None)]).actions
-    assert (action.data["path"], action.data["after"]) == ("/srv/x", 0o666)
+    assert (action.work.path, action.work.after) == ("/srv/x", 0o666)
 
 
 def test_nothing_is_fixed_that_was_not_asked_for() -> None:
     item = status(0o4666)
     problems = [Problem(RULES[name], "/srv/x", item) for name in ("setuid-file", "world-writable-file")]
-    plan = plan_fixes(problems, frozenset(["world-writable-file"]), [], {"/srv/x": "/srv"})
-    assert plan.actions[0].data["after"] == 0o4664
-    assert not plan_fixes(problems, frozenset(), [], {"/srv/x": "/srv"}).actions
+    plan = plan_fixes(problems, frozenset(["world-writable-file"]), [], "id")
+    assert plan.actions[0].work.after == 0o4664
+    assert not plan_fixes(problems, frozenset(), [], "id").actions
 
 
 # -- acting on one inode ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def planned(tmp_path: Path) -> dict[str, Any]:
+def planned(tmp_path: Path) -> NarrowMode:
     """A change of mode of a real file, as planned a moment ago."""
     path = tmp_path / "shop" / "config" / ".env"
     path.parent.mkdir(parents=True)
     path.write_text("x")
     path.chmod(0o644)
     root = str(tmp_path / "shop")
-    now = current(root, str(path))
-    return {
-        "path": str(path), "root": root, "device": now.device, "inode": now.inode, "uid": now.uid, "gid": now.gid,
-        "before": 0o644, "after": 0o600,
-    }  # fmt: skip
+    now = current_status(root, str(path))
+    assert now is not None
+    return NarrowMode(str(path), root, now.device, now.inode, now.uid, now.gid, 0o644, 0o600, now.born, "id")
 
 
 def mode_of(path: str) -> int:
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
-def test_the_mode_is_changed(planned: dict[str, Any]) -> None:
+def test_the_mode_is_changed(planned: NarrowMode) -> None:
     change_mode(planned)
-    assert mode_of(planned["path"]) == 0o600
+    assert mode_of(planned.path) == 0o600
 
 
-def test_a_mode_changed_since_planning_is_left_alone(planned: dict[str, Any]) -> None:
-    os.chmod(planned["path"], 0o640)
+def test_a_mode_changed_since_planning_is_left_alone(planned: NarrowMode) -> None:
+    os.chmod(planned.path, 0o640)
     with pytest.raises(SkipAction, match="has changed since planning"):
         change_mode(planned)
-    assert mode_of(planned["path"]) == 0o640
+    assert mode_of(planned.path) == 0o640
 
 
-def test_another_file_under_the_name_is_left_alone(planned: dict[str, Any]) -> None:
-    os.rename(planned["path"], planned["path"] + ".old")
-    Path(planned["path"]).touch(0o644)
-    os.chmod(planned["path"], 0o644)
+def test_another_file_under_the_name_is_left_alone(planned: NarrowMode) -> None:
+    os.rename(planned.path, planned.path + ".old")
+    Path(planned.path).touch(0o644)
+    os.chmod(planned.path, 0o644)
     with pytest.raises(SkipAction, match="another file"):
         change_mode(planned)
-    assert mode_of(planned["path"]) == mode_of(planned["path"] + ".old") == 0o644
+    assert mode_of(planned.path) == mode_of(planned.path + ".old") == 0o644
 
 
 @pytest.mark.parametrize("part", ["file", "directory"])
-def test_a_link_in_its_place_or_above_it_is_never_followed(planned: dict[str, Any], tmp_path: Path, part: str) -> None:
+def test_a_link_in_its_place_or_above_it_is_never_followed(planned: NarrowMode, tmp_path: Path, part: str) -> None:
     """Even where it leads to the very same inode."""
-    moved = Path(planned["path"] if part == "file" else os.path.dirname(planned["path"]))
+    moved = Path(planned.path if part == "file" else os.path.dirname(planned.path))
     os.rename(moved, tmp_path / "elsewhere")
     moved.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(SkipAction):
         change_mode(planned)
-    assert mode_of(planned["path"]) == 0o644
-    assert part == "file" or current(planned["root"], planned["path"]) is None
+    assert mode_of(planned.path) == 0o644
+    assert part == "file" or current_status(planned.root, planned.path) is None
 
 
-def test_what_is_gone_is_skipped(planned: dict[str, Any]) -> None:
-    os.unlink(planned["path"])
+def test_what_is_gone_is_skipped(planned: NarrowMode) -> None:
+    os.unlink(planned.path)
     with pytest.raises(SkipAction):
         change_mode(planned)
 
 
-def test_a_refusal_names_the_file_and_the_next_step(planned: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_names_the_file_and_the_next_step(planned: NarrowMode, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one thing that root cannot be made to fail at here: an immutable file or a read-only mount needs a device."""
 
     def refuse(*_arguments: Any) -> None:

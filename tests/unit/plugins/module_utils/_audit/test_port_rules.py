@@ -17,7 +17,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.port_r
     HOST_SCOPE,
     Port,
     judge_ports,
-    merge,
+    merge_ports,
     parse_allow,
     proxied_port,
 )
@@ -26,7 +26,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors 
 
 def judged(port: Port, *allow: str) -> tuple[str, str] | None:
     found, _fine = judge_ports(
-        merge([] if port.container else [port], [port] if port.container else []), parse_allow(allow)
+        merge_ports([] if port.container else [port], [port] if port.container else []), parse_allow(allow)
     )
     return (found[0].rule, found[0].severity) if found else None
 
@@ -70,11 +70,11 @@ def published(address: str, port: int, private: int, container: str = "c", watch
         (Port("tcp", "0.0.0.0", 27017, "docker-proxy", private_port=80), ("port-not-allowed", "medium")),
         (host("0.0.0.0", 3001, "docker-proxy"), ("port-not-allowed", "medium")),
         (
-            replace(published("0.0.0.0", 80, 8081, "shop_ui"), aka=("mongo-express:1", "")),
+            replace(published("0.0.0.0", 80, 8081, "shop_ui"), image_and_service=("mongo-express:1", "")),
             ("database-ui-exposed", "critical"),
         ),
         (
-            replace(published("0.0.0.0", 80, 8081, "ui", False), aka=("sha256:1", "adminer")),
+            replace(published("0.0.0.0", 80, 8081, "ui", False), image_and_service=("sha256:1", "adminer")),
             ("database-ui-exposed", "critical"),
         ),
     ],
@@ -136,9 +136,9 @@ def test_no_entry_breaks_the_parser(entry: str) -> None:
 
 def test_a_published_port_and_its_proxy_are_one_thing() -> None:
     sockets = [host("0.0.0.0", 3001, "docker-proxy"), host("::", 3001, "docker-proxy"), host("0.0.0.0", 22, "sshd")]
-    ports = merge(sockets, [published("0.0.0.0", 3001, 3001, "api"), published("::", 3001, 3001, "api")])
+    ports = merge_ports(sockets, [published("0.0.0.0", 3001, 3001, "api"), published("::", 3001, 3001, "api")])
     assert [(port.address, port.port, port.who) for port in ports] == [("*", 22, "sshd"), ("*", 3001, "container api")]
-    assert merge([host("0.0.0.0", 3001, "nc")], []) == [Port("tcp", "*", 3001, "nc")]
+    assert merge_ports([host("0.0.0.0", 3001, "nc")], []) == [Port("tcp", "*", 3001, "nc")]
 
 
 def test_published_ports_have_a_scope_of_their_own() -> None:

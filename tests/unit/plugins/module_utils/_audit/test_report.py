@@ -7,17 +7,23 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.report import conclude, finish
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.audit_state import AuditState
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.report import (
+    Conclusion,
+    Coverage,
+    conclude,
+    finding_policy,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.sarif import to_sarif
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.finding import Finding
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_context import RunContext
 
 NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
 FOUND = [
@@ -55,31 +61,56 @@ def test_the_sarif_log_has_what_its_readers_need() -> None:
     assert "canary" not in json.dumps(log)
 
 
-def audit(state: Path, found: list[Finding], check: bool = False, **params: Any) -> Any:
-    values = {"fail_on": "high", "waivers": [], "update_baseline": False, "sarif": None, **params}
-    return conclude("perm_audit", values, RunContext(None, str(state), check, "perm_audit"), found, NOW, ["/srv"])
+def audit(directory: Path, found: list[Finding], check: bool = False, **params: Any) -> Conclusion:
+    """As modules do it: read, judge, write."""
+    policy = finding_policy({"fail_on": "high", "waivers": [], "update_baseline": False, "sarif": None, **params})
+    state = AuditState(str(directory))
+    memory = state.read("perm_audit", policy.sarif)
+    conclusion = conclude("perm_audit", policy, memory, found, NOW, Coverage(["/srv"]), check=check)
+    if not check:
+        state.write(conclusion.writes)
+    return conclusion
+
+
+def content(directory: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
 def test_a_second_audit_with_nothing_new_changes_nothing(tmp_path: Path) -> None:
     sarif = str(tmp_path / "log.sarif")
-    assert audit(tmp_path, FOUND[:1], check=True, sarif=sarif).changed
+    assert audit(tmp_path, FOUND[:1], check=True, sarif=sarif).report.changed
     assert not list(tmp_path.iterdir())
-    assert audit(tmp_path, FOUND[:1], sarif=sarif).changed
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    assert not audit(tmp_path, FOUND[:1], sarif=sarif).changed
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert audit(tmp_path, FOUND[:1], sarif=sarif).report.changed
+    before = content(tmp_path)
+    assert not audit(tmp_path, FOUND[:1], sarif=sarif).report.changed
+    assert content(tmp_path) == before
 
 
-def test_news_fail_with_everything_in_the_details(tmp_path: Path) -> None:
+def test_concluding_writes_nothing_and_says_what_is_to_be_written(tmp_path: Path) -> None:
+    state = AuditState(str(tmp_path))
+    policy = finding_policy(
+        {"fail_on": "low", "waivers": [], "update_baseline": False, "sarif": str(tmp_path / "log.sarif")}
+    )
+    memory = state.read("perm_audit", policy.sarif)
+    conclusions = [conclude("perm_audit", policy, memory, FOUND[:1], NOW, Coverage(["/srv"])) for _ in range(2)]
+    assert conclusions[0] == conclusions[1] and not list(tmp_path.iterdir())
+    state.write(conclusions[0].writes)
+    assert {path.name for path in content(tmp_path)} == {"audit.key", "perm_audit.json", "log.sarif"}
+    assert conclusions[0].writes.sarif == (tmp_path / "log.sarif").read_bytes()
+    assert state.read("perm_audit").baseline == conclusions[0].writes.baseline
+
+
+def test_news_fail_and_are_told_all_the_same(tmp_path: Path) -> None:
     audit(tmp_path, [])
-    conclusion = audit(tmp_path, FOUND[:1])
-    with pytest.raises(MaintenanceError, match=r"1 new finding of severity high or above.*/srv/\.env") as caught:
-        finish(conclusion, more=1)
-    details = caught.value.details
-    assert details["findings"][0]["status"] == "new" and details["more"] == 1 and details["changed"] is False
-    assert finish(audit(tmp_path, FOUND[:1], fail_on="never"))["summary"]["findings"] == 1
-    assert finish(audit(tmp_path, FOUND[:1], update_baseline=True))["baseline"]["state"] == "updated"
-    assert finish(audit(tmp_path, FOUND[:1]))["summary"]["findings_known"] == 1
+    report = audit(tmp_path, FOUND[:1]).report
+    assert report.failure is not None
+    assert re.search(r"1 new finding of severity high or above.*/srv/\.env", str(report.failure))
+    assert report.values["findings"][0]["status"] == "new" and not report.changed
+    assert report.record == {"findings": report.values["findings"]}
+    never = audit(tmp_path, FOUND[:1], fail_on="never").report
+    assert never.failure is None and never.summary["findings"] == 1
+    assert audit(tmp_path, FOUND[:1], update_baseline=True).report.values["baseline"]["state"] == "updated"
+    assert audit(tmp_path, FOUND[:1]).report.summary["findings_known"] == 1
 
 
 def test_a_sarif_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:

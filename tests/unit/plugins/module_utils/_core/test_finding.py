@@ -16,7 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.audit_state import AuditState
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.audit_state import (
+    AuditState,
+    Memory,
+    Writes,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.finding import (
     SEVERITIES,
@@ -24,7 +28,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.finding
     Finding,
     Judgement,
     fingerprint,
-    judge,
+    judge_findings,
     parse_waivers,
     printable,
 )
@@ -50,7 +54,7 @@ def finding(rule: str = "env-readable", severity: str = "high", target: str = "/
 
 def verdict(found: list[Finding], baseline: Baseline, fail_on: str = "high", **more: object) -> Judgement:
     waivers = parse_waivers(more.pop("waivers", []))  # type: ignore[arg-type]
-    return judge(found, baseline, waivers, fail_on, KEY, NOW, ["/srv"], **more)  # type: ignore[arg-type]
+    return judge_findings(found, baseline, waivers, fail_on, KEY, NOW, ["/srv"], **more)  # type: ignore[arg-type]
 
 
 @given(st.lists(findings, max_size=8))
@@ -100,7 +104,7 @@ def test_a_new_finding_stays_new_until_it_is_mended_or_accepted() -> None:
 
 def test_another_place_has_a_first_audit_of_its_own() -> None:
     first = verdict([finding()], {})
-    other = judge(
+    other = judge_findings(
         [Finding("x", "critical", "/opt/f", "m", "r", scope="/opt")], first.baseline, [], "low", KEY, NOW, ["/opt"]
     )
     assert other.first == ["/opt"] and not other.failing
@@ -178,62 +182,80 @@ def test_any_file_name_is_one_printable_line(name: bytes) -> None:
 # -- on disk ----------------------------------------------------------------------------------------------------------
 
 
+def keep(directory: Path, baseline: Baseline, audit: str = "a") -> Memory:
+    """What an audit does at its end; returns what it knew at its beginning."""
+    state = AuditState(str(directory))
+    memory = state.read(audit)
+    state.write(Writes(memory, baseline))
+    return memory
+
+
 def test_the_key_is_made_once_and_closed_to_others(tmp_path: Path) -> None:
-    state = AuditState(str(tmp_path / "state"), check=False)
-    key = state.key()
-    assert AuditState(str(tmp_path / "state"), check=False).key() == key
-    assert stat.S_IMODE(os.stat(state.key_path).st_mode) == 0o600
-    assert os.listdir(tmp_path / "state") == ["audit.key"]
+    made = keep(tmp_path / "state", {})
+    assert made.key_is_new
+    again = AuditState(str(tmp_path / "state")).read("b")
+    assert again.key == made.key and not again.key_is_new
+    assert stat.S_IMODE(os.stat(made.key_path).st_mode) == 0o600
+    assert sorted(os.listdir(tmp_path / "state")) == ["audit.key", "baselines"]
 
 
-def test_check_mode_makes_nothing(tmp_path: Path) -> None:
-    state = AuditState(str(tmp_path / "state"), check=True)
-    key = state.key()
-    state.store("perm_audit", key, {"/srv": {}})
-    assert state.temporary_key and list(tmp_path.iterdir()) == []
+def test_reading_makes_nothing(tmp_path: Path) -> None:
+    memory = AuditState(str(tmp_path / "state")).read("perm_audit", str(tmp_path / "log.sarif"))
+    assert memory.key_is_new and len(memory.key) == 32 and list(tmp_path.iterdir()) == []
+
+
+def test_of_two_first_audits_at_once_the_second_is_told_and_spoils_nothing(tmp_path: Path) -> None:
+    state = AuditState(str(tmp_path))
+    slow = state.read("a")
+    quick = keep(tmp_path, {"/srv": {}}, "b")
+    with pytest.raises(MaintenanceError, match="at the same moment"):
+        state.write(Writes(slow, {"/srv": {}}))
+    assert state.read("b").key == quick.key and sorted(os.listdir(tmp_path / "baselines")) == ["b.json"]
+    assert sorted(os.listdir(tmp_path)) == ["audit.key", "baselines"]
 
 
 def test_the_baseline_survives_a_round_trip_and_holds_no_secret(tmp_path: Path) -> None:
-    state = AuditState(str(tmp_path), check=False)
-    key = state.key()
     baseline = verdict([finding(subject="canary-secret")], {}).baseline
-    state.store("a", key, baseline)
-    assert state.load("a", key) == (baseline, [])
-    path = Path(state.baseline_path("a"))
+    assert keep(tmp_path, baseline).baseline == {}
+    memory = AuditState(str(tmp_path)).read("a")
+    assert memory.baseline == baseline and not memory.other_key
+    path = Path(memory.baseline_path)
     assert "canary" not in path.read_text() and stat.S_IMODE(path.stat().st_mode) == 0o600
     before = path.stat().st_ino
-    state.store("a", key, baseline)
+    keep(tmp_path, baseline)
     assert path.stat().st_ino == before, "an unchanged baseline is not written again"
 
 
 def test_a_lost_key_begins_anew_and_says_so(tmp_path: Path) -> None:
-    state = AuditState(str(tmp_path), check=False)
-    state.store("a", state.key(), verdict([finding()], {}).baseline)
-    os.unlink(state.key_path)
-    baseline, warnings = state.load("a", state.key())
-    assert baseline == {} and len(warnings) == 1
+    memory = keep(tmp_path, verdict([finding()], {}).baseline)
+    os.unlink(memory.key_path)
+    anew = AuditState(str(tmp_path)).read("a")
+    assert anew.baseline == {} and anew.other_key and anew.key_is_new
 
 
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"version": 9, "scopes": {}}', '{"version": 1, "scopes": {"/": {"f": {}}}}']
 )
 def test_a_damaged_baseline_is_never_guessed_at(tmp_path: Path, text: str) -> None:
-    state = AuditState(str(tmp_path), check=False)
-    key = state.key()
+    state = AuditState(str(tmp_path))
     os.mkdir(tmp_path / "baselines")
     Path(state.baseline_path("a")).write_text(text)
     with pytest.raises(MaintenanceError, match="cannot be understood"):
-        state.load("a", key)
+        state.read("a")
 
 
 def test_a_damaged_key_is_told(tmp_path: Path) -> None:
     (tmp_path / "audit.key").write_bytes(b"short")
     with pytest.raises(MaintenanceError, match="damaged"):
-        AuditState(str(tmp_path), check=False).key()
+        AuditState(str(tmp_path)).read("a")
+
+
+def test_what_shows_a_memory_does_not_show_its_key(tmp_path: Path) -> None:
+    memory = AuditState(str(tmp_path)).read("a")
+    assert repr(memory.key)[2:-1] not in repr(Writes(memory, {}))
 
 
 def test_the_baseline_file_is_json_that_a_person_can_read(tmp_path: Path) -> None:
-    state = AuditState(str(tmp_path), check=False)
-    state.store("a", state.key(), verdict([finding()], {}).baseline)
-    found = json.loads(Path(state.baseline_path("a")).read_text())
+    memory = keep(tmp_path, verdict([finding()], {}).baseline)
+    found = json.loads(Path(memory.baseline_path).read_text())
     assert next(iter(found["scopes"]["/srv"].values()))["target"] == "/srv/.env"

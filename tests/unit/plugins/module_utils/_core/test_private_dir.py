@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._audit import undo_store
-from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.audit_state import AuditState
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.audit_state import AuditState, Writes
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher import cache_for
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.undo_store import write_undo
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import utc_now
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.private_dir import private_directory
 from ansible_collections.miniecom.maintenance.plugins.module_utils._host import disk
@@ -24,11 +24,10 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._host import 
     "make",
     [
         lambda path: private_directory(path, "a", "b"),
-        lambda path: undo_store.write(path, "x", []),
+        lambda path: write_undo(path, "x", []),
         lambda path: cache_for(path, path, False),
         lambda path: disk.History(path).add(disk.measure(["/"]), utc_now()),
-        lambda path: AuditState(path, False).key(),
-        lambda path: AuditState(path, False).store("a", b"k" * 32, {}),
+        lambda path: AuditState(path).write(Writes(AuditState(path).read("a"), {})),
     ],
 )
 def test_everything_below_and_itself_is_closed_to_others(tmp_path: Path, make: object) -> None:

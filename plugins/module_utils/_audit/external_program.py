@@ -12,11 +12,11 @@ import subprocess
 from dataclasses import dataclass
 from typing import Mapping, Sequence
 
-from .._core.errors import MaintenanceError
+from .._core.errors import MaintenanceError, from_os_error
 
 
 @dataclass(frozen=True)
-class Ended:
+class Completed:
     """What a program left: its exit status, negative for the signal that ended it, and what it printed."""
 
     status: int
@@ -32,7 +32,7 @@ def run_program(
     timeout: float,
     target: str,
     next_step: str,
-) -> Ended:
+) -> Completed:
     """Run a program to its end, in a session of its own, so that what it started ends with it.
 
     Args:
@@ -56,7 +56,7 @@ def run_program(
             start_new_session=True,
         )
     except OSError as error:
-        raise MaintenanceError("cannot start %s" % name, target=command[0], code=error.strerror) from error
+        raise from_os_error("cannot start %s" % name, error, target=command[0]) from error
     try:
         output, errors = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired as error:
@@ -70,4 +70,4 @@ def run_program(
             except ProcessLookupError:
                 pass
             process.communicate()
-    return Ended(process.returncode, output, errors)
+    return Completed(process.returncode, output, errors)

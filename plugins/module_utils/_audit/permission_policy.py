@@ -1,0 +1,101 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the user wants of a permission audit, from the options of perm_audit. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, FrozenSet, List, Mapping, Optional, Tuple
+
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from .._core.errors import MaintenanceError
+from .permission_rules import RULES, fixable
+from .report import FindingPolicy, finding_policy
+
+ALWAYS_EXCLUDED = ("node_modules", ".git")
+
+
+@dataclass(frozen=True)
+class PermissionPolicy:
+    """What a permission audit is told.
+
+    Attributes:
+        paths: what to audit.
+        exclude: names and globs of directories that are not entered.
+        rules: the rules to examine, None for all.
+        fix: the rules to mend.
+        readers: names of users who must keep what access they have.
+        sockets: Docker sockets to look at.
+        undo: id of the fix or of the run to take back; "" for an audit.
+        findings: what is to become of findings.
+    """
+
+    paths: Tuple[str, ...]
+    exclude: Tuple[str, ...]
+    rules: Optional[FrozenSet[str]]
+    fix: FrozenSet[str]
+    readers: Tuple[str, ...]
+    sockets: Tuple[str, ...]
+    undo: str
+    findings: FindingPolicy
+
+    def wants(self, rule: str) -> bool:
+        return self.rules is None or rule in self.rules
+
+
+def permission_policy(params: Mapping[str, Any]) -> PermissionPolicy:
+    """The policy that the options state.
+
+    Raises:
+        MaintenanceError: they make no sense.
+    """
+    undo = params["undo"] or ""
+    chosen = _rules_to_fix(params["fix"])
+    if chosen and undo:
+        raise MaintenanceError("fix and undo exclude each other", next_step="Leave one of them out.")
+    if not undo and not params["paths"]:
+        raise MaintenanceError("no paths to audit", next_step="Set paths, or undo.")
+    rules = params["rules"]
+    _check_names(rules or (), "rules")
+    return PermissionPolicy(
+        tuple(params["paths"]),
+        ALWAYS_EXCLUDED + tuple(params["exclude"]),
+        None if rules is None else frozenset(rules),
+        chosen if rules is None else chosen & frozenset(rules),
+        tuple(params["readers"]),
+        tuple(params["docker_socket"]),
+        undo,
+        finding_policy(params),
+    )
+
+
+def _rules_to_fix(wanted: Any) -> FrozenSet[str]:
+    if isinstance(wanted, (list, tuple)):
+        names = [str(name) for name in wanted]
+        _check_names(names, "fix")
+        hopeless = sorted(set(names) - set(fixable(names)))
+        if hopeless:
+            raise MaintenanceError(
+                "a narrower mode does not mend this",
+                target=", ".join(hopeless),
+                next_step="Take it out of fix; its remediation says what to do.",
+            )
+        return frozenset(names)
+    try:
+        every = boolean(wanted)
+    except TypeError as error:
+        raise MaintenanceError("fix is neither true, false nor a list of rules", target=repr(wanted)) from error
+    return frozenset(rule.id for rule in RULES.values() if rule.default_fix) if every else frozenset()
+
+
+def _check_names(names: Any, option: str) -> None:
+    unknown: List[str] = sorted(set(names) - set(RULES))
+    if unknown:
+        raise MaintenanceError(
+            "no such rule in %s" % option,
+            target=", ".join(unknown),
+            next_step="The rules are: %s." % ", ".join(sorted(RULES)),
+        )

@@ -1,0 +1,130 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The steps of perm_audit one by one: which of them write, and what a report rests on."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.undo_store import read_undo, undo_path
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import utc_now
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import AbortPlan, MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import (
+    DONE,
+    Result,
+    Results,
+    Verification,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_context import RunContext
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import permission_audit
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    root = tmp_path / "shop"
+    root.mkdir()
+    for name in (".env", "site.key"):
+        (root / name).write_text("x")
+        (root / name).chmod(0o644)
+    return root
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+def task(shop: Path, state_dir: Path, **more: Any) -> Any:
+    params = {
+        "paths": [str(shop)], "exclude": [], "rules": None, "docker_socket": [], "fix": True, "readers": [], "undo": None,
+        "fail_on": "high", "waivers": [], "update_baseline": False, "sarif": None, **more,
+    }  # fmt: skip
+    call: Any = SimpleNamespace(params=params, check=False, run=RunContext(None, str(state_dir)))
+    return permission_audit.PermissionAudit(call)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def carried_out(steps: Any, observation: Any, plan: Any) -> Any:
+    for action in plan.actions:
+        steps.act(action, observation)
+    return Results(False, list(plan.actions), [Result(action, DONE) for action in plan.actions])
+
+
+def test_before_the_first_action_nothing_is_written_and_nothing_kept(shop: Path, state_dir: Path) -> None:
+    steps = task(shop, state_dir)
+    before = dict(vars(steps))
+    observation = steps.observe()
+    now = utc_now()
+    plan = steps.plan(observation, now)
+    assert plan == steps.plan(observation, now) and len(plan.actions) == 2
+    results = Results(True, list(plan.actions))
+    report = steps.report(observation, plan, results)
+    assert report == steps.report(observation, plan, results) and report.changed
+    assert "would narrow 2 modes" in report.headline and "undo_id" not in report.values
+    assert vars(steps) == before and not state_dir.exists() and mode(shop / ".env") == 0o644
+
+
+def test_the_note_of_all_changes_stands_before_the_first_and_again_when_it_went(shop: Path, state_dir: Path) -> None:
+    steps = task(shop, state_dir)
+    observation = steps.observe()
+    plan = steps.plan(observation, utc_now())
+    undo_id = plan.actions[0].work.undo_id
+    note = Path(undo_path(str(state_dir), undo_id))
+    steps.act(plan.actions[0], observation)
+    assert {change.path for change in read_undo(str(state_dir), undo_id)} == {
+        str(shop / ".env"),
+        str(shop / "site.key"),
+    }
+    written = note.stat().st_mtime_ns
+    note.unlink()
+    steps.act(plan.actions[1], observation)
+    assert len(read_undo(str(state_dir), undo_id)) == 2 and note.stat().st_mtime_ns != written
+    assert mode(shop / ".env") == mode(shop / "site.key") == 0o600
+
+
+def test_without_a_note_no_mode_is_changed(shop: Path, state_dir: Path) -> None:
+    state_dir.mkdir()
+    (state_dir / "undo").write_text("in the way")
+    steps = task(shop, state_dir)
+    observation = steps.observe()
+    for action in steps.plan(observation, utc_now()).actions:
+        with pytest.raises(AbortPlan, match="nothing was changed"):
+            steps.act(action, observation)
+    assert mode(shop / ".env") == mode(shop / "site.key") == 0o644
+
+
+def test_the_report_rests_on_the_second_look(shop: Path, state_dir: Path) -> None:
+    steps = task(shop, state_dir)
+    observation = steps.observe()
+    plan = steps.plan(observation, utc_now())
+    results = carried_out(steps, observation, plan)
+    (shop / ".env").chmod(0o666)
+    (shop / "site.key").unlink()
+    results.verification = steps.verify(observation, plan, results)
+    assert "not what it was just set to" in str(results.verification.failure)
+    told = {(item["rule"], item["status"]) for item in steps.report(observation, plan, results).values["findings"]}
+    assert ("env-readable", "known") in told and ("secret-readable", "fixed") in told
+
+
+def test_without_a_second_look_the_report_tells_what_was_set(shop: Path, state_dir: Path) -> None:
+    steps = task(shop, state_dir)
+    observation = steps.observe()
+    plan = steps.plan(observation, utc_now())
+    results = carried_out(steps, observation, plan)
+    results.verification = Verification(failure=MaintenanceError("cannot look again"))
+    report = steps.report(observation, plan, results)
+    assert {item["status"] for item in report.values["findings"]} == {"fixed"}
+    assert report.record["undo_id"] == report.values["undo_id"] == plan.actions[0].work.undo_id
+    assert not (state_dir / "baselines").exists()
+    steps.remember(observation, plan, results)
+    assert (state_dir / "baselines" / "perm_audit.json").exists()
