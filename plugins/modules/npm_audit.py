@@ -69,11 +69,15 @@ audit:
   type: dict
   sample: {available: false, status: not available, reason: "405; the registry does not offer this"}
 outdated:
-  description: Outdated packages, major updates first; at most 200. C(current) is null where it is not installed.
+  description:
+    - Outdated packages, major updates first; at most 200. C(current) is the installed version, that of the lock file where the package is not installed
+      (in a compose deployment C(node_modules) is usually in the image only), null where neither tells.
+    - C(dependent) is the package that asks for it. An alias has C(package), the name it is published under. Packages of the project's own workspaces are
+      left out, since npm looks them up by name in the public registry.
   returned: always
   type: list
   elements: dict
-  sample: [{name: express, current: 4.18.2, wanted: 4.21.1, latest: 5.0.1, update: major}]
+  sample: [{name: express, current: 4.18.2, wanted: 4.21.1, latest: 5.0.1, update: major, dependent: backend}]
 outdated_status:
   description: Whether npm answered the question for newer versions, and if not, why.
   returned: always

@@ -215,6 +215,27 @@ def test_a_project_without_lock_file_or_a_host_without_npm(project: Path, state_
     assert not result.failed and "no npm on this host" in result.result["audit"]["reason"]
 
 
+def test_without_node_modules_the_lock_file_says_what_is_outdated(project: Path, state_dir: Path) -> None:
+    """In a compose deployment node_modules is in the image only."""
+    installed = audit(project, state_dir).result["outdated"]
+    shutil.rmtree(project / "node_modules")
+    result = audit(project, state_dir)
+    assert result.result["outdated"] == installed and [item["name"] for item in installed] == ["leftpad"]
+    assert "1 package outdated" in result.result["summary"]["headline"]
+
+
+def test_a_workspace_named_like_a_public_package_is_not_looked_up(project: Path, state_dir: Path) -> None:
+    """npm asks the registry for it by its name and calls the stranger's version newer."""
+    own = json.loads((project / "package.json").read_text())
+    (project / "packages" / "wrapper").mkdir(parents=True)
+    (project / "packages" / "wrapper" / "package.json").write_text(json.dumps({"name": "wrapper", "version": "0.0.1"}))
+    (project / "package.json").write_text(json.dumps({**own, "workspaces": ["packages/*"]}))
+    shutil.rmtree(project / "node_modules" / "wrapper")
+    (project / "node_modules" / "wrapper").symlink_to("../packages/wrapper")
+    result = audit(project, state_dir)
+    assert not result.failed and [item["name"] for item in result.result["outdated"]] == ["leftpad"]
+
+
 def test_check_mode_writes_nothing(project: Path, state_dir: Path) -> None:
     result = audit(project, state_dir, check=True)
     assert not result.failed and result.result["summary"]["findings_total"] == 1 and not state_dir.exists()

@@ -15,12 +15,13 @@ import os
 import re
 import shutil
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
 from .._core.finding import Finding, printable
 from .._core.redaction import SECRETS
 from .external_program import run_program
+from .npm_project import NpmProject
 
 SEVERITY = {"info": "low", "low": "low", "moderate": "medium", "high": "high", "critical": "critical"}
 _LONGEST_REASON = 300
@@ -154,25 +155,58 @@ def read_outdated(text: str) -> Answer:
     return Answer(True, data=data)
 
 
-def outdated_list(data: Mapping[str, Any]) -> List[Dict[str, Any]]:
-    """Outdated packages, major updates first. Pure."""
-    found = []
-    for name, entries in sorted(data.items()):
+def outdated_list(data: Mapping[str, Any], project: NpmProject) -> List[Dict[str, Any]]:
+    """Outdated packages, major updates first. Pure.
+
+    Args:
+        data: what `npm outdated --json` says: for each key one entry, or a list where the project has several versions.
+        project: what its files say. A package of its own is left out; the version of one that is not installed is that of
+            the lock file, and without one the version that would be installed.
+    """
+    found: List[Dict[str, Any]] = []
+    for key, entries in sorted(data.items()):
+        name, package = package_names(str(key))
+        if name in project.workspaces:
+            continue
         for entry in entries if isinstance(entries, list) else [entries]:
             if not isinstance(entry, Mapping):
                 continue
-            current, wanted, latest = (entry.get(key) or None for key in ("current", "wanted", "latest"))
-            found.append(
-                {
-                    "name": printable(str(name)),
-                    "current": current,
-                    "wanted": wanted,
-                    "latest": latest,
-                    "update": update_kind(current or wanted, latest),
-                }
-            )
+            item = _outdated(name, entry, project)
+            if item is not None and package:
+                item["package"] = printable(package)
+            if item is not None and item not in found:
+                found.append(item)
     order = {"major": 0, "minor": 1, "patch": 2, "none": 3, "unknown": 4}
     return sorted(found, key=lambda item: (order[str(item["update"])], str(item["name"])))
+
+
+def package_names(key: str) -> Tuple[str, str]:
+    """Name by which a project calls a package, and the name it is published under where that is another one. Pure.
+
+    npm writes an alias as ``old-lodash:lodash@4.17.15``.
+    """
+    name, _colon, spec = key.partition(":")
+    published = spec[: spec.index("@", 1)] if "@" in spec[1:] else spec
+    return name, published
+
+
+def _outdated(name: str, entry: Mapping[str, Any], project: NpmProject) -> Optional[Dict[str, Any]]:
+    """A row of the list; None for what is only not installed."""
+    installed, wanted, latest = (entry.get(field) or None for field in ("current", "wanted", "latest"))
+    dependent = entry.get("dependent")
+    dependent = dependent if isinstance(dependent, str) else ""
+    current = installed or project.locked_version(name, dependent) or None
+    update = update_kind(current or wanted, latest)
+    if not installed and update == "none" and (current or wanted) == wanted:
+        return None
+    return {
+        "name": printable(name),
+        "current": current,
+        "wanted": wanted,
+        "latest": latest,
+        "update": update,
+        "dependent": printable(dependent),
+    }
 
 
 def update_kind(current: Any, latest: Any) -> str:

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import replace
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from .._core.call import Call
 from .._core.clock import utc_now
@@ -19,6 +19,7 @@ from .._core.plan import Report
 from .._core.units import parse_duration
 from .audit_state import AuditState
 from .npm import Answer, ask, find_npm, outdated_list, read_audit, read_outdated, vulnerabilities
+from .npm_project import read_project
 from .report import Coverage, conclude, finding_policy
 
 _NO_NPM = "there is no npm on this host (PATH); in a compose deployment it may only be in the containers"
@@ -43,7 +44,8 @@ def audit_npm(call: Call) -> Report:
     conclusion = conclude("npm_audit", policy, memory, found, utc_now(), coverage, check=call.check)
     if not call.check:
         state.write(conclusion.writes)
-    return _report(conclusion.report, path, audit, outdated)
+    packages = outdated_list(outdated.data, read_project(path)) if outdated.available else []
+    return _report(conclusion.report, path, audit, outdated, packages)
 
 
 def _answers(call: Call, program: Optional[str], path: str, timeout: float) -> Tuple[Answer, Answer]:
@@ -59,8 +61,7 @@ def _answers(call: Call, program: Optional[str], path: str, timeout: float) -> T
         shutil.rmtree(workspace, ignore_errors=True)
 
 
-def _report(report: Report, path: str, audit: Answer, outdated: Answer) -> Report:
-    packages = outdated_list(outdated.data) if outdated.available else []
+def _report(report: Report, path: str, audit: Answer, outdated: Answer, packages: List[Dict[str, Any]]) -> Report:
     majors = sum(package["update"] == "major" for package in packages)
     headline, warnings = report.headline, list(report.warnings)
     if not audit.available:

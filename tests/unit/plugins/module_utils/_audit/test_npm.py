@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +17,18 @@ from hypothesis import strategies as st
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.npm import (
     environment,
     outdated_list,
+    package_names,
     read_audit,
     read_outdated,
     remedy,
     update_kind,
     vulnerabilities,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.npm_project import (
+    NpmProject,
+    parse_lock,
+    read_project,
+    workspace_patterns,
 )
 
 REPORT: dict[str, Any] = {
@@ -102,7 +110,7 @@ def test_outdated_packages() -> None:
     }
     answer = read_outdated(json.dumps(data))
     assert answer.available
-    assert [(item["name"], item["update"]) for item in outdated_list(answer.data)] == [
+    assert [(item["name"], item["update"]) for item in outdated_list(answer.data, NpmProject())] == [
         ("express", "major"),
         ("both", "minor"),
         ("both", "minor"),
@@ -114,6 +122,89 @@ def test_outdated_packages() -> None:
     assert not read_audit("").available
     assert not read_outdated('{"error": {"code": "ENOTFOUND", "summary": "request failed"}}').available
     assert not read_outdated("oops").available
+
+
+LOCK = {
+    "lockfileVersion": 3,
+    "packages": {
+        "": {"name": "shop"},
+        "node_modules/a": {"resolved": "packages/a", "link": True},
+        "node_modules/b": {"resolved": "packages/b", "link": True},
+        "node_modules/express": {"version": "4.18.2"},
+        "node_modules/fresh": {"version": "3.0.0"},
+        "node_modules/old-lodash": {"name": "lodash", "version": "4.17.15"},
+        "node_modules/express/node_modules/fresh": {"version": "1.0.0"},
+        "packages/a": {"version": "1.0.0"},
+        "packages/a/node_modules/express": {"version": "5.0.1"},
+    },
+}
+
+
+def rows(data: dict[str, Any], lock: dict[str, Any] | None = None) -> list[tuple[str, str | None, str]]:
+    found = outdated_list(data, parse_lock(lock or {}))
+    return [(item["name"], item["current"], item["update"]) for item in found]
+
+
+def test_what_is_only_not_installed_is_not_outdated() -> None:
+    """As npm answers where there is no node_modules: an entry for every dependency, without a current version."""
+    data = {
+        "express": {"wanted": "4.21.1", "latest": "5.0.1", "dependent": "shop"},
+        "fresh": {"wanted": "3.0.0", "latest": "3.0.0", "dependent": "shop"},
+        "unlocked": {"wanted": "1.0.0", "latest": "1.0.0", "dependent": "shop"},
+        "pinned": {"wanted": "1.0.0", "latest": "1.2.0", "dependent": "shop"},
+    }
+    assert rows(data, LOCK) == [("express", "4.18.2", "major"), ("pinned", None, "minor")]
+    # What npm lists although it is installed is outdated by npm's own word.
+    assert rows({"next": {"current": "2.0.0", "wanted": "1.9.0", "latest": "1.9.0"}}) == [("next", "2.0.0", "none")]
+
+
+def test_a_workspace_has_versions_of_its_own_and_is_no_package_of_the_registry() -> None:
+    data = {
+        "b": {"current": "1.0.0", "wanted": "2.0.1", "latest": "2.0.1", "dependent": "a"},
+        "express": [
+            {"wanted": "5.0.1", "latest": "5.0.1", "dependent": "a"},
+            {"wanted": "4.21.1", "latest": "5.0.1", "dependent": "shop"},
+        ],
+    }
+    assert rows(data, LOCK) == [("express", "4.18.2", "major")]
+    assert [item["dependent"] for item in outdated_list(data, parse_lock(LOCK))] == ["shop"]
+
+
+@pytest.mark.parametrize(
+    ("key", "names"),
+    [
+        ("lodash", ("lodash", "")),
+        ("old-lodash:lodash@4.17.15", ("old-lodash", "lodash")),
+        ("@shop/old:@scope/new@1.0.0", ("@shop/old", "@scope/new")),
+        ("old:@scope/new", ("old", "@scope/new")),
+        ("old:", ("old", "")),
+    ],
+)
+def test_an_alias_is_told_by_both_names(key: str, names: tuple[str, str]) -> None:
+    assert package_names(key) == names
+
+
+def test_an_alias_is_found_in_the_lock_file() -> None:
+    data = {"old-lodash:lodash@4.17.15": {"wanted": "4.17.15", "latest": "4.17.21", "dependent": "shop"}}
+    [item] = outdated_list(data, parse_lock(LOCK))
+    assert (item["name"], item["package"], item["current"], item["update"]) == (
+        "old-lodash", "lodash", "4.17.15", "patch",
+    )  # fmt: skip
+
+
+def test_workspaces_are_known_without_a_lock_file_and_old_lock_files_are_read(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "packages" / name).mkdir(parents=True)
+        (tmp_path / "packages" / name / "package.json").write_text(json.dumps({"name": f"@shop/{name}"}))
+    (tmp_path / "package.json").write_text(
+        json.dumps({"workspaces": {"packages": ["packages/*", "../*", "/etc/*", 3]}})
+    )
+    assert read_project(str(tmp_path)).workspaces == {"@shop/a": "packages/a", "@shop/b": "packages/b"}
+    assert workspace_patterns({"workspaces": ["a"]}) == ["a"] and workspace_patterns({"workspaces": 3}) == []
+    (tmp_path / "package-lock.json").write_text(json.dumps({"dependencies": {"x": {"version": "1.0.0"}, "y": 1}}))
+    assert read_project(str(tmp_path)).locked == {"node_modules/x": "1.0.0"}
+    (tmp_path / "package-lock.json").write_text("{")
+    assert read_project(str(tmp_path)).locked == {}
 
 
 @pytest.mark.parametrize(
@@ -144,7 +235,21 @@ json_values = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["auditReportVersion", "vulnerabilities", "error", "via", "a"]), inner, max_size=3
+            st.sampled_from(
+                [
+                    "auditReportVersion",
+                    "vulnerabilities",
+                    "error",
+                    "via",
+                    "a",
+                    "packages",
+                    "dependencies",
+                    "link",
+                    "version",
+                ]
+            ),
+            inner,
+            max_size=3,
         )
     ),
     max_leaves=8,
@@ -158,7 +263,7 @@ def test_no_json_breaks_the_readers(data: Any) -> None:
         vulnerabilities(answer.data, "/srv")
     outdated = read_outdated(json.dumps(data))
     if outdated.available:
-        outdated_list(outdated.data)
+        outdated_list(outdated.data, parse_lock(data))
 
 
 def test_npm_runs_no_scripts_and_writes_only_into_the_workspace() -> None:
