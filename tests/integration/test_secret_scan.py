@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_matches import provider_rule
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_rules import RULES_YAML
 from tests.conftest import lacking
 from tests.sandbox.trouble import Trouble, make_trouble
@@ -240,6 +242,21 @@ def test_our_rules_satisfy_kingfisher(tmp_path: Path, program: Path) -> None:
         command, capture_output=True, text=True, timeout=120, env=os.environ | {"HOME": str(tmp_path)}
     )
     assert "All rules passed" not in done.stdout, "the check does not look at examples"
+
+
+def test_each_of_kingfishers_rules_keeps_a_name(tmp_path: Path, program: Path) -> None:
+    """A waiver for one of them must not cover another one."""
+    command = [str(program), "rules", "list", "--no-update-check", "--format", "json"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=True, env=os.environ | {"HOME": str(tmp_path)}
+    )
+    ids = [rule["id"] for rule in json.loads(done.stdout)]
+    assert len(ids) > 400
+    names: dict[str, set[str]] = {}
+    for rule in ids:
+        names.setdefault(provider_rule(rule), set()).add(re.sub(r"\.\d+$", "", rule))
+    assert not [name for name in names if not re.search(r"[a-z]{3}", name)]
+    assert not {name: rules for name, rules in names.items() if len(rules) > 1}
 
 
 def test_the_cache_is_closed_to_others(warm: Path) -> None:

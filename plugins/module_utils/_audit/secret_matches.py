@@ -129,8 +129,19 @@ def classify(rule: str, path: str, value: str) -> Optional[Verdict]:
         )
     if ours:
         return Verdict("hard-coded-secret", softer, "a password, key or token is written into this file", _MOVE)
-    short = rule.rpartition(".")[2] if "/" not in rule else rule.rpartition("/")[2]
-    return Verdict(short, softer, "a secret is written into this file (%s)" % short.replace("-", " "), _MOVE)
+    name = provider_rule(rule)
+    return Verdict(name, softer, "a secret is written into this file (%s)" % name.replace("-", " "), _MOVE)
+
+
+def provider_rule(rule: str) -> str:
+    """The name of our finding for one of Kingfisher's own rules. Pure.
+
+    Several patterns for one kind of secret are numbered there (``betterleaks.razorpay-key-id.1``); the kind is what counts.
+    """
+    parts = rule.rpartition("/")[2].split(".")
+    while len(parts) > 1 and parts[-1].isdigit():
+        parts.pop()
+    return parts[-1]
 
 
 def _is_text(value: str, path: str, bare: str) -> bool:

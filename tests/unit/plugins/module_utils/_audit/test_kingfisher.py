@@ -81,6 +81,8 @@ PROVIDER = "betterleaks.mongodb-connection-string"
         ("betterleaks.generic-credential-uri", COMPOSE, "changeme", ("default-credentials", "high")),
         ("betterleaks.private-key", "/srv/shop/nginx/ssl/site.pem", "-----BEGIN PRIVATE KEY-----", None),
         ("betterleaks.private-key", CODE, "-----BEGIN PRIVATE KEY-----", ("private-key", "high")),
+        ("betterleaks.razorpay-key-id.1", CODE, "rzp_live_4471", ("razorpay-key-id", "high")),
+        ("betterleaks.cloudflare-api-key.2", CODE, "4471", ("cloudflare-api-key", "high")),
         ("veles.secrets/slackappconfigaccesstoken", CODE, "xoxe-1", ("slackappconfigaccesstoken", "high")),
     ],
 )
@@ -114,6 +116,12 @@ def test_a_providers_rule_comes_before_ours() -> None:
     assert [item.rule for item in to_secret_findings(matches, ["/srv/shop"], [])] == ["mongodb-connection-string"]
     matches.append(Match(QUOTED, CODE, 8, "other-4471"))
     assert len(to_secret_findings(matches, ["/srv/shop"], [])) == 2
+
+
+def test_two_patterns_of_one_kind_of_secret_are_one_finding() -> None:
+    matches = [Match(f"betterleaks.cloudflare-api-key.{number}", CODE, 8, "4471-4471") for number in (1, 2)]
+    [found] = to_secret_findings(matches, ["/srv/shop"], [])
+    assert "(cloudflare api key)" in found.message and "also on" not in found.message
 
 
 def test_scopes_and_exclusions() -> None:
