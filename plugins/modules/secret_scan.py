@@ -99,6 +99,14 @@ resolved:
   returned: always
   type: list
   elements: dict
+kept:
+  description:
+    - What was not read, with counts - excluded directories, packed files (they are not unpacked), files above 10 MB, style sheets.
+    - Lock files, pictures and fonts are read, but only our own rules are applied to them.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{target: packed files, reason: "2 files such as /opt/miniecom/release.tar.gz: they are not unpacked"}]
 baseline:
   description: Where the baseline lies, what was scanned for the first time, and whether it was set, updated or kept.
   returned: always
@@ -107,7 +115,7 @@ summary:
   description: The numbers a person wants.
   returned: always
   type: dict
-  sample: {headline: "3 findings (3 high); 1 new", findings: 1, findings_total: 3, files_scanned: 435, bytes_scanned: 2200000, seconds: 0.7}
+  sample: {headline: "3 findings (3 high); 1 new", findings: 1, findings_total: 3, files_scanned: 435, files_not_scanned: 3, bytes_scanned: 2200000}
 """
 
 from ..module_utils._audit.report import FINDING_ARGUMENTS

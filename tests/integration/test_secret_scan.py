@@ -20,6 +20,12 @@ import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_matches import provider_rule
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_rules import RULES_YAML
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.unscanned import (
+    LOCK_NAMES,
+    PACKED_ENDINGS,
+    PICTURE_ENDINGS,
+    STYLE_ENDINGS,
+)
 from tests.conftest import lacking
 from tests.sandbox.trouble import Trouble, make_trouble
 from tests.support.modules import ModuleResult, run_module
@@ -120,6 +126,32 @@ def test_it_finds_what_is_there_and_nothing_else(shop: tuple[Path, Trouble], sta
         for name in names
         if name.startswith(("node_modules", "storage", ".env")) or "fine" in name or "labels" in name
     }
+
+
+def test_what_it_does_not_read_is_what_it_says(tmp_path: Path, state: Path) -> None:
+    """Our lists of what Kingfisher passes over, against what it does."""
+    root = tmp_path / "shop"
+    root.mkdir()
+    provider = "uri = mongodb+srv://shopadmin:{}@cluster0.ab1cd.mongodb.net/shop\n"
+    text = "API_PASSWORD=Canary-read-4471\n" + provider.format("Zq8vLx2TpR7wQm")
+    scanned = {"a.conf", "b.lock", "Cargo.lock", "c.scss", "d.pdf", "e.zst", "f.7z", "g.sqlite", "h.webp"}
+    ours_only = {f"x.{ending}" for ending in PICTURE_ENDINGS} | LOCK_NAMES
+    unread = {f"x.{ending}" for ending in PACKED_ENDINGS | STYLE_ENDINGS} | {"large.conf"}
+    for name in scanned | ours_only | unread:
+        (root / name).write_text(text)
+    with (root / "large.conf").open("a") as handle:
+        handle.write("# x\n" * (3 << 20))
+    result = scan(root, state, fail_on="never")
+    rules: dict[str, set[str]] = {}
+    for finding in result.result["findings"]:
+        rules.setdefault(os.path.basename(finding["target"]), set()).add(finding["rule"])
+    assert {name for name, found in rules.items() if "mongodb-connection-string" in found} == scanned
+    assert not unread & set(rules)
+    kept = {item["target"]: item["reason"] for item in result.result["kept"]}
+    assert kept["packed files"].startswith(f"{len(PACKED_ENDINGS)} files such as {root}/x.")
+    assert kept["lock files, pictures and fonts"].startswith(f"{len(ours_only)} files")
+    assert kept["large files"].startswith("1 file such as") and kept["style sheets"].startswith("1 file")
+    assert result.result["summary"]["files_not_scanned"] == len(unread)
 
 
 def test_no_secret_leaves_it(shop: tuple[Path, Trouble], state: Path, tmp_path: Path) -> None:

@@ -193,7 +193,8 @@ def to_secret_findings(matches: Sequence[Match], roots: Sequence[str], exclude: 
         verdict = verdicts[key]
         message = verdict.message
         if len(lines) > 1:
-            message += "; also on line%s %s" % ("" if len(lines) == 2 else "s", ", ".join(str(n) for n in lines[1:6]))
+            message += "; also on line%s %s" % ("" if len(lines) == 2 else "s", ", ".join(str(n) for n in lines[1:20]))
+            message += " and %d more" % (len(lines) - 20) if len(lines) > 20 else ""
         found.append(
             Finding(
                 rule=rule,

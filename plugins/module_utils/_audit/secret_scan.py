@@ -21,6 +21,7 @@ from . import kingfisher
 from .audit_state import AuditState
 from .report import Coverage, conclude, finding_policy
 from .secret_matches import to_secret_findings
+from .unscanned import NOT_READ, kept_entries, passed_over
 
 ALWAYS_EXCLUDED = [
     "node_modules",
@@ -54,8 +55,18 @@ def scan_secrets(call: Call) -> Report:
             "Kingfisher could not scan everything below %s; what it could not read is not in the findings."
             % ", ".join(roots)
         )
-    summary = dict(report.summary, files_scanned=scan.files, bytes_scanned=scan.bytes)
-    return replace(report, summary=summary, warnings=warnings)
+    passed = passed_over(roots, exclude, kingfisher.MAX_FILE_MEGABYTES << 20)
+    return replace(
+        report,
+        summary=dict(
+            report.summary,
+            files_scanned=scan.files,
+            files_not_scanned=sum(passed[kind].count for kind in NOT_READ if kind in passed),
+            bytes_scanned=scan.bytes,
+        ),
+        values=dict(report.values, kept=[kept.as_dict() for kept in kept_entries(passed)]),
+        warnings=warnings,
+    )
 
 
 def _readable(paths: Sequence[str]) -> List[str]:

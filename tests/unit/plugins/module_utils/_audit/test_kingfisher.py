@@ -109,6 +109,9 @@ def test_one_finding_for_a_secret_in_a_file_with_all_its_lines() -> None:
     found = {item.target: item for item in to_secret_findings(matches, ["/srv/shop"], [])}
     assert found[CODE].line == 3 and "also on lines 5, 9" in found[CODE].message
     assert len(found) == 2
+    many = [Match(QUOTED, CODE, line, "S3cr3t-4471") for line in range(1, 31)]
+    [item] = to_secret_findings(many, ["/srv/shop"], [])
+    assert item.message.endswith("19, 20 and 10 more")
 
 
 def test_a_providers_rule_comes_before_ours() -> None:
