@@ -236,12 +236,12 @@ def vulnerabilities(data: Mapping[str, Any], path: str) -> List[Finding]:
     for name, entry in sorted(data["vulnerabilities"].items()):
         if not isinstance(entry, Mapping):
             continue
-        for cause in entry.get("via") or []:
+        for cause in _items(entry.get("via")):
             if not isinstance(cause, Mapping):
                 continue  # a name: it has an entry, and a finding, of its own
             advisory = advisory_id(cause)
             title = _short(str(cause.get("title") or "known vulnerability"))
-            affected = [str(effect) for effect in entry.get("effects") or []]
+            affected = [str(effect) for effect in _items(entry.get("effects"))]
             message = "%s %s: %s" % (printable(str(name)), printable(str(cause.get("range") or "")), title)
             if affected:
                 message += "; it comes in through %s" % ", ".join(sorted(affected)[:5])
@@ -257,6 +257,17 @@ def vulnerabilities(data: Mapping[str, Any], path: str) -> List[Finding]:
                 )
             )
     return findings
+
+
+def _items(value: Any) -> List[Any]:
+    return value if isinstance(value, list) else []
+
+
+def npm_counts(data: Mapping[str, Any]) -> Dict[str, Any]:
+    """npm's own numbers by severity, which count packages that are affected through others. Pure."""
+    metadata = data.get("metadata")
+    counts = metadata.get("vulnerabilities") if isinstance(metadata, Mapping) else None
+    return dict(counts) if isinstance(counts, Mapping) else {}
 
 
 def advisory_id(cause: Mapping[str, Any]) -> str:

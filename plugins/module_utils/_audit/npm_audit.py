@@ -18,7 +18,7 @@ from .._core.errors import MaintenanceError
 from .._core.plan import Report
 from .._core.units import parse_duration
 from .audit_state import AuditState
-from .npm import Answer, ask, find_npm, outdated_list, read_audit, read_outdated, vulnerabilities
+from .npm import Answer, ask, find_npm, npm_counts, outdated_list, read_audit, read_outdated, vulnerabilities
 from .npm_project import read_project
 from .report import Coverage, conclude, finding_policy
 
@@ -79,7 +79,7 @@ def _report(report: Report, path: str, audit: Answer, outdated: Answer, packages
             report.summary,
             outdated=len(packages),
             outdated_major=majors,
-            npm_counts=(audit.data.get("metadata") or {}).get("vulnerabilities") or {},
+            npm_counts=npm_counts(audit.data),
         ),
         values=dict(report.values, audit=_status(audit), outdated=packages, outdated_status=_status(outdated)),
         warnings=warnings,

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.npm import (
     environment,
+    npm_counts,
     outdated_list,
     package_names,
     read_audit,
@@ -73,6 +75,7 @@ def test_each_advisory_on_each_package_is_one_finding() -> None:
         ("GHSA-35jh-r3h4-6jhm", "high"),
         ("npm-advisory-7", "medium"),
     ]
+    assert npm_counts(answer.data) == {"high": 2, "moderate": 0, "total": 2}
     assert found[0].target == "npm:/srv/backend:lodash" and "wrapper" in found[0].message
     assert vulnerabilities(read_audit('{"auditReportVersion": 2, "vulnerabilities": {}}').data, "/srv") == []
 
@@ -230,40 +233,46 @@ def test_what_to_do() -> None:
     assert "javascript" not in remedy(False, {"url": "javascript:alert(1)"})
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                [
-                    "auditReportVersion",
-                    "vulnerabilities",
-                    "error",
-                    "via",
-                    "a",
-                    "packages",
-                    "dependencies",
-                    "link",
-                    "version",
-                ]
-            ),
-            inner,
-            max_size=3,
-        )
+odd = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+KEYS = ["via", "current", "wanted", "latest", "title", "effects", "fixAvailable", "url", "link", "version", "resolved"]
+entry = st.dictionaries(st.sampled_from(KEYS), odd | st.lists(odd | st.just({"source": 1}), max_size=2)) | odd
+packages = st.dictionaries(
+    st.sampled_from(["a", "error", "node_modules/a", "old:a@1", ":"]), entry | st.lists(entry, max_size=2)
+)
+advisory = st.dictionaries(st.sampled_from(["source", "title", "url", "severity", "range"]), odd)
+
+
+def mostly(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """What is expected there, and once in five times something else."""
+    return st.integers(0, 4).flatmap(lambda number: strategy if number else odd)
+
+
+vulnerable = st.dictionaries(
+    st.sampled_from(["a", "b", ""]),
+    mostly(
+        st.fixed_dictionaries({"via": mostly(st.lists(mostly(advisory), max_size=2)), "effects": odd | st.lists(odd)})
     ),
-    max_leaves=8,
+)
+reports = st.fixed_dictionaries(
+    {"auditReportVersion": st.just(2), "vulnerabilities": mostly(vulnerable), "metadata": packages | odd}
 )
 
 
-@given(json_values)
-def test_no_json_breaks_the_readers(data: Any) -> None:
-    answer = read_audit(json.dumps(data))
-    if answer.available:
-        vulnerabilities(answer.data, "/srv")
-    outdated = read_outdated(json.dumps(data))
-    if outdated.available:
-        outdated_list(outdated.data, parse_lock(data))
+def test_no_json_breaks_the_readers() -> None:
+    reached: Counter[str] = Counter()
+
+    @given(mostly(reports), packages, st.sampled_from(["packages", "dependencies"]), packages | odd)
+    def property_of_answers(report: Any, outdated: Any, key: str, lock: Any) -> None:
+        audit = read_audit(json.dumps(report))
+        if audit.available:
+            reached["findings"] += bool(vulnerabilities(audit.data, "/srv"))
+            npm_counts(audit.data)
+        answer = read_outdated(json.dumps(outdated))
+        if answer.available:
+            reached["outdated"] += bool(outdated_list(answer.data, parse_lock({key: lock})))
+
+    property_of_answers()
+    assert min(reached["findings"], reached["outdated"]) > 3, reached
 
 
 def test_npm_runs_no_scripts_and_writes_only_into_the_workspace() -> None:
