@@ -105,63 +105,11 @@ summary:
     foreign: {description: Other files and directories there; never touched., type: int}
 """
 
-from typing import Any, Dict
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._backup.catalogue import describe, read_catalogue
+from ..module_utils._backup.listing import backup_info
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ..module_utils._core.clock import utc_now
-from ..module_utils._core.legacy_runner import run_info
-from ..module_utils._core.run_context import RunContext
-from ..module_utils._core.units import format_duration, format_size
+from ..module_utils._core.runner import run_info
 
 SPEC = ArgumentSpec({"path": {"type": "path", "required": True}, "database": {"type": "str"}}) + RUN_ARGUMENTS
-
-
-def backup_info(module: AnsibleModule, context: RunContext) -> Dict[str, Any]:
-    """What the directory holds, as return values."""
-    del context
-    now = utc_now()
-    found = read_catalogue(module.params["path"], missing_ok=True).of(module.params["database"])
-    backups = [describe(backup, now) for backup in reversed(found.backups)]
-    verified = found.newest_verified(now)
-    newest = found.newest(now)
-    values: Dict[str, Any] = {"backups": backups}
-    summary: Dict[str, Any] = {
-        "backups": len(backups),
-        "verified": sum(1 for backup in found.backups if backup.verified),
-        "restore_tested": sum(
-            1 for backup in found.backups if backup.verification is not None and backup.verification.restore_tested
-        ),
-        "restore_failed": sum(1 for backup in found.backups if backup.restore_failed),
-        "bytes": sum(backup.size for backup in found.backups),
-        "age_hours": None,
-        "newest_age_hours": None,
-        "partials": len(found.partials),
-        "bytes_partials": sum(size for _path, size in found.partials),
-        "other_databases": len(found.others),
-        "foreign": found.foreign,
-    }
-    if not backups:
-        summary["headline"] = "there is no backup"
-    else:
-        summary["headline"] = "%d backups (%s), none of them verified" % (len(backups), format_size(summary["bytes"]))
-    if newest is not None:
-        values["newest"] = describe(newest, now)
-        summary["newest_age_hours"] = values["newest"]["age_hours"]
-    if verified is not None:
-        values["newest_verified"] = describe(verified, now)
-        summary["age_hours"] = values["newest_verified"]["age_hours"]
-        summary["headline"] = "%d backups (%s), the newest verified one is %s old" % (
-            len(backups),
-            format_size(summary["bytes"]),
-            format_duration(max(0.0, verified.age_seconds(now))),
-        )
-    if summary["restore_failed"]:
-        summary["headline"] += ", %d proven not to restore" % summary["restore_failed"]
-    values["summary"] = summary
-    return values
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ modification time of the archive and counts only while both are still the same, 
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -20,11 +19,12 @@ import re
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from .._core.atomic_file import PARTIAL_SUFFIX, sync_directory, write_atomic
-from .._core.errors import MaintenanceError
+from .._core.clock import parse_utc
+from .._core.errors import MaintenanceError, from_os_error
 
 _NAME = re.compile(r"^(?P<date>[0-9]{8}_[0-9]{6})\.tar\.gz(?P<encrypted>\.enc)?$")
 _SIDECAR = re.compile(r"^\.(?P<archive>[0-9]{8}_[0-9]{6}\.tar\.gz(?:\.enc)?)\.verified\.json$")
@@ -112,11 +112,6 @@ def parse_verification(data: bytes) -> Optional[Verification]:
 def _checked_time(text: str) -> str:
     parse_utc(text)
     return text
-
-
-def parse_utc(text: str) -> datetime:
-    """The moment of a UTC timestamp such as 2026-11-24T03:07:00Z."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -297,13 +292,7 @@ def read_catalogue(path: str, missing_ok: bool = False) -> Catalogue:
             next_step="Check the path, or make a first backup with mongo_backup.",
         ) from None
     except OSError as error:
-        code = errno.errorcode.get(error.errno or 0, error.errno)
-        raise MaintenanceError(
-            "cannot read the directory of backups",
-            target=path,
-            code=code,
-            next_step="Run as its owner or as root (become: true).",
-        ) from error
+        raise from_os_error("cannot read the directory of backups", error, target=path) from error
     for name in names:
         full = os.path.join(path, name)
         backup = look_at(full)
