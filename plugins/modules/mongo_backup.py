@@ -249,7 +249,7 @@ from ..module_utils._backup.encryption import read_passphrase
 from ..module_utils._backup.manifest import TOOL, CollectionRecord, Found, Manifest
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.atomic_file import partial_name
-from ..module_utils._core.clock import utc_now
+from ..module_utils._core.clock import format_utc, utc_now
 from ..module_utils._core.errors import InsufficientSpace, MaintenanceError, SkipAction
 from ..module_utils._core.lease import boot_id
 from ..module_utils._core.leftovers import LockLeft, PathLeft, ProcessId
@@ -501,7 +501,7 @@ class MongoBackup(Task[planning.Observation]):
             path = os.path.join(self.params["dest"], backup_name(utc_now(), self._wishes.encrypted))
         manifest = Manifest(
             os.path.basename(path),
-            making.utc_text(started),
+            format_utc(started),
             self._database,
             address=connection.address.where,
             server_version=connection.server.version,

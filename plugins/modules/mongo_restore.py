@@ -195,7 +195,7 @@ from ..module_utils._backup.manifest import TOOL, Found, Manifest, differences
 from ..module_utils._backup.restore_planning import RestoreObservation, plan_restore_test
 from ..module_utils._backup.tarball import ReadBack, read_backup
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ..module_utils._core.clock import utc_now
+from ..module_utils._core.clock import format_utc, utc_now
 from ..module_utils._core.errors import MaintenanceError, SkipAction
 from ..module_utils._core.lease import boot_id
 from ..module_utils._core.leftovers import ContainerLeft, Leftover, PathLeft, ProcessLeft
@@ -477,8 +477,8 @@ class MongoRestore(Task[RestoreObservation]):
                 backup.size,
                 backup.mtime_ns,
                 _sha256(backup.path),
-                manifest.started if manifest is not None else making.utc_text(backup.date.astimezone()),
-                making.utc_text(now),
+                manifest.started if manifest is not None else format_utc(backup.date.astimezone()),
+                format_utc(now),
                 database,
                 manifest.address if manifest is not None else "",
                 tuple(sorted(found.components)),
@@ -487,7 +487,7 @@ class MongoRestore(Task[RestoreObservation]):
                 numbers["documents"],
                 numbers["bytes"],
                 sum(component.bytes for component in found.components.values()),
-                making.utc_text(now),
+                format_utc(now),
                 sources=tuple((item.name, item.source) for item in manifest.components) if manifest else (),
             )
             write_sidecar(backup.path, verification)

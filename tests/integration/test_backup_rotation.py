@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -195,10 +196,10 @@ def test_it_stops_when_what_it_relies_on_is_no_longer_there(directory: Path, sta
         "import os, sys\n"
         "from ansible.module_utils import basic\n"
         "basic._ANSIBLE_ARGS, basic._ANSIBLE_PROFILE = sys.stdin.buffer.read(), 'legacy'\n"
-        "from ansible_collections.miniecom.maintenance.plugins.modules import backup_prune as module\n"
-        "from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue, making\n"
+        "from ansible_collections.miniecom.maintenance.plugins.modules import backup_prune\n"
+        "from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue, making, rotation\n"
         "import datetime\n"
-        "path, how, unlink, count = sys.argv[1], sys.argv[2], module._unlink, []\n"
+        "path, how, unlink, count = sys.argv[1], sys.argv[2], rotation.unlink, []\n"
         "def one_more(target):\n"
         "    unlink(target)\n"
         "    count.append(target)\n"
@@ -206,8 +207,8 @@ def test_it_stops_when_what_it_relies_on_is_no_longer_there(directory: Path, sta
         "        if how == 'gone': os.unlink(path)\n"
         "        elif how == 'changed': os.utime(path, (1, 1))\n"
         "        else: making.mark_restore_failed(path, catalogue.read_sidecar(path), datetime.datetime.now().astimezone())\n"
-        "module._unlink = one_more\n"
-        "module.main()\n"
+        "rotation.unlink = one_more\n"
+        "backup_prune.main()\n"
     )
     arguments = {"ANSIBLE_MODULE_ARGS": {"path": str(directory), "state_dir": str(state_dir), **POLICY}}
     answer = subprocess.run(
@@ -244,6 +245,9 @@ def test_the_cap(directory: Path, state_dir: Path) -> None:
     assert result.failed
     assert "max_delete (5)" in result.msg
     assert tree(directory) == before
+    assert result.result["counts"]["plan"] > 5
+    assert result.result["plan"][0]["bytes"] == 100
+    assert result.result["kept"]
 
 
 def test_while_a_job_of_the_shop_is_active(directory: Path, state_dir: Path) -> None:
@@ -254,6 +258,7 @@ def test_while_a_job_of_the_shop_is_active(directory: Path, state_dir: Path) -> 
     assert result.result["summary"]["blocked"]
     assert result.result["findings"][0]["severity"] == "critical"
     assert "rotate_backups.sh" in result.result["findings"][0]["target"]
+    assert re.fullmatch("backup-deleted-by-another-job-[0-9a-f]{8}", result.result["findings"][0]["id"])
 
 
 def test_a_record_goes_with_its_backup(tmp_path: Path, state_dir: Path) -> None:

@@ -115,12 +115,22 @@ def _checked_time(text: str) -> str:
 
 
 @dataclass(frozen=True)
+class ArchiveId:
+    """One file as it was seen, told from any other that has its path since. size in bytes."""
+
+    path: str
+    inode: int
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
 class Backup:
     """One archive.
 
     Attributes:
         date: the local time in its name.
-        inode, mtime_ns, size: its identity, checked again before it is removed; size in bytes.
+        inode, mtime_ns, size: what tells it from another file under its path; size in bytes.
         verification: how it was verified, None when it was not, has changed since, or was proven not to restore.
         stale: a record stands beside it, but the archive has changed since.
         record: what stands beside it, whether or not it counts.
@@ -136,6 +146,10 @@ class Backup:
     verification: Optional[Verification] = None
     stale: bool = False
     record: Optional[Verification] = None
+
+    @property
+    def id(self) -> ArchiveId:
+        return ArchiveId(self.path, self.inode, self.size, self.mtime_ns)
 
     @property
     def verified(self) -> bool:
@@ -215,6 +229,19 @@ def sidecar_path(archive: str) -> str:
     """Where the record of an archive stands."""
     directory, name = os.path.split(archive)
     return os.path.join(directory, "." + name + ".verified.json")
+
+
+def archive_of(sidecar: str) -> str:
+    """The archive that a record is about: the inverse of `sidecar_path`.
+
+    Raises:
+        ValueError: it has not the name of a record.
+    """
+    directory, name = os.path.split(sidecar)
+    match = _SIDECAR.match(name)
+    if match is None:
+        raise ValueError(name)
+    return os.path.join(directory, match.group("archive"))
 
 
 def parse_name(name: str) -> Optional[Tuple[datetime, bool]]:

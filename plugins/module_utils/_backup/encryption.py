@@ -10,12 +10,11 @@ goes through a pipe, never through an argument or the environment, where other u
 
 from __future__ import annotations
 
-import errno
 import os
 import subprocess
 from typing import Any, BinaryIO, List, Optional
 
-from .._core.errors import MaintenanceError
+from .._core.errors import MaintenanceError, from_os_error
 from .._core.redaction import SECRETS
 
 _CIPHER = ["enc", "-aes-256-cbc", "-pbkdf2", "-salt"]
@@ -36,11 +35,10 @@ def read_passphrase(path: str) -> bytes:
         with open(path, "rb") as handle:
             passphrase = handle.readline(4096).rstrip(b"\r\n")
     except OSError as error:
-        code = errno.errorcode.get(error.errno or 0, error.errno)
-        raise MaintenanceError(
+        raise from_os_error(
             "cannot read the file with the passphrase",
+            error,
             target=path,
-            code=code,
             next_step="Set passphrase_file to a file that this user may read.",
         ) from error
     if not passphrase:
@@ -73,11 +71,8 @@ class Openssl:
                 arguments, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(reading,)
             )
         except OSError as error:
-            raise MaintenanceError(
-                "cannot run openssl",
-                target=name,
-                code=errno.errorcode.get(error.errno or 0, error.errno),
-                next_step="Install the package openssl.",
+            raise from_os_error(
+                "cannot run openssl", error, target=name, next_step="Install the package openssl."
             ) from error
         finally:
             os.close(reading)

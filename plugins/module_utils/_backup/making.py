@@ -10,17 +10,17 @@ it back.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import tempfile
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, BinaryIO, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.atomic_file import atomic_writer
-from .._core.errors import InsufficientSpace, MaintenanceError
+from .._core.clock import format_utc, parse_utc, utc_now
+from .._core.errors import NO_ROOM, InsufficientSpace, MaintenanceError, from_os_error
 from .._core.units import format_size
 from .catalogue import ARCHIVE_SUFFIX, ENCRYPTED_SUFFIX, Verification, sidecar_path, write_sidecar
 from .compress import GzipWriter, Prefetch, compressor
@@ -123,24 +123,15 @@ def _destination_errors(directory: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        code = errno.errorcode.get(error.errno or 0, error.errno)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InsufficientSpace(
+        if error.errno in NO_ROOM:
+            raise from_os_error(
                 "the file system of the destination is full",
+                error,
                 target=directory,
-                code=code,
                 next_step="The unfinished backup was removed and nothing else was touched. Free some space there or set dest to another file system.",
             ) from error
-        step = (
-            "Run as the owner of the directory or as root (become: true)."
-            if error.errno in (errno.EACCES, errno.EPERM)
-            else ""
-        )
-        raise MaintenanceError(
-            "cannot write the backup (%s)" % (error.strerror or error),
-            target=directory,
-            code=code,
-            next_step=step or "Check the file system.",
+        raise from_os_error(
+            "cannot write the backup (%s)" % (error.strerror or error), error, target=directory
         ) from error
 
 
@@ -178,7 +169,7 @@ def _write(job: Job, handle: BinaryIO) -> None:
             name = name[: -len(suffix)]
     directory = os.path.dirname(job.path)
     manifest = job.manifest
-    mtime = int(datetime.strptime(manifest.started, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp())
+    mtime = int(parse_utc(manifest.started).timestamp())
     guarded = _Guarded(handle, directory, job.min_free)
     writer = BackupWriter(guarded.write, handle, name, mtime, job.compression)
     try:
@@ -196,7 +187,7 @@ def _write(job: Job, handle: BinaryIO) -> None:
                 component = writer.add_tar(part.name, part.open_tar(), part.source)
             manifest.components.append(component.record())
         manifest.notes += writer.notes
-        manifest.finished = utc_text(datetime.now(timezone.utc))
+        manifest.finished = format_utc(utc_now())
         writer.add_manifest(manifest)
         writer.close()
     finally:
@@ -263,7 +254,7 @@ def _publish(job: Job, handle: BinaryIO, plain_sha256: str = "") -> Verification
         status.st_mtime_ns,
         sha256,
         manifest.started,
-        utc_text(datetime.now(timezone.utc)),
+        format_utc(utc_now()),
         manifest.database,
         manifest.address,
         tuple(component.name for component in manifest.components),
@@ -312,20 +303,16 @@ def _check_encrypted(job: Job, reading: BinaryIO, plain_sha256: str) -> str:
 
 def mark_restore_failed(path: str, verification: Verification, moment: datetime) -> Verification:
     """Record that an archive was proven not to restore: from then on it does not count as verified."""
-    failed = replace(verification, restore_failed=utc_text(moment), restore_tested="")
+    failed = replace(verification, restore_failed=format_utc(moment), restore_tested="")
     write_sidecar(path, failed)
     return failed
 
 
 def mark_restore_tested(path: str, verification: Verification, moment: datetime) -> Verification:
     """Record that a restore of an archive succeeded."""
-    tested = replace(verification, restore_tested=utc_text(moment), restore_failed="")
+    tested = replace(verification, restore_tested=format_utc(moment), restore_failed="")
     write_sidecar(path, tested)
     return tested
-
-
-def utc_text(moment: datetime) -> str:
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def measure(path: str) -> Tuple[int, int]:

@@ -7,15 +7,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import List, Optional, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple, Union
 
 from .._core.errors import MaintenanceError
-from .._core.finding import Finding
-from .._core.legacy_plan import Action, Kept, Plan
+from .._core.finding import Finding, fingerprint
+from .._core.plan import Action, Kept, Plan, refuse_above
 from .._core.units import format_duration
-from .catalogue import Backup, Catalogue
+from .catalogue import ArchiveId, Backup, Catalogue
 from .retention import Item, Policy, decide
 
 # In check mode the backup that this run would make counts as made, unless mongo_backup would reuse one that is there:
@@ -23,13 +23,18 @@ from .retention import Item, Policy, decide
 REUSED_WITHIN = 20 * 3600
 ASSUMED_NAME = "(the backup that this run would make)"
 ASSUMPTION = "a verified backup made by this run"
+_BLOCKED = "nothing is removed while "
+# The subject of these findings is the name of a job, which is shown beside them: there is nothing to hide by a host's own
+# key, and with this one a finding has the same id in check mode, in a real run, and on every host.
+_FINGERPRINT_KEY = b"miniecom.maintenance.backup_prune"
 
 
 @dataclass(frozen=True)
-class Wishes:
+class RotationPolicy:
     """The options that decide.
 
     Attributes:
+        keep: how many backups of which periods.
         require_verified: seconds; 0 asks for nothing.
         assume_verified: check mode only: a verified backup will have been made by then.
         max_delete: None sets no limit.
@@ -37,7 +42,7 @@ class Wishes:
         database: only its backups count; None for all that are there.
     """
 
-    policy: Policy
+    keep: Policy
     require_verified: float = 0
     require_verified_text: str = "0"
     assume_verified: bool = False
@@ -46,7 +51,29 @@ class Wishes:
     database: Optional[str] = None
 
 
-def plan_prune(catalogue: Catalogue, wishes: Wishes, now: datetime) -> Tuple[Plan, List[Finding]]:
+@dataclass(frozen=True)
+class RemoveBackup:
+    """Remove this archive and its record, as long as the one that is relied on is there unchanged and verified.
+
+    Attributes:
+        relies_on: the newest verified backup; None where none was there.
+    """
+
+    archive: ArchiveId
+    relies_on: Optional[ArchiveId]
+
+
+@dataclass(frozen=True)
+class RemoveRecord:
+    """Remove the record of a backup that is gone."""
+
+    path: str
+
+
+RotationWork = Union[RemoveBackup, RemoveRecord]
+
+
+def plan_rotation(catalogue: Catalogue, policy: RotationPolicy, now: datetime) -> Plan[RotationWork]:
     """What to remove, oldest first, and what to keep, each with its reason.
 
     Args:
@@ -56,26 +83,26 @@ def plan_prune(catalogue: Catalogue, wishes: Wishes, now: datetime) -> Tuple[Pla
         MaintenanceError: the backups are of several databases and none is named, backups are to go and there is no recent
             verified one, or more are to go than max_delete.
     """
-    plan = Plan()
+    plan: Plan[RotationWork] = Plan()
     databases = sorted({backup.database for backup in catalogue.backups if backup.database})
-    if not wishes.database and len(databases) > 1 and not wishes.policy.empty:
+    if not policy.database and len(databases) > 1 and not policy.keep.empty:
         # As one series the backups of each would take the turns of the others.
         raise MaintenanceError(
             "the backups in this directory are of several databases: %s" % ", ".join(databases),
             target=catalogue.path,
             next_step="Set the option database to the one whose backups are to be rotated. Nothing was removed.",
         )
-    catalogue = catalogue.of(wishes.database)
+    catalogue = catalogue.of(policy.database)
     plan.kept.extend(Kept(backup.path, "of another database: %s" % backup.database) for backup in catalogue.others)
     newest = catalogue.newest_verified(now)
     age = newest.age_seconds(now) if newest is not None else None
     items = [Item(backup.name, backup.date, backup.verified) for backup in catalogue.backups]
     local_now = now.astimezone().replace(tzinfo=None)
-    if wishes.assume_verified and (age is None or age > REUSED_WITHIN):
+    if policy.assume_verified and (age is None or age > REUSED_WITHIN):
         items.append(Item(ASSUMED_NAME, local_now.replace(microsecond=0), verified=True))
     known = {backup.name: backup for backup in catalogue.backups}
-    doomed: List[Tuple[Backup, str]] = []
-    for decision in decide(items, wishes.policy, local_now):
+    surplus: List[Tuple[Backup, str]] = []
+    for decision in decide(items, policy.keep, local_now):
         backup = known.get(decision.item.name)
         if backup is None:
             continue
@@ -83,61 +110,58 @@ def plan_prune(catalogue: Catalogue, wishes: Wishes, now: datetime) -> Tuple[Pla
         if decision.keep or backup is newest:
             plan.kept.append(Kept(backup.path, decision.reason if decision.keep else "the newest verified backup"))
         else:
-            doomed.append((backup, decision.reason))
-    if doomed and wishes.blocked_by:
-        return _blocked(plan, doomed, wishes)
-    if doomed:
-        _require_verified(age, wishes, catalogue.path)
-        if wishes.max_delete is not None and len(doomed) > wishes.max_delete:
-            raise MaintenanceError(
-                "%d backups would be removed, more than max_delete (%d)" % (len(doomed), wishes.max_delete),
-                target=catalogue.path,
-                next_step="Nothing was removed. Look at the plan in check mode, then raise max_delete or correct the policy.",
-                details={
-                    "plan": [
-                        {"action": "remove_backup", "target": backup.path, "reason": reason}
-                        for backup, reason in doomed
-                    ]
-                },
-            )
-    for backup, reason in doomed:
+            surplus.append((backup, decision.reason))
+    if surplus and policy.blocked_by:
+        _block(plan, surplus, policy)
+        return plan
+    if surplus:
+        _require_verified(age, policy, catalogue.path)
+    for backup, reason in surplus:
         plan.actions.append(
             Action(
                 "remove_backup",
                 backup.path,
                 reason,
-                bytes=backup.size,
-                assumes=ASSUMPTION if wishes.assume_verified and not _recent(age, wishes) else "",
-                data={"backup": backup, "relied": newest},
+                RemoveBackup(backup.id, newest.id if newest is not None else None),
+                backup.size,
+                assumes=ASSUMPTION if policy.assume_verified and not _recent(age, policy) else "",
             )
         )
-    if not wishes.policy.empty:
+    # Records cost nothing and do not count.
+    refuse_above(plan, policy.max_delete, "backups", target=catalogue.path)
+    if not policy.keep.empty:
         for path in catalogue.orphan_sidecars:
-            plan.actions.append(Action("remove_record", path, "record of a backup that is gone"))
-    return plan, []
+            plan.actions.append(Action("remove_record", path, "record of a backup that is gone", RemoveRecord(path)))
+    return plan
 
 
-def _recent(age: Optional[float], wishes: Wishes) -> bool:
-    return age is not None and age <= wishes.require_verified
+def _recent(age: Optional[float], policy: RotationPolicy) -> bool:
+    return age is not None and age <= policy.require_verified
 
 
-def _require_verified(age: Optional[float], wishes: Wishes, path: str) -> None:
-    if wishes.require_verified <= 0 or wishes.assume_verified or _recent(age, wishes):
+def _require_verified(age: Optional[float], policy: RotationPolicy, path: str) -> None:
+    if policy.require_verified <= 0 or policy.assume_verified or _recent(age, policy):
         return
     found = "there is none" if age is None else "the newest one is %s old" % format_duration(age)
     raise MaintenanceError(
-        "no backup is removed without a verified one younger than %s: %s" % (wishes.require_verified_text, found),
+        "no backup is removed without a verified one younger than %s: %s" % (policy.require_verified_text, found),
         target=path,
         next_step="Make one with mongo_backup (the playbook backup) first. Nothing was removed.",
     )
 
 
-def _blocked(plan: Plan, doomed: Sequence[Tuple[Backup, str]], wishes: Wishes) -> Tuple[Plan, List[Finding]]:
-    jobs = ", ".join(wishes.blocked_by)
-    for backup, reason in doomed:
-        plan.kept.append(Kept(backup.path, "nothing is removed while %s is active; else: %s" % (jobs, reason)))
+def _block(plan: Plan[RotationWork], surplus: Sequence[Tuple[Backup, str]], policy: RotationPolicy) -> None:
+    jobs = ", ".join(policy.blocked_by)
+    for backup, reason in surplus:
+        plan.kept.append(Kept(backup.path, "%s%s is active; else: %s" % (_BLOCKED, jobs, reason)))
     plan.kept.sort(key=lambda kept: os.path.basename(kept.target))
     plan.warnings.append("No backup is removed: the shop's own %s would delete backups beside us." % jobs)
+
+
+def blocking_findings(plan: Plan[Any], policy: RotationPolicy) -> List[Finding]:
+    """A finding for each of the shop's own jobs on whose account backups stay that would go. Pure."""
+    if not any(kept.reason.startswith(_BLOCKED) for kept in plan.kept):
+        return []
     findings = [
         Finding(
             "backup-deleted-by-another-job",
@@ -147,6 +171,6 @@ def _blocked(plan: Plan, doomed: Sequence[Tuple[Backup, str]], wishes: Wishes) -
             "Switch it off where it is scheduled (a # before the line of the crontab, or systemctl disable --now for a timer), and run again.",
             scope="backups",
         )
-        for job in wishes.blocked_by
+        for job in policy.blocked_by
     ]
-    return plan, findings
+    return [replace(finding, fingerprint=fingerprint(_FINGERPRINT_KEY, finding)) for finding in findings]

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
-from .._core.errors import MaintenanceError
+from .._core.errors import MaintenanceError, from_os_error
 from .compress import DamagedBackup, GzipReader, GzipWriter, compressor, stored_member
 from .manifest import MAX_BYTES, ComponentRecord, Found, Manifest, parse
 
@@ -419,18 +419,17 @@ def read_error(error: OSError, path: str) -> MaintenanceError:
     """An error while a component is read; an error of the destination is passed through as it is."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG) and not error.filename:
         raise error
-    code = errno.errorcode.get(error.errno or 0, error.errno)
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
-        return MaintenanceError(
+        return from_os_error(
             "what is to be backed up was replaced while it was read",
+            error,
             target=path,
-            code=code,
             next_step="Something rewrites it: run again.",
         )
-    return MaintenanceError(
+    return from_os_error(
         "cannot read what is to be backed up",
+        error,
         target=path,
-        code=code,
         next_step="Run as its owner or as root (become: true).",
     )
 

@@ -21,7 +21,7 @@ try:
 except ImportError:  # pragma: no cover - the client raises MissingLibrary first
     bson = None  # type: ignore[assignment]
 
-from .._core.errors import MaintenanceError
+from .._core.errors import from_os_error
 
 _HELPER = """
 import struct, sys
@@ -72,8 +72,8 @@ class DocumentCheck:
                 )
         except OSError as error:
             self.close()
-            raise MaintenanceError(
-                "cannot start the processes that check documents", target=sys.executable, code=error.errno
+            raise from_os_error(
+                "cannot start the processes that check documents", error, target=sys.executable
             ) from error
 
     def check(self, data: bytes) -> None:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import signal
 import subprocess
@@ -15,7 +14,7 @@ import time
 from typing import Any, Callable, List, Optional
 from urllib.parse import quote
 
-from .._core.errors import MaintenanceError
+from .._core.errors import MaintenanceError, from_os_error
 from .address import Address
 from .client import Connection, open_address
 
@@ -84,11 +83,10 @@ class ThrowawayServer:
                 preexec_fn=_die_with_parent,
             )
         except OSError as error:
-            code = errno.errorcode.get(error.errno or 0, error.errno)
-            raise MaintenanceError(
+            raise from_os_error(
                 "cannot start a mongod for the restore test",
+                error,
                 target=self._program,
-                code=code,
                 next_step="Set mongod_program to a mongod of the same version.",
             ) from error
         return wait_for_server(self._directory, self._ended)

@@ -15,7 +15,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.reten
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
-WISHES = pruning.Wishes(Policy(last=2), 48 * 3600, "48h")
+POLICY = pruning.RotationPolicy(Policy(last=2), 48 * 3600, "48h")
 
 
 def verified(moment: datetime) -> catalogue.Backup:
@@ -29,11 +29,11 @@ def test_a_future_backup_does_not_let_old_ones_go() -> None:
     found = catalogue.Catalogue("/b", [verified(NOW - timedelta(days=days)) for days in (40, 30, 20, 10)])
     found.backups.append(verified(NOW + timedelta(days=3650)))
     with pytest.raises(MaintenanceError, match="10 d old"):
-        pruning.plan_prune(found, WISHES, NOW)
+        pruning.plan_rotation(found, POLICY, NOW)
 
 
 def test_a_clock_a_minute_apart_does_no_harm() -> None:
     found = catalogue.Catalogue("/b", [verified(NOW - timedelta(days=days)) for days in (40, 30, 20, 10)])
     found.backups.append(verified(NOW + timedelta(minutes=1)))
-    plan, _findings = pruning.plan_prune(found, WISHES, NOW)
+    plan = pruning.plan_rotation(found, POLICY, NOW)
     assert len(plan.actions) == 2

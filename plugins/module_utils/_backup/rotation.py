@@ -1,0 +1,185 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Removing what no rule keeps: the steps of backup_prune."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Iterator, Optional
+
+from .._core.atomic_file import sync_directory
+from .._core.call import Call
+from .._core.errors import AbortPlan, MaintenanceError, SkipAction, from_os_error
+from .._core.plan import Action, Outcome, Plan, Report, Results, Verification
+from .._core.runner import Task
+from .._core.units import format_size, parse_duration
+from .catalogue import ArchiveId, Catalogue, archive_of, directory_lock, look_at, read_catalogue, sidecar_path
+from .pruning import (
+    RemoveBackup,
+    RemoveRecord,
+    RotationPolicy,
+    RotationWork,
+    blocking_findings,
+    plan_rotation,
+)
+from .retention import Policy
+
+KEEP = ("keep_last", "keep_daily", "keep_weekly", "keep_monthly")
+
+
+class BackupPrune(Task[Catalogue]):
+    """Remove what no rule keeps."""
+
+    stop_on_failure = False
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        params = self.params
+        negative = [name for name in KEEP if params[name] < 0]
+        if negative:
+            raise MaintenanceError(
+                "a number to keep is negative", target=", ".join(negative), next_step="Use 0 to leave a rule out."
+            )
+        self.policy = RotationPolicy(
+            Policy(*(params[name] for name in KEEP)),
+            parse_duration(params["require_verified"]),
+            params["require_verified"],
+            params["assume_verified"] and call.check,
+            params["max_delete"],
+            tuple(params["blocked_by"]),
+            params["database"],
+        )
+
+    def observe(self) -> Catalogue:
+        return read_catalogue(self.params["path"])
+
+    def plan(self, observation: Catalogue, now: datetime) -> Plan[RotationWork]:
+        return plan_rotation(observation, self.policy, now)
+
+    def _remove_backup(self, action: Action[RemoveBackup], observation: Catalogue) -> Outcome:
+        with self._alone():
+            _require_unchanged(action.work.relies_on)
+            return remove_archive(action.work.archive)
+
+    def _remove_record(self, action: Action[RemoveRecord], observation: Catalogue) -> Outcome:
+        with self._alone():
+            if os.path.lexists(archive_of(action.work.path)):
+                raise SkipAction("its backup is there now")
+            unlink(action.work.path)
+            return Outcome()
+
+    handlers = {RemoveBackup: _remove_backup, RemoveRecord: _remove_record}
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with directory_lock(self.params["path"]) as free:
+            if not free:
+                raise MaintenanceError(
+                    "a backup is being written to this directory",
+                    target=self.params["path"],
+                    next_step="Wait until it has ended and run again.",
+                )
+            yield
+
+    def verify(
+        self, observation: Catalogue, plan: Plan[RotationWork], results: Results[RotationWork, Catalogue]
+    ) -> Verification[Catalogue]:
+        after = read_catalogue(self.params["path"])
+        left = {backup.path for backup in after.backups}
+        lost = [kept.target for kept in plan.kept if kept.target not in left]
+        failure = None
+        if lost:
+            failure = MaintenanceError(
+                "backups that were to be kept are gone",
+                target=", ".join(lost[:5]),
+                next_step="Something else deletes backups on this host: look for the shop's own jobs.",
+            )
+        return Verification(after, failure)
+
+    def report(
+        self, observation: Catalogue, plan: Plan[RotationWork], results: Results[RotationWork, Catalogue]
+    ) -> Report:
+        removed = sum(isinstance(action.work, RemoveBackup) for action in results.effective)
+        kept = len(observation.backups) - removed
+        findings = blocking_findings(plan, self.policy)
+        verb = results.words("removed", "would remove")
+        headline = "%s %d backups (%s), kept %d" % (verb, removed, format_size(results.bytes), kept)
+        if findings:
+            jobs = ", ".join(finding.target for finding in findings)
+            headline = "%s nothing: %s would delete backups beside us" % (verb, jobs)
+        told = [finding.as_dict() for finding in findings]
+        return Report(
+            headline,
+            changed=bool(results.effective),
+            summary={
+                "removed": removed,
+                "kept": kept,
+                "bytes": results.bytes,
+                "bytes_freed": results.bytes,
+                "blocked": bool(findings),
+                "findings": len(findings),
+            },
+            values={"findings": told},
+            record={"findings": told} if told else {},
+        )
+
+
+def _require_unchanged(relied_on: Optional[ArchiveId]) -> None:
+    """The newest verified backup of the plan is there as it was; without it nothing more may go."""
+    if relied_on is None:
+        return
+    now = look_at(relied_on.path)
+    if now is None or not now.verified or now.id != relied_on:
+        raise AbortPlan(
+            "the newest verified backup is gone, or has changed, or was proven not to restore meanwhile",
+            target=relied_on.path,
+            next_step="Nothing more was removed. Something else works in this directory: look for the shop's own jobs.",
+        )
+
+
+def remove_archive(archive: ArchiveId) -> Outcome:
+    """Remove an archive, if it still is the file that was planned for, and its record.
+
+    Raises:
+        SkipAction: it is gone, or another file stands there.
+        MaintenanceError: the system refuses.
+    """
+    try:
+        status = os.lstat(archive.path)
+    except FileNotFoundError:
+        raise SkipAction("it is gone already") from None
+    seen = ArchiveId(archive.path, status.st_ino, status.st_size, status.st_mtime_ns)
+    if not stat.S_ISREG(status.st_mode) or seen != archive:
+        raise SkipAction("it has changed since planning")
+    unlink(archive.path)
+    note = ""
+    try:
+        os.unlink(sidecar_path(archive.path))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        # The backup is gone: that its record stays costs nothing, and the next call tries again.
+        note = "its record could not be removed (%s)" % (error.strerror or error)
+    sync_directory(os.path.dirname(archive.path))
+    # A file with other names (hard links) frees nothing yet.
+    return Outcome(archive.size if status.st_nlink == 1 else 0, note)
+
+
+def unlink(path: str) -> None:
+    """Remove a file. Raises SkipAction: it is gone. Raises MaintenanceError: the system refuses."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        raise SkipAction("it is gone already") from None
+    except OSError as error:
+        raise from_os_error(
+            "cannot remove the file",
+            error,
+            target=path,
+            next_step="Run as its owner or as root (become: true); chattr +i also forbids it.",
+        ) from error
