@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import List, Optional
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Optional, Tuple, Union
 
-from .._core.errors import MaintenanceError
+from .._core.errors import InsufficientSpace, MaintenanceError
 from .._core.leftovers import Leftover, target_of
-from .._core.legacy_plan import Action, Plan
+from .._core.plan import Action, Plan
 from .._core.units import format_size
 from .catalogue import Backup
 
@@ -23,21 +24,65 @@ SERVER_BYTES = 384 * 1024 * 1024
 UNPACKED_FACTOR = 6
 
 
-@dataclass
+@dataclass(frozen=True)
+class ServerOrigin:
+    """Where a throwaway mongod comes from.
+
+    Attributes:
+        program: its path, on the host or in the image.
+        image: id of the image of a running container; "" for a program of the host.
+        container: that container's name.
+    """
+
+    program: str
+    image: str = ""
+    container: str = ""
+
+    def __str__(self) -> str:
+        return "image of the container %s" % self.container if self.image else self.program
+
+
+@dataclass(frozen=True)
 class RestoreObservation:
     """What was found. Sizes in bytes.
 
     Attributes:
+        source: what was asked for.
         backup: None in check mode before the first backup was made.
-        server: where the throwaway server comes from, for people.
-        leftovers: notes of earlier restore tests that were killed.
+        origin: where the throwaway server comes from.
+        free: on the file system of the work directory.
+        at: when it was observed.
+        leftovers: notes of earlier restore tests that were killed, in the order in which they are to be cleared away.
     """
 
     source: str
     backup: Optional[Backup]
-    server: str
+    origin: ServerOrigin
     free: int
-    leftovers: List[Leftover] = field(default_factory=list)
+    at: datetime
+    leftovers: Tuple[Leftover, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClearLeftover:
+    """Clear away what the note of this id is about, which the observation holds."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class RestoreTest:
+    """Restore this archive into a throwaway server and compare.
+
+    Attributes:
+        path: of the archive; "" where check mode assumes one.
+    """
+
+    path: str
+    origin: ServerOrigin
+
+
+RestoreWork = Union[ClearLeftover, RestoreTest]
 
 
 def expected_space(backup: Backup) -> int:
@@ -48,31 +93,28 @@ def expected_space(backup: Backup) -> int:
     return int(raw * DATA_FACTOR) + SERVER_BYTES
 
 
-def plan_restore_test(observation: RestoreObservation, work_dir: str, min_free: int, has_passphrase: bool) -> Plan:
+def plan_restore_test(
+    observation: RestoreObservation, work_dir: str, min_free: int, has_passphrase: bool
+) -> Plan[RestoreWork]:
     """Leftovers to clear away, then one restore test.
+
+    Args:
+        min_free: bytes that are to stay free on the file system of work_dir.
+        has_passphrase: whether an encrypted backup can be read.
 
     Raises:
         MaintenanceError: the backup cannot be decrypted, or there is not enough space.
     """
-    plan = Plan()
+    plan: Plan[RestoreWork] = Plan()
     for note in observation.leftovers:
-        plan.actions.append(
-            Action(
-                "remove_leftover",
-                target_of(note.left),
-                "left behind by a restore test that was killed",
-                data={"note": note},
-            )
-        )
+        reason = "left behind by a restore test that was killed"
+        plan.actions.append(Action("remove_leftover", target_of(note.left), reason, ClearLeftover(note.id)))
+    reason = "restored into a throwaway server and compared (%s)" % observation.origin
     backup = observation.backup
     if backup is None:
+        work = RestoreTest("", observation.origin)
         plan.actions.append(
-            Action(
-                "restore_test",
-                observation.source,
-                "restored into a throwaway server and compared (%s)" % observation.server,
-                assumes="a verified backup made by this run",
-            )
+            Action("restore_test", observation.source, reason, work, assumes="a verified backup made by this run")
         )
         return plan
     if backup.encrypted and not has_passphrase:
@@ -83,19 +125,13 @@ def plan_restore_test(observation: RestoreObservation, work_dir: str, min_free: 
         )
     needed = expected_space(backup)
     if observation.free < needed + min_free:
-        raise MaintenanceError(
+        raise InsufficientSpace(
             "not enough space for a restore test: %s free, about %s needed and %s to stay free (min_free)"
             % (format_size(observation.free), format_size(needed), format_size(min_free)),
             target=work_dir,
             next_step="Free some space there or set work_dir to another file system. Nothing was written.",
             details={"bytes_free": observation.free, "bytes_needed": needed + min_free},
         )
-    plan.actions.append(
-        Action(
-            "restore_test",
-            backup.path,
-            "restored into a throwaway server and compared (%s)" % observation.server,
-            data={"path": os.path.abspath(backup.path)},
-        )
-    )
+    work = RestoreTest(os.path.abspath(backup.path), observation.origin)
+    plan.actions.append(Action("restore_test", backup.path, reason, work))
     return plan

@@ -10,9 +10,9 @@ It composes MongoDB with Docker, and so stands above both.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any, Mapping, Optional
 
+from .._backup.restore_planning import ServerOrigin
 from .._core import processes
 from .._core.errors import MaintenanceError
 from .._docker.client import Docker, DockerUnavailable
@@ -25,23 +25,10 @@ PURPOSE = "restore test"
 LABEL = "miniecom.maintenance"
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where the throwaway server comes from: a program of the host, or the image of a running container."""
-
-    program: str
-    image: str = ""
-    container: str = ""
-
-    @property
-    def text(self) -> str:
-        return "image of the container %s" % self.container if self.image else self.program
-
-
 class ContainerServer:
     """A throwaway mongod in a container without network, its directory shared with the host."""
 
-    def __init__(self, docker: Docker, origin: Origin, name: str, directory: str) -> None:
+    def __init__(self, docker: Docker, origin: ServerOrigin, name: str, directory: str) -> None:
         self._docker = docker
         self._origin = origin
         self._name = name
@@ -100,7 +87,7 @@ class Origins:
         if self._docker is not None:
             self._docker.close()
 
-    def find(self, program: Optional[str]) -> Origin:
+    def find(self, program: Optional[str]) -> ServerOrigin:
         """The program named, else what serves the shop's address.
 
         Raises:
@@ -109,16 +96,16 @@ class Origins:
         if program:
             if not os.access(program, os.X_OK):
                 raise MaintenanceError("mongod_program is no program", target=program, next_step="Correct the path.")
-            return Origin(program)
+            return ServerOrigin(program)
         host, port = resolve(self._params).hosts[0]
         for socket in processes.listening_sockets(protocols=("tcp",)):
             process = processes.read_process(socket.pid) if socket.port == port and socket.pid is not None else None
             if process is not None and process.name.startswith("mongod") and not process.contained:
                 # An upgrade may have replaced the file since; the link still leads to the program that runs.
-                return Origin(process.exe if os.access(process.exe, os.X_OK) else "/proc/%d/exe" % process.pid)
+                return ServerOrigin(process.exe if os.access(process.exe, os.X_OK) else "/proc/%d/exe" % process.pid)
         return self._find_container(host, port)
 
-    def _find_container(self, host: str, port: int) -> Origin:
+    def _find_container(self, host: str, port: int) -> ServerOrigin:
         step = "Set address to where the shop's mongod listens, run as root (become: true), or set mongod_program to a mongod of the same version."
         try:
             docker = self.engine()
@@ -137,7 +124,7 @@ class Origins:
             if reached or shared or host in addresses(container):
                 program = self._program_in(container)
                 if program:
-                    return Origin(program, str(container["ImageID"]), container_name(container))
+                    return ServerOrigin(program, str(container["ImageID"]), container_name(container))
         raise MaintenanceError(
             "no program for a throwaway mongod: neither a process of this host nor a running container serves this address",
             target="%s:%d" % (host, port),

@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timezone
 
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catalogue import Backup, Verification
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.restore_planning import (
     RestoreObservation,
+    ServerOrigin,
     expected_space,
     plan_restore_test,
 )
@@ -18,6 +20,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.leftovers import Leftover, PathLeft
 
 GIB = 1024**3
+NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 
 
 def backup(raw: int = 0, encrypted: bool = False) -> Backup:
@@ -28,7 +31,7 @@ def backup(raw: int = 0, encrypted: bool = False) -> Backup:
 
 
 def observation(found: Backup | None, free: int = 100 * GIB) -> RestoreObservation:
-    return RestoreObservation("/b", found, "/usr/bin/mongod", free)
+    return RestoreObservation("/b", found, ServerOrigin("/usr/bin/mongod"), free, NOW)
 
 
 def test_one_action_that_says_where_the_server_comes_from() -> None:
@@ -63,8 +66,7 @@ def test_an_encrypted_backup_needs_its_passphrase() -> None:
 
 
 def test_leftovers_go_first() -> None:
-    found = observation(backup(GIB))
-    found.leftovers = [Leftover("1", PathLeft("/w/restore-test-1"))]
+    found = replace(observation(backup(GIB)), leftovers=(Leftover("1", PathLeft("/w/restore-test-1")),))
     plan = plan_restore_test(found, "/w", 0, False)
     assert [action.action for action in plan.actions] == ["remove_leftover", "restore_test"]
     assert plan.actions[0].target == "/w/restore-test-1"

@@ -1,0 +1,439 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Proving that a backup restores: the steps of mongo_restore. It composes the backup with MongoDB and Docker."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from .._backup import making
+from .._backup.catalogue import Backup, Verification, look_at, read_catalogue, write_sidecar
+from .._backup.compress import DamagedBackup, Prefetch
+from .._backup.encryption import Openssl, read_passphrase
+from .._backup.manifest import TOOL, Found, Manifest, differences
+from .._backup.restore_planning import (
+    ClearLeftover,
+    RestoreObservation,
+    RestoreTest,
+    RestoreWork,
+    ServerOrigin,
+    plan_restore_test,
+)
+from .._backup.tarball import ReadBack, read_backup
+from .._core.call import Call
+from .._core.clock import format_utc, utc_now
+from .._core.errors import MaintenanceError, SkipAction, from_os_error
+from .._core.lease import boot_id
+from .._core.leftovers import ContainerLeft, PathLeft, ProcessLeft
+from .._core.plan import Action, Outcome, Plan, Report, Results
+from .._core.runner import Task
+from .._core.units import format_size, parse_size
+from .._mongo import restore, throwaway
+from .._mongo.archive import ArchiveError, ArchiveReader
+from .._mongo.client import Connection
+from . import leftovers
+from .throwaway_server import PURPOSE, ContainerServer, Origins
+
+PREFIX = "restore-test-"
+# What speaks against the archive; everything else may be the surroundings.
+PROOFS = (ArchiveError, restore.RefusedBackup)
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What a restore test has shown.
+
+    Attributes:
+        differences: what is not as the backup says, a sentence each.
+        documents, collections, indexes, bytes, files: what was restored and compared; bytes of raw documents.
+        manifest: whether the backup has one of ours to compare with.
+    """
+
+    differences: Tuple[str, ...]
+    server_version: str = ""
+    documents: int = 0
+    collections: int = 0
+    indexes: int = 0
+    bytes: int = 0
+    files: int = 0
+    manifest: bool = False
+    backup_version: str = ""
+
+
+class MongoRestore(Task[RestoreObservation]):
+    """Restore into a throwaway server and compare."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self.work_dir = str(self.params["work_dir"] or self.run.state_dir)
+        self.min_free = parse_size(self.params["min_free"])
+        self.assertions = tuple(
+            restore.Assertion(entry["collection"], entry["filter"] or {}, entry["min"], entry["max"])
+            for entry in self.params["assertions"]
+        )
+        self._origins = Origins(self.params)
+
+    def _passphrase(self) -> Optional[bytes]:
+        path = self.params["passphrase_file"]
+        return read_passphrase(path) if path else None
+
+    # --- observe -------------------------------------------------------------------------------------------------
+
+    def observe(self) -> RestoreObservation:
+        self._passphrase()  # a file that cannot be read is better known before anything is done
+        now = utc_now()
+        backup = self._find_backup(self.params["src"], now)
+        origin = self._origins.find(self.params["mongod_program"])
+        existing = os.path.abspath(self.work_dir)
+        while not os.path.isdir(existing):
+            existing = os.path.dirname(existing)
+        status = os.statvfs(existing)
+        boot = boot_id()
+        notes = [
+            note for note in self.run.leftovers.found() if note.left.purpose == PURPOSE and note.is_abandoned(boot)
+        ]
+        return RestoreObservation(
+            self.params["src"],
+            backup,
+            origin,
+            status.f_bavail * status.f_frsize,
+            now,
+            tuple(leftovers.in_order(notes)),
+        )
+
+    def _find_backup(self, src: str, now: datetime) -> Optional[Backup]:
+        if os.path.isdir(src) or (self.call.check and not os.path.lexists(src)):
+            found = read_catalogue(src, missing_ok=True)
+            newest = found.newest(now)
+            if newest is not None:
+                return newest
+            if self.call.check:
+                return None  # a real run would have made one before
+            raise MaintenanceError(
+                "there is no backup in this directory%s"
+                % (" but such as are dated in the future" if found.backups else ""),
+                target=src,
+                next_step="Make one with mongo_backup first.",
+            )
+        backup = look_at(src)
+        if backup is None:
+            raise MaintenanceError(
+                "this is no backup: it is missing, no regular file, or not named YYYYmmdd_HHMMSS.tar.gz",
+                target=src,
+                next_step="Correct src, or rename the file to the time it was made.",
+            )
+        return backup
+
+    # --- plan ----------------------------------------------------------------------------------------------------
+
+    def plan(self, observation: RestoreObservation, now: datetime) -> Plan[RestoreWork]:
+        return plan_restore_test(observation, self.work_dir, self.min_free, bool(self.params["passphrase_file"]))
+
+    # --- act -----------------------------------------------------------------------------------------------------
+
+    def _clear_leftover(self, action: Action[ClearLeftover], observation: RestoreObservation) -> Outcome:
+        [note] = [note for note in observation.leftovers if note.id == action.work.id]
+        try:
+            leftovers.clear(note, self.run.state_dir, self.params["docker_timeout"])
+        except leftovers.NothingLeft:
+            self.run.leftovers.done(note.id)
+            raise SkipAction("it is gone already") from None
+        self.run.leftovers.done(note.id)
+        return Outcome()
+
+    def _test(self, action: Action[RestoreTest], observation: RestoreObservation) -> Outcome:
+        backup = look_at(action.work.path)
+        if backup is None:
+            raise MaintenanceError(
+                "the backup is gone",
+                target=action.target,
+                next_step="Something removes backups: look for the shop's own jobs.",
+            )
+        try:
+            tested, warnings = self._restore_and_compare(backup, action.work.origin)
+        except MaintenanceError as error:
+            if not _is_proof(error, backup):
+                raise
+            return Outcome(detail=Tested((str(error),)), failure=error, warnings=record_failure(backup))
+        if tested.differences:
+            failure = MaintenanceError(
+                "the backup does not restore as it was: %s%s"
+                % ("; ".join(tested.differences[:5]), " ..." if len(tested.differences) > 5 else ""),
+                target=backup.path,
+                next_step="Do not rely on it: make a new backup, and test that.",
+            )
+            return Outcome(detail=tested, failure=failure, warnings=record_failure(backup))
+        return Outcome(tested.bytes, "%d documents identical" % tested.documents, tested, warnings)
+
+    handlers = {ClearLeftover: _clear_leftover, RestoreTest: _test}
+
+    def _restore_and_compare(self, backup: Backup, origin: ServerOrigin) -> Tuple[Tested, Tuple[str, ...]]:
+        """Restore into a server of this moment; also gives what could not be recorded of it."""
+        token = secrets.token_hex(6)
+        directory = os.path.join(os.path.abspath(self.work_dir), PREFIX + token)
+        # The path of a socket is short; a long directory is reached through a link in the directory for temporary files.
+        reached = directory
+        if not throwaway.socket_fits(directory):
+            reached = os.path.join(tempfile.gettempdir(), "miniecom-" + PREFIX + token)
+        register = self.run.leftovers.register
+        notes = [register(PathLeft(path, PURPOSE)) for path in dict.fromkeys([directory, reached])]
+        server: Any = None
+        try:
+            try:
+                os.makedirs(self.work_dir, mode=0o700, exist_ok=True)
+                os.mkdir(directory, 0o700)
+                if reached != directory:
+                    os.symlink(directory, reached)
+            except OSError as error:
+                raise from_os_error("cannot make the work directory", error, target=directory) from error
+            server, note = self._server(origin, directory, reached, token)
+            notes.append(note)
+            with server.start() as connection:
+                return self._compare(backup, connection)
+        finally:
+            if server is not None:
+                server.stop()
+            shutil.rmtree(directory, ignore_errors=True)
+            if reached != directory and os.path.islink(reached):
+                os.unlink(reached)
+            if not os.path.lexists(directory):
+                for note in notes:
+                    self.run.leftovers.done(note)
+
+    def _server(self, origin: ServerOrigin, directory: str, reached: str, token: str) -> Tuple[Any, str]:
+        register = self.run.leftovers.register
+        if origin.image:
+            docker = self._origins.engine()
+            name = "miniecom-%s%s" % (PREFIX, token)
+            note = register(ContainerLeft(name, docker.docker_host, PURPOSE))
+            return ContainerServer(docker, origin, name, reached), note
+        note = register(ProcessLeft(directory, purpose=PURPOSE))
+        return throwaway.ThrowawayServer(origin.program, reached), note
+
+    def _compare(self, backup: Backup, connection: Connection) -> Tuple[Tested, Tuple[str, ...]]:
+        found = self._read(backup, connection)
+        reader: Optional[ArchiveReader] = found.dump
+        if reader is None:
+            return Tested(("there is no database dump in it",), connection.server.version), ()
+        compared = restore.compare(connection, reader)
+        manifest = found.manifest
+        problems = list(compared.differences)
+        if manifest is not None:
+            collections = {
+                name: Found(item.documents, item.bytes, item.sha256) for name, item in compared.collections.items()
+            }
+            problems += differences(manifest, collections, found.found_components())
+            problems += _index_names(manifest, reader)
+        elif reader.prelude.tool_version == TOOL or (backup.record is not None and not _fits(backup)):
+            problems.append("the manifest is missing, without which nobody knows what else must be in it")
+        database = manifest.database if manifest is not None else _database(reader)
+        problems += restore.check_assertions(connection, database, self.assertions)
+        documents = sum(item.documents for item in compared.collections.values())
+        if not documents and not problems:
+            problems = ["there is not one document in it"]
+        tested = Tested(
+            tuple(dict.fromkeys(problems)),
+            connection.server.version,
+            documents,
+            len(compared.collections),
+            sum(len(restore.metadata_of(head).get("indexes") or []) for head in reader.prelude.collections),
+            sum(item.bytes for item in compared.collections.values()),
+            sum(component.files for component in found.components.values()),
+            manifest is not None,
+            reader.prelude.server_version,
+        )
+        return tested, () if problems else record_success(backup, manifest, database, found, tested)
+
+    def _read(self, backup: Backup, connection: Connection) -> ReadBack:
+        def read_dump(stream: Any) -> ArchiveReader:
+            reader = ArchiveReader(stream, backup.name)
+            restore.restore_archive(connection, reader)
+            return reader
+
+        try:
+            descriptor = os.open(backup.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise from_os_error("cannot read the backup", error, target=backup.path) from error
+        with os.fdopen(descriptor, "rb", 0) as handle:
+            if not backup.encrypted:
+                with closing(Prefetch(handle)) as ahead:
+                    return read_backup(ahead, backup.name, read_dump)
+            try:
+                with closing(Openssl(handle, self._passphrase() or b"", True, backup.name)) as cipher, closing(
+                    Prefetch(cipher)
+                ) as ahead:
+                    return read_backup(ahead, backup.name, read_dump)
+            except MaintenanceError as error:
+                # What comes out of a decryption is garbage with a wrong passphrase, too; other bytes than were recorded
+                # are not.
+                if backup.verification is None or _is_recorded(backup) or isinstance(error, PROOFS):
+                    raise
+                raise ChangedArchive(
+                    error.what, target=error.target, code=error.code, next_step=error.next_step
+                ) from error
+
+    # --- report --------------------------------------------------------------------------------------------------
+
+    def report(
+        self,
+        observation: RestoreObservation,
+        plan: Plan[RestoreWork],
+        results: Results[RestoreWork, RestoreObservation],
+    ) -> Report:
+        backup = observation.backup
+        tested = next(iter(results.details(Tested)), None)
+        summary = _numbers(tested)
+        summary["path"] = backup.path if backup is not None else observation.source
+        summary["restored"] = tested is not None and not tested.differences
+        summary["age_hours"] = round(backup.age_seconds(observation.at) / 3600.0, 2) if backup is not None else None
+        name = backup.name if backup is not None else "the backup that this run would make"
+        if results.check:
+            headline = "would restore %s into a throwaway mongod (%s) and compare" % (name, observation.origin)
+        elif tested is None:
+            headline = "%s could not be tested: see the error" % name
+        elif tested.differences:
+            headline = "%s does not restore: %s" % (name, tested.differences[0])
+        else:
+            headline = "%s restores: %d documents in %d collections with %d indexes (%s) came back identical" % (
+                name,
+                tested.documents,
+                tested.collections,
+                tested.indexes,
+                format_size(tested.bytes),
+            )
+        return Report(
+            headline,
+            # A restore test leaves everything as it was; only clearing away what a killed one left is a change.
+            changed=any(isinstance(action.work, ClearLeftover) for action in results.effective),
+            summary=summary,
+            values={"differences": list(tested.differences) if tested is not None else []},
+        )
+
+    def close(self) -> None:
+        self._origins.close()
+
+
+class ChangedArchive(MaintenanceError):
+    """An encrypted archive holds other bytes than when it was recorded, and cannot be read."""
+
+
+def _numbers(tested: Optional[Tested]) -> Dict[str, Any]:
+    values: Mapping[str, Any] = (tested or Tested(())).__dict__
+    known = ("manifest", "server_version", "backup_version") if tested is not None and tested.backup_version else ()
+    numbers = {key: values[key] for key in ("documents", "collections", "indexes", "bytes", "files", *known)}
+    return dict(numbers, differences=len(values["differences"]))
+
+
+# --- what was proven is recorded beside the archive ----------------------------------------------------------------------
+
+
+def _is_proof(error: MaintenanceError, backup: Backup) -> bool:
+    """Whether an error speaks against the archive, and not against the surroundings."""
+    if isinstance(error, (*PROOFS, ChangedArchive)):
+        return True
+    return isinstance(error, DamagedBackup) and not backup.encrypted
+
+
+def record_success(
+    backup: Backup, manifest: Optional[Manifest], database: str, found: ReadBack, tested: Tested
+) -> Tuple[str, ...]:
+    """Note beside the archive that it restores; that this is not possible is a warning only, which is returned."""
+    now = utc_now()
+    try:
+        if backup.record is not None:
+            if not _fits(backup):
+                return (
+                    "%s restores, but it is not the archive that its record was made of: it stays unverified"
+                    % backup.path,
+                )
+            making.mark_restore_tested(backup.path, replace(backup.record, mtime_ns=backup.mtime_ns), now)
+            return ()
+        verification = Verification(
+            backup.size,
+            backup.mtime_ns,
+            _sha256(backup.path),
+            manifest.started if manifest is not None else format_utc(backup.date),
+            format_utc(now),
+            database,
+            manifest.address if manifest is not None else "",
+            tuple(sorted(found.components)),
+            manifest.consistency if manifest is not None else "",
+            tested.collections,
+            tested.documents,
+            tested.bytes,
+            sum(component.bytes for component in found.components.values()),
+            format_utc(now),
+            sources=tuple((item.name, item.source) for item in manifest.components) if manifest else (),
+        )
+        write_sidecar(backup.path, verification)
+    except OSError as error:
+        return ("cannot record the restore test beside %s: %s" % (backup.path, error.strerror),)
+    return ()
+
+
+def record_failure(backup: Backup) -> Tuple[str, ...]:
+    """Take away that the archive counts as verified; that this is not possible is a warning, which is returned."""
+    now = look_at(backup.path)
+    if now is None or now.id != backup.id:
+        return ()  # another archive stands there by now
+    if now.record is None or now.stale:
+        return ()  # it does not count anyway
+    try:
+        making.mark_restore_failed(now.path, now.record, utc_now())
+    except OSError as error:
+        return (
+            "cannot record beside %s that it does not restore (%s): it still counts as verified"
+            % (now.path, error.strerror),
+        )
+    return ()
+
+
+def _fits(backup: Backup) -> bool:
+    """Whether the archive is the one that its record was made of."""
+    return backup.verification is not None or _is_recorded(backup)
+
+
+def _sha256(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        for data in iter(lambda: handle.read(1024 * 1024), b""):
+            digest.update(data)
+    return digest.hexdigest()
+
+
+def _is_recorded(backup: Backup) -> bool:
+    """Whether the archive has the size and the bytes that its record tells, whatever its time."""
+    record = backup.record
+    return record is not None and record.size == backup.size and record.sha256 == _sha256(backup.path)
+
+
+def _database(reader: ArchiveReader) -> str:
+    names = [head.db for head in reader.prelude.collections]
+    return names[0] if names else ""
+
+
+def _index_names(manifest: Manifest, reader: ArchiveReader) -> List[str]:
+    """Where the archive's head does not name the indexes that the manifest names."""
+    lines = []
+    heads = {head.collection: head for head in reader.prelude.collections}
+    for record in manifest.collections:
+        head = heads.get(record.name)
+        names = (
+            [index.get("name") for index in json.loads(head.metadata).get("indexes") or []] if head is not None else []
+        )
+        if sorted(map(str, names)) != sorted(record.indexes):
+            lines.append(
+                "%s.%s: the indexes in the archive are not those of the manifest" % (manifest.database, record.name)
+            )
+    return lines
