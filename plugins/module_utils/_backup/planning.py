@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import List, Mapping, Optional, Sequence, Tuple
+from typing import Mapping, Optional, Sequence, Tuple, Union
 
 from .._core.errors import InsufficientSpace, MaintenanceError
-from .._core.legacy_plan import Action, Kept, Plan
+from .._core.plan import Action, Kept, Plan
 from .._core.units import format_duration, format_size
 from .catalogue import Backup, Catalogue, backup_name
 
@@ -40,10 +40,12 @@ class Included:
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """The options that decide, and which server is to be backed up ("" for any).
+class BackupPolicy:
+    """The options that decide.
 
     Attributes:
+        fresh_within: in seconds, with the text that it was given as.
+        min_free: bytes.
         consistency: as asked for; only snapshot and locked demand something of a backup that is to be reused.
         check: documents or checksums.
     """
@@ -53,25 +55,78 @@ class Wishes:
     fresh_within_text: str
     min_free: int
     encrypted: bool = False
-    address: str = ""
     consistency: str = "auto"
     check: str = "checksums"
 
 
-@dataclass
-class Observation:
-    """What was found. Sizes in bytes."""
+@dataclass(frozen=True)
+class DumpConsistency:
+    """How the dump is to be read: snapshot, locked or none, what that means for the reader of the manifest, and whether it
+    may begin again without a snapshot."""
+
+    mode: str = "none"
+    note: str = ""
+    fallback: bool = False
+
+
+@dataclass(frozen=True)
+class BackupObservation:
+    """What was found. Sizes in bytes.
+
+    Attributes:
+        address: the server to be backed up; "" for any.
+        at: when it was observed.
+        collections, documents, bytes_documents, free: 0 where an earlier backup will do, and nobody looked.
+        locks_left: ids of the notes about a lock that a killed run has left on the server.
+        locks_gone: of those about one that cannot stand any more.
+        unknown_lock: what to say of a lock that may be anybody's; "" when there is none.
+    """
 
     database: str
     address: str
     catalogue: Catalogue
-    consistency: str = "none"
+    at: datetime
+    consistency: DumpConsistency = DumpConsistency()
     collections: int = 0
     documents: int = 0
     bytes_documents: int = 0
-    included: Sequence[Included] = ()
+    included: Tuple[Included, ...] = ()
     free: int = 0
-    locked_leftovers: List[str] = field(default_factory=list)
+    locks_left: Tuple[str, ...] = ()
+    locks_gone: Tuple[str, ...] = ()
+    unknown_lock: str = ""
+
+
+@dataclass(frozen=True)
+class RemoveLeftover:
+    """Remove what a killed run has left in the directory: a partial archive, or the record of a backup that is gone."""
+
+    path: str
+    record: bool = False
+
+
+@dataclass(frozen=True)
+class ReleaseLock:
+    """Release the one lock that notes of these ids are about."""
+
+    notes: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MakeBackup:
+    """Make this archive.
+
+    Attributes:
+        wanted: what must be in one that somebody else makes meanwhile, so that it will do: sources by name.
+    """
+
+    path: str
+    database: str
+    consistency: DumpConsistency
+    wanted: Mapping[str, str]
+
+
+BackupWork = Union[RemoveLeftover, ReleaseLock, MakeBackup]
 
 
 def wanted_components(included: Sequence[Included]) -> Mapping[str, str]:
@@ -80,14 +135,15 @@ def wanted_components(included: Sequence[Included]) -> Mapping[str, str]:
 
 
 def reusable(
-    catalogue: Catalogue, database: str, wanted: Mapping[str, str], wishes: Wishes, now: datetime
+    catalogue: Catalogue, database: str, address: str, wanted: Mapping[str, str], policy: BackupPolicy, now: datetime
 ) -> Tuple[Optional[Backup], str]:
     """The verified backup that makes a new one unnecessary, and if there is none why not.
 
     Args:
+        address: of the server; "" for any.
         wanted: where each component that must be in it comes from, by its name.
     """
-    if wishes.fresh_within <= 0:
+    if policy.fresh_within <= 0:
         return None, "fresh_within is 0"
     why = "there is no verified backup yet"
     for backup in reversed(catalogue.backups):
@@ -99,28 +155,28 @@ def reusable(
                 why = "%s was proven not to restore" % backup.name
             continue
         age = backup.age_seconds(now)
-        if age > wishes.fresh_within:
+        if age > policy.fresh_within:
             return None, "the newest verified backup %s is %s old, more than %s" % (
                 backup.name,
                 format_duration(age),
-                wishes.fresh_within_text,
+                policy.fresh_within_text,
             )
         missing = sorted(set(wanted) - set(record.components))
         known = dict(record.sources)
         moved = sorted(name for name in wanted if known.get(name) != wanted[name])
         if record.database != database:
             why = "%s is of another database (%s)" % (backup.name, record.database)
-        elif record.address and wishes.address and record.address != wishes.address:
+        elif record.address and address and record.address != address:
             why = "%s is of another server (%s)" % (backup.name, record.address)
         elif missing:
             why = "%s holds no %s" % (backup.name, ", ".join(missing))
         elif moved:
             why = "%s does not say that its %s came from %s" % (backup.name, moved[0], wanted[moved[0]])
-        elif wishes.consistency in ("snapshot", "locked") and record.consistency != wishes.consistency:
+        elif policy.consistency in ("snapshot", "locked") and record.consistency != policy.consistency:
             why = "%s has the consistency %s" % (backup.name, record.consistency or "unknown")
-        elif wishes.check == "documents" and record.check != "documents" and not record.restore_tested:
+        elif policy.check == "documents" and record.check != "documents" and not record.restore_tested:
             why = "%s was not checked document by document" % backup.name
-        elif wishes.encrypted and not backup.encrypted:
+        elif policy.encrypted and not backup.encrypted:
             why = "%s is not encrypted" % backup.name
         elif age < 0:
             why = "%s is dated in the future" % backup.name
@@ -129,7 +185,7 @@ def reusable(
     return None, why
 
 
-def expected_bytes(observation: Observation) -> int:
+def expected_bytes(observation: BackupObservation) -> int:
     """How large the new backup will be, from how well the last verified one was compressed."""
     ratio = DEFAULT_RATIO
     last = observation.catalogue.newest_verified()
@@ -142,65 +198,58 @@ def expected_bytes(observation: Observation) -> int:
     return int(observation.bytes_documents * ratio) + files + 64 * 1024
 
 
-def plan_backup(observation: Observation, wishes: Wishes, now: datetime) -> Plan:
+def plan_backup(observation: BackupObservation, policy: BackupPolicy, now: datetime) -> Plan[BackupWork]:
     """Leftovers to remove, then one backup, or none when a fresh one is there.
 
     Raises:
         MaintenanceError: something that must be backed up is not there, the database is empty, or there is no space.
     """
-    plan = Plan()
+    plan: Plan[BackupWork] = Plan()
     for path, size in observation.catalogue.partials:
-        plan.actions.append(
-            Action(
-                "remove_leftover", path, "unfinished backup of a run that was killed", bytes=size, data={"path": path}
-            )
-        )
+        reason = "unfinished backup of a run that was killed"
+        plan.actions.append(Action("remove_leftover", path, reason, RemoveLeftover(path), size))
     for path in observation.catalogue.orphan_sidecars:
-        plan.actions.append(
-            Action("remove_leftover", path, "record of a backup that is gone", data={"path": path, "sidecar": True})
-        )
-    if observation.locked_leftovers:
+        reason = "record of a backup that is gone"
+        plan.actions.append(Action("remove_leftover", path, reason, RemoveLeftover(path, record=True)))
+    if observation.locks_left:
         # One lock, however many notes: those of others count, too, and nobody can tell them apart.
-        plan.actions.append(
-            Action(
-                "release_lock",
-                observation.address,
-                "a killed run left the server locked against writes",
-                data={"leftovers": list(observation.locked_leftovers)},
-            )
-        )
+        reason = "a killed run left the server locked against writes"
+        plan.actions.append(Action("release_lock", observation.address, reason, ReleaseLock(observation.locks_left)))
+    if observation.unknown_lock:
+        plan.warnings.append(observation.unknown_lock)
     wanted = wanted_components(observation.included)
     for entry in observation.included:
         if entry.problem and entry.optional:
             plan.warnings.append("%s will not be in the backup: %s (%s)" % (entry.name, entry.problem, entry.source))
-    backup, why = reusable(observation.catalogue, observation.database, wanted, wishes, now)
+    backup, why = reusable(observation.catalogue, observation.database, observation.address, wanted, policy, now)
     if backup is not None:
         plan.kept.append(
             Kept(
                 backup.path,
                 "verified and %s old, within fresh_within (%s): reused"
-                % (format_duration(backup.age_seconds(now)), wishes.fresh_within_text),
+                % (format_duration(backup.age_seconds(now)), policy.fresh_within_text),
             )
         )
         return plan
     _require(observation)
     size = expected_bytes(observation)
     freed = sum(size_of for _path, size_of in observation.catalogue.partials)
-    needed = int(size * MARGIN) * (2 if wishes.encrypted else 1)
-    if observation.free + freed < needed + wishes.min_free:
+    needed = int(size * MARGIN) * (2 if policy.encrypted else 1)
+    if observation.free + freed < needed + policy.min_free:
         raise InsufficientSpace(
             "not enough space for the backup: %s free, about %s needed and %s to stay free (min_free)"
-            % (format_size(observation.free + freed), format_size(needed), format_size(wishes.min_free)),
-            target=wishes.dest,
+            % (format_size(observation.free + freed), format_size(needed), format_size(policy.min_free)),
+            target=policy.dest,
             next_step="Free some space there or set dest to another file system. Nothing was written.",
-            details={"bytes_free": observation.free, "bytes_needed": needed + wishes.min_free},
+            details={"bytes_free": observation.free, "bytes_needed": needed + policy.min_free},
         )
-    target = os.path.join(wishes.dest, backup_name(now, wishes.encrypted))
-    plan.actions.append(Action("back_up", target, why, bytes=size, predicted=True))
+    target = os.path.join(policy.dest, backup_name(now, policy.encrypted))
+    work = MakeBackup(target, observation.database, observation.consistency, wanted)
+    plan.actions.append(Action("back_up", target, why, work, size, predicted=True))
     return plan
 
 
-def _require(observation: Observation) -> None:
+def _require(observation: BackupObservation) -> None:
     bad = [entry for entry in observation.included if entry.problem and not entry.optional]
     if bad:
         raise MaintenanceError(

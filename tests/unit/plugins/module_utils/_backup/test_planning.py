@@ -40,23 +40,25 @@ def backup(hours: float, verified: bool = True, **changes: object) -> catalogue.
     )
 
 
-def observation(*backups: catalogue.Backup, **changes: object) -> planning.Observation:
+def observation(*backups: catalogue.Backup, **changes: object) -> planning.BackupObservation:
     values: dict[str, object] = {
         "collections": 3,
         "documents": 10,
         "bytes_documents": 100 * MIB,
         "free": 1000 * MIB,
-        "included": [planning.Included("uploads", "/srv/uploads", 10 * MIB, 5)],
+        "included": (planning.Included("uploads", "/srv/uploads", 10 * MIB, 5),),
         **changes,
     }
-    return planning.Observation("shop", "localhost:27017", catalogue.Catalogue("/b", list(backups)), **values)  # type: ignore[arg-type]
+    return planning.BackupObservation(
+        "shop", "localhost:27017", catalogue.Catalogue("/b", list(backups)), NOW, **values
+    )  # type: ignore[arg-type]
 
 
-WISHES = planning.Wishes("/b", 20 * 3600, "20h", 256 * MIB)
+POLICY = planning.BackupPolicy("/b", 20 * 3600, "20h", 256 * MIB)
 
 
 def test_the_first_backup() -> None:
-    plan = planning.plan_backup(observation(), WISHES, NOW)
+    plan = planning.plan_backup(observation(), POLICY, NOW)
     (action,) = plan.actions
     assert action.action == "back_up"
     assert action.reason == "there is no verified backup yet"
@@ -65,7 +67,7 @@ def test_the_first_backup() -> None:
 
 
 def test_a_fresh_verified_backup_is_reused() -> None:
-    plan = planning.plan_backup(observation(backup(30), backup(3)), WISHES, NOW)
+    plan = planning.plan_backup(observation(backup(30), backup(3)), POLICY, NOW)
     assert plan.actions == []
     assert plan.kept[0].target == backup(3).path
 
@@ -81,12 +83,12 @@ def test_a_fresh_verified_backup_is_reused() -> None:
     ],
 )
 def test_what_is_not_reused_and_why(found: catalogue.Backup, reason: str) -> None:
-    plan = planning.plan_backup(observation(found), WISHES, NOW)
+    plan = planning.plan_backup(observation(found), POLICY, NOW)
     assert reason in plan.actions[0].reason
 
 
 @pytest.mark.parametrize(
-    ("changes", "wishes", "reason"),
+    ("changes", "policy", "reason"),
     [
         ({"sources": (("uploads", "/srv/other"),)}, {}, "does not say that its uploads came from /srv/uploads"),
         ({"sources": ()}, {}, "does not say that its uploads"),  # a record of an earlier version
@@ -98,14 +100,14 @@ def test_what_is_not_reused_and_why(found: catalogue.Backup, reason: str) -> Non
     ],
 )
 def test_what_lacks_something_that_was_asked_for_is_not_reused(
-    changes: dict[str, object], wishes: dict[str, object], reason: str
+    changes: dict[str, object], policy: dict[str, object], reason: str
 ) -> None:
-    asked = replace(WISHES, **wishes)  # type: ignore[arg-type]
+    asked = replace(POLICY, **policy)  # type: ignore[arg-type]
     assert reason in planning.plan_backup(observation(backup(3, **changes)), asked, NOW).actions[0].reason
 
 
 @pytest.mark.parametrize(
-    ("changes", "wishes"),
+    ("changes", "policy"),
     [
         ({"consistency": "locked"}, {"consistency": "locked"}),
         ({"consistency": "none"}, {"consistency": "auto"}),
@@ -116,63 +118,63 @@ def test_what_lacks_something_that_was_asked_for_is_not_reused(
     ],
 )
 def test_what_has_all_that_was_asked_for_or_more_is_reused(
-    changes: dict[str, object], wishes: dict[str, object]
+    changes: dict[str, object], policy: dict[str, object]
 ) -> None:
-    asked = replace(WISHES, **wishes)  # type: ignore[arg-type]
+    asked = replace(POLICY, **policy)  # type: ignore[arg-type]
     assert planning.plan_backup(observation(backup(3, **changes)), asked, NOW).actions == []
 
 
 def test_sources_that_are_not_asked_for_do_not_matter() -> None:
-    assert planning.plan_backup(observation(backup(3, sources=()), included=[]), WISHES, NOW).actions == []
+    assert planning.plan_backup(observation(backup(3, sources=()), included=[]), POLICY, NOW).actions == []
 
 
 def test_one_lock_is_released_however_many_notes_there_are() -> None:
-    plan = planning.plan_backup(observation(backup(3), locked_leftovers=["1", "2"]), WISHES, NOW)
+    plan = planning.plan_backup(observation(backup(3), locks_left=("1", "2")), POLICY, NOW)
     (action,) = plan.actions
     assert action.action == "release_lock"
-    assert action.data["leftovers"] == ["1", "2"]
+    assert action.work == planning.ReleaseLock(("1", "2"))
 
 
 def test_an_unencrypted_backup_is_no_substitute_for_an_encrypted_one() -> None:
-    wishes = planning.Wishes("/b", 20 * 3600, "20h", 0, encrypted=True)
-    assert "not encrypted" in planning.plan_backup(observation(backup(3)), wishes, NOW).actions[0].reason
-    assert planning.plan_backup(observation(backup(3, encrypted=True)), wishes, NOW).actions == []
+    policy = planning.BackupPolicy("/b", 20 * 3600, "20h", 0, encrypted=True)
+    assert "not encrypted" in planning.plan_backup(observation(backup(3)), policy, NOW).actions[0].reason
+    assert planning.plan_backup(observation(backup(3, encrypted=True)), policy, NOW).actions == []
 
 
 def test_an_older_fitting_backup_is_found_behind_a_newer_one_that_does_not_fit() -> None:
-    plan = planning.plan_backup(observation(backup(5), backup(3, database="other")), WISHES, NOW)
+    plan = planning.plan_backup(observation(backup(5), backup(3, database="other")), POLICY, NOW)
     assert plan.kept[0].target == backup(5).path
 
 
 def test_zero_always_makes_a_new_one() -> None:
-    wishes = planning.Wishes("/b", 0, "0", 0)
-    assert planning.plan_backup(observation(backup(0.01)), wishes, NOW).actions
+    policy = planning.BackupPolicy("/b", 0, "0", 0)
+    assert planning.plan_backup(observation(backup(0.01)), policy, NOW).actions
 
 
 def test_an_empty_database_is_refused() -> None:
     for empty in ({"documents": 0}, {"collections": 0}):
         with pytest.raises(MaintenanceError, match="database is empty"):
-            planning.plan_backup(observation(**empty), WISHES, NOW)
+            planning.plan_backup(observation(**empty), POLICY, NOW)
 
 
 def test_what_is_missing_is_refused_unless_it_is_optional() -> None:
     missing = planning.Included("uploads", "/srv/uploads", problem="no such file or directory")
     with pytest.raises(MaintenanceError, match=r"uploads \(/srv/uploads\): no such file"):
-        planning.plan_backup(observation(included=[missing]), WISHES, NOW)
+        planning.plan_backup(observation(included=[missing]), POLICY, NOW)
     optional = planning.Included("uploads", "/srv/uploads", problem="no such file or directory", optional=True)
-    plan = planning.plan_backup(observation(included=[optional]), WISHES, NOW)
+    plan = planning.plan_backup(observation(included=[optional]), POLICY, NOW)
     assert plan.actions
     assert "uploads will not be in the backup" in plan.warnings[0]
     # And a fresh backup without it is as good as a new one would be.
-    assert planning.plan_backup(observation(backup(3, components=()), included=[optional]), WISHES, NOW).actions == []
+    assert planning.plan_backup(observation(backup(3, components=()), included=[optional]), POLICY, NOW).actions == []
 
 
 def test_leftovers_go_first_and_count_as_space() -> None:
     found = observation(free=250 * MIB)
     with pytest.raises(MaintenanceError, match="not enough space"):
-        planning.plan_backup(found, WISHES, NOW)
+        planning.plan_backup(found, POLICY, NOW)
     found.catalogue.partials.append(("/b/.20261123_020000.tar.gz.miniecom-partial", 200 * MIB))
-    plan = planning.plan_backup(found, WISHES, NOW)
+    plan = planning.plan_backup(found, POLICY, NOW)
     assert [action.action for action in plan.actions] == ["remove_leftover", "back_up"]
 
 
@@ -180,10 +182,10 @@ def test_leftovers_go_first_and_count_as_space() -> None:
 def test_it_never_starts_without_the_space_it_expects_to_need(
     free: int, size: int, min_free: int, encrypted: bool
 ) -> None:
-    wishes = planning.Wishes("/b", 0, "0", min_free, encrypted)
+    policy = planning.BackupPolicy("/b", 0, "0", min_free, encrypted)
     found = observation(free=free, bytes_documents=size)
     try:
-        plan = planning.plan_backup(found, wishes, NOW)
+        plan = planning.plan_backup(found, policy, NOW)
     except MaintenanceError:
         return
     assert free >= plan.actions[-1].bytes * (2 if encrypted else 1) + min_free

@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timezone
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue, planning
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
 MOMENT = "2026-11-24T11:00:00Z"
-WISHES = planning.Wishes("/b", 20 * 3600, "20h", 0, address="10.0.0.1:27017")
+POLICY = planning.BackupPolicy("/b", 20 * 3600, "20h", 0)
+HERE = "10.0.0.1:27017"
 
 
 def directory(address: str) -> catalogue.Catalogue:
@@ -25,11 +25,11 @@ def directory(address: str) -> catalogue.Catalogue:
 
 
 def test_a_backup_of_another_server_is_not_reused() -> None:
-    reused, why = planning.reusable(directory("10.0.0.2:27017"), "shop", {}, WISHES, NOW)
+    reused, why = planning.reusable(directory("10.0.0.2:27017"), "shop", HERE, {}, POLICY, NOW)
     assert reused is None and "another server (10.0.0.2:27017)" in why
 
 
 def test_one_of_the_same_server_is_and_one_that_does_not_say() -> None:
-    assert planning.reusable(directory("10.0.0.1:27017"), "shop", {}, WISHES, NOW)[0] is not None
-    assert planning.reusable(directory(""), "shop", {}, WISHES, NOW)[0] is not None
-    assert planning.reusable(directory("10.0.0.2:27017"), "shop", {}, replace(WISHES, address=""), NOW)[0] is not None
+    assert planning.reusable(directory("10.0.0.1:27017"), "shop", HERE, {}, POLICY, NOW)[0] is not None
+    assert planning.reusable(directory(""), "shop", HERE, {}, POLICY, NOW)[0] is not None
+    assert planning.reusable(directory("10.0.0.2:27017"), "shop", "", {}, POLICY, NOW)[0] is not None
