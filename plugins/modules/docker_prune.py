@@ -24,7 +24,7 @@ description:
   - Each object that stays of the kinds asked for is returned with the reason.
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.acting
-  - miniecom.maintenance.docker.engine
+  - miniecom.maintenance.docker
   - miniecom.maintenance.run
 attributes:
   check_mode:
@@ -220,7 +220,7 @@ actions:
   description:
     - What was done. An object that was gone, in use or changed by then is V(skipped), with the reason in C(note).
     - What the engine refuses for another reason, as an authorization plugin may have, is V(failed), and so is what it did not answer in time. A warning says
-      so when that is gone all the same.
+      so when that is gone all the same. When the engine goes away nothing further is tried, and what is left of the plan is in the plan alone.
   returned: always
   type: list
   elements: dict
@@ -301,28 +301,10 @@ summary:
       type: float
 """
 
-from datetime import datetime
-from typing import Any, Dict, List, Optional
-
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ..module_utils._core.errors import MaintenanceError
-from ..module_utils._core.legacy_plan import Action, ActionResult, Outcome, Plan
-from ..module_utils._core.legacy_runner import Task, run
-from ..module_utils._core.units import parse_duration, parse_size
-from ..module_utils._docker.client import ENGINE_ARGUMENTS, Docker
-from ..module_utils._docker.inventory import Inventory
-from ..module_utils._docker.observation import Wanted, read_inventory
-from ..module_utils._docker.outcome import (
-    expected_range,
-    gone_after_all,
-    headline,
-    measured_bytes,
-    still_there,
-    vanished_volumes,
-)
-from ..module_utils._docker.protect import parse_protection
-from ..module_utils._docker.prune import KINDS, Policy, plan_prune
-from ..module_utils._docker.removal import Remover
+from ..module_utils._core.runner import run
+from ..module_utils._docker.client import DOCKER_ARGUMENTS
+from ..module_utils._docker.pruning import DockerPrune
 
 SPEC = (
     ArgumentSpec(
@@ -349,123 +331,9 @@ SPEC = (
             "target_free": {"type": "str"},
         }
     )
-    + ENGINE_ARGUMENTS
+    + DOCKER_ARGUMENTS
     + RUN_ARGUMENTS
 )
-
-
-def policy_of(params: Dict[str, Any]) -> Policy:
-    """The options as data.
-
-    Raises:
-        MaintenanceError: an option's value makes no sense.
-    """
-    for option in ("max_delete", "keep_per_repository"):
-        if params[option] is not None and params[option] < 0:
-            raise MaintenanceError("must not be negative", target="%s: %d" % (option, params[option]))
-    return Policy(
-        params["containers"],
-        params["images"],
-        params["volumes"],
-        tuple(params["volume_names"]),
-        params["networks"],
-        params["build_cache"],
-        parse_duration(params["older_than"]),
-        params["keep_per_repository"],
-        parse_protection(params["protect"]),
-        tuple(params["only_labels"]),
-        params["max_delete"],
-        parse_size(params["target_free"]) if params["target_free"] else None,
-    )
-
-
-class DockerPrune(Task[Inventory]):
-    stop_on_failure = False
-
-    def __init__(self, module: Any) -> None:
-        super().__init__(module)
-        self.policy = policy_of(self.params)
-        policy = self.policy
-        self.wanted = Wanted(
-            policy.containers != "none",
-            "" if policy.images == "none" else policy.images,
-            policy.volumes != "none" or bool(policy.volume_names),
-            policy.networks != "none",
-            policy.build_cache != "none",
-            policy.target_free is not None,
-        )
-        self.docker: Optional[Docker] = None
-        self.remover: Optional[Remover] = None
-        self.after: Optional[Inventory] = None
-        self.late: List[Action] = []
-
-    def observe(self) -> Inventory:
-        return read_inventory(self.engine(), self.wanted)
-
-    def engine(self) -> Docker:
-        if self.docker is None:
-            self.docker = Docker.connect(self.params["docker_host"], self.params["timeout"])
-        return self.docker
-
-    def plan(self, observation: Inventory, now: datetime) -> Plan:
-        return plan_prune(observation, self.policy, now.timestamp())
-
-    def act(self, action: Action) -> Outcome:
-        self.run.renew()
-        if self.remover is None:
-            self.remover = Remover(self.engine())
-        return self.remover.remove(action)
-
-    def verify(self, observation: Inventory, plan: Plan, results: List[ActionResult]) -> None:
-        done = [result.action for result in results if result.status == "done"]
-        unsure = self.remover.unsure if self.remover is not None else []
-        if not done and not unsure:
-            return
-        after = self.after = read_inventory(self.engine(), self.wanted.briefly())
-        self.late = gone_after_all(after, unsure)
-        for action in self.late:
-            kind = KINDS[action.action]
-            self.module.warn(
-                "the %s %s was removed after all: the engine went on when it was waited for no longer"
-                % (kind, action.target)
-            )
-        for name in vanished_volumes(observation, after, [*done, *unsure]):
-            self.module.warn("the volume %s was removed by somebody else meanwhile" % name)
-        left = still_there(after, done)
-        if left:
-            raise MaintenanceError(
-                "%d objects are still there although the engine removed them" % len(left),
-                target=left[0].target,
-                next_step="Look at the engine's log (journalctl -u docker).",
-            )
-
-    def changed(self, observation: Inventory, plan: Plan, results: Optional[List[ActionResult]]) -> bool:
-        return super().changed(observation, plan, results) or bool(self.late)
-
-    def summary(self, observation: Inventory, plan: Plan, results: Optional[List[ActionResult]]) -> Dict[str, Any]:
-        done = [result for result in results or [] if result.status == "done"]
-        actions = plan.actions if results is None else [result.action for result in done]
-        low, high = expected_range(actions)
-        freed = measured_bytes(observation, self.after, done)
-        found: Dict[str, Any] = {
-            "headline": headline(actions, None if results is None else freed),
-            "bytes": low if results is None else freed,
-            "bytes_freed": freed,
-            "bytes_predicted": low,
-            "bytes_predicted_max": high,
-            "store": observation.store,
-            "objects_kept": len(plan.kept),
-            "objects_skipped": sum(result.status == "skipped" for result in results or []),
-        }
-        for verb in KINDS:
-            kind = verb.partition("_")[2]
-            name = kind if kind == "build_cache" else kind + "s"
-            found[name + "_removed"] = sum(action.action == verb for action in actions)
-        return found
-
-    def close(self) -> None:
-        if self.docker is not None:
-            self.docker.close()
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ description:
     may hold on to layers of images, there is a least and a most.
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.info
-  - miniecom.maintenance.docker.engine
+  - miniecom.maintenance.docker
   - miniecom.maintenance.run
 options:
   largest:
@@ -232,82 +232,16 @@ summary:
       type: float
 """
 
-import time
-from typing import Any, Dict, List
-
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ..module_utils._core.legacy_runner import run_info
-from ..module_utils._core.run_context import RunContext
-from ..module_utils._core.units import format_size
-from ..module_utils._docker.client import ENGINE_ARGUMENTS, Docker
-from ..module_utils._docker.inventory import Inventory
-from ..module_utils._docker.observation import EVERYTHING, read_inventory
-from ..module_utils._docker.outcome import usage
-from ..module_utils._docker.prune import container_bytes, out_of_sight
+from ..module_utils._core.runner import run_info
+from ..module_utils._docker.client import DOCKER_ARGUMENTS
+from ..module_utils._docker.usage import read_usage
 
-SPEC = ArgumentSpec({"largest": {"type": "int", "default": 10}}) + ENGINE_ARGUMENTS + RUN_ARGUMENTS
-
-
-def largest(inventory: Inventory, count: int) -> List[Dict[str, Any]]:
-    """The largest objects of all kinds, and which containers use them."""
-    found = [
-        {
-            "kind": "container",
-            "target": item.name,
-            "bytes": container_bytes(item, inventory.store),
-            "used_by": [],
-            "state": item.state,
-        }
-        for item in inventory.containers
-    ]
-    for image in inventory.images:
-        users = [user.name for user in inventory.users_of_image(image)]
-        found.append({"kind": "image", "target": image.title, "bytes": image.size, "used_by": users})
-    for volume in inventory.volumes:
-        users = [user.name for user in inventory.users_of_volume(volume)]
-        found.append({"kind": "volume", "target": volume.name, "bytes": volume.size or 0, "used_by": users})
-    for entry in inventory.build_cache:
-        found.append({"kind": "build_cache", "target": entry.id, "bytes": entry.size, "used_by": []})
-    found.sort(key=lambda item: (-int(str(item["bytes"])), str(item["target"])))
-    return found[: max(count, 0)]
-
-
-def headline(low: int, high: int, unused: int) -> str:
-    if not unused:
-        return "nothing is unused"
-    size = format_size(low) if low == high else "between %s and %s" % (format_size(low), format_size(high))
-    return "%s could come free, of %d unused objects" % (size, unused)
-
-
-def look(module: Any, context: RunContext) -> Dict[str, Any]:
-    with Docker.connect(module.params["docker_host"], module.params["timeout"]) as docker:
-        inventory = read_inventory(docker, EVERYTHING)
-        host = docker.docker_host
-    found: Dict[str, Any] = dict(usage(inventory, time.time()))
-    low = sum(kind["reclaimable_bytes"] for kind in found.values())
-    high = sum(kind["reclaimable_bytes_max"] for kind in found.values())
-    unused = sum(kind["unused"] for kind in found.values())
-    hidden = out_of_sight(inventory)
-    found.update(
-        engine={
-            "docker_host": host,
-            "version": inventory.version,
-            "api_version": inventory.api_version,
-            "store": inventory.store,
-            "root": inventory.root,
-            "hidden_containers": inventory.hidden_containers,
-        },
-        reclaimable_bytes=low,
-        reclaimable_bytes_max=high,
-        largest=largest(inventory, module.params["largest"]),
-        summary={"headline": headline(low, high, unused), "bytes": low},
-        warnings=["networks and volumes all count as used: %s" % hidden] if hidden else [],
-    )
-    return found
+SPEC = ArgumentSpec({"largest": {"type": "int", "default": 10}}) + DOCKER_ARGUMENTS + RUN_ARGUMENTS
 
 
 def main() -> None:
-    run_info(look, SPEC)
+    run_info(read_usage, SPEC)
 
 
 if __name__ == "__main__":

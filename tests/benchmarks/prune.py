@@ -19,8 +19,8 @@ from typing import Any
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import Docker
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.observation import Wanted, read_inventory
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outcome import still_there
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import Policy, plan_prune
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import Remover
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import Policy, plan_removals
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import remove
 from tests.sandbox.engine import Engine, EngineUnavailable
 from tests.sandbox.image import load, small_image, tiny_image
 from tests.support.modules import run_module
@@ -85,10 +85,9 @@ KINDS: dict[str, tuple[Callable[[Engine, str], None], Policy, Wanted, dict[str, 
 def ours(engine: Engine, policy: Policy, wanted: Wanted) -> int:
     """Observe, plan, remove and verify as the module does; returns how many went."""
     with Docker.connect(engine.docker_host) as docker:
-        plan = plan_prune(read_inventory(docker, wanted), policy, time.time())
-        remover = Remover(docker)
+        plan = plan_removals(read_inventory(docker, wanted), policy, time.time())
         for action in plan.actions:
-            remover.remove(action)
+            assert remove(docker, action).failure is None
         assert not still_there(read_inventory(docker, wanted.briefly()), plan.actions)
     return len(plan.actions)
 

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 import requests
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.legacy_plan import Action
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import Docker, DockerUnavailable
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import AbortPlan, SkipAction
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import Docker, EngineError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.observation import (
     EVERYTHING,
     read_inventory,
@@ -29,8 +29,15 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outco
     gone_after_all,
     vanished_volumes,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import Policy, plan_prune
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import Remover
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import (
+    Policy,
+    Removal,
+    RemoveBuildCache,
+    RemoveNetwork,
+    RemoveVolume,
+    plan_removals,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import Unsure, remove
 from tests.conftest import OTHER_RELEASES
 from tests.sandbox import docker_trouble
 from tests.sandbox.engine import Engine
@@ -149,9 +156,9 @@ def snapshot(engine: Engine) -> str:
     )
 
 
-def plan_of(engine: Engine, policy: Policy) -> dict[str, Action]:
+def plan_of(engine: Engine, policy: Policy) -> dict[str, Action[Removal]]:
     with Docker.connect(engine.docker_host) as docker:
-        plan = plan_prune(read_inventory(docker, EVERYTHING), policy, time.time())
+        plan = plan_removals(read_inventory(docker, EVERYTHING), policy, time.time())
     return {action.target: action for action in plan.actions}
 
 
@@ -484,8 +491,8 @@ def test_volumes_and_networks_stay_when_nobody_can_tell_whether_the_engine_hides
     with Docker.connect(engine.docker_host) as docker:
         # As if it were on another host, whose directories are not to be seen from here.
         docker.docker_host = "tcp://elsewhere.example:2375"
-        plan = plan_prune(read_inventory(docker, EVERYTHING), EVERY, time.time())
-    assert not [action for action in plan.actions if action.action in ("remove_volume", "remove_network")]
+        plan = plan_removals(read_inventory(docker, EVERYTHING), EVERY, time.time())
+    assert not [action for action in plan.actions if isinstance(action.work, (RemoveVolume, RemoveNetwork))]
     assert "run this on the Docker host itself, as root" in plan.warnings[0]
 
 
@@ -528,9 +535,9 @@ def test_a_stopped_compose_project_loses_nothing(
 # -- the world changes between plan and act ---------------------------------------------------------------------------
 
 
-def skipped(engine: Engine, action: Action) -> str:
+def skipped(engine: Engine, action: Action[Removal]) -> str:
     with Docker.connect(engine.docker_host) as docker, pytest.raises(SkipAction) as caught:
-        Remover(docker).remove(action)
+        remove(docker, action)
     return caught.value.reason
 
 
@@ -592,15 +599,13 @@ def test_a_container_that_is_started_after_planning_stays(engine: Engine, image:
 def test_build_cache_goes_by_its_whole_id_only(engine: Engine, image: str) -> None:
     docker_trouble._build(engine, "cached:1", 50_000)
     cache = {entry["ID"] for entry in engine.api("GET", "/system/df")["BuildCache"]}
-    short = Action(
-        "remove_build_cache", "x", "", data={"id": sorted(cache)[0][:5], "shared": False, "counted_with_image": False}
-    )
+    short: Action[Removal] = Action("remove_build_cache", "x", "", RemoveBuildCache(sorted(cache)[0][:5], False, 0, 0))
     assert "too short" in skipped(engine, short)
     # Shared with the image: not ours to take while the image is there.
     done = Policy(build_cache="unused")
     for target, action in plan_of(engine, done).items():
         with Docker.connect(engine.docker_host) as docker:
-            Remover(docker).remove(action)
+            remove(docker, action)
         cache.discard(target)
         assert {entry["ID"] for entry in engine.api("GET", "/system/df")["BuildCache"]} == cache
 
@@ -626,18 +631,17 @@ def test_a_rebuilt_image_and_its_cache_go_in_one_run(
 
 def test_an_engine_that_goes_away_is_told_once_and_nothing_more_is_tried(engine: Engine, image: str) -> None:
     create(engine, "one", image, "true")
-    create(engine, "two", image, "true")
     actions = plan_of(engine, EVERY)
     with Docker.connect(engine.docker_host, timeout=20) as docker:
-        remover = Remover(docker)
         engine.pause_daemon()
         try:
-            with pytest.raises(DockerUnavailable):
-                remover.remove(actions["one"])
-            with pytest.raises(MaintenanceError, match="not tried"):
-                remover.remove(actions["two"])
+            outcome = remove(docker, actions["one"])
         finally:
             engine.restart()
+    assert isinstance(outcome.failure, AbortPlan), "the rest would be tried, each for as long as the timeout"
+    assert "Nothing further was tried" in str(outcome.failure)
+    assert outcome.failure.details["docker"]["available"] is False
+    assert outcome.detail is None, "it was not asked to remove anything"
 
 
 def test_a_removal_that_was_waited_for_no_longer_is_told_as_our_own(
@@ -647,19 +651,20 @@ def test_a_removal_that_was_waited_for_no_longer_is_told_as_our_own(
     volume(engine, "other")
     with Docker.connect(engine.docker_host) as docker:
         before = read_inventory(docker, EVERYTHING)
-        action = plan_prune(before, EVERY, time.time()).actions[-1]
-        delete, remover = docker.api._delete, Remover(docker)
+        action = plan_removals(before, EVERY, time.time()).actions[-1]
+        delete = docker.api._delete
 
         def slow(*arguments: Any, **options: Any) -> None:
             delete(*arguments, **options)
             raise requests.exceptions.ReadTimeout("read timed out")
 
         monkeypatch.setattr(docker.api, "_delete", slow)
-        with pytest.raises(DockerUnavailable):
-            remover.remove(action)
+        outcome = remove(docker, action)
         after = read_inventory(docker, EVERYTHING)
-    assert [late.target for late in gone_after_all(after, remover.unsure)] == ["given"]
-    assert vanished_volumes(before, after, remover.unsure) == []
+    assert isinstance(outcome.failure, AbortPlan)
+    assert outcome.detail == Unsure(action)
+    assert gone_after_all(after, [action]) == [action]
+    assert vanished_volumes(before, after, [action]) == []
 
 
 @pytest.mark.parametrize(
@@ -680,9 +685,14 @@ def test_what_an_authorization_plugin_forbids_has_failed(
     answer.status_code, answer._content = 403, json.dumps({"message": words}).encode()
     with Docker.connect(engine.docker_host) as docker:
         monkeypatch.setattr(docker.api, "_delete", lambda *_arguments, **_options: answer)
-        with pytest.raises(SkipAction if refused else MaintenanceError) as caught:
-            Remover(docker).remove(action)
-    assert words in str(caught.value)
+        if refused:
+            with pytest.raises(SkipAction, match="has active endpoints"):
+                remove(docker, action)
+            return
+        outcome = remove(docker, action)
+    assert isinstance(outcome.failure, EngineError)
+    assert words in str(outcome.failure)
+    assert outcome.detail == Unsure(action)
 
 
 # -- limits, faults ---------------------------------------------------------------------------------------------------
@@ -697,7 +707,7 @@ def test_the_cap_fails_before_anything_goes(
     before = snapshot(engine)
     result = prune(check=check, containers="stopped", max_delete=2)
     assert result.failed
-    assert "3 objects would be removed, max_delete allows 2" in result.msg
+    assert "3 objects would be removed, more than max_delete (2)" in result.msg
     assert len(result.result["plan"]) == 3
     assert result.result["counts"] == {"plan": 3, "kept": 0, "actions": 0}
     assert result.result["actions"] == []
@@ -732,7 +742,7 @@ def test_no_engine(tmp_path: Path, state_dir: Path) -> None:
         ({"max_delete": -1}, "negative"),
         ({"protect": {"volumes": ["x"]}}, "volumes"),
         ({"containers": "all"}, "containers"),
-        ({"timeout": 0}, "one second at least"),
+        ({"docker_timeout": 0}, "one second at least"),
         ({"timeout": -5}, "one second at least"),
     ],
 )

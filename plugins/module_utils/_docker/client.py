@@ -32,9 +32,13 @@ DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 # anonymous ones. From 1.53 on the engine leaves out keys that are read here; every engine known answers to 1.52.
 NEWEST_API = (1, 52)
 
-# For modules that may need an engine; modules that are about the engine call the second option `timeout`.
-DOCKER_ARGUMENTS = ArgumentSpec({"docker_host": {"type": "str"}, "docker_timeout": {"type": "int", "default": 120}})
-ENGINE_ARGUMENTS = ArgumentSpec({"docker_host": {"type": "str"}, "timeout": {"type": "int", "default": 120}})
+# One option under one name in all modules that may talk to an engine, so that module_defaults reach them all.
+DOCKER_ARGUMENTS = ArgumentSpec(
+    {
+        "docker_host": {"type": "str"},
+        "docker_timeout": {"type": "int", "default": 120, "aliases": ["timeout"]},
+    }
+)
 
 
 class DockerUnavailable(MaintenanceError):
@@ -141,7 +145,8 @@ def unavailable(error: BaseException, host: str, timeout: int) -> DockerUnavaila
             host,
             "timeout",
             code,
-            "It may be busy: allow more seconds (option timeout or docker_timeout). It goes on with a request it has begun, so look before you repeat it.",
+            "It may be busy: allow more seconds (docker_timeout). It goes on with a request it has begun, so look before you "
+            "repeat it.",
         )
     if number in (errno.ENOENT, errno.ENOTDIR):
         return DockerUnavailable(
@@ -267,7 +272,7 @@ class Docker:
             raise MaintenanceError(
                 "the time to wait for an answer of the Docker Engine must be one second at least",
                 target="%d s" % timeout,
-                next_step="Correct timeout or docker_timeout.",
+                next_step="Correct docker_timeout.",
             )
         if IMPORT_ERROR:
             raise MissingLibrary("docker", IMPORT_ERROR)

@@ -49,6 +49,7 @@ class Container:
     Attributes:
         image: what it was made from, as it was called; image_id: what that was.
         created, finished: Unix time; finished is None for one that never ended or was not looked at.
+        finished_at: the same as the engine writes it; "" when not looked at.
         restart: its restart policy; "" when not looked at.
         networks: names and ids of the networks that it is, or on its next start will be, connected to.
         joins: names or ids of containers whose network, processes or memory it shares, and without which it does not start.
@@ -71,6 +72,7 @@ class Container:
     restart: str = ""
     log_bytes: Optional[int] = None
     joins: Tuple[str, ...] = ()
+    finished_at: str = ""
 
     @property
     def stopped(self) -> bool:

@@ -225,6 +225,7 @@ def _inspect(docker: Docker, root: str, container: Container) -> Optional[Contai
     return replace(
         container,
         finished=parse_time(state.get("FinishedAt")),
+        finished_at=str(state.get("FinishedAt") or ""),
         restart=str((host.get("RestartPolicy") or {}).get("Name") or ""),
         log_bytes=_log_bytes(root, container.id) if root and _is_local(docker) else None,
     )

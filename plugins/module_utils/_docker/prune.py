@@ -12,10 +12,10 @@ that container goes in the same run; its anonymous volumes are seen, on their ow
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple, TypeVar
+from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple, TypeVar, Union
 
 from .._core.errors import MaintenanceError
-from .._core.legacy_plan import Action, Kept, Plan
+from .._core.plan import Action, Kept, Plan, refuse_above
 from .._core.units import format_duration, format_size
 from .inventory import (
     PROJECT_LABEL,
@@ -66,19 +66,110 @@ class Policy:
     target_free: Optional[int] = None
 
 
+@dataclass(frozen=True)
+class RemoveContainer:
+    """Remove this container, without its volumes.
+
+    Attributes:
+        finished_at: when it ended, as the engine writes it: another moment means that it was started since.
+        layer_bytes: what of its bytes the engine's sum of layers counts.
+    """
+
+    id: str
+    name: str
+    finished_at: str
+    layer_bytes: int
+
+
+@dataclass(frozen=True)
+class RemoveImage:
+    """Remove this image.
+
+    Attributes:
+        tags: the names that it has; with another one it stays.
+        references: what to ask the engine to remove, one after the other.
+        most_bytes: bytes that come free by it at most.
+    """
+
+    id: str
+    tags: Tuple[str, ...]
+    references: Tuple[str, ...]
+    most_bytes: int
+
+
+@dataclass(frozen=True)
+class RemoveBuildCache:
+    """Remove this entry of the build cache.
+
+    Attributes:
+        counted_with_image: its bytes are those of an image that goes, and are measured there.
+        snapshot_bytes: what of its bytes the engine's sum of layers counts; 0 when that is not known.
+        most_bytes: bytes that come free by it at most.
+    """
+
+    id: str
+    counted_with_image: bool
+    snapshot_bytes: int
+    most_bytes: int
+
+
+@dataclass(frozen=True)
+class RemoveNetwork:
+    """Remove this network."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class RemoveVolume:
+    """Remove this volume, and all data in it.
+
+    Attributes:
+        mountpoint: where its data is on the host.
+        created_at: when it was made, as the engine writes it: another moment means that it was made anew since.
+        labels: another set of them means the same.
+    """
+
+    name: str
+    mountpoint: str
+    created_at: str
+    labels: Mapping[str, str]
+
+
+Removal = Union[RemoveContainer, RemoveImage, RemoveBuildCache, RemoveNetwork, RemoveVolume]
+
+# What the action of each kind of work is called, and its object.
+VERBS = {
+    RemoveContainer: ("remove_container", "container"),
+    RemoveImage: ("remove_image", "image"),
+    RemoveBuildCache: ("remove_build_cache", "build cache"),
+    RemoveNetwork: ("remove_network", "network"),
+    RemoveVolume: ("remove_volume", "volume"),
+}
+
+
+def kind_of(action: Action[Removal]) -> str:
+    """The kind of object that an action removes, for people."""
+    return VERBS[type(action.work)][1]
+
+
 class _Draft:
     """The plan while it is being made."""
 
     def __init__(self, policy: Policy, now: float) -> None:
         self.policy = policy
         self.now = now
-        self.actions: List[Action] = []
+        self.actions: List[Action[Removal]] = []
         self.kept: List[Kept] = []
         self.warnings: List[str] = []
         self.containers: Set[str] = set()
         self.images: Set[str] = set()
         # Sizes of layers that no image has any more.
         self.orphaned_layers: Set[int] = set()
+
+    def remove(self, work: Removal, target: str, reason: str, size: int = 0, predicted: bool = False) -> None:
+        self.actions.append(Action(VERBS[type(work)][0], target, reason, work, size, predicted))
 
     def keep(self, kind: str, title: str, reason: str) -> None:
         self.kept.append(Kept("%s %s" % (kind, title), reason))
@@ -101,7 +192,7 @@ class _Draft:
         return format_duration(max(self.now - moment, 0.0)) + " ago" if moment else "at an unknown time"
 
 
-def plan_prune(inventory: Inventory, policy: Policy, now: float) -> Plan:
+def plan_removals(inventory: Inventory, policy: Policy, now: float) -> Plan[Removal]:
     """What goes, in order, and why everything else of the kinds that were asked for stays.
 
     Args:
@@ -128,16 +219,7 @@ def plan_prune(inventory: Inventory, policy: Policy, now: float) -> Plan:
     if policy.target_free is not None:
         _limit_to_target(draft, inventory)
     plan = Plan(draft.actions, draft.kept, draft.warnings)
-    if policy.max_delete is not None and len(plan.actions) > policy.max_delete:
-        raise MaintenanceError(
-            "%d objects would be removed, max_delete allows %d; nothing was removed"
-            % (len(plan.actions), policy.max_delete),
-            next_step="Look at the plan in this result. If it is right raise max_delete, else narrow the options.",
-            details={
-                "plan": [action.as_dict() for action in plan.actions],
-                "kept": [kept.as_dict() for kept in plan.kept],
-            },
-        )
+    refuse_above(plan, policy.max_delete, "objects")
     return plan
 
 
@@ -177,18 +259,12 @@ def _containers(draft: _Draft, inventory: Inventory) -> None:
         ended = "stopped %s" % draft.ago(container.finished)
         if container.finished is None:
             ended = "made %s and never started" % draft.ago(container.created)
-        draft.actions.append(
-            Action(
-                "remove_container",
-                container.name,
-                ended,
-                container_bytes(container, inventory.store),
-                data={
-                    "id": container.id,
-                    "finished": container.finished,
-                    "layer_bytes": container_bytes(replace(container, log_bytes=0), inventory.store),
-                },
-            )
+        layer = container_bytes(replace(container, log_bytes=0), inventory.store)
+        draft.remove(
+            RemoveContainer(container.id, container.name, container.finished_at, layer),
+            container.name,
+            ended,
+            container_bytes(container, inventory.store),
         )
 
 
@@ -230,20 +306,12 @@ def _images(draft: _Draft, inventory: Inventory) -> None:
                 draft.orphaned_layers.add(layer.size)
     for image in going:
         what = "dangling" if image.dangling else "used by no container"
-        draft.actions.append(
-            Action(
-                "remove_image",
-                image.title,
-                "%s, made %s%s" % (what, draft.ago(image.created), _range_note(freed[image.id])),
-                freed[image.id].low,
-                not freed[image.id].exact,
-                data={
-                    "id": image.id,
-                    "tags": list(image.tags),
-                    "references": references(image, inventory.store),
-                    "high": freed[image.id].high,
-                },
-            )
+        draft.remove(
+            RemoveImage(image.id, image.tags, references(image, inventory.store), freed[image.id].high),
+            image.title,
+            "%s, made %s%s" % (what, draft.ago(image.created), _range_note(freed[image.id])),
+            freed[image.id].low,
+            not freed[image.id].exact,
         )
 
 
@@ -292,14 +360,14 @@ def images_are_pinned(inventory: Inventory) -> bool:
     return any(container.image_id and container.image_id not in listed for container in inventory.containers)
 
 
-def references(image: Image, store: str) -> List[str]:
+def references(image: Image, store: str) -> Tuple[str, ...]:
     """By what to remove an image, one after the other: an image with several names goes only name by name, the last one
     by id, since force would take it from under a stopped container."""
     names = list(image.tags)
     if not names and store == "classic" and len({name.partition("@")[0] for name in image.digests}) > 1:
         # An image without tags that was pulled from two repositories. The containerd store would take more than asked.
         names = list(image.digests)
-    return names[:-1] + [image.id]
+    return (*names[:-1], image.id)
 
 
 def _range_note(freed: Freed) -> str:
@@ -376,22 +444,14 @@ def _build_cache(draft: _Draft, inventory: Inventory) -> None:
                 high = 0
             else:
                 reason = reason.replace("; its bytes are counted there", ", if it is shared with no other one")
-        draft.actions.append(
-            Action(
-                "remove_build_cache",
-                entry.id,
-                "%s: %s" % (entry.description or entry.kind, reason),
-                0 if entry.shared else entry.size,
-                # BuildKit rewrites the local sources with each build, and may tell a size of yesterday.
-                entry.shared or entry.kind == "source.local",
-                data={
-                    "id": entry.id,
-                    "shared": entry.shared,
-                    "counted_with_image": entry.shared and inventory.store == "classic",
-                    "snapshot": _layer_of(draft, inventory, entry) or 0,
-                    "high": high,
-                },
-            )
+        with_image = entry.shared and inventory.store == "classic"
+        draft.remove(
+            RemoveBuildCache(entry.id, with_image, _layer_of(draft, inventory, entry) or 0, high),
+            entry.id,
+            "%s: %s" % (entry.description or entry.kind, reason),
+            0 if entry.shared else entry.size,
+            # BuildKit rewrites the local sources with each build, and may tell a size of yesterday.
+            entry.shared or entry.kind == "source.local",
         )
 
 
@@ -423,13 +483,13 @@ def _layer_of(draft: _Draft, inventory: Inventory, entry: CacheEntry) -> Optiona
     return max(fitting, default=None)
 
 
-Made = TypeVar("Made", Container, Image, CacheEntry)
+Item = TypeVar("Item", Container, Image, CacheEntry)
 
 
-def _children_first(ordered: Sequence[Made], children: Mapping[str, Sequence[str]]) -> List[Made]:
+def _children_first(ordered: Sequence[Item], children: Mapping[str, Sequence[str]]) -> List[Item]:
     """In the order given, except that what was built upon something goes before it."""
     waiting = {item.id: item for item in ordered}
-    found: List[Made] = []
+    found: List[Item] = []
     while waiting:
         free = [item for item in waiting.values() if not any(c in waiting for c in children.get(item.id, ()))]
         # Things that name each other as parents cannot be; they would go in any order.
@@ -473,13 +533,10 @@ def _networks(draft: _Draft, inventory: Inventory) -> None:
         if reason:
             draft.keep("network", network.name, reason)
             continue
-        draft.actions.append(
-            Action(
-                "remove_network",
-                network.name,
-                "used by no container, made %s" % draft.ago(network.created),
-                data={"id": network.id, "name": network.name},
-            )
+        draft.remove(
+            RemoveNetwork(network.id, network.name),
+            network.name,
+            "used by no container, made %s" % draft.ago(network.created),
         )
 
 
@@ -514,20 +571,12 @@ def _volumes(draft: _Draft, inventory: Inventory) -> None:
             draft.keep("volume", volume.name, reason)
             continue
         what = "named in volume_names" if volume.name in draft.policy.volume_names else "anonymous"
-        draft.actions.append(
-            Action(
-                "remove_volume",
-                volume.name,
-                "%s, mounted by no container, made %s" % (what, draft.ago(volume.created)),
-                volume.size or 0,
-                volume.size is None,
-                data={
-                    "name": volume.name,
-                    "mountpoint": volume.mountpoint,
-                    "created_at": volume.created_at,
-                    "labels": dict(volume.labels),
-                },
-            )
+        draft.remove(
+            RemoveVolume(volume.name, volume.mountpoint, volume.created_at, dict(volume.labels)),
+            volume.name,
+            "%s, mounted by no container, made %s" % (what, draft.ago(volume.created)),
+            volume.size or 0,
+            volume.size is None,
         )
 
 
@@ -568,23 +617,12 @@ def _limit_to_target(draft: _Draft, inventory: Inventory) -> None:
     actions = []
     for action in draft.actions:
         if free >= target:
-            draft.kept.append(
-                Kept("%s %s" % (KINDS[action.action], action.target), "%s are free without it" % format_size(target))
-            )
+            draft.keep(kind_of(action), action.target, "%s are free without it" % format_size(target))
             continue
-        actions.append(replace(action, data=dict(action.data, target_free=target)))
+        actions.append(action)
         free += action.bytes
     draft.actions = actions
     if free < target:
         draft.warnings.append(
             "all that may go is expected to leave at least %s free, less than target_free" % format_size(free)
         )
-
-
-KINDS = {
-    "remove_container": "container",
-    "remove_image": "image",
-    "remove_build_cache": "build cache",
-    "remove_network": "network",
-    "remove_volume": "volume",
-}

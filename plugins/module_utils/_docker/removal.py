@@ -12,12 +12,12 @@ so a container that is made between them can still come too late; the engine the
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping, Optional, Type
 from urllib.parse import quote
 
-from .._core.errors import MaintenanceError, SkipAction
-from .._core.legacy_plan import Action, Outcome
-from .._core.units import format_size
+from .._core.errors import AbortPlan, MaintenanceError, SkipAction
+from .._core.plan import Action, Outcome
 from .client import Docker, DockerUnavailable, EngineError
 from .inventory import (
     STOPPED_STATES,
@@ -27,9 +27,9 @@ from .inventory import (
     container_uses_network,
     container_uses_volume,
     parse_image,
-    parse_time,
 )
-from .observation import free_bytes, inspect_container, inspect_image, read_containers, real_places
+from .observation import inspect_container, inspect_image, read_containers, real_places
+from .prune import Removal, RemoveBuildCache, RemoveContainer, RemoveImage, RemoveNetwork, RemoveVolume
 
 # The engine takes an entry's id for a regular expression without anchors: anything shorter could take others with it.
 _CACHE_ID = re.compile(r"^[a-z0-9]{20,}$")
@@ -38,154 +38,152 @@ GONE, REFUSED, FORBIDDEN = 404, 409, 403
 _NETWORK_IN_USE = ("active endpoints", "pre-defined")
 
 
-class Remover:
-    """Carries out the actions of a plan on an engine.
+@dataclass(frozen=True)
+class Unsure:
+    """A removal failed after the engine had been asked for it: it may have removed the object all the same."""
 
-    Attributes:
-        unsure: actions that failed when the engine had been asked to remove something: it may have done so all the same.
+    action: Action[Removal]
+
+
+class _RequestFailed(Exception):
+    """The engine was asked to remove something, and this came of it."""
+
+    def __init__(self, error: MaintenanceError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def remove(docker: Docker, action: Action[Removal]) -> Outcome:
+    """Remove an object.
+
+    Returns:
+        the bytes that came free by it; or a failure, which forbids all further removals when the engine has gone away. Its
+        detail is `Unsure` when the engine had been asked for the removal.
+
+    Raises:
+        SkipAction: the object is gone, is used or was changed since planning, or the engine refuses.
     """
+    remover = REMOVERS[type(action.work)]
+    try:
+        return Outcome(remover(docker, action.work, action.bytes))
+    except _RequestFailed as failed:
+        return _failed(action, failed.error, Unsure(action))
+    except (EngineError, DockerUnavailable) as error:
+        return _failed(action, error, None)
 
-    def __init__(self, docker: Docker) -> None:
-        self.docker = docker
-        self.unsure: List[Action] = []
-        self._asked = False
-        self._lost: Optional[DockerUnavailable] = None
-        self._removers: Dict[str, Callable[[Action], int]] = {
-            "remove_container": self._container,
-            "remove_image": self._image,
-            "remove_build_cache": self._build_cache,
-            "remove_network": self._network,
-            "remove_volume": self._volume,
-        }
 
-    def remove(self, action: Action) -> Outcome:
-        """Remove an object; returns the bytes that came free by it.
+def _failed(action: Action[Removal], error: MaintenanceError, detail: Optional[Unsure]) -> Outcome:
+    if isinstance(error, EngineError):
+        if error.status == GONE:
+            raise SkipAction("it is gone already (%s)" % error.words) from error
+        busy = isinstance(action.work, RemoveNetwork) and any(words in error.words for words in _NETWORK_IN_USE)
+        if error.status == REFUSED or (error.status == FORBIDDEN and busy):
+            raise SkipAction("the engine refuses: %s" % error.words) from error
+        # Forbidden by somebody else: a clean-up that may never remove anything must not end green.
+        return Outcome(failure=error, detail=detail)
+    aborted = AbortPlan(
+        error.what,
+        target=error.target,
+        code=error.code,
+        next_step=error.next_step + " Nothing further was tried.",
+        details=error.details,
+    )
+    return Outcome(failure=aborted, detail=detail)
 
-        Raises:
-            SkipAction: it is gone, is used or was changed since planning, or the engine refuses.
-            MaintenanceError: the engine failed.
-        """
-        if self._lost is not None:
-            raise MaintenanceError(
-                "not tried, the Docker Engine had gone away",
-                target=self.docker.docker_host,
-                code=self._lost.code,
-                next_step=self._lost.next_step,
-            )
-        self._stop_at_target(action)
-        self._asked = False
-        try:
-            return Outcome(self._removers[action.action](action))
-        except DockerUnavailable as error:
-            self._lost = error
-            self._note(action)
-            raise
-        except EngineError as error:
-            if error.status == GONE:
-                raise SkipAction("it is gone already (%s)" % error.words) from error
-            busy = action.action == "remove_network" and any(words in error.words for words in _NETWORK_IN_USE)
-            if error.status == REFUSED or (error.status == FORBIDDEN and busy):
-                raise SkipAction("the engine refuses: %s" % error.words) from error
-            # Forbidden by somebody else: a clean-up that may never remove anything must not end green.
-            self._note(action)
-            raise
 
-    def _note(self, action: Action) -> None:
-        if self._asked:
-            self.unsure.append(action)
+def _delete(docker: Docker, what: str, target: str, path: str, **parameters: Any) -> None:
+    api = docker.api
+    try:
+        with docker.errors(what, target):
+            api._raise_for_status(api._delete(api._url(path), params=parameters))
+    except (EngineError, DockerUnavailable) as error:
+        raise _RequestFailed(error) from error
 
-    def _stop_at_target(self, action: Action) -> None:
-        target = action.data.get("target_free")
-        free = free_bytes(self.docker) if target is not None else None
-        if target is not None and free is not None and free >= target:
-            raise SkipAction("%s are free by now" % format_size(free))
 
-    def _delete(self, what: str, target: str, path: str, **parameters: Any) -> Any:
-        api = self.docker.api
-        self._asked = True
-        with self.docker.errors(what, target):
-            response = api._delete(api._url(path), params=parameters)
-            api._raise_for_status(response)
-            return response.json() if response.content else None
+def _require_unused(users: List[Container]) -> None:
+    if users:
+        raise SkipAction("the container %s (%s) uses it by now" % (users[0].name, users[0].state))
 
-    @staticmethod
-    def _require_unused(users: List[Container]) -> None:
-        if users:
-            raise SkipAction("the container %s (%s) uses it by now" % (users[0].name, users[0].state))
 
-    # -- one of each kind ----------------------------------------------------------------------------------------
+# -- one of each kind ---------------------------------------------------------------------------------------------------
 
-    def _container(self, action: Action) -> int:
-        identity = action.data["id"]
-        raw = inspect_container(self.docker, identity)
+
+def _remove_container(docker: Docker, work: RemoveContainer, size: int) -> int:
+    raw = inspect_container(docker, work.id)
+    if raw is None:
+        raise SkipAction("it is gone already")
+    state = raw.get("State") or {}
+    if state.get("Status") not in STOPPED_STATES:
+        raise SkipAction("it is %s by now" % state.get("Status"))
+    if str(state.get("FinishedAt") or "") != work.finished_at:
+        raise SkipAction("it was started since planning")
+    _require_unused([c for c in read_containers(docker) if container_joins(c, work.id, work.name)])
+    # Without v: its anonymous volumes stay.
+    _delete(docker, "cannot remove the container", work.name, "/containers/%s" % work.id)
+    return size
+
+
+def _remove_image(docker: Docker, work: RemoveImage, size: int) -> int:
+    tags = set(work.tags)
+    for reference in work.references:
+        raw = inspect_image(docker, work.id)
         if raw is None:
             raise SkipAction("it is gone already")
-        state = raw.get("State") or {}
-        if state.get("Status") not in STOPPED_STATES:
-            raise SkipAction("it is %s by now" % state.get("Status"))
-        if parse_time(state.get("FinishedAt")) != action.data["finished"]:
-            raise SkipAction("it was started since planning")
-        self._require_unused([c for c in read_containers(self.docker) if container_joins(c, identity, action.target)])
-        # Without v: its anonymous volumes stay.
-        self._delete("cannot remove the container", action.target, "/containers/%s" % identity)
-        return action.bytes
+        now = set(parse_image(raw).tags)
+        if now - tags:
+            raise SkipAction("it was given the name %s since planning" % sorted(now - tags)[0])
+        _require_unused([c for c in read_containers(docker) if container_uses_image(c, work.id, sorted(tags))])
+        if reference != work.id:
+            if reference in tags and reference not in now:
+                continue  # the name was given to another image meanwhile
+        elif len(now) > 1:
+            raise SkipAction("it has several names by now")
+        path = "/images/%s" % quote(reference, safe="/:@")
+        _delete(docker, "cannot remove the image", reference, path, force="false")
+    return size
 
-    def _image(self, action: Action) -> int:
-        identity, tags = action.data["id"], set(action.data["tags"])
-        for reference in action.data["references"]:
-            raw = inspect_image(self.docker, identity)
-            if raw is None:
-                raise SkipAction("it is gone already")
-            now = set(parse_image(raw).tags)
-            if now - tags:
-                raise SkipAction("it was given the name %s since planning" % sorted(now - tags)[0])
-            users = [
-                item for item in read_containers(self.docker) if container_uses_image(item, identity, sorted(tags))
-            ]
-            self._require_unused(users)
-            if reference != identity:
-                if reference in tags and reference not in now:
-                    continue  # the name was given to another image meanwhile
-            elif len(now) > 1:
-                raise SkipAction("it has several names by now")
-            self._delete(
-                "cannot remove the image", reference, "/images/%s" % quote(reference, safe="/:@"), force="false"
-            )
-        return action.bytes
 
-    def _build_cache(self, action: Action) -> int:
-        identity = action.data["id"]
-        if not _CACHE_ID.match(identity):
-            raise SkipAction("its id is too short to name it alone")
-        # Without all: what an image shares by now, or the builder uses, is left alone by the engine.
-        self._asked = True
-        filters = '{"id":["%s"]}' % identity
-        answer: Mapping[str, Any] = self.docker.post("/build/prune", filters=filters)
-        if identity not in (answer.get("CachesDeleted") or []):
-            raise SkipAction("the engine keeps it: in use, shared with an image, the base of another entry, or gone")
-        # What it shares with an image of this run is measured there.
-        return 0 if action.data["counted_with_image"] else int(answer.get("SpaceReclaimed") or 0)
+def _remove_build_cache(docker: Docker, work: RemoveBuildCache, size: int) -> int:
+    if not _CACHE_ID.match(work.id):
+        raise SkipAction("its id is too short to name it alone")
+    # Without all: what an image shares by now, or the builder uses, is left alone by the engine.
+    try:
+        answer: Mapping[str, Any] = docker.post("/build/prune", filters='{"id":["%s"]}' % work.id)
+    except (EngineError, DockerUnavailable) as error:
+        raise _RequestFailed(error) from error
+    if work.id not in (answer.get("CachesDeleted") or []):
+        raise SkipAction("the engine keeps it: in use, shared with an image, the base of another entry, or gone")
+    # What it shares with an image of this run is measured there.
+    return 0 if work.counted_with_image else int(answer.get("SpaceReclaimed") or 0)
 
-    def _network(self, action: Action) -> int:
-        identity, name = action.data["id"], action.data["name"]
-        raw = self.docker.get("/networks/%s" % identity)
-        if raw.get("Containers"):
-            raise SkipAction("a container is connected to it by now")
-        self._require_unused(
-            [item for item in read_containers(self.docker) if container_uses_network(item, identity, name)]
-        )
-        self._delete("cannot remove the network", action.target, "/networks/%s" % identity)
-        return 0
 
-    def _volume(self, action: Action) -> int:
-        name, mountpoint = action.data["name"], action.data["mountpoint"]
-        raw = self.docker.get("/volumes/%s" % quote(name, safe=""))
-        labels = {str(key): str(value) for key, value in (raw.get("Labels") or {}).items()}
-        if str(raw.get("CreatedAt") or "") != action.data["created_at"] or labels != action.data["labels"]:
-            raise SkipAction("it was made anew since planning")
-        # The engine's own refusal does not protect a volume on 27.4 and later.
-        real = real_places(self.docker, [mountpoint]).get(mountpoint, ())
-        users = [c for c in read_containers(self.docker) if container_uses_volume(c, name, mountpoint, real)]
-        self._require_unused(users)
-        self._delete("cannot remove the volume", name, "/volumes/%s" % quote(name, safe=""), force="false")
-        return action.bytes
+def _remove_network(docker: Docker, work: RemoveNetwork, size: int) -> int:
+    raw = docker.get("/networks/%s" % work.id)
+    if raw.get("Containers"):
+        raise SkipAction("a container is connected to it by now")
+    _require_unused([c for c in read_containers(docker) if container_uses_network(c, work.id, work.name)])
+    _delete(docker, "cannot remove the network", work.name, "/networks/%s" % work.id)
+    return 0
+
+
+def _remove_volume(docker: Docker, work: RemoveVolume, size: int) -> int:
+    raw = docker.get("/volumes/%s" % quote(work.name, safe=""))
+    labels = {str(key): str(value) for key, value in (raw.get("Labels") or {}).items()}
+    if str(raw.get("CreatedAt") or "") != work.created_at or labels != work.labels:
+        raise SkipAction("it was made anew since planning")
+    # The engine's own refusal does not protect a volume on 27.4 and later.
+    real = real_places(docker, [work.mountpoint]).get(work.mountpoint, ())
+    users = [c for c in read_containers(docker) if container_uses_volume(c, work.name, work.mountpoint, real)]
+    _require_unused(users)
+    path = "/volumes/%s" % quote(work.name, safe="")
+    _delete(docker, "cannot remove the volume", work.name, path, force="false")
+    return size
+
+
+REMOVERS: Dict[Type[Any], Callable[[Docker, Any, int], int]] = {
+    RemoveContainer: _remove_container,
+    RemoveImage: _remove_image,
+    RemoveBuildCache: _remove_build_cache,
+    RemoveNetwork: _remove_network,
+    RemoveVolume: _remove_volume,
+}

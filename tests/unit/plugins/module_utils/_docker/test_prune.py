@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.legacy_plan import Action, ActionResult, Plan
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, Plan, Result
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import (
     PROJECT_LABEL,
     CacheEntry,
@@ -30,10 +30,9 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inven
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outcome import (
     expected_range,
     gone_after_all,
-    headline,
     measured_bytes,
+    removal_headline,
     still_there,
-    usage,
     vanished_volumes,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.protect import (
@@ -41,7 +40,18 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prote
     has_label,
     parse_protection,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import Policy, plan_prune, references
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import (
+    Policy,
+    Removal,
+    RemoveBuildCache,
+    RemoveContainer,
+    RemoveImage,
+    RemoveNetwork,
+    RemoveVolume,
+    plan_removals,
+    references,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.usage import usage_by_kind
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -204,11 +214,15 @@ def policies(draw: st.DrawFn) -> Policy:
     )
 
 
-def ids(plan: Plan) -> set[str]:
-    return {f"{action.action} {action.data.get('id', action.target)}" for action in plan.actions}
+def identity(action: Action[Removal]) -> str:
+    return action.work.name if isinstance(action.work, RemoveVolume) else action.work.id
 
 
-def applied(inventory: Inventory, plan: Plan) -> Inventory:
+def ids(plan: Plan[Removal]) -> set[str]:
+    return {f"{action.action} {identity(action)}" for action in plan.actions}
+
+
+def applied(inventory: Inventory, plan: Plan[Removal]) -> Inventory:
     """The engine after a plan: a cache entry that was shared is shared no more when its image is gone."""
     gone = ids(plan)
     return replace(
@@ -228,7 +242,7 @@ def applied(inventory: Inventory, plan: Plan) -> Inventory:
 @SOME
 @given(inventories())
 def test_nothing_by_default(inventory: Inventory) -> None:
-    plan = plan_prune(inventory, Policy(), NOW)
+    plan = plan_removals(inventory, Policy(), NOW)
     assert not plan.actions
     assert not plan.kept
 
@@ -236,9 +250,9 @@ def test_nothing_by_default(inventory: Inventory) -> None:
 @MANY
 @given(inventories(), policies())
 def test_a_volume_that_any_container_mounts_never_goes(inventory: Inventory, policy: Policy) -> None:
-    plan = plan_prune(inventory, policy, NOW)
+    plan = plan_removals(inventory, policy, NOW)
     for action in plan.actions:
-        if action.action != "remove_volume":
+        if not isinstance(action.work, RemoveVolume):
             continue
         volume = next(item for item in inventory.volumes if item.name == action.target)
         for container in inventory.containers:
@@ -258,16 +272,16 @@ def test_a_volume_that_any_container_mounts_never_goes(inventory: Inventory, pol
 @MANY
 @given(inventories(), policies())
 def test_what_a_container_that_stays_uses_never_goes(inventory: Inventory, policy: Policy) -> None:
-    plan = plan_prune(inventory, policy, NOW)
-    going = {action.data["id"] for action in plan.actions if action.action == "remove_container"}
+    plan = plan_removals(inventory, policy, NOW)
+    going = {action.work.id for action in plan.actions if isinstance(action.work, RemoveContainer)}
     staying = [container for container in inventory.containers if container.id not in going]
     for action in plan.actions:
-        if action.action == "remove_image":
-            assert all(container.image_id != action.data["id"] for container in staying)
-        if action.action == "remove_network":
+        if isinstance(action.work, RemoveImage):
+            assert all(container.image_id != action.work.id for container in staying)
+        if isinstance(action.work, RemoveNetwork):
             assert inventory.hidden_containers == 0
             used = {name for container in staying for name in container.networks}
-            assert not used & {action.data["id"], action.data["name"]}
+            assert not used & {action.work.id, action.work.name}
             assert action.target != "bridge"
     for container in inventory.containers:
         if container.id in going:
@@ -280,10 +294,10 @@ def test_what_a_container_that_stays_uses_never_goes(inventory: Inventory, polic
 @MANY
 @given(inventories(), policies())
 def test_an_image_goes_after_all_that_was_built_upon_it(inventory: Inventory, policy: Policy) -> None:
-    plan = plan_prune(inventory, policy, NOW)
-    order = [action.data["id"] for action in plan.actions if action.action == "remove_image"]
+    plan = plan_removals(inventory, policy, NOW)
+    order = [action.work.id for action in plan.actions if isinstance(action.work, RemoveImage)]
     listed = {image.id for image in inventory.images}
-    going = {action.data["id"] for action in plan.actions if action.action == "remove_container"}
+    going = {action.work.id for action in plan.actions if isinstance(action.work, RemoveContainer)}
     made_from = {container.image_id for container in inventory.containers if container.id not in going}
     for name in [*listed, *made_from]:
         parent = inventory.parents.get(name, "")
@@ -313,8 +327,8 @@ def labels_of(inventory: Inventory) -> dict[str, tuple[str, Any, float]]:
 @given(inventories(), policies())
 def test_what_is_protected_out_of_scope_or_too_young_never_goes(inventory: Inventory, policy: Policy) -> None:
     known = labels_of(inventory)
-    for action in plan_prune(inventory, policy, NOW).actions:
-        name, labels, moment = known[action.data.get("id", action.target)]
+    for action in plan_removals(inventory, policy, NOW).actions:
+        name, labels, moment = known[identity(action)]
         assert not any(has_label(labels, wanted) for wanted in policy.protection.labels)
         assert labels.get(PROJECT_LABEL, "-") not in policy.protection.projects
         assert not policy.only_labels or any(has_label(labels, wanted) for wanted in policy.only_labels)
@@ -327,7 +341,7 @@ def test_what_is_protected_out_of_scope_or_too_young_never_goes(inventory: Inven
 @MANY
 @given(inventories(), policies())
 def test_everything_looked_at_goes_or_stays_with_a_reason(inventory: Inventory, policy: Policy) -> None:
-    plan = plan_prune(inventory, policy, NOW)
+    plan = plan_removals(inventory, policy, NOW)
     looked_at = 0
     looked_at += len(inventory.containers) if policy.containers != "none" else 0
     looked_at += len(inventory.images) if policy.images != "none" else 0
@@ -357,15 +371,15 @@ def test_asking_for_less_never_removes_more(inventory: Inventory, policy: Policy
     if how == "scope" and policy.only_labels == ():
         # Naming a project brings its containers into reach: only other labels narrow.
         narrower = replace(policy, only_labels=("team",))
-    assert ids(plan_prune(inventory, narrower, NOW)) <= ids(plan_prune(inventory, policy, NOW))
+    assert ids(plan_removals(inventory, narrower, NOW)) <= ids(plan_removals(inventory, policy, NOW))
 
 
 @MANY
 @given(inventories(), policies())
 def test_a_second_run_finds_only_volumes_that_containers_gave_up(inventory: Inventory, policy: Policy) -> None:
-    plan = plan_prune(inventory, policy, NOW)
+    plan = plan_removals(inventory, policy, NOW)
     after = applied(inventory, plan)
-    second = plan_prune(after, policy, NOW)
+    second = plan_removals(after, policy, NOW)
     assert {action.action for action in second.actions} <= {"remove_volume"}
     given_up = {
         volume.name
@@ -374,27 +388,27 @@ def test_a_second_run_finds_only_volumes_that_containers_gave_up(inventory: Inve
         if f"remove_container {user.id}" in ids(plan)
     }
     assert {action.target for action in second.actions} <= given_up
-    assert not plan_prune(applied(after, second), policy, NOW).actions
+    assert not plan_removals(applied(after, second), policy, NOW).actions
 
 
 @SOME
 @given(inventories(), policies(), st.integers(0, 5))
 def test_the_cap_fails_before_anything_is_done(inventory: Inventory, policy: Policy, cap: int) -> None:
-    free = plan_prune(inventory, policy, NOW)
+    free = plan_removals(inventory, policy, NOW)
     capped = replace(policy, max_delete=cap)
     if len(free.actions) <= cap:
-        assert plan_prune(inventory, capped, NOW) == free
+        assert plan_removals(inventory, capped, NOW) == free
     else:
-        with pytest.raises(MaintenanceError, match=f"max_delete allows {cap}") as caught:
-            plan_prune(inventory, capped, NOW)
+        with pytest.raises(MaintenanceError, match=rf"more than max_delete \({cap}\)") as caught:
+            plan_removals(inventory, capped, NOW)
         assert len(caught.value.details["plan"]) == len(free.actions)
 
 
 @SOME
 @given(inventories(), policies(), st.integers(0, 2 * 10**6))
 def test_a_target_takes_a_beginning_of_the_plan(inventory: Inventory, policy: Policy, target: int) -> None:
-    whole = plan_prune(inventory, policy, NOW)
-    some = plan_prune(inventory, replace(policy, target_free=target), NOW)
+    whole = plan_removals(inventory, policy, NOW)
+    some = plan_removals(inventory, replace(policy, target_free=target), NOW)
     assert [a.target for a in some.actions] == [a.target for a in whole.actions][: len(some.actions)]
     assert len(some.kept) + len(some.actions) == len(whole.kept) + len(whole.actions)
     free = inventory.free_bytes or 0
@@ -407,7 +421,7 @@ def test_a_target_takes_a_beginning_of_the_plan(inventory: Inventory, policy: Po
 @SOME
 @given(inventories(), policies())
 def test_build_cache_goes_children_first_and_never_from_under_a_child(inventory: Inventory, policy: Policy) -> None:
-    plan = plan_prune(inventory, policy, NOW)
+    plan = plan_removals(inventory, policy, NOW)
     order = [action.target for action in plan.actions if action.action == "remove_build_cache"]
     for entry in inventory.build_cache:
         for parent in entry.parents:
@@ -422,7 +436,7 @@ def test_build_cache_goes_children_first_and_never_from_under_a_child(inventory:
 @SOME
 @given(inventories())
 def test_usage_never_promises_more_than_there_is(inventory: Inventory) -> None:
-    for kind, facts in usage(inventory, NOW).items():
+    for kind, facts in usage_by_kind(inventory, NOW).items():
         assert 0 <= facts["unused"] <= facts["total"]
         assert facts["reclaimable_bytes"] <= facts["reclaimable_bytes_max"]
         if kind in ("containers", "volumes"):
@@ -433,7 +447,7 @@ def test_usage_never_promises_more_than_there_is(inventory: Inventory) -> None:
 
 
 def reasons(inventory: Inventory, policy: Policy) -> dict[str, str]:
-    return {kept.target: kept.reason for kept in plan_prune(inventory, policy, NOW).kept}
+    return {kept.target: kept.reason for kept in plan_removals(inventory, policy, NOW).kept}
 
 
 def stopped(name: str = "c", **facts: Any) -> Container:
@@ -471,7 +485,7 @@ def test_what_a_stopped_project_needs_stays() -> None:
         volumes=(Volume(HEX, "local", place(HEX), 1.0, size=1, measured=True),),
         hidden_containers=0,
     )
-    plan = plan_prune(inventory, ALL, NOW)
+    plan = plan_removals(inventory, ALL, NOW)
     assert not plan.actions
     assert len(plan.kept) == 5
 
@@ -480,13 +494,13 @@ def test_a_container_stays_that_another_one_needs_which_stays() -> None:
     network, memory = stopped("network"), stopped("memory", joins=("network",))
     service = stopped("service", joins=("memory",), restart="always", finished=NOW - 50 * DAY)
     inventory = Inventory(containers=(network, memory, service))
-    plan = plan_prune(inventory, ALL, NOW)
+    plan = plan_removals(inventory, ALL, NOW)
     assert not plan.actions
     assert {kept.target: kept.reason for kept in plan.kept}["container network"] == (
         "the container memory (exited), which stays, does not start without it"
     )
     # Where all go, what needs another one goes before it.
-    plan = plan_prune(replace(inventory, containers=(network, replace(service, restart=""), memory)), ALL, NOW)
+    plan = plan_removals(replace(inventory, containers=(network, replace(service, restart=""), memory)), ALL, NOW)
     assert [action.target for action in plan.actions] == ["service", "memory", "network"]
 
 
@@ -495,16 +509,16 @@ def test_an_image_that_was_pulled_by_its_digest_has_a_name() -> None:
     inventory = Inventory(images=(pulled,))
     for pattern in ("reg.example.com:5000/mongo", "*mongo@sha256:1", "reg.example.com:5000/*"):
         policy = replace(ALL, protection=Protection(names=(pattern,)))
-        assert not plan_prune(inventory, policy, NOW).actions, pattern
+        assert not plan_removals(inventory, policy, NOW).actions, pattern
     for images in ("dangling", "unused"):
-        plan = plan_prune(inventory, replace(ALL, images=images, keep_per_repository=1), NOW)
+        plan = plan_removals(inventory, replace(ALL, images=images, keep_per_repository=1), NOW)
         assert plan.kept[0].reason == "among the 1 newest of reg.example.com:5000/mongo"
-    assert plan_prune(inventory, ALL, NOW).actions
+    assert plan_removals(inventory, ALL, NOW).actions
 
 
 def test_the_newest_images_of_a_repository_stay() -> None:
     images = tuple(Image(f"i{day}", (f"app:{day}",), NOW - day * DAY, 1) for day in range(1, 5))
-    plan = plan_prune(Inventory(images=images), replace(ALL, keep_per_repository=2), NOW)
+    plan = plan_removals(Inventory(images=images), replace(ALL, keep_per_repository=2), NOW)
     assert [action.target for action in plan.actions] == ["app:4", "app:3"]
     assert {kept.reason for kept in plan.kept} == {"among the 2 newest of app"}
 
@@ -512,7 +526,7 @@ def test_the_newest_images_of_a_repository_stay() -> None:
 def test_an_image_of_two_repositories_stays_when_one_of_them_wants_it() -> None:
     both = Image("i", ("app:1", "mirror/app:1"), NOW - 9 * DAY, 1)
     newer = Image("j", ("app:2",), NOW - DAY, 1)
-    plan = plan_prune(Inventory(images=(both, newer)), replace(ALL, keep_per_repository=1), NOW)
+    plan = plan_removals(Inventory(images=(both, newer)), replace(ALL, keep_per_repository=1), NOW)
     assert not plan.actions
     assert repository_of("mirror/app:1") == "mirror/app"
 
@@ -531,28 +545,28 @@ def test_an_image_of_which_the_engine_knows_more_containers_stays() -> None:
 
 def test_images_with_several_names_go_name_by_name() -> None:
     image = Image("i", ("a:1", "b:1"), 0.0, 1, digests=("a@sha256:1", "b@sha256:1"))
-    assert references(image, "classic") == ["a:1", "i"]
-    assert references(replace(image, tags=("a:1",)), "classic") == ["i"]
-    assert references(replace(image, tags=()), "classic") == ["a@sha256:1", "i"]
+    assert references(image, "classic") == ("a:1", "i")
+    assert references(replace(image, tags=("a:1",)), "classic") == ("i",)
+    assert references(replace(image, tags=()), "classic") == ("a@sha256:1", "i")
     # There the removal of one digest would take the whole image.
-    assert references(replace(image, tags=()), "containerd") == ["i"]
+    assert references(replace(image, tags=()), "containerd") == ("i",)
 
 
 def test_volumes_and_networks_stay_when_containers_are_hidden_or_may_be() -> None:
     volume = Volume(HEX, "local", place(HEX), NOW - 9 * DAY, size=1, measured=True)
     network = Network("n", "net", "bridge", "local", NOW - 9 * DAY)
     inventory = Inventory(volumes=(volume,), networks=(network,), hidden_containers=0)
-    assert len(plan_prune(inventory, ALL, NOW).actions) == 2
-    plan = plan_prune(replace(inventory, hidden_containers=2), ALL, NOW)
+    assert len(plan_removals(inventory, ALL, NOW).actions) == 2
+    plan = plan_removals(replace(inventory, hidden_containers=2), ALL, NOW)
     assert not plan.actions
     assert plan.warnings[0].startswith("no network and no volume is removed: 2 containers are on disk")
-    plan = plan_prune(replace(inventory, hidden_containers=None, root="/var/lib/docker"), ALL, NOW)
+    plan = plan_removals(replace(inventory, hidden_containers=None, root="/var/lib/docker"), ALL, NOW)
     assert not plan.actions
     assert "its directory /var/lib/docker cannot be read" in plan.warnings[0]
     assert "as root" in plan.warnings[0]
     assert {kept.reason.partition(" ")[0] for kept in plan.kept} == {"whether"}
     # Nothing of the kind was asked for: nothing is said.
-    assert not plan_prune(replace(inventory, hidden_containers=None), Policy("stopped", "unused"), NOW).warnings
+    assert not plan_removals(replace(inventory, hidden_containers=None), Policy("stopped", "unused"), NOW).warnings
 
 
 @pytest.mark.parametrize(
@@ -567,9 +581,9 @@ def test_volumes_and_networks_stay_when_containers_are_hidden_or_may_be() -> Non
 def test_volumes_that_stay_even_when_they_are_named(facts: dict[str, Any], said: str) -> None:
     volume = Volume("v", "local", place("v"), NOW - DAY, size=1, measured=True)
     policy = Policy(volumes="anonymous", volume_names=("v",), protection=Protection(projects=("shop",)))
-    assert [a.target for a in plan_prune(Inventory(volumes=(volume,), hidden_containers=0), policy, NOW).actions] == [
-        "v"
-    ]
+    assert [
+        a.target for a in plan_removals(Inventory(volumes=(volume,), hidden_containers=0), policy, NOW).actions
+    ] == ["v"]
     assert said in reasons(Inventory(volumes=(replace(volume, **facts),), hidden_containers=0), policy)["volume v"]
 
 
@@ -579,7 +593,7 @@ def test_a_volume_name_that_does_not_exist_is_told() -> None:
 
 def test_a_name_is_exact() -> None:
     volume = Volume("data2", "local", place("data2"), NOW, size=1, measured=True)
-    assert not plan_prune(
+    assert not plan_removals(
         Inventory(volumes=(volume,), hidden_containers=0), Policy(volume_names=("data", "data*")), NOW
     ).actions
 
@@ -588,7 +602,7 @@ def test_what_the_classic_builder_built_goes_from_its_end() -> None:
     base, middle, top = (Image(f"i{n}", (f"{n}:1",), NOW - (9 - n) * DAY, 1) for n in range(3))
     parents = {"i2": "step", "step": "i1", "i1": "i0"}
     inventory = Inventory(images=(base, middle, top), parents=parents)
-    assert [action.target for action in plan_prune(inventory, ALL, NOW).actions] == ["2:1", "1:1", "0:1"]
+    assert [action.target for action in plan_removals(inventory, ALL, NOW).actions] == ["2:1", "1:1", "0:1"]
     running = Container("c", "keeper", "2:1", "i2", "running", NOW)
     assert reasons(replace(inventory, containers=(running,)), ALL) == {
         "container keeper": "is running",
@@ -598,7 +612,7 @@ def test_what_the_classic_builder_built_goes_from_its_end() -> None:
     }
     # Made from a step that has no name and is in no list of images.
     running = Container("c", "keeper", "step", "step", "running", NOW)
-    plan = plan_prune(replace(inventory, containers=(running,)), ALL, NOW)
+    plan = plan_removals(replace(inventory, containers=(running,)), ALL, NOW)
     assert [action.target for action in plan.actions] == ["2:1"]
     assert plan.kept[1].reason == "the container keeper (running) uses what was built upon it"
 
@@ -613,10 +627,10 @@ def test_cache_of_an_image_that_goes_goes_along() -> None:
     layer = Layer("l", 500)
     image = Image("i", (), NOW - DAY, 500, chains=("l",), layers=(layer,))
     entry = CacheEntry("b", "regular", "", (), False, True, 500, NOW - DAY, NOW - DAY)
-    plan = plan_prune(Inventory(images=(image,), build_cache=(entry,)), ALL, NOW)
+    plan = plan_removals(Inventory(images=(image,), build_cache=(entry,)), ALL, NOW)
     assert [(a.target, a.bytes, a.predicted) for a in plan.actions] == [("i", 0, True), ("b", 0, True)]
     assert expected_range(plan.actions) == (0, 500)
-    plan = plan_prune(Inventory(images=(image,), build_cache=(entry,)), replace(ALL, images="none"), NOW)
+    plan = plan_removals(Inventory(images=(image,), build_cache=(entry,)), replace(ALL, images="none"), NOW)
     assert not plan.actions
 
 
@@ -641,31 +655,31 @@ def containerd_build() -> Inventory:
 
 def test_cache_that_an_image_of_the_containerd_store_shares_goes_along() -> None:
     policy = replace(ALL, protection=Protection(names=("base:*",)))
-    plan = plan_prune(containerd_build(), policy, NOW)
+    plan = plan_removals(containerd_build(), policy, NOW)
     assert [(a.target, a.bytes, a.predicted) for a in plan.actions] == [("app:1", 0, True), ("b-layer", 0, True)]
     assert expected_range(plan.actions) == (0, 82 * MIB - 4096)
     stays = reasons(containerd_build(), policy)
     assert stays["build cache b-other"] == "shared with an image"
     after = applied(containerd_build(), plan)
-    assert not plan_prune(after, policy, NOW).actions
+    assert not plan_removals(after, policy, NOW).actions
 
 
 def test_blobs_that_build_cache_may_hold_are_not_counted_twice() -> None:
     before = containerd_build()
     policy = replace(ALL, protection=Protection(names=("base:*",)))
-    image, cached = plan_prune(before, policy, NOW).actions
+    image, cached = plan_removals(before, policy, NOW).actions
     # The image alone: its layer is freed, its blob is held by build cache. The sum falls by both.
     after = replace(before, images=before.images[:1], layers_size=960 * MIB)
-    assert measured_bytes(before, after, [ActionResult(image, "done", 0)]) == 20 * MIB
+    assert measured_bytes(before, after, [Result(image, "done", 0)]) == 20 * MIB
     # With the entry, whose own layer and blob are told by the engine.
     after = replace(after, build_cache=before.build_cache[:1], layers_size=940 * MIB)
-    done = [ActionResult(image, "done", 0), ActionResult(cached, "done", 40 * MIB)]
+    done = [Result(image, "done", 0), Result(cached, "done", 40 * MIB)]
     assert measured_bytes(before, after, done) == 60 * MIB
 
 
 def test_a_target_that_cannot_be_judged_fails() -> None:
     with pytest.raises(MaintenanceError, match="cannot tell how much is free"):
-        plan_prune(Inventory(), replace(ALL, target_free=1), NOW)
+        plan_removals(Inventory(), replace(ALL, target_free=1), NOW)
 
 
 def test_protection_that_would_protect_nothing_fails() -> None:
@@ -684,8 +698,8 @@ def test_bytes_are_measured_by_what_the_engine_holds() -> None:
     image = Image("i", (), NOW - DAY, 500, chains=("l",), layers=(Layer("l", 500),))
     shared = CacheEntry("b", "regular", "", (), False, True, 500, NOW - DAY, NOW - DAY)
     before = Inventory(images=(image,), build_cache=(shared,), layers_size=700)
-    plan = plan_prune(before, replace(ALL, build_cache="none"), NOW)
-    done = [ActionResult(action, "done", action.bytes) for action in plan.actions]
+    plan = plan_removals(before, replace(ALL, build_cache="none"), NOW)
+    done = [Result(action, "done", action.bytes) for action in plan.actions]
     # The sum of layers has fallen, but build cache holds the layer now.
     after = Inventory(build_cache=(replace(shared, shared=False),), layers_size=200)
     assert measured_bytes(before, after, done) == 0
@@ -696,15 +710,15 @@ def test_bytes_are_measured_by_what_the_engine_holds() -> None:
 def test_bytes_under_the_containerd_store_count_layers_once() -> None:
     before = Inventory(store="containerd", containers=(stopped(size=100, log_bytes=30),), layers_size=40_000)
     before = replace(before, images=(Image("j", (), NOW - DAY, 500),))
-    plan = plan_prune(before, ALL, NOW)
-    done = [ActionResult(action, "done", action.bytes) for action in plan.actions]
+    plan = plan_removals(before, ALL, NOW)
+    done = [Result(action, "done", action.bytes) for action in plan.actions]
     after = Inventory(store="containerd", layers_size=40_000 - 100 - 28672 - 450)
     assert measured_bytes(before, after, done) == 100 + 30 + 28672 + 450
 
 
 def test_what_the_engine_did_not_remove_is_noticed() -> None:
     before = Inventory(containers=(stopped("a"), stopped("b")))
-    actions = plan_prune(before, ALL, NOW).actions
+    actions = plan_removals(before, ALL, NOW).actions
     assert [a.target for a in still_there(Inventory(containers=(stopped("b"),)), actions)] == ["b"]
     volumes = tuple(Volume(name, "local", "", NOW) for name in "xyz")
     assert vanished_volumes(Inventory(volumes=volumes), Inventory(volumes=volumes[:1]), []) == ["y", "z"]
@@ -713,17 +727,18 @@ def test_what_the_engine_did_not_remove_is_noticed() -> None:
 def test_what_went_after_nobody_waited_any_more_is_our_own_doing() -> None:
     volumes = tuple(Volume(name, "local", place(name), NOW, size=1, measured=True) for name in "xyz")
     before = Inventory(containers=(stopped("a"), stopped("b")), volumes=volumes, hidden_containers=0)
-    actions = plan_prune(before, replace(ALL, volume_names=("x", "y")), NOW).actions
+    actions = plan_removals(before, replace(ALL, volume_names=("x", "y")), NOW).actions
     after = Inventory(containers=(stopped("b"),), volumes=volumes[1:2])
     assert [a.target for a in gone_after_all(after, actions)] == ["a", "x"]
     assert vanished_volumes(before, after, actions) == ["z"]
 
 
 def test_headlines() -> None:
-    plan = plan_prune(Inventory(containers=(stopped("a", size=2048), stopped("b"))), ALL, NOW)
-    assert headline(plan.actions, None) == "would remove 2 containers and free 2.0 KiB"
-    assert headline(plan.actions, 1024) == "removed 2 containers and freed 1.0 KiB (predicted 2.0 KiB)"
-    entries = [Action("remove_build_cache", name, "unused", 1024) for name in ("a", "b")]
-    assert headline(entries, None) == "would remove 2 entries of the build cache and free 2.0 KiB"
-    assert headline(entries[:1], None) == "would remove 1 entry of the build cache and free 1.0 KiB"
-    assert headline([], None) == "nothing to remove"
+    plan = plan_removals(Inventory(containers=(stopped("a", size=2048), stopped("b"))), ALL, NOW)
+    assert removal_headline(plan.actions, None) == "would remove 2 containers and free 2.0 KiB"
+    assert removal_headline(plan.actions, 1024) == "removed 2 containers and freed 1.0 KiB (predicted 2.0 KiB)"
+    work = RemoveBuildCache("a", False, 0, 1024)
+    entries: list[Action[Removal]] = [Action("remove_build_cache", name, "unused", work, 1024) for name in ("a", "b")]
+    assert removal_headline(entries, None) == "would remove 2 entries of the build cache and free 2.0 KiB"
+    assert removal_headline(entries[:1], None) == "would remove 1 entry of the build cache and free 1.0 KiB"
+    assert removal_headline([], None) == "nothing to remove"
