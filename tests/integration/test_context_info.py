@@ -324,7 +324,7 @@ def test_dangerous_jobs_in_crontabs_and_timers(root: Path, tmp_path: Path) -> No
 
 
 def test_the_habits_that_the_shop_ships_are_seen(root: Path, tmp_path: Path) -> None:
-    # The shop sets BACKUP_DIR in its own file; here it is the folder that its scripts choose by themselves.
+    # The shop sets BACKUP_DIR in its own file; here it is the directory that its scripts choose by themselves.
     (root / ".env").write_text("MONGO_URI=mongodb://127.0.0.1:1/handmade_harmony\nSMTP_PASS=canary-of-smtp\n")
     for name, text in shopfiles.HABITS.items():
         (root / "scripts" / (name + ".sh")).write_text(text)
@@ -344,7 +344,7 @@ def test_the_habits_that_the_shop_ships_are_seen(root: Path, tmp_path: Path) -> 
     assert told[4]["dangers"] == told[6]["dangers"] == ["deletes_backups", "prunes_docker"]
     assert told[5]["dangers"] == ["restarts_services"]
     assert told[8]["dangers"] == ["unknown"] and told[8]["kind"] == "sweeper"
-    assert set(told) == {2, 4, 5, 6, 8}, "neither collecting logs, the audit nor copying the folder is dangerous"
+    assert set(told) == {2, 4, 5, 6, 8}, "neither collecting logs, the audit nor copying the directory is dangerous"
     source = cron / "crontabs" / "deploy"
     assert found["blocking_jobs"] == ["%s:%d (%s)" % (source, line, told[line]["kind"]) for line in (2, 4, 6)]
     assert result.result["summary"]["dangerous_jobs"] == 4 and result.result["summary"]["unknown_jobs"] == 1
