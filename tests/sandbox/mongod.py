@@ -18,7 +18,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from tests.sandbox.daemon import Daemon
-from tests.sandbox.fetch import mongod_binary
+from tests.sandbox.fetch import MONGOD_VERSION, mongod_binary, mongod_environment
 
 ROOT = "root"
 _PR_SET_PDEATHSIG = 1
@@ -58,6 +58,7 @@ class Mongod:
     root_password: default a random one.
     die_with_parent: the server is killed when the thread that started it ends, so that a killed test run leaves none.
     program: the mongod to run; default the one of the cache.
+    version: which one of the cache, of ``fetch.MONGOD_VERSIONS``.
     The server keeps its data, port and password over stop(), kill() and start().
     """
 
@@ -72,9 +73,11 @@ class Mongod:
         die_with_parent: bool = True,
         program: Path | None = None,
         parameters: dict[str, str] | None = None,
+        version: str = MONGOD_VERSION,
     ) -> None:
         self.directory = Path(directory).absolute()
         self.auth = auth
+        self.version = version
         self.replica_set = replica_set
         self.port = port or free_port()
         self.root_password = (root_password or secrets.token_urlsafe(18)) if auth else ""
@@ -135,7 +138,13 @@ class Mongod:
         self.stop()
 
     def command(self) -> list[str]:
-        command = [str(self._program or mongod_binary()), "--dbpath", str(self.data), "--port", str(self.port)]
+        command = [
+            str(self._program or mongod_binary(version=self.version)),
+            "--dbpath",
+            str(self.data),
+            "--port",
+            str(self.port),
+        ]
         command += ["--bind_ip", "127.0.0.1"]
         command += ["--logpath", str(self.log), "--logappend", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
         for name, value in self._parameters.items():
@@ -203,6 +212,7 @@ class Mongod:
             self._process = subprocess.Popen(
                 self.command(),
                 cwd=self.directory,
+                env=None if self._program else mongod_environment(self.version),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

