@@ -42,6 +42,10 @@ bench: venv ## Print the benchmark tables
 test: venv ## Run every check and test; says at the end what took how long
 	@$(RUN) tests.tools.run_tests
 
+.PHONY: test-long
+test-long: venv ## The same, with all that needs MongoDB on every server version there is
+	@MINIECOM_TEST_MONGOD=every $(RUN) tests.tools.run_tests
+
 .PHONY: lint
 lint: venv ## ruff, mypy, ansible-lint, yamllint
 	@$(RUN) tests.tools.run_tests ruff mypy yamllint ansible-lint

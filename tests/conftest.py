@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.sandbox.fetch import MONGOD_VERSION, MONGOD_VERSIONS, ProgramUnavailable, mongod_binary, mongod_environment
 from tests.support import modules
 from tests.support import old_python as oldest
 
@@ -30,6 +31,7 @@ _trap_file: pytest.StashKey[Path] = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "every_server: runs on every mongod, because the version may make a difference")
     config.stash[_missing] = set()
     if "PYTEST_XDIST_WORKER" not in os.environ:
         # Workers and all that the tests start inherit this.
@@ -93,19 +95,52 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 # -- servers ----------------------------------------------------------------------------------------------------------
 
 
+def server_versions(every: bool) -> tuple[str, ...]:
+    """The versions of mongod that a test runs on.
+
+    every: whether the test asks for all of them by its mark; the others run on the sandbox's own.
+    MINIECOM_TEST_MONGOD says otherwise for all tests: "every", or one version.
+    """
+    wanted = os.environ.get("MINIECOM_TEST_MONGOD", "")
+    if wanted and wanted != "every":
+        if wanted not in MONGOD_VERSIONS:
+            raise pytest.UsageError(f"MINIECOM_TEST_MONGOD is every or one of {', '.join(MONGOD_VERSIONS)}: {wanted}")
+        return (wanted,)
+    return MONGOD_VERSIONS if every or wanted else (MONGOD_VERSION,)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "mongod_version" in metafunc.fixturenames:
+        every = metafunc.definition.get_closest_marker("every_server") is not None
+        metafunc.parametrize("mongod_version", server_versions(every), indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
+def mongod_version(request: pytest.FixtureRequest) -> str:
+    """The version of mongod that the test runs on: all of them, one after another, under the mark ``every_server``."""
+    version = str(request.param)
+    try:
+        mongod_binary(version=version)
+    except ProgramUnavailable as error:
+        lacking(f"mongod {version}: {error}")
+    return version
+
+
+@pytest.fixture(scope="session")
+def mongod(mongod_version: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
     """A running mongod with authentication on; its root password is ``mongod.root_password``."""
-    from tests.sandbox.fetch import ProgramUnavailable
     from tests.sandbox.mongod import Mongod
 
-    server = Mongod(tmp_path_factory.mktemp("mongod"), auth=True)
-    try:
-        server.start()
-    except ProgramUnavailable as error:
-        lacking(f"mongod: {error}")
-    with server:
+    with Mongod(tmp_path_factory.mktemp("mongod"), auth=True, version=mongod_version) as server:
         yield server
+
+
+@pytest.fixture
+def mongod_libraries(mongod_version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a module starts as the shop's own server finds its libraries, as it does on a host that has this server."""
+    path = mongod_environment(mongod_version).get("LD_LIBRARY_PATH")
+    if path:
+        monkeypatch.setenv("LD_LIBRARY_PATH", path)
 
 
 @pytest.fixture

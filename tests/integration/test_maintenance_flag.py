@@ -99,6 +99,7 @@ def shop(mongod: Mongod, mongo_database: str, tmp_path: Path, state_dir: Path) -
             assert canary not in output
 
 
+@pytest.mark.every_server
 def test_up_and_down_again_leaves_everything_as_it_was(shop: Shop) -> None:
     before = shop.state()
     planned = shop.call(reason="Bigger disks", expires="2h", check=True, diff=True)

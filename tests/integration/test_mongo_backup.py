@@ -157,6 +157,7 @@ def ok(result: ModuleResult) -> ModuleResult:
 # --- what is in it
 
 
+@pytest.mark.every_server
 def test_everything_is_in_the_backup_in_stock_format(
     mongod: Mongod, mongo_database: str, params: dict[str, Any], uploads: Path, dest: Path, tmp_path: Path
 ) -> None:
@@ -205,6 +206,7 @@ def test_everything_is_in_the_backup_in_stock_format(
         assert summary["documents"] == documents
 
 
+@pytest.mark.every_server
 def test_the_head_of_the_archive_has_the_shape_of_stock_mongodump_s(
     mongod: Mongod, mongo_database: str, params: dict[str, Any], dest: Path
 ) -> None:
@@ -414,6 +416,7 @@ def test_a_wrong_password(mongod: Mongod, params: dict[str, Any], dest: Path) ->
     assert os.listdir(dest) == []
 
 
+@pytest.mark.every_server
 def test_a_user_who_may_not_read_everything(
     mongod: Mongod, mongo_database: str, params: dict[str, Any], dest: Path
 ) -> None:
@@ -690,12 +693,12 @@ def difference(path: Path, database: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def replica_set(tmp_path_factory: pytest.TempPathFactory, mongod: Mongod) -> Iterator[Mongod]:
-    del mongod  # skipped or failed where there is none
-    with Mongod(tmp_path_factory.mktemp("replica"), replica_set="rs0") as server:
+def replica_set(tmp_path_factory: pytest.TempPathFactory, mongod_version: str) -> Iterator[Mongod]:
+    with Mongod(tmp_path_factory.mktemp("replica"), replica_set="rs0", version=mongod_version) as server:
         yield server
 
 
+@pytest.mark.every_server
 def test_a_replica_set_is_read_as_of_one_moment(replica_set: Mongod, params: dict[str, Any], dest: Path) -> None:
     with replica_set.client() as client:
         database = client.shop
@@ -710,6 +713,7 @@ def test_a_replica_set_is_read_as_of_one_moment(replica_set: Mongod, params: dic
         assert dump_of(archives(dest)[0]).totals[("shop", "m_ring")].documents == 1
 
 
+@pytest.mark.every_server
 def test_a_snapshot_that_the_server_gives_up_is_made_again_without_one(
     replica_set: Mongod, params: dict[str, Any], dest: Path
 ) -> None:
@@ -730,6 +734,7 @@ def test_a_snapshot_that_the_server_gives_up_is_made_again_without_one(
     assert len(archives(dest)) == 1
 
 
+@pytest.mark.every_server
 def test_a_standalone_has_no_snapshot(mongod: Mongod, big_database: str, params: dict[str, Any], dest: Path) -> None:
     params.update(uri=mongod.uri_for(big_database), consistency="snapshot")
     result = run_module("mongo_backup", params)
@@ -742,6 +747,7 @@ def locked(client: Any) -> bool:
     return bool(client.admin.command("currentOp").get("fsyncLock"))
 
 
+@pytest.mark.every_server
 def test_locked_against_writes_meanwhile(
     mongod: Mongod, mongo_database: str, params: dict[str, Any], dest: Path
 ) -> None:
@@ -756,6 +762,7 @@ def test_locked_against_writes_meanwhile(
         assert difference(archives(dest)[0], mongo_database) in (-1, 0)
 
 
+@pytest.mark.every_server
 def test_the_lock_ends_when_its_time_is_over(
     mongod: Mongod, big_database: str, params: dict[str, Any], dest: Path
 ) -> None:
@@ -768,6 +775,7 @@ def test_the_lock_ends_when_its_time_is_over(
         assert not locked(client)
 
 
+@pytest.mark.every_server
 def test_a_killed_run_leaves_no_lock(mongod: Mongod, big_database: str, params: dict[str, Any]) -> None:
     params.update(uri=mongod.uri_for(big_database), consistency="locked", lock_timeout="300s")
     with mongod.client() as client:
@@ -837,6 +845,7 @@ def test_a_lock_whose_keeper_was_killed_too_is_released_by_the_next_call(
         ({"facts": {"keeper": "this process"}}, True, False),
     ],
 )
+@pytest.mark.every_server
 def test_a_lock_that_cannot_be_ours_is_left_alone(
     mongod: Mongod,
     mongo_database: str,

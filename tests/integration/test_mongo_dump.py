@@ -20,15 +20,16 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archiv
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import connect
 from tests.sandbox.mongod import Mongod
 
+pytestmark = pytest.mark.every_server
+
 # Well more than what is read ahead of the batch that is being written.
 DOCUMENTS = 1000
 PAYLOAD = 20_000
 
 
 @pytest.fixture(scope="module")
-def replica_set(tmp_path_factory: pytest.TempPathFactory, mongod: Mongod) -> Iterator[Mongod]:
-    del mongod  # skipped or failed where there is none
-    with Mongod(tmp_path_factory.mktemp("replica"), replica_set="rs0") as server:
+def replica_set(tmp_path_factory: pytest.TempPathFactory, mongod_version: str) -> Iterator[Mongod]:
+    with Mongod(tmp_path_factory.mktemp("replica"), replica_set="rs0", version=mongod_version) as server:
         yield server
 
 

@@ -14,6 +14,8 @@ from pymongo import WriteConcern
 from tests.sandbox.mongod import Mongod
 from tests.support.modules import run_module
 
+pytestmark = pytest.mark.every_server
+
 
 @pytest.fixture
 def shop(mongod, mongo_database, state_dir):
@@ -113,8 +115,8 @@ def test_on_the_oldest_python(shop, old_python):
     assert not run.failed, run.msg
 
 
-def test_replica_set(tmp_path, state_dir):
-    with Mongod(tmp_path / "rs", replica_set="rs0") as server, server.client() as client:
+def test_replica_set(tmp_path, state_dir, mongod_version):
+    with Mongod(tmp_path / "rs", replica_set="rs0", version=mongod_version) as server, server.client() as client:
         client.shop.orders.insert_one({})
         run = run_module("mongo_info", {"uri": server.uri_for("shop"), "state_dir": str(state_dir)})
         assert not run.failed, run.msg

@@ -73,9 +73,11 @@ class Outcome:
         return self.count.failed == 0 and self.count.passed > 0
 
 
-# Integration tests that raise whole sandboxes and run whole playbooks, in stages of about the same length, each with
-# sandboxes of its own; all others test one module or server.
-JOURNEYS = {
+# Integration tests in stages of about the same length: those of MongoDB's modules, which run on several servers, and
+# those that raise whole sandboxes and run whole playbooks, each stage with sandboxes of its own. All others test one
+# module or server, and are a stage of their own.
+PARTS = {
+    "integration-mongo": ("test_mongo_*.py",),
     "integration-weekly": ("test_weekly.py",),
     "integration-faults": ("test_weekly_faults.py",),
     "integration-journeys": ("test_delivery.py", "test_playbooks.py", "test_sandbox_*.py"),
@@ -117,11 +119,11 @@ def _pytest(name: str, *arguments: str) -> Stage:
 def stages() -> list[Stage]:
     """All stages. The longest begins first; beside it the quick ones come before the long, so that they are told early."""
     integration = sorted((ROOT / "tests" / "integration").glob("test_*.py"))
-    journeys = {
+    parts = {
         name: [path for path in integration if any(path.match(pattern) for pattern in patterns)]
-        for name, patterns in JOURNEYS.items()
+        for name, patterns in PARTS.items()
     }
-    taken = {path for paths in journeys.values() for path in paths}
+    taken = {path for paths in parts.values() for path in paths}
     found = [
         _pytest("integration-modules", *(str(path) for path in integration if path not in taken)),
         Stage("ruff", [_program("ruff", "check", "."), _program("ruff", "format", "--check", ".")]),
@@ -137,7 +139,7 @@ def stages() -> list[Stage]:
         ),
         Stage("sanity", [_module("tests.tools.sanity")], count=count_sanity),
     ]
-    found.extend(_pytest(name, *map(str, paths)) for name, paths in journeys.items())
+    found.extend(_pytest(name, *map(str, paths)) for name, paths in parts.items())
     for scenario in [] if lacks_molecule() else molecule_scenarios():
         command = _program("molecule", "--base-config", "molecule/config.yml", "test", "--scenario-name", scenario)
         found.append(Stage(f"molecule-{scenario}", [command], count=count_molecule, environment=MOLECULE))

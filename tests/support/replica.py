@@ -1,0 +1,84 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Replica sets of several members, and what each of them was asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.sandbox.mongod import Mongod
+
+SET = "rs0"
+
+
+class Member(Mongod):
+    """A server that another one takes into its set: it answers, and nothing more is done to it."""
+
+    def _set_up(self) -> None:
+        pass
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
+    """Return the first true value of a condition; AssertionError when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "the condition did not come about"
+        time.sleep(0.05)
+    return found
+
+
+def hello(server: Mongod) -> dict[str, Any]:
+    """What a member says of itself; needs no authentication."""
+    import pymongo
+
+    with pymongo.MongoClient("127.0.0.1", server.port, directConnection=True) as client:
+        return dict(client.admin.command("hello"))
+
+
+def add(primary: Mongod, member: Mongod, **settings: Any) -> None:
+    """Take a running member into the set of a primary; it need not be ready on return."""
+    with primary.client() as client:
+        config = client.admin.command("replSetGetConfig")["config"]
+        config["version"] += 1
+        config["members"].append({"_id": len(config["members"]), "host": member.address, **settings})
+        client.admin.command("replSetReconfig", config)
+
+
+@contextmanager
+def two_members(
+    folder: Path, version: str, parameters: dict[str, str] | None = None, **settings: Any
+) -> Iterator[tuple[Mongod, Mongod]]:
+    """A primary and a secondary, without authentication.
+
+    parameters: of both servers.
+    settings: of the secondary in the set's configuration.
+    """
+    with (
+        Mongod(folder / "one", replica_set=SET, version=version, parameters=parameters) as primary,
+        Member(folder / "two", replica_set=SET, version=version, parameters=parameters) as secondary,
+    ):
+        add(primary, secondary, **settings)
+        wait_for(lambda: hello(secondary).get("secondary"))
+        yield primary, secondary
+
+
+def step_down(primary: Mongod, successor: Mongod) -> None:
+    """Make another member the primary."""
+    with primary.client() as client:
+        client.admin.command("replSetStepDown", 60, secondaryCatchUpPeriodSecs=30)
+    wait_for(lambda: hello(successor).get("isWritablePrimary"))
+    with primary.client() as client:
+        # Else it could not become the primary again within the minute.
+        client.admin.command("replSetFreeze", 0)
+
+
+def times_asked(server: Mongod, command: str) -> int:
+    """How often a server was given a command since its start, whether it carried it out or refused."""
+    with server.client() as client:
+        return int(client.admin.command("serverStatus")["metrics"]["commands"][command]["total"])
