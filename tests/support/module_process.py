@@ -26,9 +26,10 @@ def main() -> None:
     basic._ANSIBLE_ARGS = arguments
     if hasattr(basic, "_ANSIBLE_PROFILE"):
         basic._ANSIBLE_PROFILE = "legacy"
-    kill_at = os.environ.pop("MINIECOM_TEST_KILL_AT", None)
-    if kill_at is not None:
-        _kill_at(int(kill_at))
+    for variable, what in (("MINIECOM_TEST_KILL_AT", signal.SIGKILL), ("MINIECOM_TEST_STOP_AT", signal.SIGSTOP)):
+        number = os.environ.pop(variable, None)
+        if number is not None:
+            _signal_at(int(number), what)
     kill_at_change = os.environ.pop("MINIECOM_TEST_KILL_AT_CHANGE", None)
     if kill_at_change is not None:
         below, _, number = kill_at_change.rpartition(":")
@@ -36,8 +37,8 @@ def main() -> None:
     runpy.run_module("ansible_collections.miniecom.maintenance.plugins.modules." + name, run_name="__main__")
 
 
-def _kill_at(number: int) -> None:
-    """Die by SIGKILL when the run is about to pass its action boundary of this number, the first one being 0."""
+def _signal_at(number: int, what: int) -> None:
+    """Send ourselves a signal when the run is about to pass its action boundary of this number, the first one being 0."""
     from ansible_collections.miniecom.maintenance.plugins.module_utils._core import runner
 
     original = runner.boundary
@@ -45,7 +46,7 @@ def _kill_at(number: int) -> None:
 
     def boundary(context: runner.RunContext, event: dict) -> None:
         if passed[0] == number:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), what)
         passed[0] += 1
         original(context, event)
 

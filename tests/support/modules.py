@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,11 +98,18 @@ def start_module(
     env: Mapping[str, str | None] | None = None,
     kill_at: int | None = None,
     kill_at_change: tuple[Path, int] | None = None,
+    stop_at: int | None = None,
 ) -> subprocess.Popen[str]:
-    """Start a module and return its process at once; ``finish_module`` waits for it. See ``run_module``."""
+    """Start a module and return its process at once; ``finish_module`` waits for it. See ``run_module``.
+
+    stop_at: the module stops (SIGSTOP) just before it passes its action boundary of this number; ``wait_until_stopped``
+        waits for that, and SIGCONT lets it go on.
+    """
     environment = module_environment(env)
     if kill_at is not None:
         environment["MINIECOM_TEST_KILL_AT"] = str(kill_at)
+    if stop_at is not None:
+        environment["MINIECOM_TEST_STOP_AT"] = str(stop_at)
     if kill_at_change is not None:
         environment["MINIECOM_TEST_KILL_AT_CHANGE"] = "%s:%d" % kill_at_change
     given = {key: (os.fspath(value) if isinstance(value, os.PathLike) else value) for key, value in params.items()}
@@ -121,6 +129,21 @@ def start_module(
     process.stdin.close()
     process.stdin = None
     return process
+
+
+def wait_until_stopped(process: subprocess.Popen[str], timeout: float = 60) -> None:
+    """Wait for a module that was started with ``stop_at`` to reach its boundary.
+
+    timeout: in seconds; AssertionError then, and when it ended before.
+    """
+    deadline = time.monotonic() + timeout
+    while (
+        Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
+        != "T"
+    ):
+        assert process.poll() is None, f"it ended before that boundary: {process.communicate()}"
+        assert time.monotonic() < deadline, "it did not reach that boundary"
+        time.sleep(0.02)
 
 
 def finish_module(process: subprocess.Popen[str], timeout: float = 120) -> ModuleResult:

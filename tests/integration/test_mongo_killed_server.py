@@ -1,0 +1,96 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""After a standalone was killed, its fast counts are wrong until somebody validates: no decision may rest on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import WriteConcern
+
+from tests.sandbox.mongod import Mongod
+from tests.support.modules import run_module
+
+pytestmark = [pytest.mark.every_server, pytest.mark.usefixtures("mongod_libraries")]
+
+# Collection: documents that the server says it has, and that it has.
+COUNTS = {"orders": (100, 4000), "emptied": (5000, 0), "users": (0, 3000)}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, mongod_version: str) -> Iterator[Mongod]:
+    """A server that was killed as a loss of power would, between two of its checkpoints."""
+    # No checkpoint but those that are asked for.
+    parameters = {"syncdelay": "0"}
+    with Mongod(tmp_path_factory.mktemp("killed"), version=mongod_version, parameters=parameters) as server:
+        with server.client() as client:
+            shop = client.get_database("shop", write_concern=WriteConcern(w=1, j=True))
+            shop.orders.insert_many([{"_id": n, "userId": n, "oldId": n} for n in range(100)])
+            shop.emptied.insert_many([{"_id": n} for n in range(5000)])
+            shop.create_collection("users")
+            lost = client.get_database("lost", write_concern=WriteConcern(w=1, j=True))
+            lost.orders.insert_many([{"_id": n} for n in range(1000)])
+            client.admin.command("fsync")
+            # The last tenth has users that are gone.
+            shop.orders.insert_many([{"_id": n, "userId": n % 3300, "oldId": n} for n in range(100, 4000)])
+            shop.users.insert_many([{"_id": n} for n in range(3000)])
+            shop.emptied.delete_many({})
+            lost.orders.delete_many({})
+        server.kill()
+        server.start()
+        with server.client() as client:
+            for name, (said, real) in COUNTS.items():
+                collection = client.shop[name]
+                assert (collection.estimated_document_count(), collection.count_documents({})) == (said, real)
+            assert client.lost.orders.estimated_document_count() == 1000
+        yield server
+
+
+@pytest.fixture
+def params(server: Mongod, state_dir: Path) -> dict[str, Any]:
+    return {"uri": server.uri_for("shop"), "state_dir": str(state_dir)}
+
+
+def test_orphans_are_judged_by_what_is_there(params: dict[str, Any]) -> None:
+    relations = [
+        {"collection": "orders", "field": "userId", "references": "users"},
+        {"collection": "orders", "field": "oldId", "references": "emptied"},
+        {"collection": "emptied", "field": "userId", "references": "users"},
+    ]
+    done = run_module("mongo_orphans", {**params, "relations": relations})
+    assert not done.failed, done.msg
+    users, old, empty = done.result["relations"]
+    assert users["judged"] and users["orphans"] == sum(n % 3300 >= 3000 for n in range(100, 4000)) == 300
+    assert not old["judged"] and "empty" in old["reason"]
+    assert empty["orphans"] == 0
+
+
+def test_a_backup_holds_what_is_there(params: dict[str, Any], tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    dest.mkdir()
+    made = run_module("mongo_backup", {**params, "dest": str(dest), "min_free": "1MiB"})
+    assert not made.failed, made.msg
+    assert made.result["summary"]["documents"] == sum(real for _said, real in COUNTS.values())
+    tested = run_module("mongo_restore", {**params, "src": str(dest), "min_free": "1MiB"})
+    assert not tested.failed, tested.msg
+    assert tested.result["summary"]["documents"] == made.result["summary"]["documents"]
+
+
+def test_no_backup_of_a_database_that_only_seems_to_have_documents(params: dict[str, Any], tmp_path: Path) -> None:
+    params.update(dest=str(tmp_path), database="lost", min_free="1MiB")
+    real = run_module("mongo_backup", params)
+    assert real.failed and not list(tmp_path.glob("*.gz")), real.msg
+
+
+def test_compacting_loses_nothing_and_warns_of_nothing(server: Mongod, params: dict[str, Any]) -> None:
+    done = run_module("mongo_compact", {**params, "min_reclaimable": "0", "min_ratio": 0})
+    assert not done.failed, done.msg
+    assert not [text for text in done.result.get("warnings", []) if "dropped" in text]
+    with server.client() as client:
+        assert {name: client.shop[name].count_documents({}) for name in COUNTS} == {
+            name: real for name, (_said, real) in COUNTS.items()
+        }
