@@ -45,7 +45,7 @@ def shipped(name: str) -> bool:
     """Whether a file goes into the copy: what users get, without the tests that only a checkout runs."""
     if name.startswith("tests/"):
         return name.startswith(("tests/sandbox/", "tests/sanity/"))
-    return not name.startswith(("collections/", "molecule/", ".ci/"))
+    return not name.startswith(("collections/", "findings/", "molecule/", ".ci/"))
 
 
 def copy_working_tree() -> None:
