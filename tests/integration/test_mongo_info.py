@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import os
 import threading
-import time
+from contextlib import suppress
 
 import pytest
-from pymongo import WriteConcern
+from pymongo.errors import OperationFailure
 
 from tests.sandbox.mongod import Mongod
 from tests.support.modules import run_module
+from tests.support.replica import wait_for
 
 pytestmark = pytest.mark.every_server
 
@@ -69,20 +70,26 @@ def test_oldest_operation_without_its_content(shop):
     seen = threading.Event()
 
     def slow():
-        while not seen.is_set():
-            query = {"n": {"$lt": 4040}, "$where": "sleep(50) || false", "canary": {"$ne": "personal"}}
-            list(database.orders.find(query))
+        # Longer than any machine takes to start the module: it is ended when it has been seen.
+        with suppress(OperationFailure):
+            list(database.orders.find({"$where": "sleep(50) || false", "canary": {"$ne": "personal"}}))
+
+    def running():
+        stages = [
+            {"$currentOp": {}},
+            {"$match": {"ns": f"{database.name}.orders", "op": {"$in": ["query", "getmore"]}}},
+        ]
+        return list(database.client.admin.aggregate(stages))
 
     thread = threading.Thread(target=slow)
     thread.start()
     try:
-        oldest = None
-        deadline = time.monotonic() + 60
-        while not oldest and time.monotonic() < deadline:
-            run = run_module("mongo_info", {**params, "collections": ["orders"]})
-            oldest = run.result["health"]["oldest_operation"]
+        wait_for(running)
+        run = run_module("mongo_info", {**params, "collections": ["orders"]})
+        oldest = run.result["health"]["oldest_operation"]
     finally:
-        seen.set()
+        for operation in running():
+            database.client.admin.command("killOp", op=operation["opid"])
         thread.join()
     assert oldest["operation"] in ("find", "getMore", "aggregate")
     assert oldest["namespace"].endswith(".orders") and oldest["seconds"] >= 0
