@@ -86,6 +86,12 @@ def test_no_backup_of_a_database_that_only_seems_to_have_documents(params: dict[
     assert real.failed and not list(tmp_path.glob("*.gz")), real.msg
 
 
+def test_check_mode_does_not_promise_a_backup_of_nothing(params: dict[str, Any], tmp_path: Path) -> None:
+    params.update(dest=str(tmp_path), database="lost", min_free="1MiB")
+    check = run_module("mongo_backup", params, check=True)
+    assert check.failed, check.result["summary"]
+
+
 def test_compacting_loses_nothing_and_warns_of_nothing(server: Mongod, params: dict[str, Any]) -> None:
     done = run_module("mongo_compact", {**params, "min_reclaimable": "0", "min_ratio": 0})
     assert not done.failed, done.msg
@@ -94,3 +100,10 @@ def test_compacting_loses_nothing_and_warns_of_nothing(server: Mongod, params: d
         assert {name: client.shop[name].count_documents({}) for name in COUNTS} == {
             name: real for name, (_said, real) in COUNTS.items()
         }
+
+
+def test_a_count_that_disagrees_is_reported(params: dict[str, Any]) -> None:
+    done = run_module("mongo_info", params)
+    assert not done.failed, done.msg
+    told = " ".join(done.result.get("warnings", []))
+    assert all(name in told for name in COUNTS), told or done.result["collections"]

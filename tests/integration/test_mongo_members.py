@@ -9,6 +9,8 @@ Nothing relies on the server's refusal: 6.0.5 declines to compact a primary with
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,8 @@ from pymongo.errors import OperationFailure
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import client as mongo
 from tests.sandbox.mongod import Mongod
-from tests.support.modules import run_module
-from tests.support.replica import SET, hello, times_asked, two_members, wait_for
+from tests.support.modules import finish_module, run_module, start_module, wait_until_stopped
+from tests.support.replica import SET, Member, add, hello, step_down, times_asked, two_members, wait_for
 
 pytestmark = pytest.mark.every_server
 
@@ -107,6 +109,41 @@ def test_the_server_itself_is_no_safety_net(members: tuple[Mongod, Mongod], mong
             assert client.shop.command("compact", "other")["ok"] == 1
 
 
+def test_a_member_that_became_the_primary_since_planning_is_left_alone(
+    members: tuple[Mongod, Mongod], params: dict[str, Any]
+) -> None:
+    primary, secondary = members
+    before = times_asked(secondary, "compact")
+    options = {"uri": secondary.uri_for("shop"), "collections": ["bloated"]}
+    module = start_module("mongo_compact", {**params, **options}, stop_at=0)
+    try:
+        wait_until_stopped(module)
+        step_down(primary, secondary)
+    finally:
+        module.send_signal(signal.SIGCONT)
+    done = finish_module(module)
+    assert times_asked(secondary, "compact") == before, "a primary was told to compact"
+    assert not done.failed and not done.changed, done.msg
+    [action] = done.result["actions"]
+    assert action["status"] == "skipped" and "primary" in str(action)
+
+
+def test_force_is_for_the_primary_that_was_looked_at(members: tuple[Mongod, Mongod], params: dict[str, Any]) -> None:
+    primary, secondary = members
+    before = times_asked(secondary, "compact")
+    uri = set_uri(primary, secondary)
+    options = {"uri": uri, "primary": "force", "collections": ["swollen"]}
+    module = start_module("mongo_compact", {**params, **options}, stop_at=0)
+    try:
+        wait_until_stopped(module)
+        step_down(primary, secondary)
+    finally:
+        module.send_signal(signal.SIGCONT)
+    finish_module(module)
+    assert times_asked(secondary, "compact") == before, "a member was told to compact that was never looked at"
+    assert free(secondary, "swollen") > WORTH_IT
+
+
 @pytest.mark.parametrize("name", ["mongo_info", "mongo_compact"])
 @pytest.mark.parametrize("options", ["", "&readPreference=secondary"])
 def test_a_member_that_is_addressed_is_asked_itself_and_no_other(
@@ -124,6 +161,33 @@ def test_a_member_that_is_addressed_is_asked_itself_and_no_other(
         assert asked(server)["collStats"] > before["collStats"]
 
 
+def test_the_member_that_answered_is_named(members: tuple[Mongod, Mongod], state_dir: Path) -> None:
+    """With replicaSet in the connection string the driver goes to the primary, whoever is named."""
+    primary, secondary = members
+    for uri in (set_uri(secondary), set_uri(secondary, primary, options="&readPreference=secondary")):
+        done = run_module("mongo_info", {"uri": uri, "state_dir": str(state_dir)})
+        assert not done.failed, done.msg
+        assert (done.result["server"]["state"], done.result["server"]["address"]) == ("primary", primary.address)
+
+
+def test_a_member_in_maintenance_says_so_and_is_not_compacted(
+    members: tuple[Mongod, Mongod], params: dict[str, Any]
+) -> None:
+    """It takes compact all the same, while it refuses every question that comes before it."""
+    _primary, secondary = members
+    before = times_asked(secondary, "compact")
+    with secondary.client() as client:
+        client.admin.command("replSetMaintenance", True)
+        try:
+            done = run_module("mongo_compact", {**params, "uri": secondary.uri_for("shop")})
+        finally:
+            client.admin.command("replSetMaintenance", False)
+            wait_for(lambda: hello(secondary).get("secondary"))
+    assert done.failed and "recovering" in done.msg.lower(), done.msg
+    assert "not the primary: give the address of the primary" not in done.msg, "it would be the same on any other"
+    assert times_asked(secondary, "compact") == before
+
+
 # -- members that have no users yet -----------------------------------------------------------------------------------
 
 
@@ -135,6 +199,39 @@ def failure(server: Mongod, password: str) -> str:
     return f"{caught.value} {caught.value.next_step}"
 
 
+def test_a_member_outside_of_any_set_has_no_users_yet(tmp_path: Path, mongod_version: str) -> None:
+    """The right password is answered as a wrong one is, so the state has to be said."""
+    with Member(tmp_path / "alone", auth=True, replica_set=SET, version=mongod_version) as server:
+        assert hello(server)["isreplicaset"] is True
+        text = failure(server, server.root_password)
+        assert "18 AuthenticationFailed" in text
+        assert mentions_the_state(text), text
+
+
+def test_a_member_that_copies_its_data_has_no_users_yet(tmp_path: Path, mongod_version: str) -> None:
+    held = {"enableTestCommands": "1", "failpoint.initialSyncHangBeforeCopyingDatabases": '{"mode": "alwaysOn"}'}
+    with Mongod(tmp_path / "one", auth=True, replica_set=SET, version=mongod_version) as primary:
+        member = Member(
+            tmp_path / "two",
+            auth=True,
+            replica_set=SET,
+            root_password=primary.root_password,
+            parameters=held,
+            version=mongod_version,
+        )
+        member.directory.mkdir()
+        shutil.copy2(primary.directory / "keyfile", member.directory / "keyfile")
+        with member:
+            add(primary, member, priority=0, votes=0)
+            wait_for(lambda: state_of(primary, member) == "STARTUP2")
+            try:
+                assert mentions_the_state(failure(member, member.root_password))
+            finally:
+                member.kill()  # it would wait for the end of its copying
+        # The same login where the users are is good.
+        mongo.connect({"uri": primary.uri_for("shop")}).close()
+
+
 def test_a_wrong_password_is_still_a_wrong_password(tmp_path: Path, mongod_version: str) -> None:
     with Mongod(tmp_path / "one", auth=True, replica_set=SET, version=mongod_version) as primary:
         text = failure(primary, "wrong-password")
@@ -143,3 +240,9 @@ def test_a_wrong_password_is_still_a_wrong_password(tmp_path: Path, mongod_versi
 
 def mentions_the_state(text: str) -> bool:
     return any(word in text for word in ("STARTUP", "initial sync", "not been initiated", "is not ready"))
+
+
+def state_of(primary: Mongod, member: Mongod) -> str:
+    with primary.client() as client:
+        status = client.admin.command("replSetGetStatus")
+    return next((entry["stateStr"] for entry in status["members"] if entry["name"] == member.address), "")

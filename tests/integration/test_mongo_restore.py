@@ -573,6 +573,20 @@ def test_no_space(params: dict[str, Any], state_dir: Path) -> None:
     assert not state_dir.exists()
 
 
+def test_a_server_that_does_not_start_says_why_in_its_own_words(
+    params: dict[str, Any], backup: Path, tmp_path: Path
+) -> None:
+    """The loader complains on standard error, before there is a log; as 6.0.27 does where OpenSSL 1.1 is missing."""
+    words = "error while loading shared libraries: libssl.so.1.1: cannot open shared object file"
+    program = tmp_path / "mongod"
+    program.write_text(f'#!/bin/sh\necho "$0: {words}" >&2\nexit 127\n')
+    program.chmod(0o755)
+    before = {path.name: path.read_bytes() for path in backup.parent.iterdir()}
+    result = verify(params, mongod_program=str(program))
+    assert result.failed and words in result.msg, result.msg
+    assert {path.name: path.read_bytes() for path in backup.parent.iterdir()} == before, "the backup is not to blame"
+
+
 def test_nothing_listens_at_the_address(params: dict[str, Any]) -> None:
     result = verify(params, address="127.0.0.1:1")
     assert result.failed
