@@ -8,7 +8,7 @@ import json
 import os
 import threading
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from pymongo import WriteConcern
@@ -20,8 +20,9 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.lease i
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Outcome
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.state_dir import StateDirectory
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import client as mongo
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compaction import Compactor, Policy
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.storage import read_collection
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compacting import Compactor
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compaction import Compact, Policy
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.storage import read_collection_statistics
 from tests.support.kill import boundaries, kill_and_run_again
 from tests.support.modules import run_module
 from tests.support.replica import two_members, wait_for

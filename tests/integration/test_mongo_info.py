@@ -9,6 +9,7 @@ import threading
 from contextlib import suppress
 
 import pytest
+from pymongo import WriteConcern
 from pymongo.errors import OperationFailure
 
 from tests.sandbox.mongod import Mongod
@@ -66,8 +67,6 @@ def test_figures_are_the_servers(shop, mongod, state_dir):
 
 def test_oldest_operation_without_its_content(shop):
     database, params = shop
-
-    seen = threading.Event()
 
     def slow():
         # Longer than any machine takes to start the module: it is ended when it has been seen.

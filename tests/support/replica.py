@@ -52,7 +52,7 @@ def add(primary: Mongod, member: Mongod, **settings: Any) -> None:
 
 @contextmanager
 def two_members(
-    folder: Path, version: str, parameters: dict[str, str] | None = None, **settings: Any
+    directory: Path, version: str, parameters: dict[str, str] | None = None, **settings: Any
 ) -> Iterator[tuple[Mongod, Mongod]]:
     """A primary and a secondary, without authentication.
 
@@ -60,8 +60,8 @@ def two_members(
     settings: of the secondary in the set's configuration.
     """
     with (
-        Mongod(folder / "one", replica_set=SET, version=version, parameters=parameters) as primary,
-        Member(folder / "two", replica_set=SET, version=version, parameters=parameters) as secondary,
+        Mongod(directory / "one", replica_set=SET, version=version, parameters=parameters) as primary,
+        Member(directory / "two", replica_set=SET, version=version, parameters=parameters) as secondary,
     ):
         add(primary, secondary, **settings)
         wait_for(lambda: hello(secondary).get("secondary"))
