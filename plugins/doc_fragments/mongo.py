@@ -33,7 +33,7 @@ options:
   tls_files:
     description:
       - Where files lie on the host that the connection string names, in C(tlsCAFile) and the like, by a path inside a container; each path as the
-        string has it, with the one of the host, for example V({/certs/ca.pem: /opt/miniecom/certs/ca.pem}).
+        string has it, with the one of the host, for example V(/certs/ca.pem) with V(/opt/miniecom/certs/ca.pem).
     type: dict
     default: {}
   connect_timeout:
