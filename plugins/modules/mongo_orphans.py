@@ -15,8 +15,10 @@ description:
   - Null, absent and empty references, the text V(guest) and whatever else O(relations[].ignore) names are no orphans.
   - Values that cannot be equal to any key, such as a number where all keys are ObjectIds, or a list where one value is expected, are counted as
     incomparable and not as orphans.
-  - A relation is not judged when the collection referred to is missing or empty, since then everything would be an orphan; nor are references in a
-    view that has a collation.
+  - Text that a program wrote in place of an id, V(undefined), V(null), V(NaN), V([object Object]) or V(ObjectId("...")), is counted as a malformed
+    reference and not as an orphan; no document has gone there.
+  - A relation is not judged when the collection referred to is missing or empty, or its key is null everywhere, since then everything would be an
+    orphan; nor are references in a view that has a collation.
   - Documents younger than O(min_age) are not judged, and each orphan is looked up a second time after its document was read, so that what is
     inserted meanwhile is no orphan.
   - References are streamed in batches. Memory stays small on both sides, whatever the size of the collections, and an index on the field is used
@@ -145,6 +147,13 @@ relations:
     too_young:
       description: References that point nowhere so far, in documents younger than O(min_age).
       type: int
+    malformed:
+      description: Number of references that are text which never was an id, such as V(undefined).
+      type: int
+    malformed_samples:
+      description: Ids of some of the documents that hold them.
+      type: list
+      elements: str
     samples:
       description: Ids of some of the documents. An _id that is neither an ObjectId nor a number is not shown, since it may be personal.
       type: list
@@ -164,6 +173,8 @@ relations:
       distinct_references: 3
       incomparable: 0
       too_young: 0
+      malformed: 0
+      malformed_samples: []
       samples: [65a1b2c3d4e5f60718293a4b]
       judged: true
       reason: ""
@@ -180,6 +191,9 @@ summary:
       type: int
     documents:
       description: Documents that hold them, counted for each relation.
+      type: int
+    malformed:
+      description: Malformed references of all relations.
       type: int
     relations_judged:
       description: How many relations were judged.

@@ -487,3 +487,77 @@ def test_digits_of_a_text_key_may_be_written_in_both_cases_at_once(shop, key, vi
     assert (entry["judged"], entry["orphans"], entry["incomparable"]) == (True, 1, 0)
     exact = {"collection": "orders", "field": "userId", "references": parent, "key": key, "id_forms": ["objectid"]}
     assert one(params, exact)["orphans"] == 3, "whoever says that case matters is believed"
+
+
+def test_a_key_that_is_null_everywhere_is_not_judged(shop):
+    """Otherwise every reference would be an orphan."""
+    database, params = shop
+    database.products.insert_many([{"sku": None}, {"name": "without"}])
+    database.products.create_index("sku")
+    database.lines.insert_many([{"_id": old_id(), "sku": sku} for sku in ("A", "B")])
+    relation = {"collection": "lines", "field": "sku", "references": "products", "key": "sku"}
+    entry = one(params, relation)
+    assert (entry["judged"], entry["orphans"]) == (False, 0) and "sku" in entry["reason"]
+    database.products.insert_one({"sku": "A"})
+    entry = one(params, relation)
+    assert (entry["judged"], entry["orphans"]) == (True, 1)
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+@pytest.mark.parametrize("text_keys", [False, True])
+def test_malformed_references_are_a_kind_of_their_own(shop, indexed, text_keys):
+    database, params = shop
+    database.users.insert_one({"_id": old_id()})
+    if text_keys:
+        database.users.insert_many([{"_id": "null"}, {"_id": "legacy"}])
+    if indexed:
+        database.orders.create_index("userId")
+    malformed = ["undefined", "undefined", "NaN", "[object Object]", f'ObjectId("{old_id()}")']
+    holders = [{"_id": old_id(), "userId": text} for text in malformed]
+    database.orders.insert_many([*holders, {"_id": old_id(), "userId": "null"}, {"_id": old_id(), "userId": old_id()}])
+    database.orders.insert_one({"userId": "undefined"})
+    found, result = run(params, [{"collection": "orders", "field": "userId", "references": "users"}], samples=100)
+    entry = found["orders.userId"]
+    expected = 5 if text_keys else 6
+    assert (entry["orphans"], entry["malformed"], entry["too_young"]) == (1, expected, 1)
+    assert entry["incomparable"] == 0 and entry["distinct_references"] == 1
+    assert set(entry["malformed_samples"]) >= {str(holder["_id"]) for holder in holders}
+    assert len(entry["samples"]) == 1
+    assert result.result["summary"]["malformed"] == expected
+    assert result.result["summary"]["headline"].endswith(f", {expected} malformed references")
+
+
+def test_malformed_references_do_not_make_a_report_hard_to_believe(shop):
+    database, params = shop
+    database.users.insert_one({"_id": old_id()})
+    database.orders.insert_many([{"_id": old_id(), "userId": f"ObjectId({n})"} for n in range(50)])
+    found, result = run(params, [{"collection": "orders", "field": "userId", "references": "users"}])
+    assert found["orders.userId"]["malformed"] == 50 and not result.result.get("warnings")
+
+
+def test_every_further_reference_of_the_shop(shop):
+    """Where the application keeps them: lists of categories, answers, who did what for whom."""
+    database, params = shop
+    parents = ("users", "products", "categories", "support_tickets", "product_questions", "invoices", "webhook_events")
+    good = {name: str(database[name].insert_one({"_id": old_id()}).inserted_id) for name in parents}
+    cases = {
+        "support_ticket_replies.ticketId": ("support_tickets", lambda key: {"ticketId": key}),
+        "support_ticket_replies.userId": ("users", lambda key: {"userId": key}),
+        "products.categoryIds[]": ("categories", lambda key: {"categoryIds": [good["categories"], key]}),
+        "product_answers.questionId": ("product_questions", lambda key: {"questionId": key}),
+        "product_answers.userId": ("users", lambda key: {"userId": key}),
+        "recently_viewed.productId": ("products", lambda key: {"productId": key}),
+        "recently_viewed.userId": ("users", lambda key: {"userId": key}),
+        "orders.invoiceId": ("invoices", lambda key: {"invoiceId": key}),
+        "refunds.initiatedBy": ("users", lambda key: {"initiatedBy": key}),
+        "reviews.adminReply.repliedBy": ("users", lambda key: {"adminReply": {"repliedBy": key}}),
+        "user_roles.assignedBy": ("users", lambda key: {"assignedBy": key}),
+        "admin_audit.adminId": ("users", lambda key: {"adminId": key}),
+        "jobs.payload.webhookEventId": ("webhook_events", lambda key: {"payload": {"webhookEventId": key}}),
+    }
+    for name, (parent, document) in cases.items():
+        database[name.partition(".")[0]].insert_many(
+            [{"_id": old_id(), **document(key)} for key in (good[parent], str(old_id()), None)]
+        )
+    found, _result = run(params)
+    assert {name: found[name]["orphans"] for name in cases} == dict.fromkeys(cases, 1)

@@ -76,6 +76,9 @@ def orphan_report(findings: List[RelationFindings], warnings: List[str]) -> Repo
             len(concerned),
             len(judged),
         )
+    malformed = sum(entry.malformed for entry in judged)
+    if malformed:
+        headline += ", %d malformed reference%s" % (malformed, "" if malformed == 1 else "s")
     if skipped:
         headline += ", %d not judged" % skipped
     return Report(
@@ -83,10 +86,18 @@ def orphan_report(findings: List[RelationFindings], warnings: List[str]) -> Repo
         summary={
             "orphans": orphans,
             "documents": sum(entry.documents for entry in judged),
+            "malformed": malformed,
             "relations_judged": len(judged),
             "relations_not_judged": skipped,
         },
         values={"relations": [entry.as_dict() for entry in findings]},
-        record={"relations": concerned} if concerned else {},
+        record={
+            key: found
+            for key, found in (
+                ("relations", concerned),
+                ("malformed_references", [entry.as_dict() for entry in findings if entry.malformed]),
+            )
+            if found
+        },
         warnings=warnings,
     )

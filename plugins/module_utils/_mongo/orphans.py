@@ -42,6 +42,9 @@ HOLDER_BATCH_UNINDEXED = 50000
 LONGEST_REFERENCE = 256
 # Up to the very end: $ would let a line end pass, which no ObjectId has.
 _HEX = re.compile(r"^[0-9a-fA-F]{24}\Z")
+# What a program writes that had no id at hand: JavaScript's text for nothing, for no number and for an object, and the
+# call that would have made an id. No document has gone; whoever wrote it has to be mended.
+_MALFORMED = re.compile(r"^(?:undefined|null|NaN|\[object \w+\]|(?:new )?ObjectId\(.*\))\Z", re.DOTALL)
 _MIXED = "^(?=.*[a-f])(?=.*[A-F])[0-9a-fA-F]{24}$"
 
 
@@ -49,8 +52,8 @@ class Judgement(NamedTuple):
     """What one stored value is. One is made for each distinct reference, so it is a plain tuple.
 
     Attributes:
-        kind: "absent", "ignored", "other" (cannot be compared) or "reference".
-        probes: values of the key any of which would prove that a reference is good.
+        kind: "absent", "ignored", "other" (cannot be compared), "malformed" (text that never was an id) or "reference".
+        probes: values of the key any of which would prove that a reference is good, a malformed one too.
     """
 
     kind: str
@@ -84,6 +87,8 @@ def judge_value(value: Any, relation: Relation, types: Mapping[str, bool], datab
             return IGNORED
         if len(value) > LONGEST_REFERENCE:
             return OTHER
+        if is_malformed(value):
+            return Judgement("malformed", (value,) if types["string"] else ())
         probes = [(value, "string")]
         if _HEX.match(value) and "hex_string" in relation.id_forms:
             # One id, whichever way its digits are written.
@@ -103,6 +108,11 @@ def judge_value(value: Any, relation: Relation, types: Mapping[str, bool], datab
     possible = tuple([probe for probe, bson_type in probes if types[bson_type]])
     # Never equal to any key, whatever the data: a difference of types, not a lost document.
     return Judgement("reference", possible) if possible else OTHER
+
+
+def is_malformed(value: Any) -> bool:
+    """Whether a value is text that a program wrote in place of an id. Pure."""
+    return isinstance(value, str) and _MALFORMED.match(value) is not None
 
 
 def values_at(document: Any, parts: Sequence[str]) -> Iterator[Any]:
@@ -172,6 +182,8 @@ class RelationFindings:
         judged: False when nothing can be said; reason says why.
         incomparable: distinct values that cannot be compared with any key.
         too_young: orphans so far, but younger than min_age.
+        malformed: documents, or elements of lists, that hold text which never was an id, such as "undefined".
+        malformed_samples: some of the ids of those documents.
     """
 
     relation: Relation
@@ -184,6 +196,8 @@ class RelationFindings:
     reason: str = ""
     incomparable: int = 0
     too_young: int = 0
+    malformed: int = 0
+    malformed_samples: List[str] = field(default_factory=list)
 
     def as_dict(self) -> Dict[str, Any]:
         return {
@@ -195,6 +209,8 @@ class RelationFindings:
             "distinct_references": self.references,
             "incomparable": self.incomparable,
             "too_young": self.too_young,
+            "malformed": self.malformed,
+            "malformed_samples": list(self.malformed_samples),
             "samples": list(self.samples),
             "judged": self.judged,
             "reason": self.reason,
@@ -366,17 +382,17 @@ class Finder:
             references: Dict[Any, Tuple[Any, ...]] = {}
             for value in batch:
                 judgement = judge_value(value, relation, types, self._database.name)
-                if judgement.kind == "reference":
+                if judgement.kind in ("reference", "malformed"):
                     references[value] = judgement.probes
+                    report.references += judgement.kind == "reference"
                 elif judgement.kind == "other":
                     report.incomparable += 1
                 elif judgement.kind == "absent" and not relation.optional:
                     yield None
-            report.references += len(references)
             existing = self._existing(relation, references.values())
             for value, probes in references.items():
                 if not existing.intersection(probes):
-                    report.missing += 1
+                    report.missing += not is_malformed(value)
                     yield value
             self._progress()
 
@@ -468,10 +484,18 @@ class Finder:
         if moment is not None and moment > self._cutoff:
             report.too_young += len(values)
             return
-        report.orphans += len(values)
-        report.documents += 1
-        if len(report.samples) < self._samples:
-            report.samples.append(showable(document.get("_id")))
+        malformed = sum(1 for value in values if is_malformed(value))
+        if malformed:
+            report.malformed += malformed
+            self._sample(document, report.malformed_samples)
+        if malformed < len(values):
+            report.orphans += len(values) - malformed
+            report.documents += 1
+            self._sample(document, report.samples)
+
+    def _sample(self, document: Mapping[str, Any], samples: List[str]) -> None:
+        if len(samples) < self._samples:
+            samples.append(showable(document.get("_id")))
 
 
 def _comparable(value: Any) -> Any:

@@ -71,10 +71,12 @@ class Relation:
 
 
 # Every reference of the shop's data model. None counts as an orphan for being absent: guests order, too. Most references
-# are text although each _id is an ObjectId, a few are ObjectIds, user_roles.userId holds both.
+# are text although each _id is an ObjectId, a few are ObjectIds, user_roles.userId holds both. audit_logs.objectId is left
+# out: it points to anything.
 SHOP_RELATIONS: Tuple[Relation, ...] = (
     Relation("orders", "userId", "users"),
     Relation("orders", "items[].productId", "products"),
+    Relation("orders", "invoiceId", "invoices"),
     Relation("carts", "userId", "users"),
     Relation("carts", "items[].productId", "products"),
     Relation("sessions", "userId", "users"),
@@ -83,10 +85,12 @@ SHOP_RELATIONS: Tuple[Relation, ...] = (
     Relation("wishlists", "items[].productId", "products"),
     Relation("reviews", "userId", "users"),
     Relation("reviews", "productId", "products"),
+    Relation("reviews", "adminReply.repliedBy", "users"),
     # Not the other way round: an order without a payment only waits to be paid.
     Relation("payments", "orderId", "orders"),
     Relation("refunds", "orderId", "orders"),
     Relation("refunds", "paymentId", "payments"),
+    Relation("refunds", "initiatedBy", "users"),
     Relation("shipments", "orderId", "orders"),
     Relation("invoices", "orderId", "orders"),
     Relation("coupon_usage", "couponId", "coupons"),
@@ -97,13 +101,23 @@ SHOP_RELATIONS: Tuple[Relation, ...] = (
     Relation("price_alerts", "userId", "users"),
     Relation("price_alerts", "productId", "products"),
     Relation("support_tickets", "userId", "users"),
+    Relation("support_ticket_replies", "ticketId", "support_tickets"),
+    Relation("support_ticket_replies", "userId", "users"),
     Relation("product_questions", "userId", "users"),
     Relation("product_questions", "productId", "products"),
+    Relation("product_answers", "questionId", "product_questions"),
+    Relation("product_answers", "userId", "users"),
+    Relation("recently_viewed", "userId", "users"),
+    Relation("recently_viewed", "productId", "products"),
     Relation("two_factor_secrets", "userId", "users"),
     Relation("inventory", "productId", "products"),
     Relation("user_roles", "userId", "users"),
     Relation("user_roles", "roleId", "roles"),
+    Relation("user_roles", "assignedBy", "users"),
+    Relation("admin_audit", "adminId", "users"),
+    Relation("jobs", "payload.webhookEventId", "webhook_events"),
     Relation("products", "categoryId", "categories"),
+    Relation("products", "categoryIds[]", "categories"),
     Relation("categories", "parentId", "categories"),
 )
 

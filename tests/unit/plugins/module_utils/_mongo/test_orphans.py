@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphan_search import orphan_report
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphans import (
     RelationFindings,
     created,
@@ -33,9 +34,22 @@ RELATION = Relation("orders", "userId", "users")
 # Few enough that references and keys meet.
 IDS = [ObjectId(bytes([n] * 12)) for n in range(160, 164)]
 
+MALFORMED = [
+    "undefined",
+    "null",
+    "NaN",
+    "[object Object]",
+    "[object Promise]",
+    'ObjectId("65a1b2c3d4e5f60718293a4b")',
+    "ObjectId('65a1b2c3d4e5f60718293a4b')",
+    "new ObjectId('65a1b2c3d4e5f60718293a4b')",
+]
 ALL_TYPES = ("objectId", "string", "number", "binData")
 KEYS = (
-    st.sampled_from(IDS) | st.sampled_from([str(i) for i in IDS]) | st.sampled_from(["legacy", "x"]) | st.integers(0, 2)
+    st.sampled_from(IDS)
+    | st.sampled_from([str(i) for i in IDS])
+    | st.sampled_from(["legacy", "x", "null"])
+    | st.integers(0, 2)
 )
 REFERENCES = st.one_of(
     KEYS,
@@ -43,6 +57,7 @@ REFERENCES = st.one_of(
     st.none(),
     st.just(""),
     st.just("guest"),
+    st.sampled_from(MALFORMED),
     st.booleans(),
     st.just(float("nan")),
     st.binary(max_size=2),
@@ -73,7 +88,11 @@ def same_id(reference, key) -> bool:
 
 def plain(reference) -> bool:
     value = reference.id if isinstance(reference, DBRef) and reference.collection == "users" else reference
-    return isinstance(value, (ObjectId, str, int)) and not isinstance(value, bool) and value not in ("", "guest")
+    return (
+        isinstance(value, (ObjectId, str, int))
+        and not isinstance(value, bool)
+        and value not in ("", "guest", *MALFORMED)
+    )
 
 
 @given(st.sets(KEYS, min_size=1, max_size=6), REFERENCES)
@@ -83,6 +102,9 @@ def test_judgement_against_a_model(keys, reference):
     called_orphan = judgement.kind == "reference" and not keys.intersection(judgement.probes)
     good = any(same_id(reference, key) for key in keys)
     assert not (good and called_orphan), "a good reference is never an orphan"
+    if judgement.kind == "malformed":
+        assert reference in MALFORMED
+        assert good == bool(keys.intersection(judgement.probes)), "also text like that may be a key"
     if not plain(reference):
         assert not called_orphan, "what is no id is never an orphan"
     elif not good:
@@ -90,6 +112,22 @@ def test_judgement_against_a_model(keys, reference):
         hexadecimal = isinstance(value, ObjectId) or (isinstance(value, str) and len(value) == 24)
         comparable = {bson_type(value)} | ({"objectId", "string"} if hexadecimal else set())
         assert called_orphan is bool(comparable & types), "a bad one is found where it can be compared"
+
+
+@pytest.mark.parametrize("text", MALFORMED)
+@pytest.mark.parametrize("types", [{"objectId"}, {"objectId", "string"}])
+def test_text_that_a_program_made_of_nothing_is_no_lost_document(text, types):
+    judgement = judge_value(text, RELATION, {name: name in types for name in ALL_TYPES})
+    assert judgement.kind == "malformed"
+    assert judgement.probes == ((text,) if "string" in types else ())
+    assert judge_value(text, replace(RELATION, ignore=(text,)), dict.fromkeys(ALL_TYPES, True)).kind == "ignored"
+
+
+@pytest.mark.parametrize(
+    "text", ["Null", "undefined ", "nan", "ObjectId", "ObjectId(", "xObjectId('a')", "object", "[object]"]
+)
+def test_other_text_is_looked_up_as_ever(text):
+    assert judge_value(text, RELATION, dict.fromkeys(ALL_TYPES, True)).kind == "reference"
 
 
 def test_forms_can_be_restricted():
@@ -168,6 +206,37 @@ def test_suspicion():
     assert "6 of 10" in suspicion(RelationFindings(RELATION, references=10, missing=6))
     assert suspicion(RelationFindings(RELATION, references=10, missing=5)) == ""
     assert suspicion(RelationFindings(RELATION, references=9, missing=9)) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "references"),
+    [
+        ("support_ticket_replies.ticketId", "support_tickets"),
+        ("support_ticket_replies.userId", "users"),
+        ("products.categoryIds[]", "categories"),
+        ("product_answers.questionId", "product_questions"),
+        ("product_answers.userId", "users"),
+        ("recently_viewed.productId", "products"),
+        ("recently_viewed.userId", "users"),
+        ("orders.invoiceId", "invoices"),
+        ("refunds.initiatedBy", "users"),
+        ("reviews.adminReply.repliedBy", "users"),
+        ("user_roles.assignedBy", "users"),
+        ("admin_audit.adminId", "users"),
+        ("jobs.payload.webhookEventId", "webhook_events"),
+    ],
+)
+def test_the_shop_refers_by_these_too(name, references):
+    assert [relation.references for relation in SHOP_RELATIONS if relation.name == name] == [references]
+
+
+def test_what_is_said_of_malformed_references():
+    one = RelationFindings(RELATION, malformed=1, malformed_samples=["x"])
+    report = orphan_report([one], [])
+    assert report.headline == "no orphans in 1 relations, 1 malformed reference"
+    assert report.summary["malformed"] == 1 and report.record == {"malformed_references": [one.as_dict()]}
+    both = orphan_report([one, RelationFindings(RELATION, orphans=2, malformed=3)], [])
+    assert both.headline == "2 orphans in 1 of 2 relations, 4 malformed references"
 
 
 def test_shops_relations_are_all_optional_and_distinct():
