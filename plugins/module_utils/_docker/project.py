@@ -5,7 +5,10 @@
 """The shop's compose project, as the labels of its containers tell it. Pure.
 
 Compose writes into each container which files, environment file and directory it was made from. This is what runs, whatever
-the files on disk say by now.
+the files on disk say by now. They are paths of the machine where compose ran, which a remote context makes another one.
+Measured with compose 2.40: the working directory is that of the first file, wherever compose was started; files are absolute,
+and joined by commas, which are not escaped; standard input is the file `-`, and the working directory then is where somebody
+stood; a file that another one includes is not listed; the path of a link to a directory is kept as it is.
 """
 
 from __future__ import annotations
@@ -15,14 +18,21 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
+from .._core.paths import lies_below
+from .compose_file import parse_compose_file, profiles
 from .ports import container_name
 
+__all__ = ["Container", "Found", "Place", "Project", "ServiceContainer", "find_project", "place", "profiles"]
+
 LABEL = "com.docker.compose."
+STANDARD_INPUT = "-"
+# By one of these a project inside the shop's directory is told from something else that is kept there.
+SHOP_SERVICES = frozenset(("mongo", "api", "frontend"))
 _NAMES = re.compile(r"^miniecom[_-](?P<service>.+?)(?:[_-](?:prod|dev))?(?:[_-]\d+)?$")
 
 
 @dataclass(frozen=True)
-class Container:
+class ServiceContainer:
     """One container of the project; raw is what the engine lists about it."""
 
     id: str
@@ -54,13 +64,16 @@ class Container:
         }
 
 
+Container = ServiceContainer  # the name by which the module context_info knows it
+
+
 @dataclass(frozen=True)
 class Project:
     """A compose project.
 
     Attributes:
         name: "" for containers that were not made by compose.
-        files, env_files: absolute paths from the labels.
+        files, env_files: absolute paths from the labels; no files for a project that came from standard input.
         containers: without one-off containers (compose run), by service and name.
         by_directory: its labels name the shop's directory; otherwise only its name speaks for it.
     """
@@ -69,7 +82,7 @@ class Project:
     working_dir: str
     files: Tuple[str, ...]
     env_files: Tuple[str, ...]
-    containers: Tuple[Container, ...]
+    containers: Tuple[ServiceContainer, ...]
     why: str
     by_directory: bool = False
 
@@ -77,13 +90,13 @@ class Project:
     def running(self) -> bool:
         return any(container.running for container in self.containers)
 
-    def services(self) -> Dict[str, List[Container]]:
-        found: Dict[str, List[Container]] = {}
+    def services(self) -> Dict[str, List[ServiceContainer]]:
+        found: Dict[str, List[ServiceContainer]] = {}
         for container in self.containers:
             found.setdefault(container.service, []).append(container)
         return found
 
-    def one(self, service: str) -> Optional[Container]:
+    def one(self, service: str) -> Optional[ServiceContainer]:
         """The container of a service, a running one first."""
         mine = [container for container in self.containers if container.service == service]
         return next((container for container in mine if container.running), mine[0] if mine else None)
@@ -93,10 +106,10 @@ def _labels(raw: Mapping[str, Any]) -> Mapping[str, str]:
     return raw.get("Labels") or {}
 
 
-def _container(raw: Mapping[str, Any], service: str) -> Container:
+def _container(raw: Mapping[str, Any], service: str) -> ServiceContainer:
     status = str(raw.get("Status") or "")
     health = re.search(r"\((healthy|unhealthy|health: starting)\)", status)
-    return Container(
+    return ServiceContainer(
         str(raw.get("Id", "")),
         container_name(raw),
         service,
@@ -109,7 +122,22 @@ def _container(raw: Mapping[str, Any], service: str) -> Container:
 
 
 def _split(text: str) -> Tuple[str, ...]:
-    return tuple(part for part in text.split(",") if part)
+    return tuple(part for part in text.split(",") if part and part != STANDARD_INPUT)
+
+
+def compose_files_of(labels: Mapping[str, str]) -> Tuple[str, ...]:
+    """The files that a container was made from, without standard input."""
+    return _split(labels.get(LABEL + "project.config_files", ""))
+
+
+def working_directory_of(labels: Mapping[str, str]) -> str:
+    return labels.get(LABEL + "project.working_dir", "")
+
+
+def _only_from_standard_input(raws: Sequence[Mapping[str, Any]]) -> bool:
+    """The working directory then says nothing about where the project belongs to."""
+    files = [str(_labels(raw).get(LABEL + "project.config_files", "")) for raw in raws]
+    return STANDARD_INPUT in files and not any(_split(text) for text in files)
 
 
 def _make(name: str, raws: Sequence[Mapping[str, Any]], why: str, by_directory: bool = False) -> Project:
@@ -120,8 +148,8 @@ def _make(name: str, raws: Sequence[Mapping[str, Any]], why: str, by_directory: 
     labels = next((_labels(raw) for raw in order if _labels(raw).get(LABEL + "project.config_files")), {})
     return Project(
         name,
-        labels.get(LABEL + "project.working_dir", ""),
-        _split(labels.get(LABEL + "project.config_files", "")),
+        working_directory_of(labels),
+        compose_files_of(labels),
         _split(labels.get(LABEL + "project.environment_file", "")),
         tuple(sorted(containers, key=lambda item: (item.service, item.name))),
         why,
@@ -150,9 +178,29 @@ def _places(raws: Sequence[Mapping[str, Any]]) -> List[str]:
     """The directories from which containers were made, as their labels tell."""
     places = []
     for raw in raws:
-        places.append(_labels(raw).get(LABEL + "project.working_dir", ""))
-        places.extend(os.path.dirname(path) for path in _split(_labels(raw).get(LABEL + "project.config_files", "")))
+        places.append(working_directory_of(_labels(raw)))
+        places.extend(os.path.dirname(path) for path in compose_files_of(_labels(raw)))
     return list(dict.fromkeys(place for place in places if place))
+
+
+def _included(raws: Sequence[Mapping[str, Any]], read: Callable[[str], str]) -> List[str]:
+    """The directories of compose files that those in the labels include, which no label names."""
+    places = []
+    for path in dict.fromkeys(path for raw in raws for path in compose_files_of(_labels(raw))):
+        for name in parse_compose_file(read(path)).files:
+            places.append(os.path.dirname(os.path.normpath(os.path.join(os.path.dirname(path), name))))
+    return places
+
+
+def _read_file(path: str) -> str:
+    """The beginning of a file, "" when it cannot be read."""
+    try:
+        if not os.path.isfile(path):
+            return ""
+        with open(path, encoding="utf-8", errors="replace") as handle:
+            return handle.read(1 << 20)
+    except (OSError, ValueError):
+        return ""
 
 
 def find_project(
@@ -160,57 +208,87 @@ def find_project(
     root: str,
     real: Callable[[str], str] = os.path.realpath,
     exists: Callable[[str], bool] = os.path.isdir,
+    read: Callable[[str], str] = _read_file,
 ) -> Found:
     """The project that was made from the shop's directory; without one, a project that has the shop's name and no other directory.
 
     A host may hold several shops: production and staging, each with its own data. A project whose labels name a directory that
     is there and is not the shop's belongs to another one, whatever its name is.
 
+    In this order, what is found first counts: made from the shop's directory itself; from a directory inside it, when it has a
+    service of the shop; from a file elsewhere that includes one of the shop's; a project with the shop's name; one whose
+    containers have the shop's names, when nothing on this host speaks against it (it came from standard input, or from
+    another machine).
+
     Args:
         containers: all of the engine, stopped ones too.
         root: the shop's directory.
         real: resolves links in a path.
         exists: whether a directory is there.
+        read: the text of a compose file, "" when it cannot be read.
     """
     groups: Dict[str, List[Mapping[str, Any]]] = {}
     for raw in containers:
         groups.setdefault(_labels(raw).get(LABEL + "project", ""), []).append(raw)
     directory = real(root)
 
+    def inside(place: str) -> bool:
+        """In the shop's directory, and no second shop there."""
+        return lies_below(real(place), directory) and (
+            real(place) == directory or not exists(os.path.join(place, "backend"))
+        )
+
     def elsewhere(raws: Sequence[Mapping[str, Any]]) -> str:
+        nowhere = _only_from_standard_input(raws)
         for place in _places(raws):
-            # A directory inside the shop's holds its compose files, or a second shop.
-            apart = not _within(real(place), directory) or exists(os.path.join(place, "backend"))
-            if exists(place) and apart:
+            if nowhere and not exists(os.path.join(place, "backend")):
+                continue
+            if exists(place) and not inside(place):
                 return place
         return ""
 
-    by_directory = [
-        name for name, raws in groups.items() if name and any(real(place) == directory for place in _places(raws))
-    ]
-    by_name, ignored = [], []
+    exact: List[str] = []
+    within: List[str] = []
+    including: List[str] = []
+    by_name: List[str] = []
+    by_containers: List[str] = []
+    ignored: List[str] = []
     for name, raws in sorted(groups.items()):
-        if name and name not in by_directory and re.match(r"^miniecom([_-]|$)", name):
-            other = elsewhere(raws)
-            if other:
+        if not name:
+            continue
+        places, other = _places(raws), elsewhere(raws)
+        named = bool(re.match(r"^miniecom([_-]|$)", name))
+        if any(real(place) == directory for place in places):
+            exact.append(name)
+        elif not other and _has_services_of_the_shop(raws) and any(inside(place) for place in places):
+            within.append(name)
+        elif _has_services_of_the_shop(raws) and any(inside(place) for place in _included(raws, read)):
+            including.append(name)
+        elif other:
+            if named:
                 ignored.append("%s (made from %s)" % (name, other))
-            else:
-                by_name.append(name)
+        elif named:
+            by_name.append(name)
+        elif any(_NAMES.match(container_name(raw)) for raw in raws):
+            by_containers.append(name)
     loose = [raw for raw in groups.get("", []) if _NAMES.match(container_name(raw))]
-    project: Optional[Project] = None
-    for names, why in ((by_directory, "made from %s" % root), (by_name, "by its name")):
-        made = [_make(name, groups[name], why, names is by_directory) for name in names]
+    for names, why, by_directory in (
+        (exact, "made from %s" % root, True),
+        (within, "made from a directory inside %s" % root, True),
+        (including, "made from a file that includes one of %s" % root, True),
+        (by_name, "by its name", False),
+        (by_containers, "by the names of its containers", False),
+    ):
+        made = [_make(name, groups[name], why, by_directory) for name in names]
         if made:
             # The base and the prod file may have been used one after the other under two project names.
             project = max(made, key=lambda item: (sum(container.running for container in item.containers), item.name))
-            break
-    if project is None and loose:
-        project = _make("", loose, "by the containers' names")
-    return Found(project, tuple(ignored))
+            return Found(project, tuple(ignored))
+    return Found(_make("", loose, "by the containers' names") if loose else None, tuple(ignored))
 
 
-def _within(path: str, directory: str) -> bool:
-    return path == directory or path.startswith(directory.rstrip("/") + "/")
+def _has_services_of_the_shop(raws: Sequence[Mapping[str, Any]]) -> bool:
+    return any(_labels(raw).get(LABEL + "service", "") in SHOP_SERVICES for raw in raws)
 
 
 @dataclass(frozen=True)
@@ -253,33 +331,3 @@ def place(raw: Mapping[str, Any], path: str) -> Place:
     if kind == "tmpfs" or not source:
         return Place(path, "", kind)
     return Place(path, os.path.join(source, rest) if rest else source, kind, str(best.get("Name") or ""))
-
-
-def profiles(text: str) -> Dict[str, List[str]]:
-    """Profiles of each service of a compose file. Read without a YAML parser, which the host may lack: the two spellings
-    that people use (a list on the line, a list below it) under two levels of plain indentation."""
-    found: Dict[str, List[str]] = {}
-    section, service, collecting = "", "", -1
-    for line in text.splitlines():
-        bare = line.split(" #")[0].rstrip()
-        if not bare.strip() or bare.lstrip().startswith("#"):
-            continue
-        indent = len(bare) - len(bare.lstrip())
-        word = bare.strip()
-        if collecting >= 0 and indent >= collecting and word.startswith("- "):
-            found.setdefault(service, []).append(word[2:].strip().strip("'\""))
-            continue
-        collecting = -1
-        if indent == 0:
-            section, service, level = word.rstrip(":"), "", -1
-        elif section == "services":
-            if (level == -1 or indent == level) and re.match(r"^[\w.\"'-]+:$", word):
-                level, service = indent, word.rstrip(":").strip("\"'")
-            elif service and word.startswith("profiles:"):
-                rest = word[len("profiles:") :].strip()
-                if rest.startswith("["):
-                    values = [part.strip().strip("'\"") for part in rest.strip("[]").split(",")]
-                    found.setdefault(service, []).extend(value for value in values if value)
-                else:
-                    collecting = indent
-    return found

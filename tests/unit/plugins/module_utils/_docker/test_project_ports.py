@@ -21,7 +21,6 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.proje
     Project,
     find_project,
     place,
-    profiles,
 )
 
 ROOT = "/opt/miniecom"
@@ -117,14 +116,17 @@ def test_another_shop_of_the_host_is_never_taken_for_this_one(
 ) -> None:
     mine = container("a", "api", name, directory=directory, files=place + "/docker-compose.yml", State=state)
     found = find_project([mine], ROOT, same, lambda path: path in (ROOT, ROOT + "/deploy", STAGING))
+    named = name.startswith("miniecom") and name != "miniecomshop"
     if ROOT in (directory, place):
         assert found.project is not None and found.project.by_directory and not found.ignored
-    elif not name.startswith("miniecom") or name == "miniecomshop":
-        assert found == Found(None)
     elif STAGING in (directory, place):
-        assert found == Found(None, ("%s (made from %s)" % (name, STAGING),))
-    else:
+        assert found == Found(None, ("%s (made from %s)" % (name, STAGING),) if named else ())
+    elif ROOT + "/deploy" in (directory, place):
+        assert found.project is not None and found.project.by_directory and not found.ignored
+    elif named:
         assert found.project is not None and not found.project.by_directory and not found.ignored
+    else:
+        assert found == Found(None)
 
 
 def test_production_is_down_and_staging_is_up() -> None:
@@ -137,6 +139,55 @@ def test_production_is_down_and_staging_is_up() -> None:
     assert found.project is None and STAGING in found.ignored[0]
     nested = container("s", "mongo", "miniecom-staging", directory=ROOT + "/staging", files="")
     assert find_project([nested], ROOT, same, lambda path: True).project is None, "a second shop inside the first"
+
+
+def test_a_project_of_a_sub_folder_is_the_shops_when_it_runs_the_shop() -> None:
+    inside = {"directory": ROOT + "/deploy", "files": ROOT + "/deploy/compose.yml"}
+    found = find_project([container("x", "api", "deploy", **inside)], ROOT, same, lambda path: path == ROOT + "/deploy")
+    assert found.project is not None and found.project.why == "made from a directory inside /opt/miniecom"
+    # Something else that is kept there, and a second shop.
+    assert found_in([container("x", "grafana", "deploy", **inside)], there=True) is None
+    assert found_in([container("x", "api", "deploy", **inside)], there=True) is None
+    # The shop itself comes first.
+    both = [container("x", "api", "deploy", **inside), container("y", "api", "own", State="exited")]
+    found = find_project(both, ROOT, same, lambda path: False)
+    assert found.project is not None and found.project.name == "own"
+
+
+def test_a_project_from_standard_input_has_no_files() -> None:
+    found = found_in([container("x", "api", "web", files="-")])
+    assert found is not None and found.files == () and found.by_directory
+    # Piped in from anywhere: where somebody stood says nothing, unless another shop is there.
+    stdin = {"directory": "/tmp", "files": "-"}
+    found = find_project([container("x", "api", "miniecom", **stdin)], ROOT, same, lambda path: path == "/tmp").project
+    assert found is not None and found.name == "miniecom" and not found.by_directory
+    found = find_project(
+        [container("miniecom_api", "api", "tmp", **stdin)], ROOT, same, lambda path: path == "/tmp"
+    ).project
+    assert found is not None and found.why == "by the names of its containers"
+    assert find_project([container("x", "api", "miniecom", **stdin)], ROOT, same, lambda path: True).project is None
+
+
+def test_a_file_elsewhere_that_includes_one_of_the_shop() -> None:
+    outside = {"directory": "/etc/stacks", "files": "/etc/stacks/all.yml"}
+    texts = {"/etc/stacks/all.yml": "include:\n  - ../../opt/miniecom/docker-compose.yml\n"}
+    raws = [container("x", "api", "stacks", **outside)]
+    found = find_project(raws, ROOT, same, lambda path: path == "/etc/stacks", lambda path: texts.get(path, ""))
+    assert found.project is not None and found.project.name == "stacks" and found.project.by_directory
+    other = find_project(raws, ROOT, same, lambda path: path == "/etc/stacks", lambda path: "include: [x.yml]")
+    assert other.project is None
+
+
+def test_a_project_of_a_remote_context_is_told_by_its_names() -> None:
+    """The paths in its labels are those of somebody's own machine."""
+    for directory in ("/Users/me/shop", "C:\\\\Users\\\\me\\\\shop"):
+        remote = {"directory": directory, "files": directory + "/docker-compose.yml"}
+        found = found_in([container("miniecom_api_prod", "api", "shop", **remote)])
+        assert found is not None and found.why == "by the names of its containers"
+        assert found_in([container("shop-api-1", "api", "shop", **remote)]) is None
+    # It is there: another shop's.
+    here = container("miniecom_api", "api", "shop", directory="/srv/x", files="/srv/x/compose.yml")
+    assert found_in([here], there=True) is None
 
 
 def test_where_a_path_of_a_container_really_is() -> None:
@@ -161,31 +212,6 @@ def test_where_a_path_of_a_container_really_is() -> None:
         place(memory, "/app/storage/labels/a").kind == "tmpfs" and place(memory, "/app/storage/labels").kind == "bind"
     )
     assert place({"HostConfig": {"Tmpfs": None}}, "/app/uploads").kind == "layer"
-
-
-def test_profiles_of_services() -> None:
-    text = """\
-name: x
-services:
-  # the rest comes with a profile
-  api:
-    image: a
-  worker:
-    profiles: ["work", 'tools'] # two
-  express:
-    profiles:
-      - tools
-    image: e
-volumes:
-  worker:
-"""
-    assert profiles(text) == {"worker": ["work", "tools"], "express": ["tools"]}
-
-
-@given(st.text(max_size=400))
-def test_any_compose_file_can_be_read(text: str) -> None:
-    profiles(text)
-    profiles("services:\n" + text)
 
 
 # -- ports --------------------------------------------------------------------------------------------------------------
