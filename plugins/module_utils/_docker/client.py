@@ -245,6 +245,7 @@ class Docker:
         docker_host: where the engine is.
         version: the engine's version ("28.5.2").
         api_version: the version of the API that is spoken.
+        engine: docker, or podman, whose socket speaks the same language and does not always mean the same by it.
     """
 
     def __init__(self, api: Any, docker_host: str, timeout: int, version: Dict[str, Any]) -> None:
@@ -253,6 +254,7 @@ class Docker:
         self.timeout = timeout
         self.version = str(version.get("Version", ""))
         self.api_version = str(api._version)
+        self.engine = engine_of(version)
         self._info: Optional[Dict[str, Any]] = None
 
     @classmethod
@@ -352,6 +354,10 @@ class Docker:
     def images(self, **parameters: Any) -> List[Dict[str, Any]]:
         return list(self.get("/images/json", **parameters) or [])
 
+    def services(self) -> List[Dict[str, Any]]:
+        """The services of the swarm; only a manager tells."""
+        return list(self.get("/services") or [])
+
     def networks(self) -> List[Dict[str, Any]]:
         return list(self.get("/networks") or [])
 
@@ -362,6 +368,12 @@ class Docker:
 def version_tuple(text: str) -> Tuple[int, ...]:
     """1.45 -> (1, 45); anything that is not a number counts as 0."""
     return tuple(int(part) if part.isdigit() else 0 for part in str(text).split("."))
+
+
+def engine_of(version: Mapping[str, Any]) -> str:
+    """docker or podman, from what is said about the version: Podman 5.8 calls itself API 1.44 of Docker's."""
+    names = [str((component or {}).get("Name") or "") for component in version.get("Components") or []]
+    return "podman" if any(name.startswith("Podman") for name in names) else "docker"
 
 
 def store_of(info: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.clien
     DockerUnavailable,
     EngineError,
     docker_errors,
+    engine_of,
     resolve_host,
     store_of,
     unavailable,
@@ -206,6 +207,12 @@ def test_stores() -> None:
     assert store_of({"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}) == "containerd"
     assert store_of({"DriverStatus": [["Backing Filesystem", "extfs"]]}) == "classic"
     assert store_of({}) == "classic"
+
+
+def test_podman_is_told_from_docker() -> None:
+    assert engine_of({"Components": [{"Name": "Podman Engine", "Version": "5.8.6"}, {"Name": "Conmon"}]}) == "podman"
+    assert engine_of({"Components": [{"Name": "Engine"}, {"Name": "containerd"}]}) == "docker"
+    assert engine_of({}) == engine_of({"Components": None}) == "docker"
 
 
 def test_versions_are_compared_as_numbers() -> None:
