@@ -35,17 +35,33 @@ options:
   containers:
     description:
       - V(stopped) removes containers that have exited, or were made and never started.
-      - Containers of a compose project stay, unless O(only_labels) names the project as V(com.docker.compose.project=NAME). So do those that are to be
-        restarted always or unless stopped, since somebody stopped a service there, and those whose network, processes or memory another container shares
-        that stays and would not start without them.
+      - Containers of a compose project stay, unless O(only_labels) names the project as V(com.docker.compose.project=NAME). So do those whose network,
+        processes or memory another container shares that stays and would not start without them.
+      - Containers with a restart policy stay, unless O(container_names) names them. The next start of the engine brings back those of V(always), and those
+        of V(on-failure) when they were stopped by a signal; those of V(unless-stopped) are services that somebody stopped.
+      - A container that is half removed (dead) stays. Under the containerd store it keeps the engine from telling the sizes of all others; a warning then
+        names it and what to do, and everything else goes on without these sizes.
     type: str
     choices: [none, stopped]
     default: none
+  container_names:
+    description:
+      - Exact names of stopped containers that go although they have a restart policy. All other rules hold for them as well.
+      - With O(containers=none) no other containers are looked at.
+    type: list
+    elements: str
+    default: []
   images:
     description:
       - V(dangling) removes images without any tag that no container uses, V(unused) all that no container uses.
       - An image that another one was built upon by the classic builder, or by C(docker commit), goes after that one, and stays as long as that one stays.
         The engine would refuse.
+      - An image that a container mounts (C(--mount type=image)) counts as used, which the engine itself does not see.
+      - With V(unused) the images stay as well of services that have no container now, of a swarm (also with 0 replicas) or of a compose file, whatever its
+        profile. Compose files are those that the labels of containers name, those beside them in the same directory, what they include, and
+        O(compose_paths). A variable in the name of an image stands for anything. So does an image stay whose name a container was made from, be it by now
+        another image. Where not all services can be known a warning says so.
+      - An image goes with all its names or not at all. Where a container takes it in between, the names that it has lost are given back.
     type: str
     choices: [none, dangling, unused]
     default: none
@@ -84,10 +100,14 @@ options:
         network or volume was made.
       - Engines know when an image was named by C(docker tag) or a build, and not when it was pulled. An image that was pulled yesterday and made last year
         counts as old. Where that matters name it in O(protect), or set O(keep_per_repository).
+      - A date before 2013, when there was no Docker, or in the future is none, such as the 1970 or 1980 of images that are built to be the same each time. What
+        is of unknown age stays.
     type: str
     default: 0s
   keep_per_repository:
-    description: How many of the newest images of each repository stay, used ones included, and those without a tag that were pulled from it.
+    description:
+      - How many of the newest images of each repository stay, used ones included, and those without a tag that were pulled from it.
+      - An image of unknown age counts as the newest.
     type: int
     default: 0
   protect:
@@ -118,6 +138,13 @@ options:
     type: list
     elements: str
     default: []
+  compose_paths:
+    description:
+      - Compose files, or directories with such files, whose services' images stay although nothing was made from them on this engine.
+      - What cannot be read is told by a warning.
+    type: list
+    elements: path
+    default: []
   max_delete:
     description:
       - Fail, before anything is removed and also in check mode, when more objects than this would go; each entry of the build cache is one. Default is no
@@ -130,6 +157,8 @@ options:
         can be and no better.
     type: str
 notes:
+  - On a socket of Podman containers, images, networks and volumes are judged by the same rules; containers of its pods stay. It has no build cache to be
+    removed, and does not tell how many bytes of images come free, so those are between nothing and their size and are not measured.
   - To remove a volume that a container has just given up takes two runs.
   - Between the last look and the removal of a volume lies a thousandth of a second in which somebody may make a container that mounts it. No engine can
     rule this out.
@@ -310,6 +339,7 @@ SPEC = (
     ArgumentSpec(
         {
             "containers": {"type": "str", "choices": ["none", "stopped"], "default": "none"},
+            "container_names": {"type": "list", "elements": "str", "default": []},
             "images": {"type": "str", "choices": ["none", "dangling", "unused"], "default": "none"},
             "volumes": {"type": "str", "choices": ["none", "anonymous"], "default": "none"},
             "volume_names": {"type": "list", "elements": "str", "default": []},
@@ -327,6 +357,7 @@ SPEC = (
                 },
             },
             "only_labels": {"type": "list", "elements": "str", "default": []},
+            "compose_paths": {"type": "list", "elements": "path", "default": []},
             "max_delete": {"type": "int"},
             "target_free": {"type": "str"},
         }

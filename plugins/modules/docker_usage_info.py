@@ -12,8 +12,8 @@ short_description: Tells what Docker holds, and what of it nothing uses
 description:
   - Returns for each kind of object how many there are, how large they are, and how many bytes would come free if all that nothing uses were removed.
   - What nothing uses is judged as M(miniecom.maintenance.docker_prune) does, from the containers, running and stopped. Containers of compose projects, and what
-    they use, count as used also while they are stopped. Volumes with a name that no container mounts count as unused here; M(miniecom.maintenance.docker_prune)
-    removes such a volume only when it is named.
+    they use, count as used also while they are stopped, and so do containers that have a restart policy. Volumes with a name that no container mounts
+    count as unused here; M(miniecom.maintenance.docker_prune) removes such a volume only when it is named.
   - Where the engine has containers that it does not list, or where that cannot be seen (not on the Docker host, or not as root), all volumes and networks
     count as used, and a warning says so.
   - Under the classic image store the bytes of images are exact, layers that several images share counted once. Under the containerd store, or where build cache
@@ -60,6 +60,9 @@ engine:
   contains:
     docker_host:
       description: Where it is.
+      type: str
+    kind:
+      description: V(docker) or V(podman).
       type: str
     version:
       description: Its version.

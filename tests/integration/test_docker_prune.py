@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune
     Policy,
     Removal,
     RemoveBuildCache,
+    RemoveImage,
     RemoveNetwork,
     RemoveVolume,
     plan_removals,
@@ -347,6 +349,77 @@ def test_images_of_the_classic_builder_go_from_the_end_of_their_line(
     assert prune(**options).result["plan"] == []
 
 
+def test_images_that_say_they_are_from_before_docker_have_no_age(
+    engine: Engine, image: str, prune: Callable[..., ModuleResult]
+) -> None:
+    """As reproducible builds make them."""
+    layer = small_image("x", b"reproducible").layers[0]
+    for year in (1970, 1980):
+        load(engine, [Image((f"odd:{year}",), (layer,), created=datetime(year, 1, 1, tzinfo=timezone.utc))])
+    load(engine, [Image(("odd:new",), (layer,), created=datetime.now(timezone.utc) - timedelta(days=9))])
+    options: dict[str, Any] = {"images": "unused", "protect": {"names": [image]}}
+    done = prune(check=True, older_than="7d", **options)
+    assert [action["target"] for action in done.result["plan"]] == ["odd:new"]
+    assert kept(done)["image odd:1970"] == kept(done)["image odd:1980"] == "its age is not known"
+    done = prune(check=True, keep_per_repository=1, **options)
+    assert [action["target"] for action in done.result["plan"]] == ["odd:new"]
+    assert sorted(removed(prune(**options))) == ["odd:1970", "odd:1980", "odd:new"]
+
+
+def test_images_of_services_without_a_container_stay(
+    engine: Engine, image: str, prune: Callable[..., ModuleResult], tmp_path: Path
+) -> None:
+    load(engine, [small_image(f"{name}:1", name.encode()) for name in ("job", "tool", "front", "idle")])
+    load(engine, [small_image("shop-built:latest", b"built"), small_image("given:1", b"given")])
+    (tmp_path / "shop").mkdir()
+    file = tmp_path / "shop/compose.yml"
+    file.write_text(
+        f"services:\n  api:\n    image: {image}\n  job:\n    image: job:1\n    profiles: [work]\n"
+        "  built:\n    build: .\n    profiles: [work]\ninclude: [more.yml]\n"
+    )
+    (tmp_path / "shop/more.yml").write_text("services:\n  tool:\n    image: tool:${TAG:-1}\n    profiles: [tools]\n")
+    (tmp_path / "shop/docker-compose.prod.yml").write_text("services:\n  front:\n    image: front:1\n")
+    (tmp_path / "given.yml").write_text("services:\n  given:\n    image: given:1\n")
+    # This compose knows no include: what the labels say is the same without it.
+    create(
+        engine,
+        "shop-api-1",
+        image,
+        Labels={
+            "com.docker.compose.project": "shop",
+            "com.docker.compose.service": "api",
+            "com.docker.compose.project.working_dir": str(file.parent),
+            "com.docker.compose.project.config_files": str(file),
+        },
+    )
+    done = prune(images="unused", compose_paths=[str(tmp_path / "given.yml")])
+    assert removed(done) == ["idle:1"]
+    assert kept(done)["image job:1"] == f"it is that of the compose file {file}"
+    assert kept(done)["image given:1"] == f"it is that of the compose file {tmp_path}/given.yml"
+    assert len(kept(done)) == 6
+    file.unlink()
+    done = prune(check=True, images="unused", compose_paths=[str(tmp_path / "given.yml")])
+    assert f"{file} cannot be read" in str(done.result.get("warnings")) + done.output
+
+
+def test_containers_that_would_come_back_go_only_by_name(
+    engine: Engine, image: str, prune: Callable[..., ModuleResult]
+) -> None:
+    for policy in ("always", "on-failure"):
+        create(engine, policy, image, "exit 0" if policy == "on-failure" else FOREVER, RestartPolicy={"Name": policy})
+    engine.api("POST", "/containers/always/stop?t=0")
+    ended(engine, "always")
+    create(engine, "late", image, "true")
+    action = plan_of(engine, EVERY)["late"]
+    engine.api("POST", "/containers/late/update", {"RestartPolicy": {"Name": "always"}})
+    assert "its restart policy is always by now" in skipped(engine, action)
+    done = prune(containers="stopped", container_names=["always"])
+    assert removed(done) == ["always"]
+    assert kept(done)["container on-failure"] == "comes back with the engine: its restart policy is on-failure"
+    assert "always" in kept(done)["container late"]
+    assert removed(prune(container_names=["on-failure"])) == ["on-failure"]
+
+
 def test_networks(engine: Engine, image: str, prune: Callable[..., ModuleResult]) -> None:
     for name in ("idle", "of-created", "of-exited", "protected"):
         engine.api("POST", "/networks/create", {"Name": name})
@@ -575,6 +648,29 @@ def test_an_image_that_is_used_or_named_after_planning_stays(engine: Engine, ima
     assert "gone already" in skipped(engine, actions["late:2"])
 
 
+def test_an_image_that_is_taken_while_it_goes_keeps_all_its_names(
+    engine: Engine, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(engine, [small_image("taken:1", b"taken"), small_image("other/taken:2", b"taken")])
+    action = plan_of(engine, EVERY)["other/taken:2"]
+    assert isinstance(action.work, RemoveImage)
+    identity = action.work.id
+    assert action.work.references == ("other/taken:2", identity)
+    with Docker.connect(engine.docker_host) as docker:
+        delete = docker.api._delete
+
+        def taken(*arguments: Any, **options: Any) -> Any:
+            answer = delete(*arguments, **options)
+            create(engine, "late", identity)
+            return answer
+
+        monkeypatch.setattr(docker.api, "_delete", taken)
+        with pytest.raises(SkipAction, match="the container late"):
+            remove(docker, action)
+    names = engine.api("GET", f"/images/{identity}/json")["RepoTags"]
+    assert sorted(names) == ["other/taken:2", "taken:1"]
+
+
 def test_a_network_that_is_used_after_planning_stays(engine: Engine, image: str) -> None:
     engine.api("POST", "/networks/create", {"Name": "late"})
     action = plan_of(engine, EVERY)["late"]
@@ -713,6 +809,11 @@ def test_the_cap_fails_before_anything_goes(
     assert result.result["actions"] == []
     assert result.result["summary"]["headline"] == "failed before anything was done"
     assert snapshot(engine) == before
+    nothing = prune(check=check, containers="stopped", max_delete=0)
+    assert nothing.failed
+    assert "3 objects would be removed, more than max_delete (0)" in nothing.msg
+    assert snapshot(engine) == before
+    assert not prune(check=check, volumes="anonymous", max_delete=0).failed
     assert len(removed(prune(containers="stopped", max_delete=3))) == 3
 
 
@@ -829,3 +930,84 @@ def test_volumes_of_containers_hidden_by_another_image_store_stay(
         assert result.result["plan"] == []
         assert len(engine.api("GET", "/volumes")["Volumes"]) == 2
         assert (place(engine, "important") / "content").read_bytes() == b"precious"
+
+
+# -- what only later engines, or a swarm, can be in ---------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not os.environ.get("MINIECOM_TEST_ENGINE_RELEASES"), reason=OTHER_RELEASES)
+@pytest.mark.parametrize("store", ["classic", "containerd"])
+def test_an_image_that_a_container_mounts_stays(
+    docker_engine: Engine, tmp_path: Path, state_dir: Path, store: str
+) -> None:
+    """The engine counts no container of it, and removes it by its id even under a running one."""
+    with Engine(tmp_path / "engine", release="sid", store=store) as engine:
+        image = tiny_image(engine)
+        load(engine, [small_image("data:1", b"data"), small_image("late:1", b"late")])
+        late = plan_of(engine, EVERY)["late:1"]
+        for name in ("data", "late"):
+            mount = {"Type": "image", "Source": f"{name}:1", "Target": "/d"}
+            create(engine, f"of-{name}", image, FOREVER if name == "data" else "", Mounts=[mount])
+        assert "the container of-late (created) uses it by now" in skipped(engine, late)
+        params = {"docker_host": engine.docker_host, "state_dir": state_dir, "images": "unused"}
+        result = run_module("docker_prune", params)
+        assert result.result["plan"] == []
+        assert kept(result)["image data:1"] == "used by the container of-data (running)"
+        engine.api("GET", "/images/data:1/json")
+
+
+@pytest.mark.skipif(not os.environ.get("MINIECOM_TEST_ENGINE_RELEASES"), reason=OTHER_RELEASES)
+@pytest.mark.parametrize(("release", "store"), [("sid", "containerd"), ("sid", "classic"), ("bookworm", "classic")])
+def test_a_container_that_is_half_removed_keeps_nothing_from_being_planned(
+    docker_engine: Engine, tmp_path: Path, state_dir: Path, release: str, store: str
+) -> None:
+    with Engine(tmp_path / "engine", release=release, store=store) as engine:
+        image = tiny_image(engine)
+        identity = create(engine, "half", image, "true")
+        create(engine, "exited", image, "true")
+        load(engine, [small_image(None, b"dangling")])
+        held = engine.data_root / "containers" / identity / "held"
+        held.write_text("x")
+        subprocess.run(["chattr", "+i", str(held)], check=True)
+        try:
+            assert engine.request("DELETE", f"/containers/{identity}")[0] == 500
+            blind = engine.request("GET", "/system/df")[0] != 200
+            assert blind == (store == "containerd"), "this engine behaves otherwise: no test"
+            params = {"docker_host": engine.docker_host, "state_dir": state_dir}
+            result = run_module("docker_prune", {**params, "containers": "stopped", "images": "dangling"})
+            usage = run_module("docker_usage_info", params)
+        finally:
+            subprocess.run(["chattr", "-i", str(held)], check=True)
+        assert sorted(removed(result))[-1] == "exited"
+        assert len(removed(result)) == 2
+        assert kept(result)["container half"] in ("is dead", "is removing")
+        assert not usage.failed
+        for told in (result, usage):
+            assert ("docker rm --force half" in str(told.result.get("warnings")) + told.output) == blind
+
+
+@pytest.mark.skipif(not os.environ.get("MINIECOM_TEST_ENGINE_RELEASES"), reason=OTHER_RELEASES)
+@pytest.mark.parametrize("release", ["bookworm", "sid"])
+def test_the_image_of_a_service_without_replicas_stays(
+    docker_engine: Engine, tmp_path: Path, state_dir: Path, release: str
+) -> None:
+    """In this lane alone: a swarm makes a bridge whose name is the same for all engines of the machine."""
+    with Engine(tmp_path / "engine", release=release) as engine:
+        load(engine, [small_image(f"svc:{number}", b"%d" % number) for number in (1, 2, 3)])
+        engine.api("POST", "/swarm/init", {"ListenAddr": "127.0.0.1:0", "AdvertiseAddr": "127.0.0.1"})
+        try:
+            spec = {"Name": "shop_api", "Mode": {"Replicated": {"Replicas": 0}}}
+            first = {**spec, "TaskTemplate": {"ContainerSpec": {"Image": "svc:1"}}}
+            identity = engine.api("POST", "/services/create", first)["ID"]
+            version = engine.api("GET", f"/services/{identity}")["Version"]["Index"]
+            second = {**spec, "TaskTemplate": {"ContainerSpec": {"Image": "svc:2"}}}
+            engine.api("POST", f"/services/{identity}/update?version={version}", second)
+            params = {"docker_host": engine.docker_host, "state_dir": state_dir, "images": "unused"}
+            result = run_module("docker_prune", params)
+        finally:
+            engine.api("POST", "/swarm/leave?force=1")
+        assert removed(result) == ["svc:3"]
+        # What it would be rolled back to stays as well.
+        assert (
+            kept(result)["image svc:1"] == kept(result)["image svc:2"] == "it is that of the swarm's service shop_api"
+        )

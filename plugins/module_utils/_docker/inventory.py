@@ -10,10 +10,11 @@ Which object is in use is worked out from the containers alone, running and stop
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
@@ -22,6 +23,9 @@ NONE_TAG = "<none>:<none>"
 # Made by the engine itself; docker_gwbridge by its swarm mode.
 PREDEFINED_NETWORKS = frozenset(("bridge", "host", "none", "nat", "docker_gwbridge", "ingress"))
 STOPPED_STATES = frozenset(("exited", "created"))
+# Nothing of an engine is older than Docker's first release: an earlier date is a clock that was not set, or a build that leaves
+# dates out so that its result is always the same (1970, 1980-01-01, year 1).
+FIRST_MOMENT = datetime(2013, 1, 1, tzinfo=timezone.utc).timestamp()
 _ANONYMOUS_NAME = re.compile(r"^[0-9a-f]{64}$")
 _STAMP = re.compile(r"^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(\.\d+)?\s*(Z|[+-]\d\d:?\d\d)?")
 
@@ -77,6 +81,21 @@ class Container:
     @property
     def stopped(self) -> bool:
         return self.state in STOPPED_STATES
+
+    @property
+    def idle_since(self) -> Optional[float]:
+        """When it ended, or was made if it was never started: Unix time, None when not known."""
+        return (self.finished or self.created) if self.state == "created" else self.finished
+
+    @property
+    def pod_infrastructure(self) -> bool:
+        """It holds together a pod of Podman's: made from no image that has a name or an id."""
+        return not self.image and self.image_id in ("", "sha256:")
+
+    @property
+    def mounted_images(self) -> Tuple[str, ...]:
+        """References of the images that it mounts, as somebody wrote them; the source is a directory of the engine's."""
+        return tuple(mount.name for mount in self.mounts if mount.kind == "image" and mount.name)
 
     @property
     def project(self) -> str:
@@ -204,10 +223,38 @@ class CacheEntry:
 
 
 @dataclass(frozen=True)
+class ImageNeed:
+    """An image that something would start from which has no container now.
+
+    Attributes:
+        pattern: how it is called, as a shell pattern.
+        by: what needs it, for people.
+    """
+
+    pattern: str
+    by: str
+
+    def meets(self, names: Iterable[str]) -> bool:
+        """Whether an image of these names, tags and digests, is the one."""
+        patterns = reference_forms(self.pattern)
+        return any(
+            fnmatch.fnmatchcase(form, pattern)
+            for name in names
+            for form in reference_forms(name)
+            for pattern in patterns
+        )
+
+
+@dataclass(frozen=True)
 class Inventory:
     """All that an engine holds.
 
     Attributes:
+        engine: docker or podman.
+        needs: images that services of compose files and of a swarm would start from.
+        needs_unseen: why there may be more of these; "" when there are not.
+        projects_unread: for compose projects, by name, why not all that they would start is known.
+        sizes_unknown: why the sizes of containers are not known; "" when they are.
         store: classic or containerd.
         parents: by image id the image that it was built upon, as far as the engine insists on it: what the classic builder
             and docker commit made. Steps of a build are in it that have no name and are not among the images.
@@ -229,9 +276,14 @@ class Inventory:
     parents: Mapping[str, str] = field(default_factory=dict)
     hidden_containers: Optional[int] = None
     free_bytes: Optional[int] = None
+    engine: str = "docker"
+    needs: Tuple[ImageNeed, ...] = ()
+    needs_unseen: str = ""
+    projects_unread: Mapping[str, str] = field(default_factory=dict)
+    sizes_unknown: str = ""
 
     def users_of_image(self, image: Image) -> List[Container]:
-        return [container for container in self.containers if container_uses_image(container, image.id, image.tags)]
+        return [container for container in self.containers if container_uses_image(container, image.id, image.names)]
 
     def users_of_volume(self, volume: Volume) -> List[Container]:
         return [c for c in self.containers if container_uses_volume(c, volume.name, volume.mountpoint, volume.real)]
@@ -243,16 +295,26 @@ class Inventory:
 # -- in use -------------------------------------------------------------------------------------------------------------
 
 
-def container_uses_image(container: Container, image_id: str, tags: Sequence[str] = ()) -> bool:
-    """By id. A container may also say its image by id, or by a beginning of it, where it should say the name."""
-    if container.image_id == image_id:
+def container_uses_image(container: Container, image_id: str, names: Sequence[str] = ()) -> bool:
+    """By id. A container may also say its image by id, or by a beginning of it, where it should say the name. An image that it
+    mounts (Engine 28) is not counted by the engine, which would remove it, and is told by name alone.
+
+    Args:
+        names: tags and digests of the image.
+    """
+    if container.image_id == image_id or _is_id(container.image, image_id):
         return True
-    name = container.image.partition(":")[2] if container.image.startswith("sha256:") else container.image
-    digits = image_id.partition(":")[2]
-    if len(name) >= 12 and re.match(r"^[0-9a-f]+$", name) and digits.startswith(name):
-        return True
+    for mounted in container.mounted_images:
+        if _is_id(mounted, image_id) or ImageNeed(mounted, "").meets(names):
+            return True
     # Without an id (an engine that has lost the image's record) the name has to do.
-    return not container.image_id and (container.image in tags or container.image + ":latest" in tags)
+    return not container.image_id and (container.image in names or container.image + ":latest" in names)
+
+
+def _is_id(reference: str, image_id: str) -> bool:
+    """Whether a reference is the id of an image, or a beginning of it."""
+    name = reference.partition(":")[2] if reference.startswith("sha256:") else reference
+    return len(name) >= 12 and bool(re.match(r"^[0-9a-f]+$", name)) and image_id.partition(":")[2].startswith(name)
 
 
 def container_uses_volume(container: Container, name: str, mountpoint: str, real: Sequence[str] = ()) -> bool:
@@ -303,6 +365,31 @@ def repository_of(tag: str) -> str:
     name = tag.partition("@")[0]
     head, slash, last = name.rpartition("/")
     return head + slash + last.partition(":")[0]
+
+
+def reference_forms(reference: str) -> FrozenSet[str]:
+    """The ways in which one image may be called, so that two references can be compared: without what Docker and Podman put
+    before a name that has no registry, and with the tag and the digest apart."""
+    name = reference
+    for prefix in ("docker.io/", "index.docker.io/", "library/", "localhost/"):
+        if name.startswith(prefix):
+            name = name[len(prefix) :]
+    tagged, _, digest = name.partition("@")
+    forms = {"%s@%s" % (repository_of(name), digest)} if digest else set()
+    if repository_of(tagged) != tagged or "*" in tagged.rpartition("/")[2]:
+        forms.add(tagged)
+    elif not digest:
+        forms.add(tagged + ":latest")
+    return frozenset(forms)
+
+
+def known_moment(moment: Optional[float], now: float) -> Optional[float]:
+    """A moment of something that an engine holds; None when it is none: nothing is older than Docker itself, or of the future.
+
+    Args:
+        moment, now: Unix time.
+    """
+    return moment if moment is not None and FIRST_MOMENT <= moment <= now else None
 
 
 def parse_time(value: Any) -> Optional[float]:

@@ -6,17 +6,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from .._core.mounts import inside_file_system, parse_mountinfo
 from .client import Docker, EngineError, version_tuple
+from .compose_needs import ComposeNeeds, read_compose_needs
 from .inventory import (
     Container,
     DiskUsage,
     Image,
+    ImageNeed,
     Inventory,
     Volume,
     container_uses_image,
@@ -31,6 +34,8 @@ from .inventory import (
 )
 from .layers import chain_ids, pair_layers
 
+_LOST_LAYER = "rw layer snapshot not found"
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -39,6 +44,7 @@ class Wanted:
     Attributes:
         images: dangling or unused: the layers of which images are needed; "" for none at all.
         brief: neither logs nor layers, and no bytes of volumes.
+        compose_paths: compose files, or directories with them, whose services' images matter, beside those of all projects.
     """
 
     containers: bool = False
@@ -48,6 +54,7 @@ class Wanted:
     build_cache: bool = False
     free_bytes: bool = False
     brief: bool = False
+    compose_paths: Tuple[str, ...] = ()
 
     @property
     def types(self) -> List[str]:
@@ -77,58 +84,111 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
     Raises:
         EngineError, DockerUnavailable: the engine did not answer.
     """
-    info = docker.info
-    root = str(info.get("DockerRootDir") or "")
-    types = wanted.types
-    usage = parse_disk_usage(docker.df(types)) if types else DiskUsage((), (), (), (), 0)
+    root = str(docker.info.get("DockerRootDir") or "")
+    usage, sizes_unknown = _disk_usage(docker, wanted.types)
     volumes = _volumes(docker, usage) if wanted.volumes else ()
     real = real_places(docker, [volume.mountpoint for volume in volumes])
     volumes = tuple(replace(volume, real=real.get(volume.mountpoint, ())) for volume in volumes)
     networks = tuple(parse_network(raw) for raw in docker.networks()) if wanted.networks else ()
-    raw_images: List[Mapping[str, Any]] = list(usage.images)
-    if (
-        wanted.images
-        and not wanted.brief
-        and docker.store == "containerd"
-        and version_tuple(docker.api_version) >= (1, 47)
-    ):
-        manifests = {item["Id"]: item.get("Manifests") for item in docker.images(manifests=1)}
-        raw_images = [{**raw, "Manifests": manifests.get(raw.get("Id"))} for raw in raw_images]
+    raw_images = _listed_images(docker, usage, wanted) if wanted.images else []
     sizes = {str(raw.get("Id")): int(raw.get("SizeRw") or 0) for raw in usage.containers}
-    before = _listed(root, docker) if wanted.volumes or wanted.networks else None
+    before = _on_disk(root, docker) if wanted.volumes or wanted.networks else None
     containers = read_containers(docker, sizes)
     hidden = None
     if before is not None:
-        hidden = len(before - {container.id for container in containers} & (_listed(root, docker) or set()))
+        hidden = len(before - {container.id for container in containers} & (_on_disk(root, docker) or set()))
     if wanted.containers and not wanted.brief:
         containers = [container for container in (_inspect(docker, root, item) for item in containers) if container]
-    images = tuple(parse_image(raw) for raw in raw_images) if wanted.images else ()
-    # Listed with the steps between them, which have no names: the engine of the classic store refuses to remove an image
-    # that another one was built upon.
-    steps = docker.images(all=1) if wanted.images and not wanted.brief and docker.store == "classic" else []
-    parents = {str(raw["Id"]): str(raw["ParentId"]) for raw in steps if raw.get("ParentId")}
+    images = tuple(parse_image(raw) for raw in raw_images)
+    parents: Dict[str, str] = {}
+    needs, needs_unseen, unread = ComposeNeeds(), "", {}
     if wanted.images and not wanted.brief:
+        # Listed with the steps between them, which have no names: the engine of the classic store refuses to remove an image
+        # that another one was built upon.
+        steps = docker.images(all=1) if docker.store == "classic" else []
+        parents = {str(raw["Id"]): str(raw["ParentId"]) for raw in steps if raw.get("ParentId")}
         # What of the build cache goes with an image is told by its layers.
         shared = wanted.build_cache and any(raw.get("Shared") for raw in usage.build_cache)
         layered = docker.store == "classic" or shared
         images = tuple(
             item for item in (_layers(docker, image, containers, wanted, layered) for image in images) if item
         )
+    if wanted.images == "unused" and not wanted.brief:
+        needs = read_compose_needs(containers, wanted.compose_paths, _is_local(docker))
+        swarm, needs_unseen = _swarm_needs(docker)
+        needs = replace(needs, needs=needs.needs + swarm)
+        unread = dict(needs.unread)
     return Inventory(
-        docker.version,
-        docker.api_version,
-        docker.store,
-        root,
-        tuple(containers),
-        images,
-        volumes,
-        networks,
-        tuple(parse_cache_entry(raw) for raw in usage.build_cache),
-        usage.layers_size,
-        parents,
-        hidden,
-        _free_bytes(root, docker) if wanted.free_bytes else None,
+        version=docker.version,
+        api_version=docker.api_version,
+        store=docker.store,
+        root=root,
+        containers=tuple(containers),
+        images=images,
+        volumes=volumes,
+        networks=networks,
+        build_cache=tuple(parse_cache_entry(raw) for raw in usage.build_cache),
+        layers_size=usage.layers_size,
+        parents=parents,
+        hidden_containers=hidden,
+        free_bytes=_free_bytes(root, docker) if wanted.free_bytes else None,
+        engine=docker.engine,
+        needs=needs.needs,
+        needs_unseen=needs_unseen,
+        projects_unread=unread,
+        sizes_unknown=sizes_unknown,
     )
+
+
+def _disk_usage(docker: Docker, types: Sequence[str]) -> Tuple[DiskUsage, str]:
+    """What uses disk, and why the sizes of containers are missing in it; "" when they are not.
+
+    One container whose removal failed half way makes the containerd store refuse every listing with sizes (Engine 26 and 28:
+    404 or 500, "rw layer snapshot not found").
+    """
+    if not types:
+        return DiskUsage((), (), (), (), 0), ""
+    try:
+        return parse_disk_usage(docker.df(types)), ""
+    except EngineError as error:
+        others = [name for name in types if name != "container"]
+        if _LOST_LAYER not in error.words:
+            raise
+        usage = parse_disk_usage(docker.df(others)) if others else DiskUsage((), (), (), (), 0)
+        return usage, error.words
+
+
+def _listed_images(docker: Docker, usage: DiskUsage, wanted: Wanted) -> List[Mapping[str, Any]]:
+    """The images, with all that the engine tells of them in one place or the other."""
+    if docker.engine == "podman":
+        # Its disk usage has ids without their kind, of the names only the tags, and an image once for each.
+        return list(docker.images())
+    modern = docker.store == "containerd" and version_tuple(docker.api_version) >= (1, 47)
+    if not modern or wanted.brief:
+        return list(usage.images)
+    manifests = {item["Id"]: item.get("Manifests") for item in docker.images(manifests=1)}
+    return [{**raw, "Manifests": manifests.get(raw.get("Id"))} for raw in usage.images]
+
+
+def _swarm_needs(docker: Docker) -> Tuple[Tuple[ImageNeed, ...], str]:
+    """The images of the swarm's services, which may have no container here or none at all, and why they cannot be told."""
+    swarm = docker.info.get("Swarm") or {}
+    state = str(swarm.get("LocalNodeState") or "inactive")
+    if state == "inactive":
+        return (), ""
+    if state != "active" or not swarm.get("ControlAvailable"):
+        return (
+            (),
+            "this node is no manager of its swarm (state %s), and only one tells which services there are" % state,
+        )
+    needs = []
+    for service in docker.services():
+        for key in ("Spec", "PreviousSpec"):
+            spec = service.get(key) or {}
+            container = (spec.get("TaskTemplate") or {}).get("ContainerSpec") or {}
+            if container.get("Image"):
+                needs.append(ImageNeed(str(container["Image"]), "the swarm's service %s" % spec.get("Name")))
+    return tuple(dict.fromkeys(needs)), ""
 
 
 def real_places(docker: Docker, paths: Iterable[str]) -> Dict[str, Tuple[str, ...]]:
@@ -171,9 +231,10 @@ def _volumes(docker: Docker, usage: DiskUsage) -> Tuple[Volume, ...]:
         volume = parse_volume(raw)
         found[volume.name] = replace(volume, measured=False, size=None)
     for measured in usage.volumes:
+        # Of the disk usage only the size counts: Podman tells nothing else there.
         volume = parse_volume(measured)
         if volume.name in found:
-            found[volume.name] = replace(volume, measured=True)
+            found[volume.name] = replace(found[volume.name], measured=True, size=volume.size)
     return tuple(found.values())
 
 
@@ -181,19 +242,26 @@ def _is_local(docker: Docker) -> bool:
     return docker.docker_host.startswith("unix://")
 
 
-def _listed(root: str, docker: Docker) -> Optional[Set[str]]:
+def _on_disk(root: str, docker: Docker) -> Optional[Set[str]]:
     """Containers that the engine's directory holds; None when it cannot be read from here.
 
-    A directory without a configuration is the remainder of a removal that failed: no container is behind it.
+    A directory without a configuration is the remainder of a removal that failed: no container is behind it. Podman keeps one
+    list, in which other programs' containers stand as well.
     """
     if not root or not _is_local(docker):
         return None
-    directory = os.path.join(root, "containers")
     try:
+        if docker.engine == "podman":
+            path = os.path.join(root, "%s-containers" % docker.info.get("Driver"), "containers.json")
+            if os.path.isdir(root) and not os.path.lexists(path):
+                return set()  # no container was ever made
+            with open(path, encoding="utf-8") as handle:
+                return {str(entry["id"]) for entry in json.load(handle)}
+        directory = os.path.join(root, "containers")
         return {
             name for name in os.listdir(directory) if os.path.exists(os.path.join(directory, name, "config.v2.json"))
         }
-    except OSError:
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -276,7 +344,7 @@ def _layers(
         layered: the layers are wanted. Then the chain of every image is needed, to know what a removed one shares with the
             others, and the sizes of those that may go. Under the containerd store both take long.
     """
-    running = any(container_uses_image(item, image.id, image.tags) for item in containers if not item.stopped)
+    running = any(container_uses_image(item, image.id, image.names) for item in containers if not item.stopped)
     candidate = not running and (wanted.images == "unused" or image.dangling)
     if not candidate and not layered:
         return image

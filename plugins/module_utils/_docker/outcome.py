@@ -38,6 +38,9 @@ def measured_bytes(before: Inventory, after: Optional[Inventory], done: Sequence
     """
     images = {result.action.work.id for result in done if isinstance(result.action.work, RemoveImage)}
     freed = sum(result.bytes for result in done if not isinstance(result.action.work, RemoveImage))
+    if before.engine == "podman":
+        # Its sum counts a layer once for each image that has it.
+        return freed
     if after is None or not images:
         return freed + sum(result.bytes for result in done if isinstance(result.action.work, RemoveImage))
     drop = before.layers_size - after.layers_size

@@ -11,6 +11,7 @@ that container goes in the same run; its anonymous volumes are seen, on their ow
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple, TypeVar, Union
 
@@ -22,11 +23,13 @@ from .inventory import (
     CacheEntry,
     Container,
     Image,
+    ImageNeed,
     Inventory,
     Network,
     Volume,
     container_joins,
     container_uses_image,
+    known_moment,
     short_id,
 )
 from .layers import Freed, freed_by
@@ -36,6 +39,8 @@ from .protect import Protection, names_project, out_of_scope, protected
 INIT_SNAPSHOT_BYTES = 28672
 # By how much two snapshots of the same layer, or a layer that cannot be compressed and its blob, differ at most.
 SLACK = 16384
+# States of a container whose removal began and failed: dead, and on Engine 26 removing.
+HALF_REMOVED = frozenset(("dead", "removing"))
 # BuildKit does not count these as its prunable entries.
 INTERNAL_CACHE = frozenset(("internal", "frontend"))
 
@@ -47,6 +52,7 @@ class Policy:
     Attributes:
         older_than: seconds.
         keep_per_repository: newest images of each repository that stay.
+        container_names: stopped containers that go although the engine is to start them again.
         only_labels: nothing without one of these is touched; empty for no such limit.
         max_delete: fail when more objects than this would go; None for no limit.
         target_free: stop once this many bytes are free; None for not.
@@ -64,6 +70,7 @@ class Policy:
     only_labels: Tuple[str, ...] = ()
     max_delete: Optional[int] = None
     target_free: Optional[int] = None
+    container_names: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,7 @@ class RemoveContainer:
 
     Attributes:
         finished_at: when it ended, as the engine writes it: another moment means that it was started since.
+        restart: its restart policy: with another one it stays.
         layer_bytes: what of its bytes the engine's sum of layers counts.
     """
 
@@ -79,6 +87,7 @@ class RemoveContainer:
     name: str
     finished_at: str
     layer_bytes: int
+    restart: str = ""
 
 
 @dataclass(frozen=True)
@@ -178,18 +187,28 @@ class _Draft:
         """Why an object stays that its own rules would let go."""
         return out_of_scope(self.policy.only_labels, labels) or protected(self.policy.protection, names, labels)
 
+    def known(self, moment: Optional[float]) -> Optional[float]:
+        return known_moment(moment, self.now)
+
+    def order(self, moment: Optional[float]) -> float:
+        """For sorting by age, the oldest first: what is of unknown age may be new."""
+        known = self.known(moment)
+        return math.inf if known is None else known
+
     def too_young(self, moment: Optional[float], what: str) -> str:
         if self.policy.older_than <= 0:
             return ""
-        if not moment:
+        known = self.known(moment)
+        if known is None:
             return "its age is not known"
-        age = self.now - moment
+        age = self.now - known
         if age < self.policy.older_than:
-            return "%s %s ago" % (what, format_duration(max(age, 0.0)))
+            return "%s %s ago" % (what, format_duration(age))
         return ""
 
     def ago(self, moment: Optional[float]) -> str:
-        return format_duration(max(self.now - moment, 0.0)) + " ago" if moment else "at an unknown time"
+        known = self.known(moment)
+        return "at an unknown time" if known is None else format_duration(self.now - known) + " ago"
 
 
 def plan_removals(inventory: Inventory, policy: Policy, now: float) -> Plan[Removal]:
@@ -202,7 +221,7 @@ def plan_removals(inventory: Inventory, policy: Policy, now: float) -> Plan[Remo
         MaintenanceError: more would go than max_delete allows, or target_free cannot be judged.
     """
     draft = _Draft(policy, now)
-    if policy.containers != "none":
+    if policy.containers != "none" or policy.container_names:
         _containers(draft, inventory)
     if policy.images != "none":
         _images(draft, inventory)
@@ -216,11 +235,34 @@ def plan_removals(inventory: Inventory, policy: Policy, now: float) -> Plan[Remo
     if (networks or volumes) and out_of_sight(inventory):
         kinds = " and no ".join(kind for kind, wanted in (("network", networks), ("volume", volumes)) if wanted)
         draft.warnings.append("no %s is removed: %s" % (kinds, out_of_sight(inventory)))
+    if inventory.sizes_unknown:
+        draft.warnings.append(without_sizes(inventory))
+    if policy.images == "unused":
+        draft.warnings += [_unread_project(*item) for item in sorted(inventory.projects_unread.items())]
+        if inventory.needs_unseen:
+            draft.warnings.append("no image with a name is removed: %s" % inventory.needs_unseen)
     if policy.target_free is not None:
         _limit_to_target(draft, inventory)
     plan = Plan(draft.actions, draft.kept, draft.warnings)
     refuse_above(plan, policy.max_delete, "objects")
     return plan
+
+
+def without_sizes(inventory: Inventory) -> str:
+    """One container that is half removed keeps the engine from telling the sizes of all."""
+    named = [c for c in inventory.containers if c.id[:12] in inventory.sizes_unknown or c.state in HALF_REMOVED]
+    which = named[0].name if named else "of these words"
+    return (
+        "the engine does not tell the sizes of containers, so what comes free by their removal is not known: %s. The container %s "
+        "is there by half, since its removal failed: remove it by hand (docker rm --force %s; if that fails too, look at the "
+        "engine's log, journalctl -u docker). Until then docker system df and the engine's own prunes fail as well."
+        % (inventory.sizes_unknown, which, which)
+    )
+
+
+def _unread_project(project: str, why: str) -> str:
+    what = "the compose project %s" % project if project else "compose_paths"
+    return "not all services of %s are known, so images of services that have no container may go: %s" % (what, why)
 
 
 # -- containers ---------------------------------------------------------------------------------------------------------
@@ -232,7 +274,11 @@ def container_bytes(container: Container, store: str) -> int:
 
 
 def _containers(draft: _Draft, inventory: Inventory) -> None:
-    stays = {container.id: _container_stays(draft, container) for container in inventory.containers}
+    there = {container.name for container in inventory.containers}
+    for name in draft.policy.container_names:
+        if name not in there:
+            draft.keep("container", name, "there is no container of this name")
+    stays = {container.id: _container_stays(draft, inventory, container) for container in inventory.containers}
     joined = {
         container.id: [other for other in inventory.containers if container_joins(other, container.id, container.name)]
         for container in inventory.containers
@@ -249,7 +295,7 @@ def _containers(draft: _Draft, inventory: Inventory) -> None:
                 stays[container.id] = what % (users[0].name, users[0].state)
                 waiting = True
     going = []
-    for container in sorted(inventory.containers, key=lambda item: (item.finished or item.created, item.id)):
+    for container in sorted(inventory.containers, key=lambda item: (draft.order(item.idle_since), item.id)):
         if stays[container.id]:
             draft.keep("container", container.name, stays[container.id])
         else:
@@ -257,40 +303,51 @@ def _containers(draft: _Draft, inventory: Inventory) -> None:
     for container in _children_first(going, {identity: [c.id for c in users] for identity, users in joined.items()}):
         draft.containers.add(container.id)
         ended = "stopped %s" % draft.ago(container.finished)
-        if container.finished is None:
+        if container.finished is None and container.state == "created":
             ended = "made %s and never started" % draft.ago(container.created)
         layer = container_bytes(replace(container, log_bytes=0), inventory.store)
         draft.remove(
-            RemoveContainer(container.id, container.name, container.finished_at, layer),
+            RemoveContainer(container.id, container.name, container.finished_at, layer, container.restart),
             container.name,
             ended,
             container_bytes(container, inventory.store),
+            bool(inventory.sizes_unknown),
         )
 
 
-def _container_stays(draft: _Draft, container: Container) -> str:
+def _container_stays(draft: _Draft, inventory: Inventory, container: Container) -> str:
+    named = container.name in draft.policy.container_names
+    if draft.policy.containers == "none" and not named:
+        return "not named in container_names"
     if not container.stopped:
         return "is %s" % (container.state or "in an unknown state")
+    if container.pod_infrastructure:
+        return "holds together a pod of Podman's, which goes as a whole"
+    pods = [c for c in inventory.containers if c.pod_infrastructure and container_joins(container, c.id, c.name)]
+    if pods:
+        return "belongs to a pod of Podman's, which goes as a whole"
     reason = draft.common([container.name], container.labels)
     if reason:
         return reason
     if container.project and not names_project(draft.policy.only_labels, container.project):
         return "belongs to the compose project %s" % container.project
-    if container.restart not in ("", "no", "on-failure"):
+    if container.restart in ("always", "on-failure") and not named:
+        return "comes back with the engine: its restart policy is %s" % container.restart
+    if container.restart not in ("", "no") and not named:
         return "is a service that was stopped: its restart policy is %s" % container.restart
-    return draft.too_young(container.finished or container.created, "stopped" if container.finished else "made")
+    return draft.too_young(container.idle_since, "made" if container.finished is None else "stopped")
 
 
 # -- images -------------------------------------------------------------------------------------------------------------
 
 
 def _images(draft: _Draft, inventory: Inventory) -> None:
-    newest = _newest(inventory.images, draft.policy.keep_per_repository)
+    newest = _newest(draft, inventory.images)
     stays = {image.id: _image_stays(draft, inventory, image, newest) for image in inventory.images}
     stays = {identity: reason for identity, reason in stays.items() if reason}
     stays.update(_built_upon(draft, inventory, stays))
     going: List[Image] = []
-    for image in sorted(inventory.images, key=lambda item: (item.created, item.id)):
+    for image in sorted(inventory.images, key=lambda item: (draft.order(item.created), item.id)):
         if image.id in stays:
             draft.keep("image", image.title, stays[image.id])
         else:
@@ -353,7 +410,10 @@ def _came_of(images: Sequence[Image], parents: Mapping[str, str]) -> Dict[str, L
 
 
 def images_are_pinned(inventory: Inventory) -> bool:
-    """Whether something that no image lists may hold what images have: build cache, or a container of a lost image."""
+    """Whether something that no image lists may hold what images have: build cache, or a container of a lost image. Of Podman
+    nobody knows: other programs keep images in its storage."""
+    if inventory.engine == "podman":
+        return True
     if any(entry.shared or inventory.store != "classic" for entry in inventory.build_cache):
         return True
     listed = {image.id for image in inventory.images}
@@ -376,19 +436,23 @@ def _range_note(freed: Freed) -> str:
     return "; frees between %s and %s" % (format_size(freed.low), format_size(freed.high))
 
 
-def _newest(images: Sequence[Image], count: int) -> Dict[str, List[str]]:
-    """Ids of the newest images of each repository."""
+def _newest(draft: _Draft, images: Sequence[Image]) -> Dict[str, Set[str]]:
+    """Ids of the newest images of each repository. What is of unknown age may be the newest, and which of several such ones is
+    nobody knows: they all stay."""
+    count = draft.policy.keep_per_repository
     found: Dict[str, List[Image]] = {}
-    for image in images:
+    for image in images if count > 0 else ():
         for repository in image.repositories:
             found.setdefault(repository, []).append(image)
-    return {
-        repository: [item.id for item in sorted(mine, key=lambda item: (-item.created, item.id))[: max(count, 0)]]
-        for repository, mine in found.items()
-    }
+    newest: Dict[str, Set[str]] = {}
+    for repository, mine in found.items():
+        ranked = sorted(mine, key=lambda item: (-draft.order(item.created), item.id))
+        unknown = {item.id for item in mine if draft.known(item.created) is None}
+        newest[repository] = {item.id for item in ranked[:count]} | unknown
+    return newest
 
 
-def _image_stays(draft: _Draft, inventory: Inventory, image: Image, newest: Mapping[str, List[str]]) -> str:
+def _image_stays(draft: _Draft, inventory: Inventory, image: Image, newest: Mapping[str, Set[str]]) -> str:
     users = inventory.users_of_image(image)
     staying = [user for user in users if user.id not in draft.containers]
     if staying:
@@ -397,6 +461,9 @@ def _image_stays(draft: _Draft, inventory: Inventory, image: Image, newest: Mapp
         return "the engine counts %d containers of it, and lists %d" % (image.containers, len(users))
     if draft.policy.images == "dangling" and not image.dangling:
         return "has a tag"
+    reason = _mounted_under_a_lost_name(draft, inventory, image) or _would_be_started(draft, inventory, image)
+    if reason:
+        return reason
     reason = draft.common([*image.names, *image.repositories, short_id(image.id)], image.labels)
     if reason:
         return reason
@@ -406,8 +473,39 @@ def _image_stays(draft: _Draft, inventory: Inventory, image: Image, newest: Mapp
     # An image can be younger here than it is, but the engine knows only when it was named here (docker tag, a build): when
     # it was pulled it does not tell, so what was pulled yesterday and made last year counts as old.
     return draft.too_young(image.created, "made") or (
-        draft.too_young(image.tagged, "tagged here") if image.tagged and image.tags else ""
+        draft.too_young(image.tagged, "tagged here") if draft.known(image.tagged) and image.tags else ""
     )
+
+
+def _mounted_under_a_lost_name(draft: _Draft, inventory: Inventory, image: Image) -> str:
+    """A container mounts an image by its name. An image without one may be what such a name meant when the container was made."""
+    if not image.dangling:
+        return ""
+    for container in inventory.containers:
+        for mounted in () if container.id in draft.containers else container.mounted_images:
+            need = ImageNeed(mounted, "")
+            holders = [other for other in inventory.images if need.meets(other.names)]
+            known = [other for other in holders if other.created <= container.created]
+            known = [other for other in known if other.tagged is None or other.tagged <= container.created]
+            if not known:
+                return "may be what the container %s mounts as %s" % (container.name, mounted)
+    return ""
+
+
+def _would_be_started(draft: _Draft, inventory: Inventory, image: Image) -> str:
+    """Why an image stays of which there is no container now, and soon may be."""
+    for container in inventory.containers:
+        if container.id not in draft.containers and image.tags and ImageNeed(container.image, "").meets(image.tags):
+            return "the container %s was made from an earlier image of this name" % container.name
+    for need in inventory.needs:
+        if need.meets(image.names):
+            return "it is that of %s" % need.by
+    if inventory.needs_unseen and image.names:
+        return "it may be that of a service of the swarm: this node does not tell"
+    project = image.labels.get(PROJECT_LABEL, "")
+    if project in inventory.projects_unread and image.tags:
+        return "compose built it for the project %s, not all of whose services are known" % project
+    return ""
 
 
 # -- build cache --------------------------------------------------------------------------------------------------------
@@ -434,7 +532,9 @@ def _build_cache(draft: _Draft, inventory: Inventory) -> None:
                 waiting.append(parent)
     for identity in sorted(stays):
         draft.keep("build cache", identity, stays[identity])
-    going = sorted((e for e in inventory.build_cache if e.id not in stays), key=lambda item: (item.used, item.id))
+    going = sorted(
+        (e for e in inventory.build_cache if e.id not in stays), key=lambda item: (draft.order(item.used), item.id)
+    )
     for entry in _children_first(going, children):
         reason = "last used %s" % draft.ago(entry.used)
         high = entry.size
@@ -465,7 +565,7 @@ def _cache_stays(draft: _Draft, inventory: Inventory, entry: CacheEntry) -> str:
         return "internal to the builder"
     if entry.shared and _layer_of(draft, inventory, entry) is None:
         return "shared with an image"
-    return draft.too_young(entry.used or entry.created, "last used")
+    return draft.too_young(entry.used, "last used")
 
 
 def _layer_of(draft: _Draft, inventory: Inventory, entry: CacheEntry) -> Optional[int]:
@@ -509,6 +609,11 @@ def out_of_sight(inventory: Inventory) -> str:
             "seen from here, where its directory%s cannot be read; run this on the Docker host itself, as root and by the "
             "engine's socket (unix://)" % (" " + inventory.root if inventory.root else "")
         )
+    if inventory.hidden_containers and inventory.engine == "podman":
+        return (
+            "%d containers are in Podman's storage that it does not list, such as buildah's, and what they use cannot be seen"
+            % inventory.hidden_containers
+        )
     if inventory.hidden_containers:
         return (
             "%d containers are on disk that the engine does not list, as after a change of its image store, and what they "
@@ -528,7 +633,7 @@ def _hidden(inventory: Inventory) -> str:
 
 
 def _networks(draft: _Draft, inventory: Inventory) -> None:
-    for network in sorted(inventory.networks, key=lambda item: (item.created, item.name, item.id)):
+    for network in sorted(inventory.networks, key=lambda item: (draft.order(item.created), item.name, item.id)):
         reason = _network_stays(draft, inventory, network)
         if reason:
             draft.keep("network", network.name, reason)
@@ -565,7 +670,7 @@ def _volumes(draft: _Draft, inventory: Inventory) -> None:
     for name in draft.policy.volume_names:
         if name not in known:
             draft.keep("volume", name, "there is no volume of this name")
-    for volume in sorted(inventory.volumes, key=lambda item: (item.created, item.name)):
+    for volume in sorted(inventory.volumes, key=lambda item: (draft.order(item.created), item.name)):
         reason = _volume_stays(draft, inventory, volume)
         if reason:
             draft.keep("volume", volume.name, reason)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from .._core.call import Call
 from .._core.errors import MaintenanceError, SkipAction
@@ -56,18 +56,20 @@ def policy_of(params: Mapping[str, Any]) -> Policy:
         only_labels=tuple(params["only_labels"]),
         max_delete=params["max_delete"],
         target_free=parse_size(params["target_free"]) if params["target_free"] else None,
+        container_names=tuple(params["container_names"]),
     )
 
 
-def wanted_for(policy: Policy) -> Wanted:
+def wanted_for(policy: Policy, compose_paths: Sequence[str]) -> Wanted:
     """What has to be looked at to decide about what may go."""
     return Wanted(
-        containers=policy.containers != "none",
+        containers=policy.containers != "none" or bool(policy.container_names),
         images="" if policy.images == "none" else policy.images,
         volumes=policy.volumes != "none" or bool(policy.volume_names),
         networks=policy.networks != "none",
         build_cache=policy.build_cache != "none",
         free_bytes=policy.target_free is not None,
+        compose_paths=tuple(compose_paths),
     )
 
 
@@ -79,7 +81,7 @@ class DockerPrune(Task[Inventory]):
     def __init__(self, call: Call) -> None:
         super().__init__(call)
         self.policy = policy_of(self.params)
-        self.wanted = wanted_for(self.policy)
+        self.wanted = wanted_for(self.policy, self.params["compose_paths"])
         self._docker: Optional[Docker] = None
 
     def docker(self) -> Docker:

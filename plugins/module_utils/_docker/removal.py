@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Optional, Type
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type
 from urllib.parse import quote
 
 from .._core.errors import AbortPlan, MaintenanceError, SkipAction
@@ -22,11 +22,13 @@ from .client import Docker, DockerUnavailable, EngineError
 from .inventory import (
     STOPPED_STATES,
     Container,
+    Image,
     container_joins,
     container_uses_image,
     container_uses_network,
     container_uses_volume,
     parse_image,
+    repository_of,
 )
 from .observation import inspect_container, inspect_image, read_containers, real_places
 from .prune import Removal, RemoveBuildCache, RemoveContainer, RemoveImage, RemoveNetwork, RemoveVolume
@@ -117,6 +119,9 @@ def _remove_container(docker: Docker, work: RemoveContainer, size: int) -> int:
         raise SkipAction("it is %s by now" % state.get("Status"))
     if str(state.get("FinishedAt") or "") != work.finished_at:
         raise SkipAction("it was started since planning")
+    restart = str(((raw.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or "")
+    if restart != work.restart:
+        raise SkipAction("its restart policy is %s by now" % (restart or "no"))
     _require_unused([c for c in read_containers(docker) if container_joins(c, work.id, work.name)])
     # Without v: its anonymous volumes stay.
     _delete(docker, "cannot remove the container", work.name, "/containers/%s" % work.id)
@@ -124,23 +129,50 @@ def _remove_container(docker: Docker, work: RemoveContainer, size: int) -> int:
 
 
 def _remove_image(docker: Docker, work: RemoveImage, size: int) -> int:
-    tags = set(work.tags)
-    for reference in work.references:
-        raw = inspect_image(docker, work.id)
-        if raw is None:
-            raise SkipAction("it is gone already")
-        now = set(parse_image(raw).tags)
-        if now - tags:
-            raise SkipAction("it was given the name %s since planning" % sorted(now - tags)[0])
-        _require_unused([c for c in read_containers(docker) if container_uses_image(c, work.id, sorted(tags))])
-        if reference != work.id:
-            if reference in tags and reference not in now:
+    gone: List[str] = []
+    try:
+        for reference in work.references:
+            tags = _removable_image(docker, work).tags
+            if reference in work.tags and reference not in tags:
                 continue  # the name was given to another image meanwhile
-        elif len(now) > 1:
-            raise SkipAction("it has several names by now")
-        path = "/images/%s" % quote(reference, safe="/:@")
-        _delete(docker, "cannot remove the image", reference, path, force="false")
+            if reference == work.id and len(tags) > 1:
+                raise SkipAction("it has several names by now")
+            path = "/images/%s" % quote(reference, safe="/:@")
+            _delete(docker, "cannot remove the image", reference, path, force="false")
+            gone.append(reference)
+    except (SkipAction, EngineError):
+        _name_again(docker, work, gone)
+        raise
+    except _RequestFailed as failed:
+        if isinstance(failed.error, EngineError):
+            _name_again(docker, work, gone)
+        raise
     return size
+
+
+def _removable_image(docker: Docker, work: RemoveImage) -> Image:
+    """The image as it is now, when nothing speaks against its removal."""
+    raw = inspect_image(docker, work.id)
+    if raw is None:
+        raise SkipAction("it is gone already")
+    image = parse_image(raw)
+    unknown = sorted(set(image.tags) - set(work.tags))
+    if unknown:
+        raise SkipAction("it was given the name %s since planning" % unknown[0])
+    names = sorted({*work.tags, *image.names})
+    _require_unused([c for c in read_containers(docker) if container_uses_image(c, work.id, names)])
+    return image
+
+
+def _name_again(docker: Docker, work: RemoveImage, gone: Sequence[str]) -> None:
+    """Give an image that stays after all the names back that it has lost: whoever uses it looks for it by one of them."""
+    for name in gone:
+        if name not in work.tags or inspect_image(docker, work.id) is None or inspect_image(docker, name) is not None:
+            continue
+        repository = repository_of(name)
+        with docker.errors("cannot give the image its name back", name):
+            api, parameters = docker.api, {"repo": repository, "tag": name[len(repository) + 1 :]}
+            api._raise_for_status(api._post(api._url("/images/%s/tag" % work.id), params=parameters))
 
 
 def _remove_build_cache(docker: Docker, work: RemoveBuildCache, size: int) -> int:

@@ -25,6 +25,7 @@ from .prune import (
     container_bytes,
     out_of_sight,
     plan_removals,
+    without_sizes,
 )
 
 
@@ -46,6 +47,7 @@ def read_usage(call: Call) -> Report:
         kinds,
         engine={
             "docker_host": host,
+            "kind": inventory.engine,
             "version": inventory.version,
             "api_version": inventory.api_version,
             "store": inventory.store,
@@ -56,6 +58,9 @@ def read_usage(call: Call) -> Report:
         reclaimable_bytes_max=high,
         largest=largest(inventory, call.params["largest"]),
     )
+    warnings = ["networks and volumes all count as used: %s" % hidden] if hidden else []
+    if inventory.sizes_unknown:
+        warnings.append(without_sizes(inventory))
     headline = "nothing is unused"
     if unused:
         headline = "%s could come free, of %d unused objects" % (format_range(low, high), unused)
@@ -63,7 +68,7 @@ def read_usage(call: Call) -> Report:
         headline,
         summary={"bytes": low},
         values=values,
-        warnings=["networks and volumes all count as used: %s" % hidden] if hidden else [],
+        warnings=warnings,
     )
 
 

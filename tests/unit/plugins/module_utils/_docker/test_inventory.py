@@ -112,6 +112,21 @@ def test_a_network_is_used_by_name_where_a_container_was_never_started() -> None
     assert container_uses_network(parse_container(raw), "n1", "shop")
 
 
+def test_an_image_that_a_container_mounts_is_used() -> None:
+    """The engine counts no container of it, and removes it by its id under a running one."""
+    identity = "sha256:" + HEX
+    mounting = Container("c", "c", "app:1", "sha256:1", "running", 0, mounts=(Mount("image", "data:1", "/x", "/d"),))
+    assert container_uses_image(mounting, identity, ["data:1"])
+    assert container_uses_image(mounting, identity, ["docker.io/library/data:1"])
+    assert not container_uses_image(mounting, identity, ["data:2"])
+    for reference in (identity, HEX[:12], "data@sha256:5"):
+        mounting = Container("c", "c", "a", "x", "running", 0, mounts=(Mount("image", reference, "/x", "/d"),))
+        assert container_uses_image(mounting, identity, ["data@sha256:5"]), reference
+    # A volume of that name is something else.
+    other = Container("c", "c", "app:1", "sha256:1", "running", 0, mounts=(Mount("volume", "data:1", "/x", "/d"),))
+    assert not container_uses_image(other, identity, ["data:1"])
+
+
 # -- what the engine writes -----------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inven
     CacheEntry,
     Container,
     Image,
+    ImageNeed,
     Inventory,
     Layer,
     Mount,
@@ -52,166 +54,12 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune
     references,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.usage import usage_by_kind
+from tests.support.docker_worlds import DAY, NO_DATES, NOW, inventories, place, policies
 
-NOW = 1_800_000_000.0
-DAY = 86400.0
 ALL = Policy("stopped", "unused", "anonymous", (), "unused", "unused")
 HEX = "0123456789abcdef" * 4
 MANY = settings(max_examples=80, deadline=None)
 SOME = settings(max_examples=30, deadline=None)
-
-
-def place(name: str) -> str:
-    return f"/d/volumes/{name}/_data"
-
-
-# -- engines out of thin air ----------------------------------------------------------------------------------------
-
-NUMBERS = st.integers(0, 5)
-AGES = st.floats(0, 60 * DAY)
-LABELS = st.dictionaries(
-    st.sampled_from([PROJECT_LABEL, "keep", "team"]), st.sampled_from(["", "shop", "blog"]), max_size=2
-)
-STATES = st.sampled_from(["running", "paused", "restarting", "exited", "created", "dead", "removing"])
-
-
-@st.composite
-def containers(draw: st.DrawFn, number: int) -> Container:
-    state = draw(STATES)
-    mounts = []
-    for volume in draw(st.lists(NUMBERS, max_size=2)):
-        kind = draw(st.sampled_from(["named", "nameless", "inside", "linked", "above"]))
-        source = place(f"v{volume}") + ("/sub" if kind == "inside" else "")
-        if kind == "above":
-            source = source.rpartition("/")[0]
-        name = f"v{volume}" if kind == "named" else ""
-        mounts.append(Mount("volume", name, "/link" if kind == "linked" else source, "/x", (source,)))
-    networks = [draw(st.sampled_from([f"n{item}", f"nid{item}"])) for item in draw(st.lists(NUMBERS, max_size=2))]
-    age = draw(AGES)
-    return Container(
-        f"cid{number}",
-        f"c{number}",
-        "app",
-        f"iid{draw(NUMBERS)}",
-        state,
-        NOW - age,
-        draw(LABELS),
-        tuple(mounts),
-        frozenset(networks),
-        draw(st.integers(0, 99)),
-        NOW - age / 2 if state == "exited" else None,
-        draw(st.sampled_from(["", "no", "on-failure", "always", "unless-stopped"])),
-        joins=tuple(draw(st.one_of(st.just([]), st.lists(st.sampled_from(["c0", "cid1", "c2", "cid4"]), max_size=2)))),
-    )
-
-
-@st.composite
-def images(draw: st.DrawFn, number: int) -> Image:
-    tags = tuple(f"{draw(st.sampled_from(['app', 'db']))}:{number}.{i}" for i in range(draw(st.integers(0, 2))))
-    layers = tuple(Layer(f"l{item}", 10**item) for item in draw(st.lists(NUMBERS, unique=True, max_size=3)))
-    known = draw(st.booleans())
-    return Image(
-        f"iid{number}",
-        tags,
-        NOW - draw(AGES),
-        sum(layer.size for layer in layers),
-        digests=tuple(draw(st.sampled_from([[], [], ["app@sha256:1"], ["web@sha256:2"]]))),
-        labels=draw(LABELS),
-        chains=tuple(layer.chain for layer in layers),
-        layers=layers if known else None,
-    )
-
-
-@st.composite
-def volumes(draw: st.DrawFn, number: int) -> Volume:
-    name = f"v{number}"
-    labels = draw(LABELS)
-    if draw(st.booleans()):
-        labels = {**labels, "com.docker.volume.anonymous": ""}
-    return Volume(
-        name,
-        draw(st.sampled_from(["local", "local", "local", "nfs"])),
-        place(name),
-        NOW - draw(AGES),
-        labels,
-        draw(st.sampled_from([{}, {}, {"type": "none"}])),
-        draw(st.integers(0, 1000)),
-        draw(st.sampled_from([True, True, False])),
-    )
-
-
-@st.composite
-def networks(draw: st.DrawFn, number: int) -> Network:
-    name = draw(st.sampled_from([f"n{number}", f"n{number}", "bridge"]))
-    scope = draw(st.sampled_from(["local", "local", "swarm"]))
-    return Network(f"nid{number}", name, "bridge", scope, NOW - draw(AGES), draw(LABELS))
-
-
-@st.composite
-def cache(draw: st.DrawFn, number: int) -> CacheEntry:
-    # Parents are older entries: no circles.
-    parents = draw(st.lists(st.integers(0, number - 1), max_size=2, unique=True)) if number else []
-    used = NOW - draw(AGES)
-    return CacheEntry(
-        f"b{number}",
-        draw(st.sampled_from(["regular", "source.local", "internal"])),
-        "",
-        tuple(f"b{parent}" for parent in parents),
-        draw(st.booleans()),
-        draw(st.booleans()),
-        draw(st.sampled_from([1, 10, 100, 777])),
-        used,
-        used,
-    )
-
-
-@st.composite
-def lines_of_images(draw: st.DrawFn) -> dict[str, str]:
-    """What was built upon what: older images and steps without a name are parents of newer ones."""
-    found = {}
-    line = [name for number in range(6) for name in (f"iid{number}", f"step{number}")]
-    for number, name in enumerate(line[1:], 1):
-        if draw(st.booleans()):
-            found[name] = line[draw(st.integers(0, number - 1))]
-    return found
-
-
-@st.composite
-def inventories(draw: st.DrawFn) -> Inventory:
-    def some(strategy: Any) -> tuple[Any, ...]:
-        return tuple(draw(strategy(number)) for number in range(draw(st.integers(0, 6))))
-
-    return Inventory(
-        store=draw(st.sampled_from(["classic", "containerd"])),
-        containers=some(containers),
-        images=some(images),
-        volumes=some(volumes),
-        networks=some(networks),
-        build_cache=some(cache),
-        parents=draw(st.one_of(st.just({}), lines_of_images())),
-        hidden_containers=draw(st.sampled_from([None, 0, 0, 1])),
-        free_bytes=draw(st.integers(0, 10**6)),
-    )
-
-
-@st.composite
-def policies(draw: st.DrawFn) -> Policy:
-    return Policy(
-        draw(st.sampled_from(["none", "stopped"])),
-        draw(st.sampled_from(["none", "dangling", "unused"])),
-        draw(st.sampled_from(["none", "anonymous"])),
-        tuple(draw(st.lists(st.sampled_from(["v0", "v1", "v2", "gone"]), unique=True, max_size=3))),
-        draw(st.sampled_from(["none", "unused"])),
-        draw(st.sampled_from(["none", "unused"])),
-        draw(st.sampled_from([0.0, DAY, 30 * DAY])),
-        draw(st.integers(0, 2)),
-        Protection(
-            tuple(draw(st.sampled_from([[], [], ["keep"], ["team=shop"]]))),
-            tuple(draw(st.sampled_from([[], [], ["c1", "app:*"], ["v?"], ["n*"]]))),
-            tuple(draw(st.sampled_from([[], [], ["shop"]]))),
-        ),
-        tuple(draw(st.sampled_from([[], [], ["team"], [f"{PROJECT_LABEL}=blog"]]))),
-    )
 
 
 def identity(action: Action[Removal]) -> str:
@@ -247,6 +95,26 @@ def test_nothing_by_default(inventory: Inventory) -> None:
     assert not plan.kept
 
 
+def test_the_worlds_of_these_properties_let_each_kind_go() -> None:
+    """A property about what goes says nothing where nothing goes."""
+    worlds, removed, kept = 0, Counter[str](), Counter[str]()
+
+    @settings(max_examples=200, deadline=None, derandomize=True, database=None)
+    @given(inventories(), policies())
+    def count(inventory: Inventory, policy: Policy) -> None:
+        nonlocal worlds
+        worlds += 1
+        plan = plan_removals(inventory, policy, NOW)
+        removed.update({action.action for action in plan.actions})
+        kept.update({entry.reason.partition(" ")[0] for entry in plan.kept})
+
+    count()
+    verbs = ("container", "image", "build_cache", "network", "volume")
+    assert {kind: removed[f"remove_{kind}"] for kind in verbs if removed[f"remove_{kind}"] < worlds / 5} == {}
+    # And they reach the rules that keep something.
+    assert {word for word in ("mounted", "used", "it", "comes", "protected", "its", "among") if not kept[word]} == set()
+
+
 @MANY
 @given(inventories(), policies())
 def test_a_volume_that_any_container_mounts_never_goes(inventory: Inventory, policy: Policy) -> None:
@@ -258,6 +126,8 @@ def test_a_volume_that_any_container_mounts_never_goes(inventory: Inventory, pol
         for container in inventory.containers:
             for mount in container.mounts:
                 assert mount.name != volume.name
+                if mount.kind == "image":
+                    continue
                 [real] = mount.real
                 assert not (real + "/").startswith(volume.mountpoint + "/")
                 assert not (volume.mountpoint + "/").startswith(real + "/")
@@ -278,6 +148,12 @@ def test_what_a_container_that_stays_uses_never_goes(inventory: Inventory, polic
     for action in plan.actions:
         if isinstance(action.work, RemoveImage):
             assert all(container.image_id != action.work.id for container in staying)
+            mounted = {mount.name for container in staying for mount in container.mounts if mount.kind == "image"}
+            assert not mounted & set(action.work.tags)
+            assert not {container.image for container in staying} & set(action.work.tags)
+            named = [tag for tag in action.work.tags if any(need.meets([tag]) for need in inventory.needs)]
+            assert not named
+            assert not (inventory.needs_unseen and action.work.tags)
         if isinstance(action.work, RemoveNetwork):
             assert inventory.hidden_containers == 0
             used = {name for container in staying for name in container.networks}
@@ -288,7 +164,8 @@ def test_what_a_container_that_stays_uses_never_goes(inventory: Inventory, polic
             assert not any({container.id, container.name} & set(other.joins) for other in staying)
             assert container.state in ("exited", "created")
             assert not container.project or f"{PROJECT_LABEL}={container.project}" in policy.only_labels
-            assert container.restart in ("", "no", "on-failure")
+            assert container.restart in ("", "no") or container.name in policy.container_names
+            assert policy.containers == "stopped" or container.name in policy.container_names
 
 
 @MANY
@@ -311,7 +188,7 @@ def test_an_image_goes_after_all_that_was_built_upon_it(inventory: Inventory, po
 def labels_of(inventory: Inventory) -> dict[str, tuple[str, Any, float]]:
     found: dict[str, tuple[str, Any, float]] = {}
     for container in inventory.containers:
-        found[container.id] = (container.name, container.labels, container.finished or container.created)
+        found[container.id] = (container.name, container.labels, container.idle_since or 0.0)
     for image in inventory.images:
         found[image.id] = (" ".join(image.tags), image.labels, image.created)
     for network in inventory.networks:
@@ -332,7 +209,11 @@ def test_what_is_protected_out_of_scope_or_too_young_never_goes(inventory: Inven
         assert not any(has_label(labels, wanted) for wanted in policy.protection.labels)
         assert labels.get(PROJECT_LABEL, "-") not in policy.protection.projects
         assert not policy.only_labels or any(has_label(labels, wanted) for wanted in policy.only_labels)
-        assert NOW - moment >= policy.older_than
+        if moment in NO_DATES:
+            assert policy.older_than == 0
+            assert not isinstance(action.work, RemoveImage) or not policy.keep_per_repository or not name
+        else:
+            assert NOW - moment >= policy.older_than
         if "c1" in policy.protection.names:
             assert name != "c1"
             assert not name.startswith("app:")
@@ -343,7 +224,9 @@ def test_what_is_protected_out_of_scope_or_too_young_never_goes(inventory: Inven
 def test_everything_looked_at_goes_or_stays_with_a_reason(inventory: Inventory, policy: Policy) -> None:
     plan = plan_removals(inventory, policy, NOW)
     looked_at = 0
-    looked_at += len(inventory.containers) if policy.containers != "none" else 0
+    if policy.containers != "none" or policy.container_names:
+        present = {container.name for container in inventory.containers}
+        looked_at += len(inventory.containers) + sum(name not in present for name in policy.container_names)
     looked_at += len(inventory.images) if policy.images != "none" else 0
     looked_at += len(inventory.build_cache) if policy.build_cache != "none" else 0
     looked_at += len(inventory.networks) if policy.networks != "none" else 0
@@ -459,7 +342,10 @@ def test_the_age_of_a_container_counts_from_when_it_stopped() -> None:
     policy = replace(ALL, older_than=7 * DAY)
     assert reasons(Inventory(containers=(stopped(finished=NOW - DAY),)), policy) == {"container c": "stopped 1 d ago"}
     assert not reasons(Inventory(containers=(stopped(),)), policy)
-    assert not reasons(Inventory(containers=(stopped(finished=None),)), policy)
+    made = Container("c", "c", "app:1", "i", "created", NOW - 50 * DAY)
+    assert not reasons(Inventory(containers=(made,)), policy)
+    # One that ran, and of which nobody knows when it ended.
+    assert reasons(Inventory(containers=(stopped(finished=None),)), policy) == {"container c": "its age is not known"}
 
 
 def test_a_compose_project_is_reached_only_by_its_name() -> None:
@@ -615,6 +501,139 @@ def test_what_the_classic_builder_built_goes_from_its_end() -> None:
     plan = plan_removals(replace(inventory, containers=(running,)), ALL, NOW)
     assert [action.target for action in plan.actions] == ["2:1"]
     assert plan.kept[1].reason == "the container keeper (running) uses what was built upon it"
+
+
+@pytest.mark.parametrize("moment", [None, *NO_DATES])
+def test_a_date_that_is_none_makes_nothing_old(moment: float | None) -> None:
+    made = moment or 0.0
+    inventory = Inventory(
+        containers=(stopped(finished=moment, image_id="x"), Container("d", "d", "a", "x", "created", made)),
+        images=(Image("i", ("other:1",), made, 1),),
+        volumes=(Volume(HEX, "local", place(HEX), made, size=1, measured=True),),
+        networks=(Network("n", "net", "bridge", "local", made),),
+        build_cache=(CacheEntry("b", "regular", "", (), False, False, 1, made, made),),
+        hidden_containers=0,
+    )
+    plan = plan_removals(inventory, replace(ALL, older_than=DAY), NOW)
+    assert not plan.actions
+    assert {kept.reason for kept in plan.kept} == {"its age is not known"}
+    # Without an age asked for all of it goes, and nothing claims to know its age.
+    plan = plan_removals(inventory, ALL, NOW)
+    assert len(plan.actions) == 6
+    assert all("at an unknown time" in action.reason for action in plan.actions)
+
+
+@pytest.mark.parametrize("moment", NO_DATES)
+def test_an_image_of_unknown_age_counts_as_the_newest(moment: float) -> None:
+    images = (
+        Image("i1", ("app:1",), NOW - DAY, 1),
+        Image("i2", ("app:2",), NOW - 2 * DAY, 1),
+        Image("i3", ("app:3",), moment, 1),
+    )
+    plan = plan_removals(Inventory(images=images), replace(ALL, keep_per_repository=2), NOW)
+    assert [action.target for action in plan.actions] == ["app:2"]
+    # Which of several is the newest nobody knows.
+    images = (replace(images[0], created=moment), replace(images[1], created=moment), images[2])
+    assert not plan_removals(Inventory(images=images), replace(ALL, keep_per_repository=1), NOW).actions
+    assert len(plan_removals(Inventory(images=images), ALL, NOW).actions) == 3
+
+
+@pytest.mark.parametrize(
+    ("restart", "said"),
+    [
+        ("always", "comes back with the engine: its restart policy is always"),
+        ("on-failure", "comes back with the engine: its restart policy is on-failure"),
+        ("unless-stopped", "is a service that was stopped: its restart policy is unless-stopped"),
+    ],
+)
+def test_a_container_with_a_restart_policy_goes_only_when_it_is_named(restart: str, said: str) -> None:
+    inventory = Inventory(containers=(stopped(restart=restart), stopped("other")))
+    assert reasons(inventory, ALL) == {"container c": said}
+    assert not reasons(inventory, replace(ALL, container_names=("c",)))
+    only = Policy(container_names=("c", "gone"))
+    [action] = plan_removals(inventory, only, NOW).actions
+    assert (action.target, action.work) == ("c", RemoveContainer("c", "c", "", 0, restart))
+    assert reasons(inventory, only) == {
+        "container other": "not named in container_names",
+        "container gone": "there is no container of this name",
+    }
+    # A name opens this one door.
+    protected = replace(only, protection=Protection(names=("c",)))
+    assert "container c" in reasons(inventory, protected)
+    for facts in ({"labels": {PROJECT_LABEL: "shop"}}, {"finished": NOW - 60}):
+        kept = Inventory(containers=(stopped(restart=restart, **facts),))
+        assert "container c" in reasons(kept, replace(only, older_than=DAY))
+
+
+@pytest.mark.parametrize(
+    ("world", "said"),
+    [
+        ({"needs": (ImageNeed("app:*", "the compose file /x"),)}, "it is that of the compose file /x"),
+        ({"needs_unseen": "no manager"}, "it may be that of a service of the swarm: this node does not tell"),
+        (
+            {"containers": (Container("c", "web", "app:1", "older", "running", NOW),)},
+            "the container web was made from an earlier image of this name",
+        ),
+        (
+            {"projects_unread": {"shop": "gone"}},
+            "compose built it for the project shop, not all of whose services are known",
+        ),
+    ],
+)
+def test_an_image_that_something_would_start_from_stays(world: dict[str, Any], said: str) -> None:
+    image = Image("i", ("app:1",), NOW - 9 * DAY, 1, labels={PROJECT_LABEL: "shop"})
+    inventory = Inventory(images=(image, Image("j", (), NOW - 9 * DAY, 1)), hidden_containers=0, **world)
+    plan = plan_removals(inventory, ALL, NOW)
+    assert [action.target for action in plan.actions] == ["j"]
+    assert {kept.target: kept.reason for kept in plan.kept}["image app:1"] == said
+    assert bool(plan.warnings) == ("needs_unseen" in world or "projects_unread" in world)
+    assert plan_removals(
+        replace(inventory, containers=(), needs=(), needs_unseen="", projects_unread={}), ALL, NOW
+    ).actions
+
+
+def test_an_image_without_a_name_may_be_what_a_container_mounts() -> None:
+    mounting = Container("c", "web", "x", "x", "running", NOW - 5 * DAY, mounts=(Mount("image", "data:1", "/m", "/d"),))
+    lost = Image("i", (), NOW - 9 * DAY, 1)
+    assert (
+        "may be what the container web mounts as data:1"
+        in reasons(Inventory(containers=(mounting,), images=(lost,)), ALL).values()
+    )
+    # The name is still that of the image that the container was made with.
+    named = Image("j", ("data:1",), NOW - 8 * DAY, 1)
+    plan = plan_removals(Inventory(containers=(mounting,), images=(lost, named)), ALL, NOW)
+    assert [action.target for action in plan.actions] == ["i"]
+    # It was given to a later one.
+    for later in (replace(named, created=NOW - DAY), replace(named, tagged=NOW - DAY)):
+        assert not plan_removals(Inventory(containers=(mounting,), images=(lost, later)), ALL, NOW).actions
+
+
+def test_pods_of_podman_go_as_a_whole() -> None:
+    infra = Container("f" * 64, "pod-infra", "", "sha256:", "exited", NOW - 9 * DAY, finished=NOW - 8 * DAY)
+    member = stopped("member", joins=("f" * 64,))
+    plan = plan_removals(Inventory(containers=(infra, member), engine="podman"), ALL, NOW)
+    assert not plan.actions
+    assert {kept.reason.partition(",")[0] for kept in plan.kept} == {
+        "holds together a pod of Podman's",
+        "belongs to a pod of Podman's",
+    }
+
+
+def test_without_sizes_of_containers_all_else_is_planned() -> None:
+    half = Container("1" * 64, "half", "a", "x", "dead", NOW - 9 * DAY)
+    words = f"rw layer snapshot not found for container {half.id}"
+    plan = plan_removals(Inventory(containers=(half, stopped()), hidden_containers=0), ALL, NOW)
+    assert not plan.warnings
+    plan = plan_removals(Inventory(containers=(half, stopped()), hidden_containers=0, sizes_unknown=words), ALL, NOW)
+    assert [(action.target, action.predicted) for action in plan.actions] == [("c", True)]
+    assert "docker rm --force half" in plan.warnings[0]
+
+
+def test_no_object_at_all_is_a_cap_as_well() -> None:
+    nothing = replace(ALL, max_delete=0)
+    with pytest.raises(MaintenanceError, match=r"1 objects would be removed, more than max_delete \(0\)"):
+        plan_removals(Inventory(containers=(stopped(),)), nothing, NOW)
+    assert not plan_removals(Inventory(), nothing, NOW).actions
 
 
 def test_what_is_of_unknown_age_is_not_old() -> None:
