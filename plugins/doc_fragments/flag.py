@@ -28,6 +28,15 @@ options:
       env_file:
         description: The shop's environment file, from which the connection string is read on the host.
         type: path
+      env_from:
+        description:
+          - From where the application itself has its connection string, as M(miniecom.maintenance.context_info) returns it. What it was given counts more than
+            the file.
+        type: str
+        default: file
+      docker_host:
+        description: Address of the Docker Engine, where O(application_setting.env_from) names a container. By default E(DOCKER_HOST), else the usual socket.
+        type: str
       address:
         description: Host and port that replace those of the connection string, as M(miniecom.maintenance.context_info) returns them.
         type: str

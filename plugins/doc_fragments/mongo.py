@@ -23,6 +23,14 @@ options:
       - The shop's environment file on the host, from which the connection string is read; E(MONGODB_URI) wins over E(MONGO_URI) as in the shop itself.
       - The secret then never leaves the host.
     type: path
+  env_from:
+    description:
+      - From where the application itself has its connection string, as M(miniecom.maintenance.context_info) returns it. What it was given counts more
+        than the file.
+      - V(file) reads O(env_file), V(file:expanded) the same with variables put in as Docker Compose does, V(container:NAME) what that container was given,
+        V(process:PID:START) what that process was given and then O(env_file), V(compose:PATH) what that compose file would give to a container not made yet.
+    type: str
+    default: file
   address:
     description:
       - V(HOST:PORT) that replaces the hosts of the connection string; user, database and options stay.

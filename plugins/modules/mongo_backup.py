@@ -229,9 +229,8 @@ backup:
 
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run
-from ..module_utils._docker.client import DOCKER_ARGUMENTS
-from ..module_utils._mongo.client import MONGO_ARGUMENTS
 from ..module_utils._operations.backup import MongoBackup
+from ..module_utils._operations.connection import CONNECTION_ARGUMENTS, prepare_backup
 
 SPEC = (
     ArgumentSpec(
@@ -259,14 +258,13 @@ SPEC = (
             "check": {"type": "str", "choices": ["documents", "checksums"], "default": "documents"},
         }
     )
-    + MONGO_ARGUMENTS
-    + DOCKER_ARGUMENTS
+    + CONNECTION_ARGUMENTS
     + RUN_ARGUMENTS
 )
 
 
 def main() -> None:
-    run(MongoBackup, SPEC)
+    run(MongoBackup, SPEC, prepare_backup)
 
 
 if __name__ == "__main__":

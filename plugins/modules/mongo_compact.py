@@ -25,6 +25,7 @@ description:
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.acting
   - miniecom.maintenance.mongo
+  - miniecom.maintenance.docker
   - miniecom.maintenance.run
 attributes:
   check_mode:
@@ -209,8 +210,8 @@ summary:
 
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run
-from ..module_utils._mongo.client import MONGO_ARGUMENTS
 from ..module_utils._mongo.compacting import MongoCompact
+from ..module_utils._operations.connection import CONNECTION_ARGUMENTS, prepare_connection
 
 SPEC = (
     ArgumentSpec(
@@ -224,13 +225,13 @@ SPEC = (
             "max_lag": {"type": "str", "default": "10s"},
         }
     )
-    + MONGO_ARGUMENTS
+    + CONNECTION_ARGUMENTS
     + RUN_ARGUMENTS
 )
 
 
 def main() -> None:
-    run(MongoCompact, SPEC)
+    run(MongoCompact, SPEC, prepare_connection)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ description:
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.info
   - miniecom.maintenance.mongo
+  - miniecom.maintenance.docker
   - miniecom.maintenance.run
 options:
   databases:
@@ -214,8 +215,8 @@ summary:
 
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run_info
-from ..module_utils._mongo.client import MONGO_ARGUMENTS
 from ..module_utils._mongo.information import read_information
+from ..module_utils._operations.connection import CONNECTION_ARGUMENTS, prepare_connection
 
 SPEC = (
     ArgumentSpec(
@@ -225,13 +226,13 @@ SPEC = (
             "count_time": {"type": "str", "default": "10s"},
         }
     )
-    + MONGO_ARGUMENTS
+    + CONNECTION_ARGUMENTS
     + RUN_ARGUMENTS
 )
 
 
 def main() -> None:
-    run_info(read_information, SPEC)
+    run_info(read_information, SPEC, prepare_connection)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ description:
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.info
   - miniecom.maintenance.mongo
+  - miniecom.maintenance.docker
   - miniecom.maintenance.run
 options:
   database:
@@ -205,9 +206,9 @@ summary:
 
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run_info
-from ..module_utils._mongo.client import MONGO_ARGUMENTS
 from ..module_utils._mongo.orphan_search import search_orphans
 from ..module_utils._mongo.relations import ID_FORMS, IGNORED
+from ..module_utils._operations.connection import CONNECTION_ARGUMENTS, prepare_connection
 
 SPEC = (
     ArgumentSpec(
@@ -236,13 +237,13 @@ SPEC = (
             "samples": {"type": "int", "default": 5},
         }
     )
-    + MONGO_ARGUMENTS
+    + CONNECTION_ARGUMENTS
     + RUN_ARGUMENTS
 )
 
 
 def main() -> None:
-    run_info(search_orphans, SPEC)
+    run_info(search_orphans, SPEC, prepare_connection)
 
 
 if __name__ == "__main__":

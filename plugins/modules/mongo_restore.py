@@ -78,6 +78,12 @@ options:
   env_file:
     description: The shop's environment file, from which the connection string is read. One of this, O(uri) and O(mongod_program) is needed.
     type: path
+  env_from:
+    description:
+      - From where the application itself has its connection string, as M(miniecom.maintenance.context_info) returns it.
+      - For the values see M(miniecom.maintenance.mongo_info).
+    type: str
+    default: file
   address:
     description: V(HOST:PORT) that replaces the hosts of the connection string.
     type: str
@@ -169,6 +175,7 @@ summary:
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run
 from ..module_utils._docker.client import DOCKER_ARGUMENTS
+from ..module_utils._operations.connection import prepare_connection
 from ..module_utils._operations.restore_test import MongoRestore
 
 SPEC = (
@@ -193,6 +200,7 @@ SPEC = (
             "min_free": {"type": "str", "default": "256MiB"},
             "uri": {"type": "str", "no_log": True},
             "env_file": {"type": "path"},
+            "env_from": {"type": "str", "default": "file"},
             "address": {"type": "str"},
         },
         required_one_of=[("uri", "env_file", "mongod_program")],
@@ -204,7 +212,7 @@ SPEC = (
 
 
 def main() -> None:
-    run(MongoRestore, SPEC)
+    run(MongoRestore, SPEC, prepare_connection)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ class Call:
 
     def __init__(self, module: AnsibleModule) -> None:
         self._module = module
-        self.params: Dict[str, Any] = module.params
+        # A copy: AnsibleModule returns its own as the invocation, and what is read to complete ours may be a secret.
+        self.params: Dict[str, Any] = dict(module.params)
         self.check = bool(module.check_mode)
         name = str(getattr(module, "_name", "") or "")
         self.run = RunContext(

@@ -68,6 +68,8 @@ class LockLeft:
 
     address: str
     env_file: str = ""
+    env_from: str = ""
+    docker_host: str = ""
     keeper: ProcessId = ProcessId()
     purpose: str = ""
 

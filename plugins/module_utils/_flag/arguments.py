@@ -16,6 +16,8 @@ FLAG_ARGUMENTS = ArgumentSpec(
             "options": {
                 "uri": {"type": "str", "no_log": True},
                 "env_file": {"type": "path"},
+                "env_from": {"type": "str", "default": "file"},
+                "docker_host": {"type": "str"},
                 "address": {"type": "str"},
                 "database": {"type": "str"},
                 "visitor_message": {"type": "str", "aliases": ["message"]},

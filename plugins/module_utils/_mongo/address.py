@@ -117,14 +117,16 @@ def read_uri(params: Mapping[str, Any]) -> Tuple[str, str]:
         raise MaintenanceError(
             "no connection string", next_step="Give uri, or env_file with the shop's environment file."
         )
-    values = dotenv.load(str(env_file))
+    # Read where the application has it, by a storey above this one; else from the file.
+    given = params.get("environment")
+    values = dict(given) if given else dotenv.load(str(env_file))
     # Every connection string of the file is a secret, also the one that is not used.
     for key in URI_KEYS:
         register_password(values.get(key, ""))
     for key in URI_KEYS:
         # An empty value counts as none, as in the application (process.env.A || process.env.B).
         if values.get(key, "").strip():
-            return values[key].strip(), "%s in %s" % (key, env_file)
+            return values[key].strip(), "%s in %s" % (key, params.get("environment_place") or env_file)
     raise MaintenanceError(
         "the environment file sets neither %s nor %s" % URI_KEYS,
         target=str(env_file),

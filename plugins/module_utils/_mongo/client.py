@@ -29,6 +29,7 @@ MONGO_ARGUMENTS = ArgumentSpec(
     {
         "uri": {"type": "str", "no_log": True},
         "env_file": {"type": "path"},
+        "env_from": {"type": "str", "default": "file"},
         "address": {"type": "str"},
         "connect_timeout": {"type": "int", "default": 5},
         "tls_files": {"type": "dict", "default": {}},

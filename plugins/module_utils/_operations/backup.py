@@ -329,7 +329,13 @@ class MongoBackup(Task[BackupObservation]):
         notes: List[str] = []
 
         def register(keeper: ProcessId) -> str:
-            left = LockLeft(connection.address.where, self.params["env_file"] or "", keeper)
+            left = LockLeft(
+                connection.address.where,
+                self.params["env_file"] or "",
+                self.params["env_from"],
+                self.params["docker_host"] or "",
+                keeper,
+            )
             notes.append(self.run.leftovers.register(left))
             return self.run.leftovers.path_of(notes[-1])
 

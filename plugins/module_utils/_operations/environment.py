@@ -14,14 +14,64 @@ from typing import Any, Dict, Mapping, Optional
 
 from .._core import dotenv
 from .._core.errors import MaintenanceError, from_os_error
-from .._core.processes import is_running
+from .._core.processes import is_running, list_processes, listening_sockets
 from .._docker.client import Docker, docker_errors
 from .._host import compose_file
 from .._host.environment import COMPOSE, CONTAINER, FILE, PROCESS
+from .._host.mongo_uri import URI_KEYS
+from .._host.shop import find_api
 
 # The file as compose reads it, with variables put in; dotenv puts in none.
 EXPANDED = "expanded"
+DOCKER_TIMEOUT = 30
 _STEP = "Run context_info again (the playbooks do) and use the env_from that it returns, or leave env_from out."
+
+
+def with_environment(params: Mapping[str, Any], root: str = "") -> Dict[str, Any]:
+    """Options of a connection, with the connection string read from where the application has it.
+
+    Args:
+        params: env_file, env_from, docker_host and docker_timeout decide; with uri, or env_from file, nothing is read here.
+        root: the shop's directory: a process that has ended is looked for anew there, and without one the file counts.
+
+    Raises:
+        MaintenanceError: the place is not there, may not be read, or has no connection string.
+    """
+    found = dict(params)
+    env_from, env_file = str(params.get("env_from") or FILE), str(params.get("env_file") or "")
+    if env_from == FILE or params.get("uri") or not env_file:
+        return found
+    engine = (params.get("docker_host"), int(params.get("docker_timeout") or DOCKER_TIMEOUT))
+    try:
+        values = read_variables(env_from, env_file, *engine)
+    except ProcessEnded:
+        if not root:
+            raise
+        values = _of_present_process(root, env_file)
+    given = {key: values[key] for key in URI_KEYS if values.get(key, "").strip()}
+    place = env_from.partition(":")[2] or env_file
+    if not given and env_from.partition(":")[0] == CONTAINER:
+        # As in `_host.environment.choose`: what is not given to a container is read from the file.
+        return dict(found, env_from=FILE)
+    if not given:
+        raise MaintenanceError(
+            "the application was given neither %s nor %s" % URI_KEYS,
+            target=env_from,
+            next_step="Leave env_from out to read env_file, or give the option uri.",
+        )
+    found["environment"] = given
+    found["environment_place"] = "%s %s" % (env_from.partition(":")[0], place.partition(":")[0])
+    return found
+
+
+class ProcessEnded(MaintenanceError):
+    """The process whose variables were asked for runs no more."""
+
+
+def _of_present_process(root: str, env_file: str) -> Dict[str, str]:
+    api = find_api(list_processes(), listening_sockets(protocols=("tcp",)), os.path.realpath(root))
+    values = process_variables(api.pid) if api is not None else None
+    return {**dotenv.load(env_file), **(values or {})}
 
 
 def container_variables(inspected: Mapping[str, Any]) -> Dict[str, str]:
@@ -80,7 +130,7 @@ def read_variables(env_from: str, env_file: str, docker_host: Optional[str], tim
 def _of_process(rest: str, env_file: str) -> Dict[str, str]:
     pid, _colon, start = rest.partition(":")
     if not pid.isdigit() or not start.isdigit() or not is_running(int(pid), int(start)):
-        raise MaintenanceError("the application's process has ended", target="process %s" % pid, next_step=_STEP)
+        raise ProcessEnded("the application's process has ended", target="process %s" % pid, next_step=_STEP)
     values = process_variables(int(pid))
     if values is None:
         raise MaintenanceError(

@@ -24,6 +24,7 @@ from .._core.state_dir import StateDirectory
 from .._docker.client import Docker, docker_errors
 from .._mongo import fsync_lock
 from .._mongo.client import connect
+from .environment import with_environment
 
 # Processes first: what they use goes away more easily afterwards.
 _ORDER = (ProcessLeft, ContainerLeft, LockLeft, PathLeft, UnknownLeft)
@@ -134,7 +135,14 @@ def _clear_lock(left: LockLeft, leftover: Leftover, state_dir: str, timeout: int
             target=left.address,
             next_step="Run db.fsyncUnlock() in mongosh if db.currentOp() says fsyncLock.",
         )
-    with connect({"env_file": left.env_file, "address": left.address}) as connection:
+    place = {
+        "env_file": left.env_file,
+        "env_from": left.env_from,
+        "docker_host": left.docker_host,
+        "docker_timeout": timeout,
+        "address": left.address,
+    }
+    with connect(with_environment(place)) as connection:
         state = fsync_lock.judge_lock(connection, leftover, boot_id())
         if state == fsync_lock.HELD:
             raise MaintenanceError(

@@ -9,6 +9,7 @@ It knows nothing of Ansible: the timer runs it without.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Mapping, Optional, Type
 
@@ -43,6 +44,7 @@ from .._flag.switch import (
 from .._flag.timer import Timer, arm, disarm, observe_timer
 from .._mongo.application_setting import plan_setting, read_setting, update_setting
 from .._mongo.client import Connection, connect
+from .environment import with_environment
 
 CONNECT_TIMEOUT = 5
 
@@ -113,7 +115,7 @@ class Maintenance:
         if options is None:
             return Observation(switch.Layers(flag, note, None, timer, live_run))
         if self._connection is None:
-            self._connection = connect(options)
+            self._connection = connect(with_environment(options, os.path.dirname(os.path.dirname(self.policy.path))))
         database = self._connection.client[self._connection.require_database(options.get("database") or None)]
         setting = read_setting(database)
         previous = switch.previous_of(note)
@@ -133,6 +135,8 @@ class Maintenance:
             setting.remember(),
             {
                 "env_file": options.get("env_file") or "",
+                "env_from": options.get("env_from") or "",
+                "docker_host": options.get("docker_host") or "",
                 "address": options.get("address") or "",
                 "database": database.name,
             },

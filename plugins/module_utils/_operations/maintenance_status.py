@@ -19,6 +19,7 @@ from .._flag.flag_file import Flag, Note, read_flag, read_note
 from .._flag.timer import Timer, observe_timer
 from .._mongo.application_setting import read_setting
 from .._mongo.client import connect
+from .environment import with_environment
 
 
 def look_at_application(options: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
@@ -33,7 +34,7 @@ def look_at_application(options: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
     if options is None:
         return layer
     try:
-        with connect(options) as connection:
+        with connect(with_environment(options)) as connection:
             layer["database"] = connection.require_database(options.get("database") or None)
             setting = read_setting(connection.client[layer["database"]])
     except MaintenanceError as error:
