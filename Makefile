@@ -68,8 +68,8 @@ test-integration: venv ## Integration tests against a real mongod and a real pri
 	@$(RUN) pytest tests/integration $(ARGS)
 
 .PHONY: test-engines
-test-engines: venv ## Docker tests that need Engine 26 and 28, from Debian trixie and sid
-	@MINIECOM_TEST_ENGINE_RELEASES=1 $(RUN) pytest tests/integration/test_engine_releases.py tests/integration/test_docker_prune.py $(ARGS)
+test-engines: venv ## Docker tests that need Engine 26 and 28 or Podman, from Debian trixie and sid
+	@MINIECOM_TEST_ENGINE_RELEASES=1 $(RUN) pytest tests/integration/test_engine_releases.py tests/integration/test_docker_prune.py tests/integration/test_docker_podman.py $(ARGS)
 
 .PHONY: test-molecule
 test-molecule: venv ## Molecule scenarios

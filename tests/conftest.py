@@ -77,7 +77,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 NOT_TESTED = "NOT TESTED: "
 # Releases that move, such as Debian sid's, are no part of every run.
-OTHER_RELEASES = NOT_TESTED + "Docker Engine 26 and 28: make test-engines"
+OTHER_RELEASES = NOT_TESTED + "Docker Engine 26 and 28, Podman: make test-engines"
 
 
 def lacking(what: str) -> None:
