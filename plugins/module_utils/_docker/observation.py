@@ -113,7 +113,7 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
         images = tuple(
             item for item in (_layers(docker, image, containers, wanted, layered) for image in images) if item
         )
-    if wanted.images == "unused" and not wanted.brief:
+        # An image that was pulled by its digest has no tag: a service that has no container may need it all the same.
         needs = read_compose_needs(containers, wanted.compose_paths, _is_local(docker))
         swarm, needs_unseen = _swarm_needs(docker)
         needs = replace(needs, needs=needs.needs + swarm)

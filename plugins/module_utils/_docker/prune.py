@@ -176,6 +176,8 @@ class _Draft:
         self.images: Set[str] = set()
         # Sizes of layers that no image has any more.
         self.orphaned_layers: Set[int] = set()
+        # An image stays since nobody tells which services there are.
+        self.services_unseen = False
 
     def remove(self, work: Removal, target: str, reason: str, size: int = 0, predicted: bool = False) -> None:
         self.actions.append(Action(VERBS[type(work)][0], target, reason, work, size, predicted))
@@ -239,8 +241,8 @@ def plan_removals(inventory: Inventory, policy: Policy, now: float) -> Plan[Remo
         draft.warnings.append(without_sizes(inventory))
     if policy.images == "unused":
         draft.warnings += [_unread_project(*item) for item in sorted(inventory.projects_unread.items())]
-        if inventory.needs_unseen:
-            draft.warnings.append("no image with a name is removed: %s" % inventory.needs_unseen)
+    if draft.services_unseen:
+        draft.warnings.append("no image with a name is removed: %s" % inventory.needs_unseen)
     if policy.target_free is not None:
         _limit_to_target(draft, inventory)
     plan = Plan(draft.actions, draft.kept, draft.warnings)
@@ -250,8 +252,9 @@ def plan_removals(inventory: Inventory, policy: Policy, now: float) -> Plan[Remo
 
 def without_sizes(inventory: Inventory) -> str:
     """One container that is half removed keeps the engine from telling the sizes of all."""
-    named = [c for c in inventory.containers if c.id[:12] in inventory.sizes_unknown or c.state in HALF_REMOVED]
-    which = named[0].name if named else "of these words"
+    named = [c.name for c in inventory.containers if c.id[:12] in inventory.sizes_unknown]
+    named += [c.name for c in inventory.containers if c.state in HALF_REMOVED] or ["of that id"]
+    which = named[0]
     return (
         "the engine does not tell the sizes of containers, so what comes free by their removal is not known: %s. The container %s "
         "is there by half, since its removal failed: remove it by hand (docker rm --force %s; if that fails too, look at the "
@@ -499,8 +502,9 @@ def _would_be_started(draft: _Draft, inventory: Inventory, image: Image) -> str:
             return "the container %s was made from an earlier image of this name" % container.name
     for need in inventory.needs:
         if need.meets(image.names):
-            return "it is that of %s" % need.by
+            return "it %s that of %s" % ("may be" if "*" in need.pattern else "is", need.by)
     if inventory.needs_unseen and image.names:
+        draft.services_unseen = True
         return "it may be that of a service of the swarm: this node does not tell"
     project = image.labels.get(PROJECT_LABEL, "")
     if project in inventory.projects_unread and image.tags:

@@ -568,7 +568,8 @@ def test_a_container_with_a_restart_policy_goes_only_when_it_is_named(restart: s
 @pytest.mark.parametrize(
     ("world", "said"),
     [
-        ({"needs": (ImageNeed("app:*", "the compose file /x"),)}, "it is that of the compose file /x"),
+        ({"needs": (ImageNeed("app:*", "the compose file /x"),)}, "it may be that of the compose file /x"),
+        ({"needs": (ImageNeed("app", "y"), ImageNeed("app:1", "the service x"))}, "it is that of the service x"),
         ({"needs_unseen": "no manager"}, "it may be that of a service of the swarm: this node does not tell"),
         (
             {"containers": (Container("c", "web", "app:1", "older", "running", NOW),)},
@@ -590,6 +591,18 @@ def test_an_image_that_something_would_start_from_stays(world: dict[str, Any], s
     assert plan_removals(
         replace(inventory, containers=(), needs=(), needs_unseen="", projects_unread={}), ALL, NOW
     ).actions
+
+
+def test_an_image_that_a_service_names_by_its_digest_is_not_dangling_for_us() -> None:
+    """A swarm, and `docker pull name@sha256:...`, give an image no tag under the classic store."""
+    image = Image("i", (), NOW - 9 * DAY, 1, digests=("mongo@sha256:12",))
+    dangling = Policy(images="dangling")
+    need = ImageNeed("mongo:7@sha256:12", "the swarm's service mongo")
+    assert plan_removals(Inventory(images=(image,)), dangling, NOW).actions
+    assert reasons(Inventory(images=(image,), needs=(need,)), dangling) == {"image i": f"it is that of {need.by}"}
+    plan = plan_removals(Inventory(images=(image,), needs_unseen="no manager"), dangling, NOW)
+    assert not plan.actions and plan.warnings == ["no image with a name is removed: no manager"]
+    assert not plan_removals(Inventory(needs_unseen="no manager"), dangling, NOW).warnings
 
 
 def test_an_image_without_a_name_may_be_what_a_container_mounts() -> None:
