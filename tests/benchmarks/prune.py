@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import Docker
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.draft import Policy
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.observation import Wanted, read_inventory
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outcome import still_there
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import Policy, plan_removals
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import plan_removals
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import remove
 from tests.sandbox.engine import Engine, EngineUnavailable
 from tests.sandbox.image import load, small_image, tiny_image

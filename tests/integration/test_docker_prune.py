@@ -22,6 +22,7 @@ import requests
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import AbortPlan, SkipAction
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import Docker, EngineError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.draft import Policy
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.observation import (
     EVERYTHING,
     read_inventory,
@@ -30,16 +31,15 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outco
     gone_after_all,
     vanished_volumes,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import (
-    Policy,
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import plan_removals
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import Unsure, remove
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.works import (
     Removal,
     RemoveBuildCache,
     RemoveImage,
     RemoveNetwork,
     RemoveVolume,
-    plan_removals,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import Unsure, remove
 from tests.conftest import OTHER_RELEASES
 from tests.sandbox import docker_trouble
 from tests.sandbox.engine import Engine

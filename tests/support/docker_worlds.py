@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.draft import Policy
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import (
     PROJECT_LABEL,
     CacheEntry,
@@ -27,7 +28,6 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inven
     Volume,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.protect import Protection
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import Policy
 
 NOW = 1_800_000_000.0
 DAY = 86400.0

@@ -11,7 +11,7 @@ from typing import Iterable, List, Optional, Sequence, Set, Tuple
 from .._core.plan import Action, Result
 from .._core.units import format_size
 from .inventory import Inventory
-from .prune import VERBS, Removal, RemoveBuildCache, RemoveContainer, RemoveImage, RemoveVolume
+from .works import VERBS, Removal, RemoveBuildCache, RemoveContainer, RemoveImage, RemoveVolume
 
 
 def expected_range(actions: Iterable[Action[Removal]]) -> Tuple[int, int]:

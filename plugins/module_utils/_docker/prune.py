@@ -11,206 +11,21 @@ that container goes in the same run; its anonymous volumes are seen, on their ow
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, replace
-from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple, TypeVar, Union
+from dataclasses import replace
 
 from .._core.errors import MaintenanceError
-from .._core.plan import Action, Kept, Plan, refuse_above
-from .._core.units import format_duration, format_size
-from .inventory import (
-    PROJECT_LABEL,
-    CacheEntry,
-    Container,
-    Image,
-    ImageNeed,
-    Inventory,
-    Network,
-    Volume,
-    container_joins,
-    container_uses_image,
-    known_moment,
-    short_id,
-)
-from .layers import Freed, freed_by
-from .protect import Protection, names_project, out_of_scope, protected
+from .._core.plan import Plan, refuse_above
+from .._core.units import format_size
+from .draft import Draft, Policy, children_first
+from .image_rules import plan_build_cache, plan_images
+from .inventory import PROJECT_LABEL, Container, Inventory, Network, Volume, container_joins
+from .protect import names_project
+from .works import Removal, RemoveContainer, RemoveNetwork, RemoveVolume, kind_of
 
 # The containerd store also frees the snapshot that prepared a container's root: always this size.
 INIT_SNAPSHOT_BYTES = 28672
-# By how much two snapshots of the same layer, or a layer that cannot be compressed and its blob, differ at most.
-SLACK = 16384
 # States of a container whose removal began and failed: dead, and on Engine 26 removing.
 HALF_REMOVED = frozenset(("dead", "removing"))
-# BuildKit does not count these as its prunable entries.
-INTERNAL_CACHE = frozenset(("internal", "frontend"))
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What may go. Nothing by default.
-
-    Attributes:
-        older_than: seconds.
-        keep_per_repository: newest images of each repository that stay.
-        container_names: stopped containers that go although the engine is to start them again.
-        only_labels: nothing without one of these is touched; empty for no such limit.
-        max_delete: fail when more objects than this would go; None for no limit.
-        target_free: stop once this many bytes are free; None for not.
-    """
-
-    containers: str = "none"
-    images: str = "none"
-    volumes: str = "none"
-    volume_names: Tuple[str, ...] = ()
-    networks: str = "none"
-    build_cache: str = "none"
-    older_than: float = 0.0
-    keep_per_repository: int = 0
-    protection: Protection = field(default_factory=Protection)
-    only_labels: Tuple[str, ...] = ()
-    max_delete: Optional[int] = None
-    target_free: Optional[int] = None
-    container_names: Tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class RemoveContainer:
-    """Remove this container, without its volumes.
-
-    Attributes:
-        finished_at: when it ended, as the engine writes it: another moment means that it was started since.
-        restart: its restart policy: with another one it stays.
-        layer_bytes: what of its bytes the engine's sum of layers counts.
-    """
-
-    id: str
-    name: str
-    finished_at: str
-    layer_bytes: int
-    restart: str = ""
-
-
-@dataclass(frozen=True)
-class RemoveImage:
-    """Remove this image.
-
-    Attributes:
-        tags: the names that it has; with another one it stays.
-        references: what to ask the engine to remove, one after the other.
-        most_bytes: bytes that come free by it at most.
-    """
-
-    id: str
-    tags: Tuple[str, ...]
-    references: Tuple[str, ...]
-    most_bytes: int
-
-
-@dataclass(frozen=True)
-class RemoveBuildCache:
-    """Remove this entry of the build cache.
-
-    Attributes:
-        counted_with_image: its bytes are those of an image that goes, and are measured there.
-        snapshot_bytes: what of its bytes the engine's sum of layers counts; 0 when that is not known.
-        most_bytes: bytes that come free by it at most.
-    """
-
-    id: str
-    counted_with_image: bool
-    snapshot_bytes: int
-    most_bytes: int
-
-
-@dataclass(frozen=True)
-class RemoveNetwork:
-    """Remove this network."""
-
-    id: str
-    name: str
-
-
-@dataclass(frozen=True)
-class RemoveVolume:
-    """Remove this volume, and all data in it.
-
-    Attributes:
-        mountpoint: where its data is on the host.
-        created_at: when it was made, as the engine writes it: another moment means that it was made anew since.
-        labels: another set of them means the same.
-    """
-
-    name: str
-    mountpoint: str
-    created_at: str
-    labels: Mapping[str, str]
-
-
-Removal = Union[RemoveContainer, RemoveImage, RemoveBuildCache, RemoveNetwork, RemoveVolume]
-
-# What the action of each kind of work is called, and its object.
-VERBS = {
-    RemoveContainer: ("remove_container", "container"),
-    RemoveImage: ("remove_image", "image"),
-    RemoveBuildCache: ("remove_build_cache", "build cache"),
-    RemoveNetwork: ("remove_network", "network"),
-    RemoveVolume: ("remove_volume", "volume"),
-}
-
-
-def kind_of(action: Action[Removal]) -> str:
-    """The kind of object that an action removes, for people."""
-    return VERBS[type(action.work)][1]
-
-
-class _Draft:
-    """The plan while it is being made."""
-
-    def __init__(self, policy: Policy, now: float) -> None:
-        self.policy = policy
-        self.now = now
-        self.actions: List[Action[Removal]] = []
-        self.kept: List[Kept] = []
-        self.warnings: List[str] = []
-        self.containers: Set[str] = set()
-        self.images: Set[str] = set()
-        # Sizes of layers that no image has any more.
-        self.orphaned_layers: Set[int] = set()
-        # An image stays since nobody tells which services there are.
-        self.services_unseen = False
-
-    def remove(self, work: Removal, target: str, reason: str, size: int = 0, predicted: bool = False) -> None:
-        self.actions.append(Action(VERBS[type(work)][0], target, reason, work, size, predicted))
-
-    def keep(self, kind: str, title: str, reason: str) -> None:
-        self.kept.append(Kept("%s %s" % (kind, title), reason))
-
-    def common(self, names: Sequence[str], labels: Mapping[str, str]) -> str:
-        """Why an object stays that its own rules would let go."""
-        return out_of_scope(self.policy.only_labels, labels) or protected(self.policy.protection, names, labels)
-
-    def known(self, moment: Optional[float]) -> Optional[float]:
-        return known_moment(moment, self.now)
-
-    def order(self, moment: Optional[float]) -> float:
-        """For sorting by age, the oldest first: what is of unknown age may be new."""
-        known = self.known(moment)
-        return math.inf if known is None else known
-
-    def too_young(self, moment: Optional[float], what: str) -> str:
-        if self.policy.older_than <= 0:
-            return ""
-        known = self.known(moment)
-        if known is None:
-            return "its age is not known"
-        age = self.now - known
-        if age < self.policy.older_than:
-            return "%s %s ago" % (what, format_duration(age))
-        return ""
-
-    def ago(self, moment: Optional[float]) -> str:
-        known = self.known(moment)
-        return "at an unknown time" if known is None else format_duration(self.now - known) + " ago"
 
 
 def plan_removals(inventory: Inventory, policy: Policy, now: float) -> Plan[Removal]:
@@ -222,13 +37,13 @@ def plan_removals(inventory: Inventory, policy: Policy, now: float) -> Plan[Remo
     Raises:
         MaintenanceError: more would go than max_delete allows, or target_free cannot be judged.
     """
-    draft = _Draft(policy, now)
+    draft = Draft(policy, now)
     if policy.containers != "none" or policy.container_names:
         _containers(draft, inventory)
     if policy.images != "none":
-        _images(draft, inventory)
+        plan_images(draft, inventory)
     if policy.build_cache != "none":
-        _build_cache(draft, inventory)
+        plan_build_cache(draft, inventory)
     networks, volumes = policy.networks != "none", policy.volumes != "none" or bool(policy.volume_names)
     if networks:
         _networks(draft, inventory)
@@ -276,7 +91,7 @@ def container_bytes(container: Container, store: str) -> int:
     return container.size + (container.log_bytes or 0) + (INIT_SNAPSHOT_BYTES if store == "containerd" else 0)
 
 
-def _containers(draft: _Draft, inventory: Inventory) -> None:
+def _containers(draft: Draft, inventory: Inventory) -> None:
     there = {container.name for container in inventory.containers}
     for name in draft.policy.container_names:
         if name not in there:
@@ -303,7 +118,7 @@ def _containers(draft: _Draft, inventory: Inventory) -> None:
             draft.keep("container", container.name, stays[container.id])
         else:
             going.append(container)
-    for container in _children_first(going, {identity: [c.id for c in users] for identity, users in joined.items()}):
+    for container in children_first(going, {identity: [c.id for c in users] for identity, users in joined.items()}):
         draft.containers.add(container.id)
         ended = "stopped %s" % draft.ago(container.finished)
         if container.finished is None and container.state == "created":
@@ -318,7 +133,7 @@ def _containers(draft: _Draft, inventory: Inventory) -> None:
         )
 
 
-def _container_stays(draft: _Draft, inventory: Inventory, container: Container) -> str:
+def _container_stays(draft: Draft, inventory: Inventory, container: Container) -> str:
     named = container.name in draft.policy.container_names
     if draft.policy.containers == "none" and not named:
         return "not named in container_names"
@@ -339,267 +154,6 @@ def _container_stays(draft: _Draft, inventory: Inventory, container: Container) 
     if container.restart not in ("", "no") and not named:
         return "is a service that was stopped: its restart policy is %s" % container.restart
     return draft.too_young(container.idle_since, "made" if container.finished is None else "stopped")
-
-
-# -- images -------------------------------------------------------------------------------------------------------------
-
-
-def _images(draft: _Draft, inventory: Inventory) -> None:
-    newest = _newest(draft, inventory.images)
-    stays = {image.id: _image_stays(draft, inventory, image, newest) for image in inventory.images}
-    stays = {identity: reason for identity, reason in stays.items() if reason}
-    stays.update(_built_upon(draft, inventory, stays))
-    going: List[Image] = []
-    for image in sorted(inventory.images, key=lambda item: (draft.order(item.created), item.id)):
-        if image.id in stays:
-            draft.keep("image", image.title, stays[image.id])
-        else:
-            going.append(image)
-    going = _children_first(going, _came_of(going, inventory.parents))
-    draft.images.update(image.id for image in going)
-    staying = [image for image in inventory.images if image.id not in draft.images]
-    freed = freed_by(going, staying, inventory.store, images_are_pinned(inventory))
-    held = {chain for image in staying for chain in image.chains or ()}
-    for image in going:
-        for layer in image.layers or ():
-            if layer.chain not in held:
-                draft.orphaned_layers.add(layer.size)
-    for image in going:
-        what = "dangling" if image.dangling else "used by no container"
-        draft.remove(
-            RemoveImage(image.id, image.tags, references(image, inventory.store), freed[image.id].high),
-            image.title,
-            "%s, made %s%s" % (what, draft.ago(image.created), _range_note(freed[image.id])),
-            freed[image.id].low,
-            not freed[image.id].exact,
-        )
-
-
-def _built_upon(draft: _Draft, inventory: Inventory, stays: Mapping[str, str]) -> Dict[str, str]:
-    """Why images stay that others were built upon: the engine does not let go of one before all that came of it.
-
-    A step of a build, which has no name and is in no list, goes by itself with the last image that came of it, unless a
-    container was made from it.
-    """
-    titles = {image.id: image.title for image in inventory.images}
-    because = {identity: "the image %s, which stays, was built upon it" % titles[identity] for identity in stays}
-    for step in sorted(set(inventory.parents) | set(inventory.parents.values())):
-        users = [c for c in inventory.containers if container_uses_image(c, step) and c.id not in draft.containers]
-        if step not in titles and users:
-            because[step] = "the container %s (%s) uses what was built upon it" % (users[0].name, users[0].state)
-    found: Dict[str, str] = {}
-    waiting = sorted(because)
-    while waiting:
-        identity = waiting.pop()
-        parent = inventory.parents.get(identity, "")
-        if parent and parent not in because:
-            found[parent] = because[parent] = because[identity]
-            waiting.append(parent)
-    return {identity: reason for identity, reason in found.items() if identity in titles}
-
-
-def _came_of(images: Sequence[Image], parents: Mapping[str, str]) -> Dict[str, List[str]]:
-    """For each of these images those of them that were built upon it, with the steps between them left out."""
-    listed = {image.id for image in images}
-    found: Dict[str, List[str]] = {}
-    for image in images:
-        line = {image.id}
-        identity = parents.get(image.id, "")
-        while identity and identity not in listed and identity not in line:
-            line.add(identity)
-            identity = parents.get(identity, "")
-        found.setdefault(identity, []).append(image.id)
-    return found
-
-
-def images_are_pinned(inventory: Inventory) -> bool:
-    """Whether something that no image lists may hold what images have: build cache, or a container of a lost image. Of Podman
-    nobody knows: other programs keep images in its storage."""
-    if inventory.engine == "podman":
-        return True
-    if any(entry.shared or inventory.store != "classic" for entry in inventory.build_cache):
-        return True
-    listed = {image.id for image in inventory.images}
-    return any(container.image_id and container.image_id not in listed for container in inventory.containers)
-
-
-def references(image: Image, store: str) -> Tuple[str, ...]:
-    """By what to remove an image, one after the other: an image with several names goes only name by name, the last one
-    by id, since force would take it from under a stopped container."""
-    names = list(image.tags)
-    if not names and store == "classic" and len({name.partition("@")[0] for name in image.digests}) > 1:
-        # An image without tags that was pulled from two repositories. The containerd store would take more than asked.
-        names = list(image.digests)
-    return (*names[:-1], image.id)
-
-
-def _range_note(freed: Freed) -> str:
-    if freed.exact:
-        return ""
-    return "; frees between %s and %s" % (format_size(freed.low), format_size(freed.high))
-
-
-def _newest(draft: _Draft, images: Sequence[Image]) -> Dict[str, Set[str]]:
-    """Ids of the newest images of each repository. What is of unknown age may be the newest, and which of several such ones is
-    nobody knows: they all stay."""
-    count = draft.policy.keep_per_repository
-    found: Dict[str, List[Image]] = {}
-    for image in images if count > 0 else ():
-        for repository in image.repositories:
-            found.setdefault(repository, []).append(image)
-    newest: Dict[str, Set[str]] = {}
-    for repository, mine in found.items():
-        ranked = sorted(mine, key=lambda item: (-draft.order(item.created), item.id))
-        unknown = {item.id for item in mine if draft.known(item.created) is None}
-        newest[repository] = {item.id for item in ranked[:count]} | unknown
-    return newest
-
-
-def _image_stays(draft: _Draft, inventory: Inventory, image: Image, newest: Mapping[str, Set[str]]) -> str:
-    users = inventory.users_of_image(image)
-    staying = [user for user in users if user.id not in draft.containers]
-    if staying:
-        return "used by the container %s (%s)" % (staying[0].name, staying[0].state)
-    if image.containers is not None and image.containers > len(users):
-        return "the engine counts %d containers of it, and lists %d" % (image.containers, len(users))
-    if draft.policy.images == "dangling" and not image.dangling:
-        return "has a tag"
-    reason = _mounted_under_a_lost_name(draft, inventory, image) or _would_be_started(draft, inventory, image)
-    if reason:
-        return reason
-    reason = draft.common([*image.names, *image.repositories, short_id(image.id)], image.labels)
-    if reason:
-        return reason
-    for repository in sorted(image.repositories):
-        if image.id in newest.get(repository, ()):
-            return "among the %d newest of %s" % (draft.policy.keep_per_repository, repository)
-    # An image can be younger here than it is, but the engine knows only when it was named here (docker tag, a build): when
-    # it was pulled it does not tell, so what was pulled yesterday and made last year counts as old.
-    return draft.too_young(image.created, "made") or (
-        draft.too_young(image.tagged, "tagged here") if draft.known(image.tagged) and image.tags else ""
-    )
-
-
-def _mounted_under_a_lost_name(draft: _Draft, inventory: Inventory, image: Image) -> str:
-    """A container mounts an image by its name. An image without one may be what such a name meant when the container was made."""
-    if not image.dangling:
-        return ""
-    for container in inventory.containers:
-        for mounted in () if container.id in draft.containers else container.mounted_images:
-            need = ImageNeed(mounted, "")
-            holders = [other for other in inventory.images if need.meets(other.names)]
-            known = [other for other in holders if other.created <= container.created]
-            known = [other for other in known if other.tagged is None or other.tagged <= container.created]
-            if not known:
-                return "may be what the container %s mounts as %s" % (container.name, mounted)
-    return ""
-
-
-def _would_be_started(draft: _Draft, inventory: Inventory, image: Image) -> str:
-    """Why an image stays of which there is no container now, and soon may be."""
-    for container in inventory.containers:
-        if container.id not in draft.containers and image.tags and ImageNeed(container.image, "").meets(image.tags):
-            return "the container %s was made from an earlier image of this name" % container.name
-    for need in inventory.needs:
-        if need.meets(image.names):
-            return "it %s that of %s" % ("may be" if "*" in need.pattern else "is", need.by)
-    if inventory.needs_unseen and image.names:
-        draft.services_unseen = True
-        return "it may be that of a service of the swarm: this node does not tell"
-    project = image.labels.get(PROJECT_LABEL, "")
-    if project in inventory.projects_unread and image.tags:
-        return "compose built it for the project %s, not all of whose services are known" % project
-    return ""
-
-
-# -- build cache --------------------------------------------------------------------------------------------------------
-
-
-def _build_cache(draft: _Draft, inventory: Inventory) -> None:
-    entries = {entry.id: entry for entry in inventory.build_cache}
-    children: Dict[str, List[str]] = {}
-    for entry in inventory.build_cache:
-        for parent in entry.parents:
-            children.setdefault(parent, []).append(entry.id)
-    stays: Dict[str, str] = {}
-    for entry in inventory.build_cache:
-        reason = _cache_stays(draft, inventory, entry)
-        if reason:
-            stays[entry.id] = reason
-    # An entry goes only after all that were built upon it: one that stays keeps its whole line of ancestors.
-    waiting = list(stays)
-    while waiting:
-        identity = waiting.pop()
-        for parent in entries[identity].parents:
-            if parent in entries and parent not in stays:
-                stays[parent] = "the entry %s, which stays, was built upon it" % identity
-                waiting.append(parent)
-    for identity in sorted(stays):
-        draft.keep("build cache", identity, stays[identity])
-    going = sorted(
-        (e for e in inventory.build_cache if e.id not in stays), key=lambda item: (draft.order(item.used), item.id)
-    )
-    for entry in _children_first(going, children):
-        reason = "last used %s" % draft.ago(entry.used)
-        high = entry.size
-        if entry.shared:
-            reason += ", shared with an image that goes; its bytes are counted there"
-            if inventory.store == "classic":
-                high = 0
-            else:
-                reason = reason.replace("; its bytes are counted there", ", if it is shared with no other one")
-        with_image = entry.shared and inventory.store == "classic"
-        draft.remove(
-            RemoveBuildCache(entry.id, with_image, _layer_of(draft, inventory, entry) or 0, high),
-            entry.id,
-            "%s: %s" % (entry.description or entry.kind, reason),
-            0 if entry.shared else entry.size,
-            # BuildKit rewrites the local sources with each build, and may tell a size of yesterday.
-            entry.shared or entry.kind == "source.local",
-        )
-
-
-def _cache_stays(draft: _Draft, inventory: Inventory, entry: CacheEntry) -> str:
-    reason = draft.common([entry.id], {})
-    if reason:
-        return reason
-    if entry.in_use:
-        return "in use"
-    if entry.kind in INTERNAL_CACHE:
-        return "internal to the builder"
-    if entry.shared and _layer_of(draft, inventory, entry) is None:
-        return "shared with an image"
-    return draft.too_young(entry.used, "last used")
-
-
-def _layer_of(draft: _Draft, inventory: Inventory, entry: CacheEntry) -> Optional[int]:
-    """Bytes of a layer that goes with an image and that this shared entry may be of; None when there is none.
-
-    Only the size tells. Under the classic store it is that of the layer. Under the containerd store the entry's size is that
-    of a snapshot of its own, some blocks more or less than the image's, and of the compressed layer, which is no larger
-    but for what compression adds where it fails. It may be another layer after all: the engine then keeps the entry.
-    """
-    if not entry.shared:
-        return None
-    if inventory.store == "classic":
-        return entry.size if entry.size in draft.orphaned_layers else None
-    fitting = [size for size in draft.orphaned_layers if size - SLACK <= entry.size <= 2 * size + size // 64 + SLACK]
-    return max(fitting, default=None)
-
-
-Item = TypeVar("Item", Container, Image, CacheEntry)
-
-
-def _children_first(ordered: Sequence[Item], children: Mapping[str, Sequence[str]]) -> List[Item]:
-    """In the order given, except that what was built upon something goes before it."""
-    waiting = {item.id: item for item in ordered}
-    found: List[Item] = []
-    while waiting:
-        free = [item for item in waiting.values() if not any(c in waiting for c in children.get(item.id, ()))]
-        # Things that name each other as parents cannot be; they would go in any order.
-        for item in free or list(waiting.values()):
-            found.append(waiting.pop(item.id))
-    return found
 
 
 # -- containers that the engine does not list ---------------------------------------------------------------------------
@@ -636,7 +190,7 @@ def _hidden(inventory: Inventory) -> str:
 # -- networks -----------------------------------------------------------------------------------------------------------
 
 
-def _networks(draft: _Draft, inventory: Inventory) -> None:
+def _networks(draft: Draft, inventory: Inventory) -> None:
     for network in sorted(inventory.networks, key=lambda item: (draft.order(item.created), item.name, item.id)):
         reason = _network_stays(draft, inventory, network)
         if reason:
@@ -649,7 +203,7 @@ def _networks(draft: _Draft, inventory: Inventory) -> None:
         )
 
 
-def _network_stays(draft: _Draft, inventory: Inventory, network: Network) -> str:
+def _network_stays(draft: Draft, inventory: Inventory, network: Network) -> str:
     if network.predefined:
         return "made by the engine"
     if _hidden(inventory):
@@ -669,7 +223,7 @@ def _network_stays(draft: _Draft, inventory: Inventory, network: Network) -> str
 # -- volumes ------------------------------------------------------------------------------------------------------------
 
 
-def _volumes(draft: _Draft, inventory: Inventory) -> None:
+def _volumes(draft: Draft, inventory: Inventory) -> None:
     known = {volume.name for volume in inventory.volumes}
     for name in draft.policy.volume_names:
         if name not in known:
@@ -689,7 +243,7 @@ def _volumes(draft: _Draft, inventory: Inventory) -> None:
         )
 
 
-def _volume_stays(draft: _Draft, inventory: Inventory, volume: Volume) -> str:
+def _volume_stays(draft: Draft, inventory: Inventory, volume: Volume) -> str:
     if _hidden(inventory):
         return _hidden(inventory)
     users = inventory.users_of_volume(volume)
@@ -713,7 +267,7 @@ def _volume_stays(draft: _Draft, inventory: Inventory, volume: Volume) -> str:
 # -- limits -------------------------------------------------------------------------------------------------------------
 
 
-def _limit_to_target(draft: _Draft, inventory: Inventory) -> None:
+def _limit_to_target(draft: Draft, inventory: Inventory) -> None:
     """Keep what is not needed for target_free. The order of removal stays, so what is left out depends on nothing."""
     target = draft.policy.target_free or 0
     if inventory.free_bytes is None:

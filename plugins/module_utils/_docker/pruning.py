@@ -15,23 +15,14 @@ from .._core.plan import Action, Outcome, Plan, Report, Results, Verification
 from .._core.runner import Task
 from .._core.units import format_size, parse_duration, parse_size
 from .client import Docker
+from .draft import Policy
 from .inventory import Inventory
 from .observation import Wanted, free_bytes, read_inventory
 from .outcome import expected_range, gone_after_all, measured_bytes, removal_headline, still_there, vanished_volumes
 from .protect import parse_protection
-from .prune import (
-    VERBS,
-    Policy,
-    Removal,
-    RemoveBuildCache,
-    RemoveContainer,
-    RemoveImage,
-    RemoveNetwork,
-    RemoveVolume,
-    kind_of,
-    plan_removals,
-)
+from .prune import plan_removals
 from .removal import Unsure, remove
+from .works import VERBS, Removal, RemoveBuildCache, RemoveContainer, RemoveImage, RemoveNetwork, RemoveVolume, kind_of
 
 
 def policy_of(params: Mapping[str, Any]) -> Policy:

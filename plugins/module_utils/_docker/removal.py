@@ -31,7 +31,7 @@ from .inventory import (
     repository_of,
 )
 from .observation import inspect_container, inspect_image, read_containers, real_places
-from .prune import Removal, RemoveBuildCache, RemoveContainer, RemoveImage, RemoveNetwork, RemoveVolume
+from .works import Removal, RemoveBuildCache, RemoveContainer, RemoveImage, RemoveNetwork, RemoveVolume
 
 # The engine takes an entry's id for a regular expression without anchors: anything shorter could take others with it.
 _CACHE_ID = re.compile(r"^[a-z0-9]{20,}$")

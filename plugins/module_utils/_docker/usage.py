@@ -12,21 +12,12 @@ from .._core.call import Call
 from .._core.clock import utc_now
 from .._core.plan import Report
 from .client import Docker
+from .draft import Policy
 from .inventory import Inventory
 from .observation import EVERYTHING, read_inventory
 from .outcome import expected_range, format_range
-from .prune import (
-    Policy,
-    RemoveBuildCache,
-    RemoveContainer,
-    RemoveImage,
-    RemoveNetwork,
-    RemoveVolume,
-    container_bytes,
-    out_of_sight,
-    plan_removals,
-    without_sizes,
-)
+from .prune import container_bytes, out_of_sight, plan_removals, without_sizes
+from .works import RemoveBuildCache, RemoveContainer, RemoveImage, RemoveNetwork, RemoveVolume
 
 
 def read_usage(call: Call) -> Report:

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, Plan, Result
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.draft import Policy
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.image_rules import references
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import (
     PROJECT_LABEL,
     CacheEntry,
@@ -42,18 +44,16 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prote
     has_label,
     parse_protection,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import (
-    Policy,
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import plan_removals
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.usage import usage_by_kind
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.works import (
     Removal,
     RemoveBuildCache,
     RemoveContainer,
     RemoveImage,
     RemoveNetwork,
     RemoveVolume,
-    plan_removals,
-    references,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.usage import usage_by_kind
 from tests.support.docker_worlds import DAY, NO_DATES, NOW, inventories, place, policies
 
 ALL = Policy("stopped", "unused", "anonymous", (), "unused", "unused")

@@ -32,14 +32,14 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inven
     Inventory,
     Volume,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import (
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.pruning import DockerPrune
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import Unsure
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.works import (
     Removal,
     RemoveContainer,
     RemoveNetwork,
     RemoveVolume,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.pruning import DockerPrune
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import Unsure
 
 PARAMS: dict[str, Any] = {
     **dict.fromkeys(("containers", "images", "volumes", "networks", "build_cache"), "none"),
