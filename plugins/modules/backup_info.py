@@ -14,10 +14,12 @@ short_description: List the backups of a MiniEcom shop
 version_added: 0.1.0
 description:
   - Lists the archives C(YYYYmmdd_HHMMSS.tar.gz) and C(YYYYmmdd_HHMMSS.tar.gz.enc) directly in a directory, those of the shop's own scripts included.
-  - Reads names, sizes and the records that M(miniecom.maintenance.mongo_backup) leaves beside its archives; no archive is opened, so it is
-    quick however large they are. Whether one restores is proven by M(miniecom.maintenance.mongo_restore).
-  - A backup counts as verified when such a record stands beside it, its size and modification time are still those of the record, and no restore of it
-    has failed since.
+  - Reads names, sizes and the records that M(miniecom.maintenance.mongo_backup) leaves beside its archives, and of an archive without such a record its
+    head and its end, so it is quick however large they are. Whether one restores is proven by M(miniecom.maintenance.mongo_restore).
+  - A file that has the name of a backup but is empty, does not begin as a gzip file (or one of openssl) with a tar in it, or is cut short,
+    is told as such and is never the newest backup. Of an encrypted one without a record that was cut short not every case is found.
+  - A backup counts as verified when such a record stands beside it, its size and modification time are still those of the record (in whole seconds
+    where a copy keeps no more), and no restore of it has failed since.
   - A directory that does not exist is no error; there are no backups then.
 options:
   path:
@@ -71,13 +73,17 @@ backups:
     restore_failed:
       description: When it was proven not to restore, in UTC; empty if it was not. It does not count as verified then.
       type: str
+    problem: {description: Why it can be no backup in spite of its name; empty when nothing speaks against it., type: str}
     database: {description: Name of the database in it., type: str}
     components: {description: What else is in it., type: list, elements: str}
     consistency: {description: "V(snapshot), V(locked) or V(none).", type: str}
     documents: {description: How many documents., type: int}
+    invalid_documents:
+      description: How many of them do not pass their collection's validator; C(mongorestore) loses them without C(--bypassDocumentValidation).
+      type: int
     collections: {description: How many collections., type: int}
 newest:
-  description: The newest backup that is not dated in the future.
+  description: The newest backup that is not dated in the future and can be one.
   returned: when there is one
   type: dict
 newest_verified:
@@ -94,6 +100,7 @@ summary:
     verified: {description: How many of them are verified., type: int}
     restore_tested: {description: How many of them were restored successfully., type: int}
     restore_failed: {description: How many backups were proven not to restore., type: int}
+    implausible: {description: How many files have the name of a backup and cannot be one., type: int}
     bytes: {description: Size of all., type: int}
     age_hours: {description: "Age of the newest verified backup, null if there is none.", type: float}
     newest_age_hours:

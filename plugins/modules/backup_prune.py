@@ -16,9 +16,13 @@ description:
   - Keeps the last, daily, weekly and monthly backups by the date in their names and removes the others, each with a reason.
   - A rule that keeps N of a period looks at the newest N periods (days, ISO weeks, months) in which there is a backup at all, so that a pause in the
     backups ages nothing away. Of a day the newest backup is kept, of a week and a month the oldest. A verified backup is preferred to one that is not.
+  - Of the verified backups of one day, week or month one that lacks parts (uploads that were absent, a directory without a file) never takes the
+    place of one that has them. Where only a backup without them is kept, the newest of the same period that has them stays as well.
+  - An archive counts by its content. A file that has the name of a backup but is empty, does not begin as a gzip file (or one of openssl) with
+    a tar in it, or is cut short, takes no place in any rule. It stays, with a warning.
   - Looks only at files named C(YYYYmmdd_HHMMSS.tar.gz) or C(YYYYmmdd_HHMMSS.tar.gz.enc) directly in O(path). Directories, links, archives kept by hand
     under other names and everything in subdirectories are never touched.
-  - The newest verified backup is never removed, nor is one dated in the future. Without any of the keep options nothing is removed.
+  - The newest backup and the newest verified one are never removed, nor is one dated in the future. Without any of the keep options nothing is removed.
   - Each file is looked at again right before it goes; one that has changed since planning stays. Before each removal the newest verified backup must
     still be there, unchanged and verified; else the module stops and fails.
 options:
@@ -66,6 +70,14 @@ options:
     description:
       - Fail, and remove nothing, when more backups than this would go. By default there is no limit.
     type: int
+  relied_on:
+    description:
+      - Backups that this run has relied on, by their paths. They stay, whatever the rules say.
+      - With O(run_id) the backups that M(miniecom.maintenance.mongo_backup) made or reused and M(miniecom.maintenance.mongo_restore) tested in the
+        same run are among them by themselves; check mode, which leaves no record, knows them only from here.
+    type: list
+    elements: path
+    default: []
   blocked_by:
     description:
       - The shop's own jobs that delete backups, too, and are active, as M(miniecom.maintenance.context_info) finds them.
@@ -144,6 +156,7 @@ summary:
     kept: {description: How many stay., type: int}
     bytes: {description: Bytes freed (in check mode to be freed)., type: int}
     bytes_freed: {description: The same., type: int}
+    implausible: {description: How many files have the name of a backup and cannot be one., type: int}
     blocked: {description: Whether jobs of the shop stood in the way., type: bool}
     findings: {description: How many findings., type: int}
 """
@@ -164,6 +177,7 @@ SPEC = (
             "require_verified": {"type": "str", "default": "48h"},
             "assume_verified": {"type": "bool", "default": False},
             "max_delete": {"type": "int"},
+            "relied_on": {"type": "list", "elements": "path", "default": []},
             "blocked_by": {"type": "list", "elements": "str", "default": []},
         }
     )

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue
+from tests.support.archives import small_archive
 from tests.support.kill import kill_at_every_change
 from tests.support.modules import ModuleResult, module_environment, run_module
 
@@ -29,7 +30,7 @@ POLICY = {"keep_daily": 14, "keep_weekly": 12, "keep_monthly": 12}
 
 def make(path: Path, moment: datetime, verified: bool = False) -> Path:
     archive = path / catalogue.backup_name(moment.astimezone())
-    archive.write_bytes(b"x" * 100)
+    archive.write_bytes(small_archive())
     if verified:
         status = archive.stat()
         utc = moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -120,7 +121,7 @@ def test_prune_removes_what_check_mode_told_and_nothing_else(directory: Path, st
     gone = before - tree(directory)
     count = real.result["summary"]["removed"]
     assert len(gone) == count == would.result["summary"]["removed"]
-    assert real.result["summary"]["bytes_freed"] == count * 100
+    assert real.result["summary"]["bytes_freed"] == count * len(small_archive())
     # 36 of a policy over 400 days, a few less when buckets coincide, as depends on the day of the week.
     assert 30 <= len(backups_in(directory)) <= 38
     assert all(catalogue.parse_name(name) for name in gone)
@@ -139,7 +140,7 @@ def test_an_empty_policy_removes_nothing(directory: Path, state_dir: Path) -> No
 
 def test_no_verified_backup_no_removal(directory: Path, state_dir: Path) -> None:
     newest = directory / backups_in(directory)[-1]
-    newest.write_bytes(b"y" * 100)
+    newest.write_bytes(small_archive(b"y"))
     before = tree(directory)
     result = run(directory, state_dir)
     assert result.failed
@@ -246,7 +247,7 @@ def test_the_cap(directory: Path, state_dir: Path) -> None:
     assert "max_delete (5)" in result.msg
     assert tree(directory) == before
     assert result.result["counts"]["plan"] > 5
-    assert result.result["plan"][0]["bytes"] == 100
+    assert result.result["plan"][0]["bytes"] == len(small_archive())
     assert result.result["kept"]
 
 

@@ -29,6 +29,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catal
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.retention import Item, Policy, decide
 from tests.conftest import lacking
+from tests.support.archives import small_archive
 from tests.support.playbooks import ROOT, PlaybookRun, environment, run_playbook
 from tests.support.sandboxes import Sandbox, sandbox_command
 
@@ -75,7 +76,7 @@ def nothing_verified(sandbox: Sandbox) -> Iterator[Path]:
     directory = sandbox.root / "storage" / "backups"
     records = list(directory.glob(".*.verified.json"))
     old = directory / "20200101_020000.tar.gz"
-    old.write_bytes(b"an old backup")
+    old.write_bytes(small_archive())
     with tempfile.TemporaryDirectory(dir=sandbox.directory) as aside:
         for record in records:
             record.rename(Path(aside, record.name))

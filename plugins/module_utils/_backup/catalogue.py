@@ -7,7 +7,8 @@
 A backup is ``YYYYmmdd_HHMMSS.tar.gz`` (the host's local time, as the shop's own script names it), with ``.enc`` when
 it is encrypted. That a backup was read back and found whole is recorded beside it, in a hidden file named after it;
 hidden, so that nothing that looks for ``20*`` or ``*.tar.gz*`` takes it for a backup. The record holds size and
-modification time of the archive and counts only while both are still the same, and no restore of it has failed.
+modification time of the archive and counts only while both are still the same, and no restore of it has failed. Where no
+record vouches for a file, its head and its end must be those of an archive.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Tuple
 
 from .._core.atomic_file import PARTIAL_SUFFIX, sync_directory, write_atomic
 from .._core.clock import parse_utc
 from .._core.errors import MaintenanceError, from_os_error
+from .plausibility import problem_of
 
 _NAME = re.compile(r"^(?P<date>[0-9]{8}_[0-9]{6})\.tar\.gz(?P<encrypted>\.enc)?$")
 _SIDECAR = re.compile(r"^\.(?P<archive>[0-9]{8}_[0-9]{6}\.tar\.gz(?:\.enc)?)\.verified\.json$")
@@ -37,6 +39,7 @@ ARCHIVE_SUFFIX = ".tar.gz"
 ENCRYPTED_SUFFIX = ".enc"
 MAX_SIDECAR_BYTES = 1024 * 1024
 CLOCK_SKEW_SECONDS = 300
+_SECOND = 1_000_000_000  # in nanoseconds
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Verification:
             counts no more.
         sources: where each component came from, as (name, source); empty in records that do not tell.
         check: how it was checked when it was made: documents or checksums; "" in records that do not tell.
+        empty: those of the components that hold no file.
+        invalid_documents: how many documents do not pass their collection's validator.
     """
 
     size: int
@@ -75,10 +80,23 @@ class Verification:
     restore_failed: str = ""
     sources: Tuple[Tuple[str, str], ...] = ()
     check: str = ""
+    empty: Tuple[str, ...] = ()
+    invalid_documents: int = 0
+
+    def fits(self, status: os.stat_result) -> bool:
+        """Whether a file has size and time of the archive that this is about; a copy may keep whole seconds only."""
+        if self.size != status.st_size:
+            return False
+        seconds, rest = divmod(status.st_mtime_ns, _SECOND)
+        return self.mtime_ns == status.st_mtime_ns or (not rest and self.mtime_ns // _SECOND == seconds)
 
     def to_json(self) -> bytes:
         values: Dict[str, Any] = dict(
-            self.__dict__, components=list(self.components), sources=dict(self.sources), format=1
+            self.__dict__,
+            components=list(self.components),
+            empty=list(self.empty),
+            sources=dict(self.sources),
+            format=1,
         )
         return (json.dumps(values, sort_keys=True, indent=1) + "\n").encode()
 
@@ -92,7 +110,8 @@ def parse_verification(data: bytes) -> Optional[Verification]:
             for key in ("database", "address", "consistency", "restore_tested", "restore_failed", "check")
         }
         numbers: Dict[str, Any] = {
-            key: int(values.get(key, 0)) for key in ("collections", "documents", "bytes_documents", "bytes_files")
+            key: int(values.get(key, 0))
+            for key in ("collections", "documents", "bytes_documents", "bytes_files", "invalid_documents")
         }
         return Verification(
             int(values["size"]),
@@ -101,6 +120,7 @@ def parse_verification(data: bytes) -> Optional[Verification]:
             started=_checked_time(values["started"]),
             verified=_checked_time(values["verified"]),
             components=tuple(str(item) for item in values.get("components", [])),
+            empty=tuple(str(item) for item in values.get("empty", [])),
             sources=tuple(sorted((str(name), str(source)) for name, source in values.get("sources", {}).items())),
             **texts,
             **numbers,  # type: ignore[arg-type]
@@ -134,6 +154,7 @@ class Backup:
         verification: how it was verified, None when it was not, has changed since, or was proven not to restore.
         stale: a record stands beside it, but the archive has changed since.
         record: what stands beside it, whether or not it counts.
+        problem: why it can be no backup in spite of its name; "" when nothing speaks against it.
     """
 
     name: str
@@ -146,6 +167,7 @@ class Backup:
     verification: Optional[Verification] = None
     stale: bool = False
     record: Optional[Verification] = None
+    problem: str = ""
 
     @property
     def id(self) -> ArchiveId:
@@ -154,6 +176,12 @@ class Backup:
     @property
     def verified(self) -> bool:
         return self.verification is not None
+
+    @property
+    def parts(self) -> FrozenSet[str]:
+        """What is known to be in it beside the database: nothing of one that is not verified."""
+        record = self.verification
+        return frozenset() if record is None else frozenset(record.components) - frozenset(record.empty)
 
     @property
     def restore_failed(self) -> str:
@@ -203,9 +231,16 @@ class Catalogue:
         apart = [backup for backup in self.backups if database and backup.database not in ("", database)]
         return replace(self, backups=[backup for backup in self.backups if backup not in apart], others=apart)
 
+    @property
+    def implausible(self) -> List[Backup]:
+        """The files that have the name of a backup and cannot be one."""
+        return [backup for backup in self.backups if backup.problem]
+
     def newest(self, now: datetime) -> Optional[Backup]:
-        """The newest backup, verified or not, that is not dated in the future."""
-        past = [backup for backup in self.backups if backup.age_seconds(now) >= -CLOCK_SKEW_SECONDS]
+        """The newest backup, verified or not, that is not dated in the future and can be one."""
+        past = [
+            backup for backup in self.backups if not backup.problem and backup.age_seconds(now) >= -CLOCK_SKEW_SECONDS
+        ]
         return past[-1] if past else None
 
     def newest_verified(self, now: Optional[datetime] = None) -> Optional[Backup]:
@@ -285,7 +320,7 @@ def look_at(path: str) -> Optional[Backup]:
     if not stat.S_ISREG(status.st_mode):
         return None
     record = read_sidecar(path)
-    fits = record is not None and (record.size, record.mtime_ns) == (status.st_size, status.st_mtime_ns)
+    fits = record is not None and record.fits(status)
     return Backup(
         os.path.basename(path),
         path,
@@ -297,11 +332,18 @@ def look_at(path: str) -> Optional[Backup]:
         record if fits and record is not None and not record.restore_failed else None,
         record is not None and not fits,
         record,
+        "" if fits else _problem_of(path, parsed[1], status.st_size, record),
     )
 
 
+def _problem_of(path: str, encrypted: bool, size: int, record: Optional[Verification]) -> str:
+    if record is not None and size < record.size:
+        return "cut short: %d bytes instead of %d" % (size, record.size)
+    return problem_of(path, encrypted)
+
+
 def read_catalogue(path: str, missing_ok: bool = False) -> Catalogue:
-    """What the directory at path holds. Reads names, sizes and records; no archive is opened.
+    """What the directory at path holds. Reads names, sizes and records, and of an archive without one its head and end.
 
     Raises:
         MaintenanceError: there is no such directory, or it cannot be read.
@@ -385,10 +427,11 @@ def describe(backup: Backup, now: datetime) -> Dict[str, Any]:
         "verified": backup.verified,
         "changed_since_verified": backup.stale,
         "restore_failed": backup.restore_failed,
+        "problem": backup.problem,
     }
     told = backup.verification or (backup.record if backup.restore_failed else None)
     record: Mapping[str, Any] = told.__dict__ if told else {}
-    for key in ("database", "consistency", "documents", "collections", "restore_tested"):
+    for key in ("database", "consistency", "documents", "invalid_documents", "collections", "restore_tested"):
         entry[key] = record.get(key)
     entry["components"] = list(record.get("components", ()))
     return entry

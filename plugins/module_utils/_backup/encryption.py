@@ -26,14 +26,16 @@ _COPY_BYTES = 1024 * 1024
 
 
 def read_passphrase(path: str) -> bytes:
-    """The first line of a file, without its line end.
+    """The first line of a file as ``openssl -pass file:`` takes it: up to the line feed.
+
+    What an editor of another system puts before that, a carriage return, is a part of the passphrase.
 
     Raises:
         MaintenanceError: unreadable or empty.
     """
     try:
         with open(path, "rb") as handle:
-            passphrase = handle.readline(4096).rstrip(b"\r\n")
+            passphrase = handle.readline(4096).partition(b"\n")[0]
     except OSError as error:
         raise from_os_error(
             "cannot read the file with the passphrase",
@@ -41,11 +43,12 @@ def read_passphrase(path: str) -> bytes:
             target=path,
             next_step="Set passphrase_file to a file that this user may read.",
         ) from error
-    if not passphrase:
+    if not passphrase.strip(b"\r"):
         raise MaintenanceError(
             "the file with the passphrase is empty", target=path, next_step="Write the passphrase into its first line."
         )
-    SECRETS.register(passphrase.decode("utf-8", "surrogateescape"))
+    for secret in (passphrase, passphrase.rstrip(b"\r")):
+        SECRETS.register(secret.decode("utf-8", "surrogateescape"))
     return passphrase
 
 

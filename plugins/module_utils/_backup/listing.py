@@ -15,6 +15,8 @@ from .._core.plan import Report
 from .._core.units import format_duration, format_size
 from .catalogue import Catalogue, describe, read_catalogue
 
+MAX_WARNINGS = 5
+
 
 def backup_info(call: Call) -> Report:
     """Look into the directory of the options.
@@ -38,6 +40,7 @@ def report_of(found: Catalogue, now: datetime) -> Report:
             1 for backup in found.backups if backup.verification is not None and backup.verification.restore_tested
         ),
         "restore_failed": sum(1 for backup in found.backups if backup.restore_failed),
+        "implausible": len(found.implausible),
         "bytes": sum(backup.size for backup in found.backups),
         "age_hours": None,
         "newest_age_hours": None,
@@ -63,4 +66,7 @@ def report_of(found: Catalogue, now: datetime) -> Report:
         )
     if summary["restore_failed"]:
         headline += ", %d proven not to restore" % summary["restore_failed"]
-    return Report(headline, summary=summary, values=values)
+    if found.implausible:
+        headline += ", %d that cannot be backups" % len(found.implausible)
+    warnings = ["%s does not count as a backup: %s" % (backup.path, backup.problem) for backup in found.implausible]
+    return Report(headline, summary=summary, values=values, warnings=warnings[:MAX_WARNINGS])

@@ -265,6 +265,8 @@ def _publish(job: Job, handle: BinaryIO, plain_sha256: str = "") -> Verification
         manifest.bytes_files,
         sources=tuple((component.name, component.source) for component in manifest.components),
         check=job.check,
+        empty=tuple(component.name for component in manifest.components if not component.files),
+        invalid_documents=manifest.invalid_documents,
     )
     # Before the archive gets its name: an archive under its final name is always a verified one.
     write_sidecar(job.path, verification)

@@ -14,6 +14,8 @@ FORMAT = 1
 # What our backups say of themselves, in the manifest and in the head of the dump.
 TOOL = "miniecom.maintenance"
 MAX_BYTES = 64 * 1024 * 1024
+# What restores the database of an unpacked backup in full.
+RESTORE = "mongorestore --archive=mongo.archive.gz --gzip --drop --bypassDocumentValidation"
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class CollectionRecord:
         documents, bytes: of its raw documents.
         sha256: over all raw documents in the order of the dump.
         indexes: their names.
+        invalid: how many of the documents did not pass the collection's validator on the server that was read.
     """
 
     name: str
@@ -34,6 +37,7 @@ class CollectionRecord:
     bytes: int
     sha256: str
     indexes: Sequence[str] = ()
+    invalid: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,12 +90,28 @@ class Manifest:
         return sum(entry.documents for entry in self.collections)
 
     @property
+    def invalid_documents(self) -> int:
+        return sum(entry.invalid for entry in self.collections)
+
+    @property
     def bytes_documents(self) -> int:
         return sum(entry.bytes for entry in self.collections)
 
     @property
     def bytes_files(self) -> int:
         return sum(entry.bytes for entry in self.components)
+
+
+def lost_without_bypass(documents: int, collections: Sequence[str]) -> str:
+    """What to say of documents that do not pass their collection's validator. Pure.
+
+    Args:
+        collections: those that they are in, as far as that is known.
+    """
+    return (
+        "%d documents%s do not pass their collection's validator. The shop's restore.sh, and mongorestore as it runs it, would lose"
+        " them; they come back with: %s" % (documents, " in " + ", ".join(collections) if collections else "", RESTORE)
+    )
 
 
 def parse(data: bytes) -> Optional[Manifest]:

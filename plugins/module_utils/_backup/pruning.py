@@ -52,6 +52,18 @@ class RotationPolicy:
 
 
 @dataclass(frozen=True)
+class RotationObservation:
+    """What was found.
+
+    Attributes:
+        relied_on: names of the backups that this run has relied on so far.
+    """
+
+    catalogue: Catalogue
+    relied_on: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class RemoveBackup:
     """Remove this archive and its record, as long as the one that is relied on is there unchanged and verified.
 
@@ -73,7 +85,7 @@ class RemoveRecord:
 RotationWork = Union[RemoveBackup, RemoveRecord]
 
 
-def plan_rotation(catalogue: Catalogue, policy: RotationPolicy, now: datetime) -> Plan[RotationWork]:
+def plan_rotation(observation: RotationObservation, policy: RotationPolicy, now: datetime) -> Plan[RotationWork]:
     """What to remove, oldest first, and what to keep, each with its reason.
 
     Args:
@@ -84,6 +96,7 @@ def plan_rotation(catalogue: Catalogue, policy: RotationPolicy, now: datetime) -
             verified one, or more are to go than max_delete.
     """
     plan: Plan[RotationWork] = Plan()
+    catalogue = observation.catalogue
     databases = sorted({backup.database for backup in catalogue.backups if backup.database})
     if not policy.database and len(databases) > 1 and not policy.keep.empty:
         # As one series the backups of each would take the turns of the others.
@@ -96,16 +109,33 @@ def plan_rotation(catalogue: Catalogue, policy: RotationPolicy, now: datetime) -
     plan.kept.extend(Kept(backup.path, "of another database: %s" % backup.database) for backup in catalogue.others)
     newest = catalogue.newest_verified(now)
     age = newest.age_seconds(now) if newest is not None else None
-    items = [Item(backup.name, backup.date, backup.verified) for backup in catalogue.backups]
+    for backup in catalogue.implausible:
+        plan.warnings.append(
+            "%s does not count as a backup (%s): it takes no place in the rotation and stays. Look at it, and remove it"
+            " if it is worth nothing." % (backup.path, backup.problem)
+        )
+    items = [
+        Item(
+            backup.name,
+            backup.date,
+            backup.verified,
+            "this run has relied on it" if backup.name in observation.relied_on else "",
+            backup.parts,
+            backup.problem,
+        )
+        for backup in catalogue.backups
+    ]
     local_now = now.astimezone().replace(tzinfo=None)
     if policy.assume_verified and (age is None or age > REUSED_WITHIN):
-        items.append(Item(ASSUMED_NAME, local_now.replace(microsecond=0), verified=True))
+        # It will hold what the last one holds.
+        parts = newest.parts if newest is not None else frozenset()
+        items.append(Item(ASSUMED_NAME, local_now.replace(microsecond=0), verified=True, parts=parts))
     known = {backup.name: backup for backup in catalogue.backups}
     surplus: List[Tuple[Backup, str]] = []
     for decision in decide(items, policy.keep, local_now):
-        backup = known.get(decision.item.name)
-        if backup is None:
+        if decision.item.name not in known:
             continue
+        backup = known[decision.item.name]
         # Whatever was assumed, the newest backup that really is verified stays.
         if decision.keep or backup is newest:
             plan.kept.append(Kept(backup.path, decision.reason if decision.keep else "the newest verified backup"))

@@ -9,19 +9,22 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
-from typing import Iterator, Optional
+from typing import Iterator, Optional, Tuple
 
 from .._core.atomic_file import sync_directory
 from .._core.call import Call
 from .._core.errors import AbortPlan, MaintenanceError, SkipAction, from_os_error
 from .._core.plan import Action, Outcome, Plan, Report, Results, Verification
+from .._core.record import read_events
 from .._core.runner import Task
 from .._core.units import format_size, parse_duration
-from .catalogue import ArchiveId, Catalogue, archive_of, directory_lock, look_at, read_catalogue, sidecar_path
+from .catalogue import ArchiveId, archive_of, directory_lock, look_at, read_catalogue, sidecar_path
 from .pruning import (
     RemoveBackup,
     RemoveRecord,
+    RotationObservation,
     RotationPolicy,
     RotationWork,
     blocking_findings,
@@ -30,9 +33,11 @@ from .pruning import (
 from .retention import Policy
 
 KEEP = ("keep_last", "keep_daily", "keep_weekly", "keep_monthly")
+# What these modules end with names the backup that they made, reused or tested.
+_RELYING = ("mongo_backup", "mongo_restore")
 
 
-class BackupPrune(Task[Catalogue]):
+class BackupPrune(Task[RotationObservation]):
     """Remove what no rule keeps."""
 
     stop_on_failure = False
@@ -55,18 +60,29 @@ class BackupPrune(Task[Catalogue]):
             params["database"],
         )
 
-    def observe(self) -> Catalogue:
-        return read_catalogue(self.params["path"])
+    def observe(self) -> RotationObservation:
+        return RotationObservation(read_catalogue(self.params["path"]), self._relied_on())
 
-    def plan(self, observation: Catalogue, now: datetime) -> Plan[RotationWork]:
+    def _relied_on(self) -> Tuple[str, ...]:
+        """The backups in this directory that the options or the record of the run name."""
+        paths = [str(path) for path in self.params["relied_on"]]
+        if self.run.run_id:
+            for event in read_events(self.run.state, self.run.run_id):
+                summary = event.get("summary")
+                if event.get("module") in _RELYING and event.get("event") == "ended" and isinstance(summary, dict):
+                    paths.append(str(summary.get("path") or ""))
+        here = os.path.realpath(self.params["path"])
+        return tuple(os.path.basename(path) for path in paths if os.path.realpath(os.path.dirname(path)) == here)
+
+    def plan(self, observation: RotationObservation, now: datetime) -> Plan[RotationWork]:
         return plan_rotation(observation, self.policy, now)
 
-    def _remove_backup(self, action: Action[RemoveBackup], observation: Catalogue) -> Outcome:
+    def _remove_backup(self, action: Action[RemoveBackup], observation: RotationObservation) -> Outcome:
         with self._alone():
             _require_unchanged(action.work.relies_on)
             return remove_archive(action.work.archive)
 
-    def _remove_record(self, action: Action[RemoveRecord], observation: Catalogue) -> Outcome:
+    def _remove_record(self, action: Action[RemoveRecord], observation: RotationObservation) -> Outcome:
         with self._alone():
             if os.path.lexists(archive_of(action.work.path)):
                 raise SkipAction("its backup is there now")
@@ -87,8 +103,11 @@ class BackupPrune(Task[Catalogue]):
             yield
 
     def verify(
-        self, observation: Catalogue, plan: Plan[RotationWork], results: Results[RotationWork, Catalogue]
-    ) -> Verification[Catalogue]:
+        self,
+        observation: RotationObservation,
+        plan: Plan[RotationWork],
+        results: Results[RotationWork, RotationObservation],
+    ) -> Verification[RotationObservation]:
         after = read_catalogue(self.params["path"])
         left = {backup.path for backup in after.backups}
         lost = [kept.target for kept in plan.kept if kept.target not in left]
@@ -99,13 +118,16 @@ class BackupPrune(Task[Catalogue]):
                 target=", ".join(lost[:5]),
                 next_step="Something else deletes backups on this host: look for the shop's own jobs.",
             )
-        return Verification(after, failure)
+        return Verification(replace(observation, catalogue=after), failure)
 
     def report(
-        self, observation: Catalogue, plan: Plan[RotationWork], results: Results[RotationWork, Catalogue]
+        self,
+        observation: RotationObservation,
+        plan: Plan[RotationWork],
+        results: Results[RotationWork, RotationObservation],
     ) -> Report:
         removed = sum(isinstance(action.work, RemoveBackup) for action in results.effective)
-        kept = len(observation.backups) - removed
+        kept = len(observation.catalogue.backups) - removed
         findings = blocking_findings(plan, self.policy)
         verb = results.words("removed", "would remove")
         headline = "%s %d backups (%s), kept %d" % (verb, removed, format_size(results.bytes), kept)
@@ -121,6 +143,7 @@ class BackupPrune(Task[Catalogue]):
                 "kept": kept,
                 "bytes": results.bytes,
                 "bytes_freed": results.bytes,
+                "implausible": len(observation.catalogue.implausible),
                 "blocked": bool(findings),
                 "findings": len(findings),
             },

@@ -96,6 +96,35 @@ def test_a_record_survives_what_does_not_change_the_content(tmp_path: Path) -> N
     assert seen.verified
 
 
+@pytest.mark.parametrize(
+    ("later", "counts"),
+    [(-123_456_789, True), (0, True), (1, False), (-1, False), (876_543_211, False), (-(10**9), False)],
+)
+def test_a_record_survives_a_copy_that_keeps_whole_seconds_only(tmp_path: Path, later: int, counts: bool) -> None:
+    path = tmp_path / "20261124_020000.tar.gz"
+    path.write_bytes(b"abc")
+    moment = 1_790_000_000_123_456_789
+    os.utime(path, ns=(moment, moment))
+    catalogue.write_sidecar(str(path), record(path))
+    os.utime(path, ns=(moment, moment + later))
+    seen = catalogue.look_at(str(path))
+    assert seen is not None
+    assert (seen.verified, seen.stale) == (counts, not counts)
+
+
+def test_parts_are_what_holds_files(tmp_path: Path) -> None:
+    path = tmp_path / "20261124_020000.tar.gz"
+    path.write_bytes(b"abc")
+    catalogue.write_sidecar(str(path), record(path, empty=("uploads",)))
+    seen = catalogue.look_at(str(path))
+    assert seen is not None
+    assert seen.parts == {".env"}
+    os.utime(path, (1, 1))
+    seen = catalogue.look_at(str(path))
+    assert seen is not None
+    assert seen.parts == set()
+
+
 def test_a_record_that_is_a_link_does_not_count(tmp_path: Path) -> None:
     path = tmp_path / "20261124_020000.tar.gz"
     path.write_bytes(b"abc")
@@ -131,7 +160,7 @@ def test_any_bytes_are_accepted_as_a_record_without_failing(data: bytes) -> None
 def test_a_record_reads_back_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"abc")
-    written = record(path, documents=3, restore_tested="2026-11-24T03:00:00Z")
+    written = record(path, documents=3, empty=("uploads",), restore_tested="2026-11-24T03:00:00Z")
     assert catalogue.parse_verification(written.to_json()) == written
     assert json.loads(written.to_json())["format"] == 1
 

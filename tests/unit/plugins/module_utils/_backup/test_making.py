@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import subprocess
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import making
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import making, tarball
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catalogue import (
     look_at,
     read_catalogue,
@@ -66,6 +67,28 @@ def test_what_was_read_back_must_be_what_was_written(tmp_path: Path) -> None:
     with pytest.raises(MaintenanceError, match="not what was written"):
         making.make(bad)
     assert list((tmp_path / "dest").iterdir()) == []
+
+
+@pytest.mark.parametrize("passphrase", [None, b"secret"])
+def test_uploads_that_read_back_otherwise_are_no_backup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passphrase: bytes | None
+) -> None:
+    record = tarball.Component.record
+    monkeypatch.setattr(tarball.Component, "record", lambda self: replace(record(self), sha256="0" * 64))
+    with pytest.raises(MaintenanceError, match="uploads has other content than was written"):
+        making.make(job(tmp_path, passphrase=passphrase))
+    assert list((tmp_path / "dest").iterdir()) == []
+
+
+def test_a_directory_without_a_file_is_recorded_as_empty(tmp_path: Path) -> None:
+    (tmp_path / "labels").mkdir()
+    parts = [making.Part("uploads", str(tmp_path / "uploads")), making.Part("labels", str(tmp_path / "labels"))]
+    made = making.make(job(tmp_path, parts=parts))
+    assert made.verification.components == ("uploads", "labels")
+    assert made.verification.empty == ("labels",)
+    found = look_at(str(tmp_path / "dest" / "20261124_020000.tar.gz"))
+    assert found is not None
+    assert found.parts == {"uploads"}
 
 
 @pytest.mark.parametrize("error", [MaintenanceError("x"), OSError(28, "No space left on device"), KeyboardInterrupt()])
@@ -136,3 +159,15 @@ def test_an_empty_passphrase_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "pass").write_bytes(content)
     with pytest.raises(MaintenanceError, match="is empty"):
         read_passphrase(str(tmp_path / "pass"))
+
+
+@pytest.mark.parametrize(
+    "content", [b"secret\r\nsecond\n", b"secret\n", b"secret", b"se\rcret \r\r\n", "schl\u00fcssel\r\n".encode()]
+)
+def test_the_key_is_that_of_openssl_with_the_same_file(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "pass").write_bytes(content)
+    making.make(job(tmp_path, "20261124_020000.tar.gz.enc", passphrase=read_passphrase(str(tmp_path / "pass"))))
+    (backup,) = read_catalogue(str(tmp_path / "dest")).backups
+    command = ["openssl", "enc", "-d", "-aes-256-cbc", "-pbkdf2", "-pass", f"file:{tmp_path / 'pass'}"]
+    plain = subprocess.run([*command, "-in", backup.path], check=True, capture_output=True).stdout
+    subprocess.run(["tar", "tzf", "-"], input=plain, check=True, capture_output=True)

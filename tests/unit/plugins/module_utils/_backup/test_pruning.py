@@ -15,9 +15,16 @@ from hypothesis import strategies as st
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue, pruning
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.retention import Policy
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Plan
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
 SHOP = Policy(daily=14, weekly=12, monthly=12)
+
+
+def plan_rotation(
+    found: catalogue.Catalogue, policy: pruning.RotationPolicy, now: datetime, relied_on: tuple[str, ...] = ()
+) -> Plan[pruning.RotationWork]:
+    return pruning.plan_rotation(pruning.RotationObservation(found, relied_on), policy, now)
 
 
 def backup(hours: float, verified: bool = False, database: str = "shop") -> catalogue.Backup:
@@ -42,12 +49,12 @@ def dailies(count: int, verified_hours: float | None = None) -> catalogue.Catalo
 
 
 def removed(catalogue_: catalogue.Catalogue, policy: pruning.RotationPolicy) -> list[str]:
-    return [action.target for action in pruning.plan_rotation(catalogue_, policy, NOW).actions]
+    return [action.target for action in plan_rotation(catalogue_, policy, NOW).actions]
 
 
 def test_what_goes_frees_its_size_and_says_why() -> None:
     policy = pruning.RotationPolicy(SHOP, 48 * 3600, "48h")
-    plan = pruning.plan_rotation(dailies(400, 9), policy, NOW)
+    plan = plan_rotation(dailies(400, 9), policy, NOW)
     assert pruning.blocking_findings(plan, policy) == []
     assert len(plan.actions) + len(plan.kept) == 401
     assert plan.bytes == 10 * len(plan.actions)
@@ -70,7 +77,7 @@ def test_no_verified_backup_is_needed_when_nothing_goes_or_none_is_asked_for() -
 
 def test_check_mode_may_assume_the_backup_before_it() -> None:
     policy = pruning.RotationPolicy(SHOP, 48 * 3600, "48h", assume_verified=True)
-    plan = pruning.plan_rotation(dailies(400), policy, NOW)
+    plan = plan_rotation(dailies(400), policy, NOW)
     assert plan.actions
     assert all(action.assumes == pruning.ASSUMPTION for action in plan.actions)
     assert not any("assumed" in kept.target or "(" in kept.target for kept in plan.kept)
@@ -87,9 +94,9 @@ def test_a_backup_that_would_be_reused_is_not_counted_twice() -> None:
 
 def test_the_cap_fails_before_anything_and_shows_the_whole_plan() -> None:
     found, policy = dailies(400, 9), pruning.RotationPolicy(SHOP)
-    planned = pruning.plan_rotation(found, policy, NOW)
+    planned = plan_rotation(found, policy, NOW)
     with pytest.raises(MaintenanceError, match=r"more than max_delete \(10\)") as caught:
-        pruning.plan_rotation(found, replace(policy, max_delete=10), NOW)
+        plan_rotation(found, replace(policy, max_delete=10), NOW)
     assert caught.value.details["plan"] == planned.as_dict()["plan"]
     assert all(entry["bytes"] == 10 for entry in caught.value.details["plan"])
     assert caught.value.details["kept"] == planned.as_dict()["kept"] != []
@@ -108,7 +115,7 @@ def test_the_cap_counts_backups_and_not_records() -> None:
 def test_a_job_of_the_shop_blocks_everything_and_is_a_finding() -> None:
     jobs = ("cron: rotate_backups.sh", "timer: tidy.timer")
     policy = pruning.RotationPolicy(SHOP, 48 * 3600, "48h", blocked_by=jobs)
-    plan = pruning.plan_rotation(dailies(400, 9), policy, NOW)
+    plan = plan_rotation(dailies(400, 9), policy, NOW)
     assert plan.actions == []
     assert len(plan.kept) == 401
     findings = pruning.blocking_findings(plan, policy)
@@ -119,7 +126,7 @@ def test_a_job_of_the_shop_blocks_everything_and_is_a_finding() -> None:
     assert all(len(finding.fingerprint) == 32 for finding in findings)
     assert findings == pruning.blocking_findings(plan, policy)
     # Where nothing would go anyway nothing is wrong.
-    assert pruning.blocking_findings(pruning.plan_rotation(dailies(3, 9), policy, NOW), policy) == []
+    assert pruning.blocking_findings(plan_rotation(dailies(3, 9), policy, NOW), policy) == []
 
 
 def test_records_without_a_backup_go_too_but_not_with_an_empty_policy() -> None:
@@ -152,7 +159,7 @@ def test_the_newest_verified_backup_always_stays() -> None:
         newest = found.newest_verified(NOW)
         recent = newest is not None and newest.age_seconds(NOW) <= 48 * 3600
         try:
-            plan = pruning.plan_rotation(found, policy, NOW)
+            plan = plan_rotation(found, policy, NOW)
         except MaintenanceError as error:
             reached["refused by the cap" if "max_delete" in str(error) else "refused for want of a verified one"] += 1
             assert "max_delete" in str(error) or not (recent or assume)
@@ -185,7 +192,7 @@ def test_another_database_proves_nothing_and_takes_no_turn() -> None:
     with pytest.raises(MaintenanceError, match="without a verified one younger than 48h: there is none"):
         removed(directory(*ours, *theirs), policy)
     mine = backup(10, True)
-    plan = pruning.plan_rotation(directory(*ours, *theirs, mine), policy, NOW)
+    plan = plan_rotation(directory(*ours, *theirs, mine), policy, NOW)
     assert {action.target for action in plan.actions} == {entry.path for entry in ours[1:]}
     told = {kept.target: kept.reason for kept in plan.kept}
     assert all(told[entry.path] == "of another database: other" for entry in theirs)
@@ -213,7 +220,7 @@ def test_what_lies_beside_changes_nothing() -> None:
 def test_without_a_database_the_backups_of_several_are_no_one_series() -> None:
     both = directory(*(backup(10 + day * 24, True, name) for day in range(40) for name in ("shop_a", "shop_b")))
     with pytest.raises(MaintenanceError, match="several databases: shop_a, shop_b"):
-        pruning.plan_rotation(both, pruning.RotationPolicy(SHOP, 48 * 3600, "48h"), NOW)
+        plan_rotation(both, pruning.RotationPolicy(SHOP, 48 * 3600, "48h"), NOW)
     assert removed(both, pruning.RotationPolicy(Policy(), 48 * 3600, "48h")) == []
     assert removed(both, pruning.RotationPolicy(SHOP, 48 * 3600, "48h", database="shop_a"))
     unknown = directory(*(backup(10 + day * 24, day == 0, "shop_a") for day in range(40)))
@@ -226,9 +233,41 @@ def test_one_that_does_not_count_any_more_is_still_of_its_database(stale: bool) 
     text = "2026-11-20T00:00:00Z"
     record = catalogue.Verification(10, 1, "00", text, text, "boutique", restore_failed="" if stale else text)
     other = replace(backup(24 * 100), stale=stale, record=record)
-    plan = pruning.plan_rotation(
+    plan = plan_rotation(
         directory(fine, other), pruning.RotationPolicy(Policy(last=1), 48 * 3600, "48h", database="shop"), NOW
     )
     assert plan.actions == []
     assert other.restore_failed == ("" if stale else text)
     assert {kept.target: kept.reason for kept in plan.kept}[other.path] == "of another database: boutique"
+
+
+def test_what_this_run_has_relied_on_stays() -> None:
+    found = directory(*(backup(10 + 24 * day, True) for day in range(5)))
+    policy = pruning.RotationPolicy(Policy(last=1), 48 * 3600, "48h")
+    relied_on = found.backups[1].name
+    plan = plan_rotation(found, policy, NOW, (relied_on,))
+    assert "/b/" + relied_on not in [action.target for action in plan.actions]
+    assert len(plan.actions) == 3
+    assert {kept.target: kept.reason for kept in plan.kept}["/b/" + relied_on] == "this run has relied on it"
+    assert len(removed(found, policy)) == 4
+
+
+def test_a_file_that_cannot_be_a_backup_costs_no_other_its_place() -> None:
+    junk = [replace(backup(1 + 24 * day), problem="empty") for day in range(3)]
+    found = directory(*(backup(10 + 24 * day) for day in range(5)), backup(200, True), *junk)
+    plan = plan_rotation(found, pruning.RotationPolicy(Policy(daily=3)), NOW)
+    stays = {kept.target for kept in plan.kept}
+    assert stays == {backup(hours).path for hours in (10, 34, 58, 200)} | {entry.path for entry in junk}
+    assert len(plan.warnings) == 3 and all("does not count as a backup (empty)" in text for text in plan.warnings)
+
+
+def test_a_complete_backup_does_not_go_for_one_without_uploads() -> None:
+    def holding(hours: float, *components: str) -> catalogue.Backup:
+        entry = backup(hours, True)
+        assert entry.verification is not None
+        return replace(entry, verification=replace(entry.verification, components=components))
+
+    complete, later = holding(30, "uploads", ".env"), holding(26, ".env")
+    assert complete.date.date() == later.date.date()
+    found = directory(complete, later, holding(5, "uploads", ".env"))
+    assert removed(found, pruning.RotationPolicy(Policy(daily=7), 48 * 3600, "48h")) == [later.path]

@@ -4,8 +4,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,54 +82,159 @@ def test_of_one_day_the_newest_verified_backup_is_preferred() -> None:
         Item("b", day.replace(hour=2), verified=True),
         Item("c", day.replace(hour=3)),
     ]
-    assert [item.name for item in kept(decide(items, Policy(daily=1), NOW))] == ["b"]
-    assert [item.name for item in kept(decide([items[0], items[2]], Policy(daily=1), NOW))] == ["c"]
-    assert [item.name for item in kept(decide([items[0], items[2]], Policy(weekly=1), NOW))] == ["a"]
+    newest = Item("z", day + timedelta(days=1))
+
+    def names(found: list[Item], policy: Policy) -> list[str]:
+        return [item.name for item in kept(decide([*found, newest], policy, NOW))]
+
+    assert names(items, Policy(daily=2)) == ["b", "z"]
+    assert names([items[0], items[2]], Policy(daily=2)) == ["c", "z"]
+    assert names([items[0], items[2]], Policy(weekly=1)) == ["a", "z"]
 
 
-moments = st.datetimes(datetime(2023, 1, 1), datetime(2027, 12, 31)).map(lambda moment: moment.replace(microsecond=0))
-sets_of_items = st.lists(st.tuples(moments, st.booleans()), max_size=60, unique_by=lambda pair: pair[0]).map(
-    lambda pairs: [Item(f"{moment:%Y%m%d_%H%M%S}.tar.gz", moment, verified) for moment, verified in pairs]
+@pytest.mark.parametrize(
+    "policy", [Policy(monthly=1), Policy(weekly=1), Policy(monthly=12), Policy(weekly=2, monthly=1)]
+)
+def test_the_newest_backup_stays_whatever_the_policy(policy: Policy) -> None:
+    items = dailies(60)
+    decisions = decide(items, policy, NOW)
+    assert items[0] in kept(decisions)
+    assert "the newest backup" in decisions[-1].reason
+
+
+def test_what_cannot_be_a_backup_takes_no_place_and_stays() -> None:
+    items = dailies(10)
+    junk = [replace(item, problem="empty") for item in items[:3]]
+    decisions = decide([*junk, *items[3:]], Policy(last=1, daily=2), NOW)
+    assert [item.name for item in kept(decisions)] == [item.name for item in reversed(items[:5])]
+    reasons = {decision.item.name: decision.reason for decision in decisions}
+    assert reasons[items[0].name] == "does not count as a backup: empty"
+    assert "last 1 of 1" in reasons[items[3].name] and "the newest backup" in reasons[items[3].name]
+
+
+FULL, LESS, OTHER = frozenset({"uploads", "invoices"}), frozenset({"invoices"}), frozenset({"uploads", "labels"})
+MONTH = datetime(2026, 10, 1)
+
+
+@pytest.mark.parametrize(
+    ("policy", "made", "left"),
+    [
+        # Of one day the later one lacks the uploads.
+        (Policy(daily=2), [(13.1, FULL), (13.5, LESS)], [13.1]),
+        (Policy(daily=2), [(13.1, LESS), (13.5, FULL)], [13.5]),
+        (Policy(daily=2), [(13.1, FULL), (13.5, FULL)], [13.5]),
+        # Each has what the other one lacks.
+        (Policy(daily=2), [(13.1, FULL), (13.5, OTHER)], [13.1, 13.5]),
+        # Of one week and of one month the oldest is kept, but not for less.
+        (Policy(weekly=2), [(13.1, LESS), (14.1, FULL), (15.1, FULL)], [14.1]),
+        (Policy(monthly=2), [(2.1, LESS), (14.1, FULL), (25.1, LESS)], [14.1]),
+        # A rule that does not look at parts.
+        (Policy(last=2), [(13.1, FULL), (13.2, FULL), (13.5, LESS)], [13.2, 13.5]),
+        # What is as old as all that is left of its month goes as its rule says.
+        (Policy(last=1), [(13.1, FULL)], []),
+    ],
+)
+def test_what_lacks_parts_takes_no_place_of_what_has_them(
+    policy: Policy, made: list[tuple[float, frozenset[str]]], left: list[float]
+) -> None:
+    """Days of the month, each with what is in the backup; the newest backup of all is of the month after it."""
+    items = [Item(str(day), MONTH + timedelta(days=day), True, parts=parts) for day, parts in made]
+    newest = Item("newest", datetime(2026, 11, 22), True, parts=FULL)
+    assert [item.name for item in kept(decide([*items, newest], policy, NOW))] == [*map(str, left), "newest"]
+
+
+def test_what_is_protected_stays() -> None:
+    items = dailies(10)
+    items[7] = replace(items[7], protected="this run has relied on it")
+    decisions = decide(items, Policy(last=1), NOW)
+    assert kept(decisions) == [items[7], items[0]]
+    assert decisions[2].reason == "this run has relied on it"
+
+
+moments = st.one_of(
+    st.datetimes(datetime(2026, 11, 1), datetime(2026, 11, 25)),
+    st.datetimes(datetime(2026, 10, 1), datetime(2026, 11, 25)),
+    st.datetimes(datetime(2023, 1, 1), datetime(2027, 12, 31)),
+).map(lambda moment: moment.replace(microsecond=0))
+sets_of_items = st.lists(
+    st.tuples(
+        moments, st.booleans(), st.sampled_from(["", "", "", "empty"]), st.sampled_from([LESS, FULL, FULL, OTHER])
+    ),
+    max_size=60,
+    unique_by=lambda entry: entry[0],
+).map(
+    lambda entries: [
+        Item(
+            f"{moment:%Y%m%d_%H%M%S}.tar.gz",
+            moment,
+            verified and not problem,
+            "",
+            parts if verified else frozenset(),
+            problem,
+        )
+        for moment, verified, problem, parts in entries
+    ]
 )
 policies = st.builds(Policy, st.integers(0, 5), st.integers(0, 8), st.integers(0, 8), st.integers(0, 8))
+PERIODS: tuple[Callable[[datetime], Any], ...] = (
+    lambda date: date.date(),
+    lambda date: tuple(date.isocalendar()[:2]),
+    lambda date: (date.year, date.month),
+)
 
 
-@settings(max_examples=200)
-@given(sets_of_items, policies)
-def test_properties(items: list[Item], policy: Policy) -> None:
-    decisions = decide(items, policy, NOW)
-    assert sorted(decision.item.name for decision in decisions) == sorted(item.name for item in items)
-    left = kept(decisions)
-    past = [item for item in items if item.date <= NOW]
-    if policy.empty:
-        assert len(left) == len(items)
-        return
-    # Deciding again about what was kept removes nothing more.
-    assert kept(decide(left, policy, NOW)) == left
-    # The newest backups are there, and the newest verified one.
-    newest = sorted(past, key=lambda item: item.date)
-    assert {item.name for item in newest[len(newest) - min(policy.last, len(newest)) :]} <= {item.name for item in left}
-    verified = [item for item in newest if item.verified]
-    if verified:
-        assert verified[-1] in left
-    if past:
-        assert any(item.date <= NOW for item in left)
-    # One backup for each of the newest periods, and not more than the rules allow.
-    for wanted, period in (
-        (policy.daily, lambda date: date.date()),
-        (policy.weekly, lambda date: tuple(date.isocalendar()[:2])),
-        (policy.monthly, lambda date: (date.year, date.month)),
-    ):
-        periods = sorted({period(item.date) for item in past}, reverse=True)[:wanted]
-        assert set(periods) <= {period(item.date) for item in left}
-    limit = policy.last + policy.daily + policy.weekly + policy.monthly + 1
-    assert len([item for item in left if item.date <= NOW]) <= limit
+def test_properties() -> None:
+    reached: Counter[str] = Counter()
+
+    @settings(max_examples=300, deadline=None)
+    @given(sets_of_items, policies)
+    def check(items: list[Item], policy: Policy) -> None:
+        decisions = decide(items, policy, NOW)
+        assert sorted(decision.item.name for decision in decisions) == sorted(item.name for item in items)
+        left = kept(decisions)
+        past = sorted((item for item in items if item.date <= NOW and not item.problem), key=lambda item: item.date)
+        if policy.empty:
+            reached["an empty policy"] += 1
+            assert len(left) == len(items)
+            return
+        reached["something goes"] += len(left) < len(items)
+        assert all(item in left for item in items if item.problem or item.date > NOW)
+        # Deciding again about what was kept removes nothing more.
+        assert kept(decide(left, policy, NOW)) == left
+        # The newest backups are there, and the newest verified one.
+        assert set(past[len(past) - min(max(policy.last, 1), len(past)) :]) <= set(left)
+        verified = [item for item in past if item.verified]
+        assert not verified or verified[-1] in left
+        counted = [item for item in left if item in past]
+        # One backup for each of the newest periods.
+        for wanted, period in zip((policy.daily, policy.weekly, policy.monthly), PERIODS):
+            periods = sorted({period(item.date) for item in past}, reverse=True)[:wanted]
+            assert set(periods) <= {period(item.date) for item in counted}
+        # Whatever goes, all that was in it is in another one of its day, week and month, or nothing of that is kept.
+        for item in set(verified) - set(left):
+            for period in PERIODS:
+                beside = [other for other in counted if period(other.date) == period(item.date)]
+                reached["a verified one goes beside one that stays"] += bool(beside)
+                assert not beside or any(item.parts <= other.parts for other in beside)
+        # Not more than the rules allow, where all hold the same.
+        if len({item.parts for item in verified}) < 2:
+            reached["all hold the same"] += bool(verified)
+            assert len(counted) <= policy.last + policy.daily + policy.weekly + policy.monthly + 2
+
+    check()
+    assert len(reached) == 4 and min(reached.values()) >= 3, reached
 
 
-@given(sets_of_items, policies, st.integers(0, 400))
-def test_a_later_day_without_new_backups_removes_nothing_that_a_rule_of_the_past_kept(
-    items: list[Item], policy: Policy, days: int
-) -> None:
-    past = [item for item in items if item.date <= NOW]
-    left = kept(decide(past, policy, NOW))
-    assert kept(decide(left, policy, NOW + timedelta(days=days))) == left
+def test_a_later_day_without_new_backups_removes_nothing_that_a_rule_of_the_past_kept() -> None:
+    reached: Counter[str] = Counter()
+
+    @settings(deadline=None)
+    @given(sets_of_items, policies, st.integers(0, 400))
+    def check(items: list[Item], policy: Policy, days: int) -> None:
+        past = [item for item in items if item.date <= NOW]
+        left = kept(decide(past, policy, NOW))
+        assert kept(decide(left, policy, NOW + timedelta(days=days))) == left
+        reached["something had gone"] += len(left) < len(past)
+
+    check()
+    assert min(reached.values()) >= 10, reached

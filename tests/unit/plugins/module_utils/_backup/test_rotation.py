@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,9 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors 
     SkipAction,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, Kept, Plan, Results
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.state_dir import StateDirectory
 
+NOTHING = pruning.RotationObservation(catalogue.Catalogue("/nowhere"))
 OPTIONS: dict[str, Any] = {
     "keep_last": 1,
     "keep_daily": 0,
@@ -28,13 +31,16 @@ OPTIONS: dict[str, Any] = {
     "require_verified": "48h",
     "assume_verified": True,
     "max_delete": None,
+    "relied_on": [],
     "blocked_by": [],
     "database": None,
 }
 
 
 def task(directory: Path, **options: Any) -> rotation.BackupPrune:
-    call: Any = SimpleNamespace(params={**OPTIONS, "path": str(directory), **options}, run=None, check=False)
+    call: Any = SimpleNamespace(
+        params={**OPTIONS, "path": str(directory), **options}, run=SimpleNamespace(run_id=None), check=False
+    )
     return rotation.BackupPrune(call)
 
 
@@ -83,7 +89,7 @@ def test_a_file_that_was_replaced_since_planning_stays(tmp_path: Path, change: A
     action = removal(old, new)
     change(old)
     with pytest.raises(SkipAction, match="changed since planning"):
-        task(tmp_path).act(action, catalogue.Catalogue(str(tmp_path)))
+        task(tmp_path).act(action, NOTHING)
     assert old.exists() and new.exists()
 
 
@@ -93,13 +99,13 @@ def test_without_what_it_relies_on_nothing_more_goes(tmp_path: Path, change: Any
     action = removal(old, new)
     change(new)
     with pytest.raises(AbortPlan, match="the newest verified backup is gone, or has changed"):
-        task(tmp_path).act(action, catalogue.Catalogue(str(tmp_path)))
+        task(tmp_path).act(action, NOTHING)
     assert old.exists()
 
 
 def test_an_unchanged_one_goes_with_its_record(tmp_path: Path) -> None:
     old, new = archive(tmp_path), archive(tmp_path, "20261125_020000.tar.gz")
-    assert task(tmp_path).act(removal(old, new), catalogue.Catalogue(str(tmp_path))).bytes == 3
+    assert task(tmp_path).act(removal(old, new), NOTHING).bytes == 3
     assert sorted(os.listdir(tmp_path)) == sorted([new.name, f".{new.name}.verified.json"])
 
 
@@ -107,19 +113,42 @@ def test_a_record_whose_backup_came_back_stays(tmp_path: Path) -> None:
     path = archive(tmp_path)
     action = Action("remove_record", "", "", pruning.RemoveRecord(catalogue.sidecar_path(str(path))))
     with pytest.raises(SkipAction, match="its backup is there now"):
-        task(tmp_path).act(action, catalogue.Catalogue(str(tmp_path)))
+        task(tmp_path).act(action, NOTHING)
     assert seen(path).verified
 
 
 def test_that_a_kept_backup_went_meanwhile_is_told(tmp_path: Path) -> None:
     plan: Plan[pruning.RotationWork] = Plan([], [Kept(str(tmp_path / "20261124_020000.tar.gz"), "last 1 of 1")])
-    results: Results[pruning.RotationWork, catalogue.Catalogue] = Results(False)
-    failure = task(tmp_path).verify(catalogue.Catalogue(str(tmp_path)), plan, results).failure
+    results: Results[pruning.RotationWork, pruning.RotationObservation] = Results(False)
+    failure = task(tmp_path).verify(NOTHING, plan, results).failure
     assert isinstance(failure, MaintenanceError)
     assert "that were to be kept are gone" in str(failure)
     archive(tmp_path)
-    assert task(tmp_path).verify(catalogue.Catalogue(str(tmp_path)), plan, results).failure is None
+    assert task(tmp_path).verify(NOTHING, plan, results).failure is None
 
 
 def test_an_assumption_counts_in_check_mode_only(tmp_path: Path) -> None:
     assert not task(tmp_path).policy.assume_verified
+
+
+def test_what_a_run_relied_on_is_in_its_options_and_its_record(tmp_path: Path) -> None:
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    (tmp_path / "link").symlink_to("backups")
+    names = [f"2026112{day}_020000.tar.gz" for day in range(1, 6)]
+    for name in names:
+        archive(backups, name)
+    state = StateDirectory(str(tmp_path / "state"))
+    state.prepare()
+    events = [
+        {"module": "mongo_backup", "event": "ended", "summary": {"path": str(backups / names[0])}},
+        {"module": "mongo_restore", "event": "ended", "summary": {"path": str(tmp_path / "link" / names[1])}},
+        {"module": "mongo_restore", "event": "failed", "summary": {"path": str(backups / names[2])}},
+        {"module": "mongo_backup", "event": "ended", "summary": {"path": str(tmp_path / names[3])}},
+        {"module": "docker_prune", "event": "ended", "summary": {}},
+    ]
+    Path(state.events_path("r")).write_text("".join(json.dumps(event) + "\n" for event in events))
+    found = task(backups, relied_on=[str(backups / names[4])])
+    assert found.observe().relied_on == (names[4],)
+    found.run = SimpleNamespace(run_id="r", state=state)  # type: ignore[assignment]
+    assert set(found.observe().relied_on) == {names[0], names[1], names[4]}

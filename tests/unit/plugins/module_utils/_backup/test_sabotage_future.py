@@ -29,11 +29,11 @@ def test_a_future_backup_does_not_let_old_ones_go() -> None:
     found = catalogue.Catalogue("/b", [verified(NOW - timedelta(days=days)) for days in (40, 30, 20, 10)])
     found.backups.append(verified(NOW + timedelta(days=3650)))
     with pytest.raises(MaintenanceError, match="10 d old"):
-        pruning.plan_rotation(found, POLICY, NOW)
+        pruning.plan_rotation(pruning.RotationObservation(found), POLICY, NOW)
 
 
 def test_a_clock_a_minute_apart_does_no_harm() -> None:
     found = catalogue.Catalogue("/b", [verified(NOW - timedelta(days=days)) for days in (40, 30, 20, 10)])
     found.backups.append(verified(NOW + timedelta(minutes=1)))
-    plan = pruning.plan_rotation(found, POLICY, NOW)
+    plan = pruning.plan_rotation(pruning.RotationObservation(found), POLICY, NOW)
     assert len(plan.actions) == 2
