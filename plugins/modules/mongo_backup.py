@@ -15,8 +15,9 @@ short_description: Make one verified, atomic backup of a MiniEcom shop
 version_added: 0.1.0
 description:
   - Writes one archive C(YYYYmmdd_HHMMSS.tar.gz) (the host's local time) that holds the database, the directories and files
-    named in O(include), and a manifest, in the layout of the shop's own backups. The shop's C(restore.sh), and plain C(tar xzf) followed by
-    C(mongorestore --archive --gzip), restore it.
+    named in O(include), and a manifest, in the layout of the shop's own backups. Plain C(tar xzf) followed by
+    C(mongorestore --archive=mongo.archive.gz --gzip --drop --bypassDocumentValidation) restores the database. The shop's C(restore.sh) restores it,
+    too, but for documents that do not pass their collection's validator; they are counted, and warned of.
   - The database is read in raw batches and written in mongodump's archive format with all options and indexes; no MongoDB tool is
     needed on the host.
   - The archive is written under a temporary name, read back from its first byte to its last (checksums, counts taken from the bytes
@@ -79,7 +80,8 @@ options:
     default: fast
   passphrase_file:
     description:
-      - Encrypt the archive with the passphrase in the first line of this file on the host. The result is C(YYYYmmdd_HHMMSS.tar.gz.enc),
+      - Encrypt the archive with the passphrase in the first line of this file on the host, as C(openssl -pass file:) takes it: of a line that ends in
+        CR LF the CR is a part of the passphrase. The result is C(YYYYmmdd_HHMMSS.tar.gz.enc),
         as C(openssl enc -aes-256-cbc -pbkdf2) makes it; the program openssl is needed.
       - The unencrypted archive exists only in a file without a name, which vanishes with the process. Twice the space is needed meanwhile.
     type: path
@@ -207,6 +209,9 @@ summary:
     bytes_documents: {description: Raw size of the documents in it., type: int}
     bytes_files: {description: Size of the files in it., type: int}
     documents: {description: How many documents., type: int}
+    invalid_documents:
+      description: How many of them do not pass their collection's validator; C(mongorestore) loses them without C(--bypassDocumentValidation).
+      type: int
     collections: {description: How many collections and views., type: int}
     components: {description: What else is in it., type: list, elements: str}
     missing: {description: "Optional entries of O(include) that were not there.", type: list, elements: str}

@@ -20,7 +20,10 @@ description:
   - Where the shop's MongoDB runs as a process of the host, the throwaway server is that process's own program. Where it runs in a container,
     it is a container of the same image without network. The shop's own server is neither written to nor read from.
   - Reads backups of M(miniecom.maintenance.mongo_backup), and those of the shop's own scripts, which have no such manifest and are compared
-    with their own content.
+    with their own content. Their dump may be C(mongo.archive.gz) or C(mongo.archive), of one database, of one with its users and roles, or of a whole server.
+    Other collections of the server's own are read, and not restored.
+  - Validators are bypassed. Documents that do not pass them are counted: C(mongorestore) restores them with C(--bypassDocumentValidation) only, and the
+    shop's C(restore.sh), which runs it without, loses them.
   - That a restore succeeded is recorded beside the archive and shown by M(miniecom.maintenance.backup_info). An archive that had no
     record counts as verified from then on. Where a record stands that the archive does not fit any more, a new one is made only if size and SHA-256 of
     the archive are still those of the record.
@@ -28,10 +31,13 @@ description:
     hold) is recorded, too. It then no longer counts as verified, so that M(miniecom.maintenance.mongo_backup) does not reuse it and
     M(miniecom.maintenance.backup_prune) does not rely on it, until a restore of it succeeds. What speaks against the surroundings and not
     against the archive (no space, a mongod that does not start, a wrong passphrase) changes no record.
-  - This version only tests restores. To restore for real unpack the archive and run C(mongorestore --archive --gzip) or the shop's C(restore.sh).
+  - This version only tests restores. To restore for real unpack the archive and run
+    C(mongorestore --archive=mongo.archive.gz --gzip --drop --bypassDocumentValidation); C(docs/backups.md) tells about the files.
 options:
   src:
-    description: The archive, or a directory of which the newest backup by name is taken that is not dated in the future.
+    description:
+      - The archive, or a directory of which the newest backup by name is taken that is not dated in the future. A file that cannot be a backup
+        (empty, no archive, cut short) is passed over with a warning.
     type: path
     required: true
   assertions:
@@ -73,7 +79,8 @@ options:
     type: str
     default: 256MiB
   uri:
-    description: Connection string of the shop's server; only its hosts are used, to find the program.
+    description:
+      - Connection string of the shop's server. Its hosts are used to find the program, and its database to tell the shop's in a dump of several.
     type: str
   env_file:
     description: The shop's environment file, from which the connection string is read. One of this, O(uri) and O(mongod_program) is needed.
@@ -160,6 +167,9 @@ summary:
     path: {description: The archive., type: str}
     restored: {description: Whether it was restored and nothing differs., type: bool}
     documents: {description: How many documents were restored and compared., type: int}
+    invalid_documents:
+      description: How many of them do not pass their collection's validator; C(mongorestore) loses them without C(--bypassDocumentValidation).
+      type: int
     collections: {description: How many collections., type: int}
     indexes: {description: How many indexes., type: int}
     bytes: {description: Raw size of the documents., type: int}

@@ -34,6 +34,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archiv
 )
 from tests.integration.test_mongo_backup import fill_with_every_kind, ok, wait_for
 from tests.sandbox.mongod import Mongod
+from tests.support.archives import small_archive
 from tests.support.modules import ModuleResult, finish_module, run_module, start_module
 
 pytestmark = pytest.mark.usefixtures("mongod_libraries")
@@ -199,6 +200,181 @@ def test_what_stock_mongodump_wrote_restores_and_counts_as_verified(params: dict
     assert seen.verification.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def stock_backup(directory: Path, dump: bytes, name: str = "mongo.archive.gz") -> Path:
+    """As the shop's script packs what mongodump wrote."""
+    (directory / NAME / "uploads").mkdir(parents=True)
+    (directory / NAME / "uploads" / "a.jpg").write_bytes(b"abc")
+    (directory / NAME / name).write_bytes(gzip.compress(dump) if name.endswith(".gz") else dump)
+    (directory / NAME / "manifest.json").write_text('{"timestamp": "20261124_020000", "db": "sample"}')
+    path = directory / f"{NAME}.tar.gz"
+    subprocess.run(["tar", "czf", path, "-C", directory, NAME], check=True)
+    return path
+
+
+@pytest.mark.parametrize("name", ["mongo.archive", "mongo.archive.gz"])
+def test_a_dump_that_was_not_packed_restores_whatever_its_name(
+    params: dict[str, Any], tmp_path: Path, name: str
+) -> None:
+    dump = gzip.decompress(SAMPLE.read_bytes())
+    path = stock_backup(tmp_path / "shop", dump, "mongo.archive")
+    if name != "mongo.archive":
+        path.unlink()
+        (tmp_path / "shop" / NAME / "mongo.archive").rename(tmp_path / "shop" / NAME / name)
+        subprocess.run(["tar", "czf", path, "-C", path.parent, NAME], check=True)
+    result = ok(verify(params, src=str(path)))
+    assert result.result["summary"]["documents"] == 1000 + 100 + 10 + 3 + 1 + 1 + 1 + 1
+    assert result.result["summary"]["files"] == 1
+    remake(path, lambda directory: (directory / name).write_bytes(dump[:-100]))
+    Path(catalogue.sidecar_path(str(path))).unlink()
+    assert "it ends" in verify(params, src=str(path)).msg
+
+
+def stock_dump(mongod: Mongod, databases: list[str], whole_server: bool, spoil: bool = False) -> bytes:
+    """What mongodump writes of a whole server, or of one database with --dumpDbUsersAndRoles.
+
+    Users, roles and version stand in admin with their metadata, or beside the database's collections with none.
+    """
+    entries: list[tuple[CollectionMetadata, list[bytes]]] = []
+    with mongod.client() as client:
+        names = ["system.users", "system.roles", "system.version"]
+        for name in names:
+            raw = list(client.admin[name].find_raw_batches({}))
+            if spoil and name == "system.users":
+                raw = [batch + batch for batch in raw]
+            if whole_server:
+                metadata = json.dumps({"indexes": [], "collectionName": name, "type": "collection"})
+                entries.append((CollectionMetadata("admin", name, "collection", metadata), raw))
+            else:
+                entries.append((CollectionMetadata(databases[0], f"$admin.{name}", "", ""), raw))
+        for database in databases:
+            indexes = [{"v": 2, "key": {"_id": 1}, "name": "_id_"}, {"v": 2, "key": {"n": 1}, "name": "n_1"}]
+            metadata = json.dumps({"indexes": indexes, "collectionName": "orders", "type": "collection"})
+            documents = [bson.encode({"_id": f"{database} {number}", "n": number}) for number in range(5)]
+            entries.append((CollectionMetadata(database, "orders", "collection", metadata), documents))
+    out = io.BytesIO()
+    writer = ArchiveWriter(out.write, [head for head, _raw in entries], "6.0.5", "100.10.0")
+    for head, raw in entries:
+        for batch in raw:
+            writer.add(head.db, head.collection, batch)
+        writer.end(head.db, head.collection)
+    return out.getvalue()
+
+
+@pytest.fixture
+def user_and_role(mongod: Mongod) -> Iterator[None]:
+    with mongod.client() as client:
+        read = [{"resource": {"db": "shop", "collection": ""}, "actions": ["find"]}]
+        client.shop.command("createRole", "packer", privileges=read, roles=[])
+        client.shop.command("createUser", "clerk", pwd="clerk-password", roles=["packer"])
+        yield
+        client.shop.command("dropUser", "clerk")
+        client.shop.command("dropRole", "packer")
+
+
+@pytest.mark.usefixtures("user_and_role")
+def test_a_dump_of_a_whole_server_restores(mongod: Mongod, params: dict[str, Any], tmp_path: Path) -> None:
+    path = stock_backup(tmp_path / "shop", stock_dump(mongod, ["blog", "shop"], True))
+    result = ok(verify(params, src=str(path)))
+    assert "could not be restored" not in str(result.result.get("warnings"))
+    assert result.result["summary"]["documents"] == 10
+    assert result.result["summary"]["collections"] == 2
+    # Of two databases nobody knows which one is the shop's, but by the connection string.
+    seen = catalogue.look_at(str(path))
+    assert seen is not None and seen.verified and seen.database == ""
+    wanted = [{"collection": "orders", "filter": {"_id": "shop 3"}}]
+    assert "several databases (blog, shop)" in verify(params, src=str(path), assertions=wanted).msg
+    assert seen.verified
+    Path(catalogue.sidecar_path(str(path))).unlink()
+    ok(verify(params, src=str(path), assertions=wanted, uri=mongod.uri_for("shop")))
+    seen = catalogue.look_at(str(path))
+    assert seen is not None and seen.verified and seen.database == "shop"
+
+
+@pytest.mark.usefixtures("user_and_role")
+def test_a_dump_of_a_database_with_its_users_and_roles_restores(
+    mongod: Mongod, params: dict[str, Any], tmp_path: Path
+) -> None:
+    path = stock_backup(tmp_path / "shop", stock_dump(mongod, ["shop"], False))
+    result = ok(verify(params, src=str(path)))
+    assert "could not be restored" not in str(result.result.get("warnings"))
+    assert result.result["summary"]["documents"] == 5
+    seen = catalogue.look_at(str(path))
+    assert seen is not None and seen.database == "shop"
+    path.unlink()
+    shutil.rmtree(path.parent)
+    twice = stock_backup(tmp_path / "shop", stock_dump(mongod, ["shop"], False, spoil=True))
+    assert "two documents with the same" in verify(params, src=str(twice)).msg
+
+
+def test_an_index_may_have_another_collation_than_its_collection(
+    mongod: Mongod, mongo_database: str, params: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "dest").mkdir()
+    with mongod.client() as client:
+        names = client[mongo_database].create_collection("names", collation={"locale": "de", "strength": 1})
+        names.create_index("a", name="simple", unique=True, collation={"locale": "simple"})
+        names.create_index("b", name="inherited")
+        names.create_index("c", name="fr", collation={"locale": "fr"})
+        names.create_index([("d", "hashed")], name="hashed", collation={"locale": "simple"})
+        # Equal for the collection, and different for its simple index.
+        names.insert_many([{"a": "x"}, {"a": "X"}])
+    made = {"uri": mongod.uri_for(mongo_database), "dest": str(tmp_path / "dest"), "min_free": "1MiB"}
+    ok(run_module("mongo_backup", {**made, "state_dir": params["state_dir"]}))
+    result = ok(verify(params, src=str(tmp_path / "dest")))
+    assert result.result["differences"] == []
+    assert result.result["summary"]["indexes"] == 5
+
+
+def test_documents_that_do_not_pass_their_validator_are_counted(
+    mongod: Mongod, mongo_database: str, params: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "dest").mkdir()
+    schema = {"$jsonSchema": {"required": ["n"], "properties": {"n": {"bsonType": "int"}}}}
+    with mongod.client() as client:
+        database = client[mongo_database]
+        for name in ("orders", "warned", "off", "query", "clean"):
+            database[name].insert_many([{"n": number} for number in range(5)])
+        for name in ("orders", "warned", "off"):
+            database[name].insert_many([{"n": "text"}, {}])
+        database.query.insert_one({"n": 90})
+        database.command("collMod", "orders", validator=schema, validationLevel="moderate")
+        database.command("collMod", "warned", validator=schema, validationAction="warn")
+        database.command("collMod", "off", validator=schema, validationLevel="off")
+        database.command("collMod", "query", validator={"$expr": {"$lt": ["$n", 50]}})
+        database.command("collMod", "clean", validator=schema)
+    made = {"uri": mongod.uri_for(mongo_database), "dest": str(tmp_path / "dest"), "min_free": "1MiB"}
+    made["state_dir"] = params["state_dir"]
+    for reused in (False, True):
+        backup = ok(run_module("mongo_backup", made)).result
+        assert backup["summary"]["reused"] is reused
+        assert backup["summary"]["invalid_documents"] == backup["backup"]["invalid_documents"] == 3
+        assert len(backup["warnings"]) == 1
+        warning = str(backup["warnings"])
+        assert "restore.sh" in warning
+        assert "mongorestore --archive=mongo.archive.gz --gzip --drop --bypassDocumentValidation" in warning
+    result = ok(verify(params, src=str(tmp_path / "dest"))).result
+    assert result["summary"]["restored"] is True
+    assert result["summary"]["invalid_documents"] == 3
+    assert result["summary"]["headline"].endswith("3 of them only with --bypassDocumentValidation")
+    assert len(result["warnings"]) == 1
+    warning = str(result["warnings"])
+    assert f"in {mongo_database}.orders, {mongo_database}.query do not pass" in warning
+    assert "restore.sh" in warning
+
+
+def test_the_newest_file_of_a_directory_may_be_no_backup(params: dict[str, Any], backup: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "mixed"
+    directory.mkdir()
+    (directory / "20261101_020000.tar.gz").write_bytes(backup.read_bytes())
+    (directory / "20261102_020000.tar.gz").write_bytes(b"x" * 20)
+    would = ok(run_module("mongo_restore", {**params, "src": str(directory)}, check=True)).result
+    assert would["summary"]["path"] == str(directory / "20261101_020000.tar.gz")
+    assert "20261102_020000.tar.gz is not tested" in str(would["warnings"])
+    (directory / "20261101_020000.tar.gz").unlink()
+    result = verify(params, src=str(directory))
+    assert "there is no backup in this directory; " in result.msg and "it is no gzip file" in result.msg
+
+
 def test_encrypted(mongod: Mongod, params: dict[str, Any], good: Path, tmp_path: Path) -> None:
     directory = tmp_path / "encrypted"
     directory.mkdir()
@@ -243,6 +419,24 @@ def test_a_named_program(mongod: Mongod, params: dict[str, Any]) -> None:
     result = verify(params, mongod_program="/bin/false")
     assert result.failed
     assert "ended (exit status 1)" in result.msg
+
+
+def test_a_server_that_does_not_start_proves_nothing_and_says_why(params: dict[str, Any], tmp_path: Path) -> None:
+    program = tmp_path / "mongod"
+    program.write_text(
+        "#!/bin/sh\necho 'mongod: error while loading shared libraries: libcrypto.so.1.1' >&2\nexit 127\n"
+    )
+    program.chmod(0o755)
+    del params["uri"]
+    result = verify(params, mongod_program=str(program))
+    assert result.failed
+    assert "ended (exit status 127)" in result.msg
+    assert "error while loading shared libraries: libcrypto.so.1.1" in result.msg
+    assert "The backup was not tested" in result.msg
+    assert "does not restore" not in str(result.result)
+    assert result.result["summary"]["restored"] is False
+    assert "could not be tested" in result.result["summary"]["headline"]
+    assert result.result["differences"] == []
 
 
 # --- what does not
@@ -400,7 +594,7 @@ def test_what_is_proven_not_to_restore_counts_no_more(
     assert "1 proven not to restore" in entry["headline"]
     prune = {"path": str(backup.parent), "keep_last": 1, "state_dir": params["state_dir"]}
     for day in range(1, 4):
-        (backup.parent / f"2020010{day}_000000.tar.gz").write_bytes(b"x")
+        (backup.parent / f"2020010{day}_000000.tar.gz").write_bytes(small_archive())
     refused = run_module("backup_prune", prune)
     assert refused.failed
     assert "without a verified one" in refused.msg
@@ -554,7 +748,7 @@ def test_documents_with_empty_timestamps_come_back_as_they_were(
 
 def test_a_file_dated_in_the_future_is_not_the_newest(params: dict[str, Any], backup: Path) -> None:
     junk = backup.parent / "20990101_000000.tar.gz"
-    junk.write_bytes(b"junk")
+    junk.write_bytes(small_archive())
     assert ok(verify(params)).result["summary"]["path"] == str(backup)
     info = ok(run_module("backup_info", {"path": str(backup.parent), "state_dir": params["state_dir"]})).result
     assert info["newest"]["path"] == str(backup)

@@ -53,6 +53,8 @@ class RestoreObservation:
         free: on the file system of the work directory.
         at: when it was observed.
         leftovers: notes of earlier restore tests that were killed, in the order in which they are to be cleared away.
+        database: the shop's, by the connection string; "" when it names none.
+        passed_over: newer files in the directory that cannot be backups, with the reason.
     """
 
     source: str
@@ -61,6 +63,8 @@ class RestoreObservation:
     free: int
     at: datetime
     leftovers: Tuple[Leftover, ...] = ()
+    database: str = ""
+    passed_over: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ def plan_restore_test(
     Raises:
         MaintenanceError: the backup cannot be decrypted, or there is not enough space.
     """
-    plan: Plan[RestoreWork] = Plan()
+    plan: Plan[RestoreWork] = Plan(warnings=list(observation.passed_over))
     for note in observation.leftovers:
         reason = "left behind by a restore test that was killed"
         plan.actions.append(Action("remove_leftover", target_of(note.left), reason, ClearLeftover(note.id)))

@@ -25,10 +25,13 @@ from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optio
 from .._core.errors import MaintenanceError, from_os_error
 from .compress import DamagedBackup, GzipReader, GzipWriter, compressor, stored_member
 from .manifest import MAX_BYTES, ComponentRecord, Found, Manifest, parse
+from .plausibility import GZIP_MAGIC
 
 DUMP_NAME = "mongo.archive.gz"
+# As mongodump writes it without --gzip.
+PLAIN_DUMP_NAME = "mongo.archive"
 MANIFEST_NAME = "manifest.json"
-RESERVED = (DUMP_NAME, MANIFEST_NAME)
+RESERVED = (DUMP_NAME, PLAIN_DUMP_NAME, MANIFEST_NAME)
 BLOCK = 512
 # Numbers of user and group: as numbers, since the host that restores may know other names.
 Owner = Tuple[int, int]
@@ -512,9 +515,13 @@ def _read_entry(
         )
     if not component_name:
         return
-    if component_name == DUMP_NAME and not inside:
+    if component_name in (DUMP_NAME, PLAIN_DUMP_NAME) and not inside:
+        if found.has_dump:
+            raise DamagedBackup(
+                "the archive holds two dumps", target=name, next_step="This is not a backup of the shop."
+            )
         found.has_dump = True
-        found.dump = read_dump(GzipReader(tar.extractfile(info), "%s in %s" % (DUMP_NAME, name)))
+        found.dump = read_dump(_unpacked(tar.extractfile(info), "%s in %s" % (component_name, name)))
         return
     if component_name == MANIFEST_NAME and not inside:
         source = tar.extractfile(info)
@@ -540,6 +547,28 @@ def _read_entry(
                 break
             digest.update(data)
         component.add_file(inside, info.size, digest.hexdigest())
+
+
+class _Reread:
+    """read(n) over bytes that were read already, and then the rest of the stream."""
+
+    def __init__(self, head: bytes, stream: Any) -> None:
+        self._head = head
+        self._stream = stream
+
+    def read(self, size: int = COPY_BYTES) -> bytes:
+        if self._head:
+            data, self._head = self._head[:size], self._head[size:]
+            return data
+        rest: bytes = self._stream.read(size)
+        return rest
+
+
+def _unpacked(stream: Any, name: str) -> Any:
+    """A dump as it was before gzip, if it was packed at all; the name of the file does not tell."""
+    head = _read_up_to(stream, len(GZIP_MAGIC))
+    whole = _Reread(head, stream)
+    return GzipReader(whole, name) if head == GZIP_MAGIC or not head else whole
 
 
 def _split(path: str) -> Tuple[str, str, str]:

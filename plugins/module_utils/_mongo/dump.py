@@ -55,6 +55,7 @@ class Source:
         indexes: names of its indexes.
         bytes, documents: as the server counts them now; for predictions and batch sizes only.
         id_index: name of its index on _id where that is another order than the natural one; "" where there is none such.
+        validator: what its documents must pass on insert; {} where nothing is refused.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Source:
     capped: bool = False
     uuid: str = ""
     id_index: str = ""
+    validator: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def batch_documents(self) -> int:
@@ -220,6 +222,7 @@ def _source(
         bool(options.get("capped")),
         uuids.get(data, "") if kind != "view" else "",
         _id_index(kind, options, indexes),
+        refusing_validator(options),
     )
 
 
@@ -244,6 +247,30 @@ def _rest_of_cursor(target: Any, name: str, answer: Mapping[str, Any]) -> Iterat
     while cursor["id"]:
         cursor = target.command("getMore", cursor["id"], collection=name)["cursor"]
         yield from cursor["nextBatch"]
+
+
+def refusing_validator(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The validator of a collection, if the server refuses to insert what does not pass it; else {}. Pure.
+
+    Such a collection may hold documents that do not pass: those that stood in it before, and what was written past it.
+    mongorestore loses them unless it is told to bypass validation
+    (https://www.mongodb.com/docs/manual/core/schema-validation/bypass-document-validation/).
+    """
+    refuses = options.get("validationAction", "error") != "warn" and options.get("validationLevel", "strict") != "off"
+    return dict(options.get("validator") or {}) if refuses else {}
+
+
+def count_invalid(
+    connection: Connection, database: str, collection: str, validator: Mapping[str, Any]
+) -> Optional[int]:
+    """How many documents of a collection do not pass a validator; None where the server does not tell."""
+    if not validator:
+        return 0
+    try:
+        with mongo_errors("cannot count what does not pass the validator", "%s.%s" % (database, collection)):
+            return int(connection.client[database][collection].count_documents({"$nor": [validator]}))
+    except MaintenanceError:
+        return None
 
 
 @dataclass

@@ -35,7 +35,7 @@ except ImportError:  # pragma: no cover - the client raises MissingLibrary first
 from .._core.errors import MaintenanceError
 from .archive import ArchiveReader, CollectionMetadata, count_documents
 from .client import Connection
-from .dump import Source, list_sources
+from .dump import Source, count_invalid, list_sources
 from .errors import error_number, mongo_errors
 
 # About a megabyte and at most a thousand documents in one insert (measured: larger ones are slower).
@@ -105,31 +105,67 @@ class Comparison:
     """What a restored database is like.
 
     Attributes:
-        collections: by the name under which the documents stand; views are left out.
+        collections: by the database and the name under which the documents stand; views are left out.
         differences: what is not as the archive said, a sentence each.
+        invalid: how many documents do not pass their collection's validator, by collection; only what is more than none.
     """
 
-    collections: Dict[str, Restored] = field(default_factory=dict)
+    collections: Dict[Tuple[str, str], Restored] = field(default_factory=dict)
     differences: List[str] = field(default_factory=list)
+    invalid: Dict[str, int] = field(default_factory=dict)
+
+
+DATA, USERS, ROLES, READ_ONLY = "data", "users", "roles", "read only"
+# The names that mongorestore itself gives them.
+_AUTHORIZATION = {USERS: "tempusers", ROLES: "temproles"}
+
+
+def kind_of(db: str, collection: str) -> str:
+    """What a collection of an archive is. Pure.
+
+    A dump of one database with its users and roles has them under ``$admin.system.users`` beside its collections, a dump of
+    the whole server in ``admin``. An oplog stands in a database without a name.
+
+    Returns:
+        DATA, USERS, ROLES, or READ_ONLY for what is the server's own: no restore puts it back as it was.
+    """
+    name = collection
+    if collection.startswith("$admin."):
+        name = collection[len("$admin.") :]
+    elif db != "admin":
+        return READ_ONLY if db in ("", "config", "local") else DATA
+    if name.startswith("system."):
+        return {"system.users": USERS, "system.roles": ROLES}.get(name, READ_ONLY)
+    return DATA
+
+
+def data_heads(reader: ArchiveReader) -> List[CollectionMetadata]:
+    """The collections and views that are restored as they stand in the archive."""
+    return [head for head in reader.prelude.collections if kind_of(head.db, head.collection) == DATA]
+
+
+def databases(reader: ArchiveReader) -> List[str]:
+    """The databases of applications in an archive."""
+    return sorted({head.db for head in data_heads(reader)} - {"admin"})
 
 
 def restore_archive(connection: Connection, reader: ArchiveReader) -> List[str]:
-    """Restore an archive of one database, under its own name, into a server that has no such database.
+    """Restore an archive into a server that has none of its databases, each under its own name.
 
-    Validators are bypassed, as for mongorestore: what was stored once must be restorable. Indexes are built when the
-    data is there, views are made last.
+    Validators are bypassed: what was stored once must be restorable. Indexes are built when the data is there, views are
+    made last. Users and roles are merged in as mongorestore does it; other collections of the server's own are read only.
 
     Returns:
-        The names of the databases restored.
+        What could not be restored here though nothing speaks against the archive, a sentence each.
 
     Raises:
         ArchiveError: the archive is damaged.
         RefusedBackup: the server refuses what is in it.
         MaintenanceError: the server fails otherwise.
     """
-    heads = reader.prelude.collections
+    heads = data_heads(reader)
     same = same_series(connection.server.version, reader.prelude.server_version)
-    declared = {(head.db, head.data_collection) for head in heads}
+    declared = {(head.db, head.data_collection) for head in reader.prelude.collections}
     for head in heads:
         if head.type != "view":
             _create(connection, head, same)
@@ -140,7 +176,11 @@ def restore_archive(connection: Connection, reader: ArchiveReader) -> List[str]:
                 target="%s.%s" % (batch.db, batch.collection),
                 next_step="Do not rely on this archive.",
             )
-        target = connection.client[batch.db][batch.collection]
+        kind = kind_of(batch.db, batch.collection)
+        if kind == READ_ONLY:
+            continue
+        into = ("admin", _AUTHORIZATION[kind]) if kind in _AUTHORIZATION else (batch.db, batch.collection)
+        target = connection.client[into[0]][into[1]]
         where = "%s.%s" % (batch.db, batch.collection)
         with _restoring("cannot restore documents", where, same):
             for documents in _inserts(batch.data):
@@ -155,7 +195,43 @@ def restore_archive(connection: Connection, reader: ArchiveReader) -> List[str]:
     for head in heads:
         if head.type == "view":
             _create(connection, head, same)
-    return sorted({head.db for head in heads})
+    return _merge_authorization(connection, reader)
+
+
+def _merge_authorization(connection: Connection, reader: ArchiveReader) -> List[str]:
+    """Make users and roles of the documents that were restored aside, and see whether they are the same."""
+    counts = dict.fromkeys(_AUTHORIZATION, 0)
+    for (db, collection), totals in reader.totals.items():
+        kind = kind_of(db, collection)
+        if kind in counts:
+            counts[kind] += totals.documents
+    present = {kind: _AUTHORIZATION[kind] for kind, count in counts.items() if count}
+    if not present:
+        return []
+    names = {USERS: "tempUsersCollection", ROLES: "tempRolesCollection"}
+    options = {names[kind]: "admin." + temporary for kind, temporary in present.items()}
+    admin = connection.client.admin
+    try:
+        with mongo_errors("cannot restore users and roles", "admin"):
+            admin.command("_mergeAuthzCollections", 1, db="", drop=False, **options)
+            for kind, temporary in present.items():
+                if _sorted_digest(admin[temporary]) != _sorted_digest(admin["system." + kind]):
+                    return ["the %s are not those of the archive" % kind]
+    except MaintenanceError as error:
+        # It is no command for users of the server, and not every version may have it.
+        return ["users and roles were read but could not be restored here: %s" % error]
+    finally:
+        with mongo_errors("cannot tidy up the throwaway server", "admin"):
+            for temporary in present.values():
+                admin[temporary].drop()
+    return []
+
+
+def _sorted_digest(collection: Any) -> str:
+    digest = hashlib.sha256()
+    for batch in collection.find_raw_batches({}, sort=[("_id", 1)]):
+        digest.update(batch)
+    return digest.hexdigest()
 
 
 def _refused(where: str, error: Any, same: bool) -> MaintenanceError:
@@ -259,8 +335,13 @@ def _create(connection: Connection, head: CollectionMetadata, same: bool) -> Non
 
 def _build_indexes(connection: Connection, head: CollectionMetadata, same: bool) -> None:
     wanted = []
-    for index in metadata_of(head).get("indexes") or []:
+    metadata = metadata_of(head)
+    collated = "collation" in (metadata.get("options") or {})
+    for index in metadata.get("indexes") or []:
         specification = {key: value for key, value in index.items() if key != "ns"}
+        if collated:
+            # The simple collation is not listed, and an index that names none would get the collection's.
+            specification.setdefault("collation", {"locale": "simple"})
         # Made with the collection itself.
         if specification.get("clustered") or _is_id(specification.get("key") or {}):
             continue
@@ -280,7 +361,7 @@ def compare(connection: Connection, reader: ArchiveReader) -> Comparison:
     Every document is read back from the server and hashed; options and indexes are listed again.
     """
     result = Comparison()
-    heads = reader.prelude.collections
+    heads = data_heads(reader)
     present: Dict[Tuple[str, str], Source] = {}
     for database in sorted({head.db for head in heads}):
         for source in list_sources(connection, database):
@@ -297,7 +378,10 @@ def compare(connection: Connection, reader: ArchiveReader) -> Comparison:
         if head.type == "view":
             continue
         restored = read_collection(connection, head.db, head.data_collection, source_.batch_documents)
-        result.collections[head.data_collection] = restored
+        result.collections[(head.db, head.data_collection)] = restored
+        invalid = count_invalid(connection, head.db, head.collection, source_.validator)
+        if invalid:
+            result.invalid[where] = invalid
         said = reader.totals[(head.db, head.data_collection)]
         if restored.documents != said.documents:
             result.differences.append("%s has %d documents instead of %d" % (where, restored.documents, said.documents))
@@ -343,10 +427,15 @@ def compare_metadata(where: str, wanted: str, found: str) -> List[str]:
 
 
 def _normal(text: str) -> Tuple[Dict[str, str], Dict[str, Dict[str, str]]]:
-    values = json.loads(text or "{}")
-    options = {key: json.dumps(value) for key, value in (values.get("options") or {}).items()}
+    """Options and indexes as canonical text: old tools write numbers without their types, new ones with them."""
+    values = json_util.loads(text or "{}", json_options=_JSON)
+
+    def canonical(value: Any) -> str:
+        return str(json_util.dumps(value, json_options=_JSON))
+
+    options = {key: canonical(value) for key, value in (values.get("options") or {}).items()}
     indexes = {
-        str(index.get("name")): {key: json.dumps(value) for key, value in index.items() if key != "ns"}
+        str(index.get("name")): {key: canonical(value) for key, value in index.items() if key != "ns"}
         for index in values.get("indexes") or []
     }
     return options, indexes

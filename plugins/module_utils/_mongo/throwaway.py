@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import time
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, List, Optional, Sequence
 from urllib.parse import quote
 
 from .._core.errors import MaintenanceError, from_os_error
@@ -24,6 +24,8 @@ START_SECONDS = 90.0
 MAX_SOCKET_PATH = 107
 SOCKET_NAME = "mongodb-27017.sock"
 LOG_NAME = "mongod.log"
+# What it says before it has a log, or when it cannot be run at all.
+OUTPUT_NAME = "mongod.out"
 
 # Without the first, documents that expire would be gone before they are compared.
 _PARAMETERS = ("ttlMonitorEnabled=false", "diagnosticDataCollectionEnabled=false")
@@ -74,14 +76,15 @@ class ThrowawayServer:
         """
         os.mkdir(os.path.join(self._directory, "db"), 0o700)
         try:
-            self._process = subprocess.Popen(
-                [self._program, *arguments(self._directory)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd=self._directory,
-                preexec_fn=_die_with_parent,
-            )
+            with open(os.path.join(self._directory, OUTPUT_NAME), "wb") as output:
+                self._process = subprocess.Popen(
+                    [self._program, *arguments(self._directory)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    cwd=self._directory,
+                    preexec_fn=_die_with_parent,
+                )
         except OSError as error:
             raise from_os_error(
                 "cannot start a mongod for the restore test",
@@ -89,7 +92,10 @@ class ThrowawayServer:
                 target=self._program,
                 next_step="Set mongod_program to a mongod of the same version.",
             ) from error
-        return wait_for_server(self._directory, self._ended)
+        return wait_for_server(self._directory, self._ended, self._output)
+
+    def _output(self) -> str:
+        return _last_lines(os.path.join(self._directory, OUTPUT_NAME))
 
     def _ended(self) -> Optional[str]:
         status = self._process.poll() if self._process is not None else 0
@@ -103,14 +109,15 @@ class ThrowawayServer:
             process.wait()
 
 
-def wait_for_server(directory: str, ended: Callable[[], Optional[str]]) -> Connection:
+def wait_for_server(directory: str, ended: Callable[[], Optional[str]], output: Callable[[], str]) -> Connection:
     """Connect to the server in a directory as soon as it answers.
 
     Args:
         ended: gives the reason when the server has ended, else None.
+        output: gives the end of what the server wrote to its standard output and standard error.
 
     Raises:
-        MaintenanceError: it ended, or does not answer in time; the end of its log is quoted.
+        MaintenanceError: it ended, or does not answer in time; its own words are quoted.
     """
     path = os.path.join(directory, SOCKET_NAME)
     address = Address(
@@ -125,19 +132,26 @@ def wait_for_server(directory: str, ended: Callable[[], Optional[str]]) -> Conne
             except MaintenanceError:
                 pass  # it is not ready yet
         if reason is not None or time.monotonic() > deadline:
+            words = [text for text in (_log_end(directory), output()) if text]
             raise MaintenanceError(
                 "the mongod for the restore test %s" % ("ended (%s)" % reason if reason else "does not answer"),
                 target=directory,
-                next_step="The end of its log: %s" % (_log_end(directory) or "empty"),
+                next_step="The backup was not tested. The server's own words: %s" % (" ".join(words) or "none"),
             )
         time.sleep(0.05)
 
 
 def _log_end(directory: str) -> str:
+    return _last_lines(os.path.join(directory, LOG_NAME), ('"s":"E"', '"s":"F"'))
+
+
+def _last_lines(path: str, marks: Sequence[str] = ()) -> str:
+    """The last two lines of a file, of those that bear a mark if any does; "" when there is none."""
     try:
-        with open(os.path.join(directory, LOG_NAME), "rb") as handle:
-            lines = handle.read()[-4000:].decode("utf-8", "replace").splitlines()
+        with open(path, "rb") as handle:
+            handle.seek(max(0, os.fstat(handle.fileno()).st_size - 4000))
+            lines = handle.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return ""
-    errors = [line for line in lines if '"s":"E"' in line or '"s":"F"' in line]
-    return " ".join((errors or lines)[-2:])[:600]
+    marked = [line for line in lines if any(mark in line for mark in marks)]
+    return " ".join((marked or lines)[-2:])[:600]

@@ -27,7 +27,7 @@ from .._backup.catalogue import (
 )
 from .._backup.compress import engine
 from .._backup.encryption import read_passphrase
-from .._backup.manifest import TOOL, CollectionRecord, Found, Manifest
+from .._backup.manifest import TOOL, CollectionRecord, Found, Manifest, lost_without_bypass
 from .._backup.planning import (
     BackupObservation,
     BackupWork,
@@ -307,9 +307,21 @@ class MongoBackup(Task[BackupObservation]):
         for source in sources:
             data = source.data if source.type != "view" else source.name
             totals = writer.totals[(database, data)]
+            # When nobody waits any more: it reads the collection once again.
+            invalid = dump.count_invalid(connection, database, source.name, source.validator)
+            if invalid is None:
+                text = "%s.%s: how many documents do not pass its validator could not be counted"
+                manifest.notes.append(text % (database, source.name))
             records.append(
                 CollectionRecord(
-                    source.name, source.type, data, totals.documents, totals.bytes, totals.sha256, list(source.indexes)
+                    source.name,
+                    source.type,
+                    data,
+                    totals.documents,
+                    totals.bytes,
+                    totals.sha256,
+                    list(source.indexes),
+                    invalid or 0,
                 )
             )
         if not any(record.documents for record in records):
@@ -404,9 +416,12 @@ class MongoBackup(Task[BackupObservation]):
         summary["reused"] = bool(plan.kept)
         summary["missing"] = [entry.name for entry in observation.included if entry.problem]
         values: Dict[str, Any] = {}
+        warnings = []
         if backup is not None:
             values = {"backup": describe(backup, seen.at), "path": backup.path}
-        return Report(headline, changed=bool(results.effective), summary=summary, values=values)
+            if backup.verification is not None and backup.verification.invalid_documents:
+                warnings.append(lost_without_bypass(backup.verification.invalid_documents, ()))
+        return Report(headline, changed=bool(results.effective), summary=summary, values=values, warnings=warnings)
 
     def remember(
         self, observation: BackupObservation, plan: Plan[BackupWork], results: Results[BackupWork, BackupObservation]
@@ -442,6 +457,7 @@ def _summary_of(backup: Backup, seen: BackupObservation, *, reused: bool, would:
         "bytes_documents": record.bytes_documents,
         "bytes_files": record.bytes_files,
         "documents": record.documents,
+        "invalid_documents": record.invalid_documents,
         "collections": record.collections,
         "components": list(record.components),
         "age_hours": age,
@@ -476,6 +492,7 @@ def _summary_without(observation: BackupObservation, plan: Plan[BackupWork], che
         "bytes_documents": observation.bytes_documents,
         "bytes_files": sum(entry.bytes for entry in observation.included),
         "documents": observation.documents,
+        "invalid_documents": 0,
         "collections": observation.collections,
         "components": [entry.name for entry in observation.included if not entry.problem],
         "age_hours": None,

@@ -21,7 +21,7 @@ from .._backup import making
 from .._backup.catalogue import Backup, Verification, look_at, read_catalogue, write_sidecar
 from .._backup.compress import DamagedBackup, Prefetch
 from .._backup.encryption import Openssl, read_passphrase
-from .._backup.manifest import TOOL, Found, Manifest, differences
+from .._backup.manifest import TOOL, Found, Manifest, differences, lost_without_bypass
 from .._backup.restore_planning import (
     ClearLeftover,
     RestoreObservation,
@@ -40,6 +40,7 @@ from .._core.plan import Action, Outcome, Plan, Report, Results
 from .._core.runner import Task
 from .._core.units import format_size, parse_size
 from .._mongo import restore, throwaway
+from .._mongo.address import resolve
 from .._mongo.archive import ArchiveError, ArchiveReader
 from .._mongo.client import Connection
 from . import leftovers
@@ -58,6 +59,8 @@ class Tested:
         differences: what is not as the backup says, a sentence each.
         documents, collections, indexes, bytes, files: what was restored and compared; bytes of raw documents.
         manifest: whether the backup has one of ours to compare with.
+        invalid_documents: how many of the documents do not pass their collection's validator.
+        invalid_in: the collections that they are in.
     """
 
     differences: Tuple[str, ...]
@@ -69,6 +72,8 @@ class Tested:
     files: int = 0
     manifest: bool = False
     backup_version: str = ""
+    invalid_documents: int = 0
+    invalid_in: Tuple[str, ...] = ()
 
 
 class MongoRestore(Task[RestoreObservation]):
@@ -93,7 +98,7 @@ class MongoRestore(Task[RestoreObservation]):
     def observe(self) -> RestoreObservation:
         self._passphrase()  # a file that cannot be read is better known before anything is done
         now = utc_now()
-        backup = self._find_backup(self.params["src"], now)
+        backup, passed_over = self._find_backup(self.params["src"], now)
         origin = self._origins.find(self.params["mongod_program"])
         existing = os.path.abspath(self.work_dir)
         while not os.path.isdir(existing):
@@ -110,19 +115,34 @@ class MongoRestore(Task[RestoreObservation]):
             status.f_bavail * status.f_frsize,
             now,
             tuple(leftovers.in_order(notes)),
+            self._database(),
+            passed_over,
         )
 
-    def _find_backup(self, src: str, now: datetime) -> Optional[Backup]:
+    def _database(self) -> str:
+        """The database that the connection string names; it is asked for only to tell one of several."""
+        try:
+            return resolve(self.params).database
+        except MaintenanceError:
+            return ""
+
+    def _find_backup(self, src: str, now: datetime) -> Tuple[Optional[Backup], Tuple[str, ...]]:
+        """The backup to test, and what was passed over on the way to it."""
         if os.path.isdir(src) or (self.call.check and not os.path.lexists(src)):
             found = read_catalogue(src, missing_ok=True)
             newest = found.newest(now)
-            if newest is not None:
-                return newest
-            if self.call.check:
-                return None  # a real run would have made one before
+            passed_over = [
+                "%s is not tested: it does not count as a backup (%s)" % (backup.path, backup.problem)
+                for backup in found.implausible
+                if newest is None or backup.date > newest.date
+            ]
+            if newest is not None or self.call.check:
+                return newest, tuple(passed_over)  # where there is none, a real run would have made one before
+            why = "".join("; " + text for text in passed_over)
+            if found.backups and not passed_over:
+                why = " but such as are dated in the future"
             raise MaintenanceError(
-                "there is no backup in this directory%s"
-                % (" but such as are dated in the future" if found.backups else ""),
+                "there is no backup in this directory" + why,
                 target=src,
                 next_step="Make one with mongo_backup first.",
             )
@@ -133,7 +153,7 @@ class MongoRestore(Task[RestoreObservation]):
                 target=src,
                 next_step="Correct src, or rename the file to the time it was made.",
             )
-        return backup
+        return backup, ()
 
     # --- plan ----------------------------------------------------------------------------------------------------
 
@@ -161,7 +181,7 @@ class MongoRestore(Task[RestoreObservation]):
                 next_step="Something removes backups: look for the shop's own jobs.",
             )
         try:
-            tested, warnings = self._restore_and_compare(backup, action.work.origin)
+            tested, warnings = self._restore_and_compare(backup, action.work.origin, observation.database)
         except MaintenanceError as error:
             if not _is_proof(error, backup):
                 raise
@@ -178,7 +198,9 @@ class MongoRestore(Task[RestoreObservation]):
 
     handlers = {ClearLeftover: _clear_leftover, RestoreTest: _test}
 
-    def _restore_and_compare(self, backup: Backup, origin: ServerOrigin) -> Tuple[Tested, Tuple[str, ...]]:
+    def _restore_and_compare(
+        self, backup: Backup, origin: ServerOrigin, database: str
+    ) -> Tuple[Tested, Tuple[str, ...]]:
         """Restore into a server of this moment; also gives what could not be recorded of it."""
         token = secrets.token_hex(6)
         directory = os.path.join(os.path.abspath(self.work_dir), PREFIX + token)
@@ -200,7 +222,7 @@ class MongoRestore(Task[RestoreObservation]):
             server, note = self._server(origin, directory, reached, token)
             notes.append(note)
             with server.start() as connection:
-                return self._compare(backup, connection)
+                return self._compare(backup, connection, database)
         finally:
             if server is not None:
                 server.stop()
@@ -221,8 +243,13 @@ class MongoRestore(Task[RestoreObservation]):
         note = register(ProcessLeft(directory, purpose=PURPOSE))
         return throwaway.ThrowawayServer(origin.program, reached), note
 
-    def _compare(self, backup: Backup, connection: Connection) -> Tuple[Tested, Tuple[str, ...]]:
-        found = self._read(backup, connection)
+    def _compare(self, backup: Backup, connection: Connection, named: str) -> Tuple[Tested, Tuple[str, ...]]:
+        """Restore and compare; also gives what could not be restored or recorded.
+
+        Args:
+            named: the shop's database by the connection string.
+        """
+        found, notes = self._read(backup, connection)
         reader: Optional[ArchiveReader] = found.dump
         if reader is None:
             return Tested(("there is no database dump in it",), connection.server.version), ()
@@ -231,34 +258,50 @@ class MongoRestore(Task[RestoreObservation]):
         problems = list(compared.differences)
         if manifest is not None:
             collections = {
-                name: Found(item.documents, item.bytes, item.sha256) for name, item in compared.collections.items()
+                name: Found(item.documents, item.bytes, item.sha256)
+                for (_database, name), item in compared.collections.items()
             }
             problems += differences(manifest, collections, found.found_components())
             problems += _index_names(manifest, reader)
         elif reader.prelude.tool_version == TOOL or (backup.record is not None and not _fits(backup)):
             problems.append("the manifest is missing, without which nobody knows what else must be in it")
-        database = manifest.database if manifest is not None else _database(reader)
+        database = manifest.database if manifest is not None else _database(reader, named)
+        if self.assertions and not database:
+            raise MaintenanceError(
+                "the backup holds several databases (%s), and nothing says which one the assertions are about"
+                % ", ".join(restore.databases(reader)),
+                target=backup.path,
+                next_step="Give uri or env_file with the shop's database.",
+            )
         problems += restore.check_assertions(connection, database, self.assertions)
         documents = sum(item.documents for item in compared.collections.values())
         if not documents and not problems:
             problems = ["there is not one document in it"]
+        heads = restore.data_heads(reader)
         tested = Tested(
             tuple(dict.fromkeys(problems)),
             connection.server.version,
             documents,
             len(compared.collections),
-            sum(len(restore.metadata_of(head).get("indexes") or []) for head in reader.prelude.collections),
+            sum(len(restore.metadata_of(head).get("indexes") or []) for head in heads),
             sum(item.bytes for item in compared.collections.values()),
             sum(component.files for component in found.components.values()),
             manifest is not None,
             reader.prelude.server_version,
+            sum(compared.invalid.values()),
+            tuple(sorted(compared.invalid)),
         )
-        return tested, () if problems else record_success(backup, manifest, database, found, tested)
+        if not problems:
+            notes += record_success(backup, manifest, database, found, tested)
+        return tested, notes
 
-    def _read(self, backup: Backup, connection: Connection) -> ReadBack:
+    def _read(self, backup: Backup, connection: Connection) -> Tuple[ReadBack, Tuple[str, ...]]:
+        """Read the backup to its end, restoring as it comes; also gives what could not be restored here."""
+        notes: List[str] = []
+
         def read_dump(stream: Any) -> ArchiveReader:
             reader = ArchiveReader(stream, backup.name)
-            restore.restore_archive(connection, reader)
+            notes.extend(restore.restore_archive(connection, reader))
             return reader
 
         try:
@@ -268,12 +311,12 @@ class MongoRestore(Task[RestoreObservation]):
         with os.fdopen(descriptor, "rb", 0) as handle:
             if not backup.encrypted:
                 with closing(Prefetch(handle)) as ahead:
-                    return read_backup(ahead, backup.name, read_dump)
+                    return read_backup(ahead, backup.name, read_dump), tuple(notes)
             try:
                 with closing(Openssl(handle, self._passphrase() or b"", True, backup.name)) as cipher, closing(
                     Prefetch(cipher)
                 ) as ahead:
-                    return read_backup(ahead, backup.name, read_dump)
+                    return read_backup(ahead, backup.name, read_dump), tuple(notes)
             except MaintenanceError as error:
                 # What comes out of a decryption is garbage with a wrong passphrase, too; other bytes than were recorded
                 # are not.
@@ -312,12 +355,17 @@ class MongoRestore(Task[RestoreObservation]):
                 tested.indexes,
                 format_size(tested.bytes),
             )
+        warnings = []
+        if tested is not None and tested.invalid_documents:
+            headline += ", %d of them only with --bypassDocumentValidation" % tested.invalid_documents
+            warnings.append(lost_without_bypass(tested.invalid_documents, tested.invalid_in))
         return Report(
             headline,
             # A restore test leaves everything as it was; only clearing away what a killed one left is a change.
             changed=any(isinstance(action.work, ClearLeftover) for action in results.effective),
             summary=summary,
             values={"differences": list(tested.differences) if tested is not None else []},
+            warnings=warnings,
         )
 
     def close(self) -> None:
@@ -328,10 +376,13 @@ class ChangedArchive(MaintenanceError):
     """An encrypted archive holds other bytes than when it was recorded, and cannot be read."""
 
 
+_COUNTS = ("documents", "invalid_documents", "collections", "indexes", "bytes", "files")
+
+
 def _numbers(tested: Optional[Tested]) -> Dict[str, Any]:
     values: Mapping[str, Any] = (tested or Tested(())).__dict__
     known = ("manifest", "server_version", "backup_version") if tested is not None and tested.backup_version else ()
-    numbers = {key: values[key] for key in ("documents", "collections", "indexes", "bytes", "files", *known)}
+    numbers = {key: values[key] for key in (*_COUNTS, *known)}
     return dict(numbers, differences=len(values["differences"]))
 
 
@@ -375,6 +426,8 @@ def record_success(
             sum(component.bytes for component in found.components.values()),
             format_utc(now),
             sources=tuple((item.name, item.source) for item in manifest.components) if manifest else (),
+            empty=tuple(sorted(name for name, component in found.components.items() if not component.files)),
+            invalid_documents=tested.invalid_documents,
         )
         write_sidecar(backup.path, verification)
     except OSError as error:
@@ -418,9 +471,12 @@ def _is_recorded(backup: Backup) -> bool:
     return record is not None and record.size == backup.size and record.sha256 == _sha256(backup.path)
 
 
-def _database(reader: ArchiveReader) -> str:
-    names = [head.db for head in reader.prelude.collections]
-    return names[0] if names else ""
+def _database(reader: ArchiveReader, named: str) -> str:
+    """The shop's database among those of an archive without our manifest; "" where nobody can tell."""
+    found = restore.databases(reader)
+    if named in found:
+        return named
+    return found[0] if len(found) == 1 else ""
 
 
 def _index_names(manifest: Manifest, reader: ArchiveReader) -> List[str]:

@@ -58,7 +58,12 @@ class ContainerServer:
                 ),
             )
             api.start(self._name)
-        return throwaway.wait_for_server(self._directory, self._ended)
+        return throwaway.wait_for_server(self._directory, self._ended, self._output)
+
+    def _output(self) -> str:
+        with self._docker.errors("cannot read what the container has written", self._name):
+            written: bytes = self._docker.api.logs(self._name, stdout=True, stderr=True, tail=2)
+        return " ".join(written.decode("utf-8", "replace").splitlines())[-600:]
 
     def _ended(self) -> Optional[str]:
         with self._docker.errors("cannot look at the container", self._name):

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import os
+from types import SimpleNamespace
+from typing import Any
 
 import bson
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import restore, throwaway
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import dump, restore, throwaway
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import CollectionMetadata
 
 
@@ -44,6 +46,17 @@ A = {"key": {"a": 1, "b": 1}, "unique": True}
         (metadata({"autoIndexId": True}), metadata(), []),
         (metadata(a={**A, "ns": "db.x"}), metadata(a=A), []),
         ("", metadata(), []),
+        (
+            metadata({"max": 1}, a=A),
+            metadata({"max": {"$numberInt": "1"}}, a={**A, "key": {"a": {"$numberInt": "1"}, "b": 1}}),
+            [],
+        ),
+        (metadata({"max": {"$numberLong": "1"}}), metadata({"max": 1}), ["x: the option max differs"]),
+        (
+            metadata(a={"key": {"a": {"$numberDouble": "1.0"}}}),
+            metadata(a={"key": {"a": 1}}),
+            ["x: the index a differs"],
+        ),
     ],
 )
 def test_comparing_metadata(wanted: str, found: str, lines: list[str]) -> None:
@@ -57,6 +70,57 @@ def test_types_survive_the_metadata() -> None:
     assert isinstance(index["key"]["a"], float)
     assert isinstance(index["expireAfterSeconds"], bson.Int64)
     assert type(found["options"]["max"]) is int
+
+
+@pytest.mark.parametrize(
+    ("db", "collection", "kind"),
+    [
+        ("shop", "orders", restore.DATA),
+        ("shop", "system.js", restore.DATA),
+        ("shop", "$admin.system.users", restore.USERS),
+        ("shop", "$admin.system.roles", restore.ROLES),
+        ("shop", "$admin.system.version", restore.READ_ONLY),
+        ("admin", "system.users", restore.USERS),
+        ("admin", "system.roles", restore.ROLES),
+        ("admin", "system.version", restore.READ_ONLY),
+        ("admin", "notes", restore.DATA),
+        ("config", "settings", restore.READ_ONLY),
+        ("", "oplog", restore.READ_ONLY),
+        ("administration", "system.users.x", restore.DATA),
+    ],
+)
+def test_what_a_collection_of_an_archive_is(db: str, collection: str, kind: str) -> None:
+    assert restore.kind_of(db, collection) == kind
+
+
+@pytest.mark.parametrize(
+    ("options", "refuses"),
+    [
+        ({"validator": {"a": 1}}, True),
+        ({"validator": {"a": 1}, "validationLevel": "moderate", "validationAction": "error"}, True),
+        ({"validator": {"a": 1}, "validationAction": "errorAndLog"}, True),
+        ({"validator": {"a": 1}, "validationAction": "warn"}, False),
+        ({"validator": {"a": 1}, "validationLevel": "off"}, False),
+        ({"validator": {}}, False),
+        ({}, False),
+    ],
+)
+def test_which_validator_refuses(options: dict[str, object], refuses: bool) -> None:
+    assert dump.refusing_validator(options) == (options["validator"] if refuses else {})
+
+
+def test_other_documents_than_the_archive_differ_without_a_manifest_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = CollectionMetadata("s", "c")
+    totals = {("s", "c"): SimpleNamespace(documents=2, sha256="a")}
+    reader: Any = SimpleNamespace(prelude=SimpleNamespace(collections=(head,)), totals=totals)
+    source = dump.Source("c", "collection", "c", "{}", documents=2, bytes=10)
+    monkeypatch.setattr(restore, "list_sources", lambda *_arguments: [source])
+    found = restore.Restored(2, 10, "b")
+    monkeypatch.setattr(restore, "read_collection", lambda *_arguments: found)
+    connection: Any = None
+    assert restore.compare(connection, reader).differences == ["s.c has other documents than the archive"]
+    totals[("s", "c")].sha256 = "b"
+    assert restore.compare(connection, reader).differences == []
 
 
 def test_metadata_that_is_no_json_names_its_collection() -> None:
