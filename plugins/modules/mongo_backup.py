@@ -203,6 +203,9 @@ summary:
   contains:
     headline: {description: One sentence., type: str}
     path: {description: The archive., type: str}
+    restore_command:
+      description: What unpacks the archive and restores the database, all documents included; where there is an archive.
+      type: str
     reused: {description: Whether an earlier backup was good enough., type: bool}
     verified: {description: Whether the archive was read back and found whole., type: bool}
     bytes: {description: Size of the archive; in check mode the size expected., type: int}

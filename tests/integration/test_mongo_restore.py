@@ -351,7 +351,9 @@ def test_documents_that_do_not_pass_their_validator_are_counted(
         assert len(backup["warnings"]) == 1
         warning = str(backup["warnings"])
         assert "restore.sh" in warning
-        assert "mongorestore --archive=mongo.archive.gz --gzip --drop --bypassDocumentValidation" in warning
+        name = Path(backup["path"]).name.partition(".")[0]
+        assert f"mongorestore --archive={name}/mongo.archive.gz --gzip --drop --bypassDocumentValidation" in warning
+        assert backup["summary"]["restore_command"] in warning
     result = ok(verify(params, src=str(tmp_path / "dest"))).result
     assert result["summary"]["restored"] is True
     assert result["summary"]["invalid_documents"] == 3

@@ -429,8 +429,8 @@ def describe(backup: Backup, now: datetime) -> Dict[str, Any]:
         "restore_failed": backup.restore_failed,
         "problem": backup.problem,
     }
-    told = backup.verification or (backup.record if backup.restore_failed else None)
-    record: Mapping[str, Any] = told.__dict__ if told else {}
+    known = backup.verification or (backup.record if backup.restore_failed else None)
+    record: Mapping[str, Any] = known.__dict__ if known else {}
     for key in ("database", "consistency", "documents", "invalid_documents", "collections", "restore_tested"):
         entry[key] = record.get(key)
     entry["components"] = list(record.get("components", ()))

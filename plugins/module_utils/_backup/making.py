@@ -72,14 +72,14 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Made:
-    """A backup that was made: its record and its manifest."""
+class WrittenArchive:
+    """An archive that was written and verified: its record and its manifest."""
 
     verification: Verification
     manifest: Manifest
 
 
-def make(job: Job) -> Made:
+def make(job: Job) -> WrittenArchive:
     """Make the backup; nothing remains of it when anything fails.
 
     Raises:
@@ -103,7 +103,7 @@ def make(job: Job) -> Made:
                 with atomic_writer(job.path) as handle:
                     _encrypt(job, plain, handle)  # type: ignore[arg-type]
                     verification = _publish(job, handle, sha256)
-    return Made(verification, job.manifest)
+    return WrittenArchive(verification, job.manifest)
 
 
 @contextmanager

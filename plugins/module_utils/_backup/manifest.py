@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
@@ -14,8 +16,8 @@ FORMAT = 1
 # What our backups say of themselves, in the manifest and in the head of the dump.
 TOOL = "miniecom.maintenance"
 MAX_BYTES = 64 * 1024 * 1024
-# What restores the database of an unpacked backup in full.
-RESTORE = "mongorestore --archive=mongo.archive.gz --gzip --drop --bypassDocumentValidation"
+# What restores the database of a backup in full, in the directory that it was unpacked to.
+_RESTORE = "mongorestore --archive=%s/mongo.archive.gz --gzip --drop --bypassDocumentValidation"
 
 
 @dataclass(frozen=True)
@@ -102,15 +104,30 @@ class Manifest:
         return sum(entry.bytes for entry in self.components)
 
 
-def lost_without_bypass(documents: int, collections: Sequence[str]) -> str:
+def restore_command(path: str) -> str:
+    """What unpacks a backup in the current directory and restores its database, all documents included. Pure.
+
+    Args:
+        path: of the archive; one that ends in .enc is decrypted, and openssl asks for the passphrase.
+    """
+    unpack = "tar xzf %s" % shlex.quote(path)
+    if path.endswith(".enc"):
+        unpack = "openssl enc -d -aes-256-cbc -pbkdf2 -in %s | tar xzf -" % shlex.quote(path)
+    return "%s && %s" % (unpack, _RESTORE % os.path.basename(path).partition(".")[0])
+
+
+def lost_without_bypass(documents: int, collections: Sequence[str], path: str) -> str:
     """What to say of documents that do not pass their collection's validator. Pure.
 
     Args:
         collections: those that they are in, as far as that is known.
+        path: of the archive.
     """
+    where = " in " + ", ".join(collections) if collections else ""
     return (
-        "%d documents%s do not pass their collection's validator. The shop's restore.sh, and mongorestore as it runs it, would lose"
-        " them; they come back with: %s" % (documents, " in " + ", ".join(collections) if collections else "", RESTORE)
+        "%d documents%s do not pass their collection's validator. The shop's restore.sh, which runs mongorestore without"
+        " --bypassDocumentValidation, would lose them. They come back with: %s"
+        % (documents, where, restore_command(path))
     )
 
 

@@ -134,7 +134,7 @@ class BackupPrune(Task[RotationObservation]):
         if findings:
             jobs = ", ".join(finding.target for finding in findings)
             headline = "%s nothing: %s would delete backups beside us" % (verb, jobs)
-        told = [finding.as_dict() for finding in findings]
+        entries = [finding.as_dict() for finding in findings]
         return Report(
             headline,
             changed=bool(results.effective),
@@ -147,8 +147,8 @@ class BackupPrune(Task[RotationObservation]):
                 "blocked": bool(findings),
                 "findings": len(findings),
             },
-            values={"findings": told},
-            record={"findings": told} if told else {},
+            values={"findings": entries},
+            record={"findings": entries} if entries else {},
         )
 
 

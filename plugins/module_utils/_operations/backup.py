@@ -27,7 +27,7 @@ from .._backup.catalogue import (
 )
 from .._backup.compress import engine
 from .._backup.encryption import read_passphrase
-from .._backup.manifest import TOOL, CollectionRecord, Found, Manifest, lost_without_bypass
+from .._backup.manifest import TOOL, CollectionRecord, Found, Manifest, lost_without_bypass, restore_command
 from .._backup.planning import (
     BackupObservation,
     BackupWork,
@@ -57,7 +57,7 @@ _LOCK_VERDICTS = Tuple[Tuple[str, ...], Tuple[str, ...], str]
 
 
 @dataclass(frozen=True)
-class MadeBackup:
+class NamedArchive:
     """The archive that was made. Its name may differ from the planned one, by the second in which it was begun."""
 
     path: str
@@ -223,7 +223,7 @@ class MongoBackup(Task[BackupObservation]):
         if len(notes) > MAX_NOTES:
             warnings += ("%d more notes stand in the manifest of the backup." % (len(notes) - MAX_NOTES),)
         text = "%d documents in %d collections" % (made.manifest.documents, len(made.manifest.collections))
-        return Outcome(made.verification.size, text, MadeBackup(path), warnings)
+        return Outcome(made.verification.size, text, NamedArchive(path), warnings)
 
     handlers = {ReleaseLock: _release_lock, RemoveLeftover: _remove_leftover, MakeBackup: _back_up}
 
@@ -245,7 +245,7 @@ class MongoBackup(Task[BackupObservation]):
                 )
             yield
 
-    def _make(self, work: MakeBackup, consistency: DumpConsistency) -> Tuple[making.Made, str]:
+    def _make(self, work: MakeBackup, consistency: DumpConsistency) -> Tuple[making.WrittenArchive, str]:
         """Make the archive; also gives its path."""
         connection = self._connection
         started, path = utc_now(), work.path
@@ -389,7 +389,7 @@ class MongoBackup(Task[BackupObservation]):
     def verify(
         self, observation: BackupObservation, plan: Plan[BackupWork], results: Results[BackupWork, BackupObservation]
     ) -> Verification[BackupObservation]:
-        made = next(iter(results.details(MadeBackup)), None)
+        made = next(iter(results.details(NamedArchive)), None)
         if made is None:
             return Verification()
         after = replace(observation, at=utc_now(), catalogue=read_catalogue(self.policy.dest))
@@ -407,7 +407,7 @@ class MongoBackup(Task[BackupObservation]):
         self, observation: BackupObservation, plan: Plan[BackupWork], results: Results[BackupWork, BackupObservation]
     ) -> Report:
         seen = results.after or observation
-        wanted = [made.path for made in results.details(MadeBackup)] or [kept.target for kept in plan.kept]
+        wanted = [made.path for made in results.details(NamedArchive)] or [kept.target for kept in plan.kept]
         backup = next((found for found in seen.catalogue.backups if found.path in wanted), None)
         if backup is not None and backup.verified:
             headline, summary = _summary_of(backup, seen, reused=bool(plan.kept), would=results.check)
@@ -420,7 +420,7 @@ class MongoBackup(Task[BackupObservation]):
         if backup is not None:
             values = {"backup": describe(backup, seen.at), "path": backup.path}
             if backup.verification is not None and backup.verification.invalid_documents:
-                warnings.append(lost_without_bypass(backup.verification.invalid_documents, ()))
+                warnings.append(lost_without_bypass(backup.verification.invalid_documents, (), backup.path))
         return Report(headline, changed=bool(results.effective), summary=summary, values=values, warnings=warnings)
 
     def remember(
@@ -452,6 +452,7 @@ def _summary_of(backup: Backup, seen: BackupObservation, *, reused: bool, would:
     age = round(backup.age_seconds(seen.at) / 3600.0, 2)
     numbers: Dict[str, Any] = {
         "path": backup.path,
+        "restore_command": restore_command(backup.path),
         "verified": True,
         "bytes": backup.size,
         "bytes_documents": record.bytes_documents,

@@ -52,7 +52,7 @@ PROOFS = (ArchiveError, restore.RefusedBackup)
 
 
 @dataclass(frozen=True)
-class Tested:
+class TestOutcome:
     """What a restore test has shown.
 
     Attributes:
@@ -185,7 +185,7 @@ class MongoRestore(Task[RestoreObservation]):
         except MaintenanceError as error:
             if not _is_proof(error, backup):
                 raise
-            return Outcome(detail=Tested((str(error),)), failure=error, warnings=record_failure(backup))
+            return Outcome(detail=TestOutcome((str(error),)), failure=error, warnings=record_failure(backup))
         if tested.differences:
             failure = MaintenanceError(
                 "the backup does not restore as it was: %s%s"
@@ -200,7 +200,7 @@ class MongoRestore(Task[RestoreObservation]):
 
     def _restore_and_compare(
         self, backup: Backup, origin: ServerOrigin, database: str
-    ) -> Tuple[Tested, Tuple[str, ...]]:
+    ) -> Tuple[TestOutcome, Tuple[str, ...]]:
         """Restore into a server of this moment; also gives what could not be recorded of it."""
         token = secrets.token_hex(6)
         directory = os.path.join(os.path.abspath(self.work_dir), PREFIX + token)
@@ -243,7 +243,7 @@ class MongoRestore(Task[RestoreObservation]):
         note = register(ProcessLeft(directory, purpose=PURPOSE))
         return throwaway.ThrowawayServer(origin.program, reached), note
 
-    def _compare(self, backup: Backup, connection: Connection, named: str) -> Tuple[Tested, Tuple[str, ...]]:
+    def _compare(self, backup: Backup, connection: Connection, named: str) -> Tuple[TestOutcome, Tuple[str, ...]]:
         """Restore and compare; also gives what could not be restored or recorded.
 
         Args:
@@ -252,7 +252,7 @@ class MongoRestore(Task[RestoreObservation]):
         found, notes = self._read(backup, connection)
         reader: Optional[ArchiveReader] = found.dump
         if reader is None:
-            return Tested(("there is no database dump in it",), connection.server.version), ()
+            return TestOutcome(("there is no database dump in it",), connection.server.version), ()
         compared = restore.compare(connection, reader)
         manifest = found.manifest
         problems = list(compared.differences)
@@ -278,7 +278,7 @@ class MongoRestore(Task[RestoreObservation]):
         if not documents and not problems:
             problems = ["there is not one document in it"]
         heads = restore.data_heads(reader)
-        tested = Tested(
+        tested = TestOutcome(
             tuple(dict.fromkeys(problems)),
             connection.server.version,
             documents,
@@ -335,7 +335,7 @@ class MongoRestore(Task[RestoreObservation]):
         results: Results[RestoreWork, RestoreObservation],
     ) -> Report:
         backup = observation.backup
-        tested = next(iter(results.details(Tested)), None)
+        tested = next(iter(results.details(TestOutcome)), None)
         summary = _numbers(tested)
         summary["path"] = backup.path if backup is not None else observation.source
         summary["restored"] = tested is not None and not tested.differences
@@ -358,7 +358,7 @@ class MongoRestore(Task[RestoreObservation]):
         warnings = []
         if tested is not None and tested.invalid_documents:
             headline += ", %d of them only with --bypassDocumentValidation" % tested.invalid_documents
-            warnings.append(lost_without_bypass(tested.invalid_documents, tested.invalid_in))
+            warnings.append(lost_without_bypass(tested.invalid_documents, tested.invalid_in, summary["path"]))
         return Report(
             headline,
             # A restore test leaves everything as it was; only clearing away what a killed one left is a change.
@@ -379,8 +379,8 @@ class ChangedArchive(MaintenanceError):
 _COUNTS = ("documents", "invalid_documents", "collections", "indexes", "bytes", "files")
 
 
-def _numbers(tested: Optional[Tested]) -> Dict[str, Any]:
-    values: Mapping[str, Any] = (tested or Tested(())).__dict__
+def _numbers(tested: Optional[TestOutcome]) -> Dict[str, Any]:
+    values: Mapping[str, Any] = (tested or TestOutcome(())).__dict__
     known = ("manifest", "server_version", "backup_version") if tested is not None and tested.backup_version else ()
     numbers = {key: values[key] for key in (*_COUNTS, *known)}
     return dict(numbers, differences=len(values["differences"]))
@@ -397,7 +397,7 @@ def _is_proof(error: MaintenanceError, backup: Backup) -> bool:
 
 
 def record_success(
-    backup: Backup, manifest: Optional[Manifest], database: str, found: ReadBack, tested: Tested
+    backup: Backup, manifest: Optional[Manifest], database: str, found: ReadBack, tested: TestOutcome
 ) -> Tuple[str, ...]:
     """Note beside the archive that it restores; that this is not possible is a warning only, which is returned."""
     now = utc_now()

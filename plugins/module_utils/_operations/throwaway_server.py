@@ -61,8 +61,11 @@ class ContainerServer:
         return throwaway.wait_for_server(self._directory, self._ended, self._output)
 
     def _output(self) -> str:
-        with self._docker.errors("cannot read what the container has written", self._name):
-            written: bytes = self._docker.api.logs(self._name, stdout=True, stderr=True, tail=2)
+        try:
+            with self._docker.errors("cannot read what the container has written", self._name):
+                written: bytes = self._docker.api.logs(self._name, stdout=True, stderr=True, tail=2)
+        except MaintenanceError as error:
+            return str(error)  # that the server did not start is what matters
         return " ".join(written.decode("utf-8", "replace").splitlines())[-600:]
 
     def _ended(self) -> Optional[str]:
@@ -149,13 +152,13 @@ class Origins:
             listed = docker.api.top(container["Id"])
         titles = listed.get("Titles") or []
         for row in listed.get("Processes") or []:
-            told = dict(zip(titles, row))
-            number = str(told.get("PID", ""))
+            columns = dict(zip(titles, row))
+            number = str(columns.get("PID", ""))
             process = processes.read_process(int(number)) if number.isdigit() else None
             if process is not None and process.name.startswith("mongod"):
                 return process.exe or process.argv[0]
-            if process is None and str(told.get("CMD", "")).split(" ", 1)[0].rpartition("/")[2].startswith("mongod"):
-                return str(told["CMD"]).split(" ", 1)[0]
+            if process is None and str(columns.get("CMD", "")).split(" ", 1)[0].rpartition("/")[2].startswith("mongod"):
+                return str(columns["CMD"]).split(" ", 1)[0]
         return ""
 
     def engine(self) -> Docker:

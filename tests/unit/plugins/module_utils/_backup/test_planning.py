@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue, planning
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue, manifest, planning
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
@@ -178,17 +179,40 @@ def test_leftovers_go_first_and_count_as_space() -> None:
     assert [action.action for action in plan.actions] == ["remove_leftover", "back_up"]
 
 
-@given(st.integers(0, 10**12), st.integers(0, 10**12), st.integers(0, 10**12), st.booleans())
-def test_it_never_starts_without_the_space_it_expects_to_need(
-    free: int, size: int, min_free: int, encrypted: bool
-) -> None:
-    policy = planning.BackupPolicy("/b", 0, "0", min_free, encrypted)
-    found = observation(free=free, bytes_documents=size)
-    try:
-        plan = planning.plan_backup(found, policy, NOW)
-    except MaintenanceError:
-        return
-    assert free >= plan.actions[-1].bytes * (2 if encrypted else 1) + min_free
+def test_it_never_starts_without_the_space_it_expects_to_need() -> None:
+    reached: Counter[str] = Counter()
+
+    @given(st.integers(0, 10**12), st.integers(0, 10**12), st.integers(0, 10**12), st.booleans())
+    def check(free: int, size: int, min_free: int, encrypted: bool) -> None:
+        policy = planning.BackupPolicy("/b", 0, "0", min_free, encrypted)
+        found = observation(free=free, bytes_documents=size)
+        try:
+            plan = planning.plan_backup(found, policy, NOW)
+        except MaintenanceError:
+            reached["refused"] += 1
+            return
+        reached["planned"] += 1
+        assert free >= plan.actions[-1].bytes * (2 if encrypted else 1) + min_free
+
+    check()
+    assert len(reached) == 2 and min(reached.values()) >= 5, reached
+
+
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [
+        ("/b/20261124_020000.tar.gz", "tar xzf /b/20261124_020000.tar.gz && "),
+        ("/my b/20261124_020000.tar.gz", "tar xzf '/my b/20261124_020000.tar.gz' && "),
+        (
+            "/b/20261124_020000.tar.gz.enc",
+            "openssl enc -d -aes-256-cbc -pbkdf2 -in /b/20261124_020000.tar.gz.enc | tar xzf - && ",
+        ),
+    ],
+)
+def test_the_command_that_restores_everything(path: str, command: str) -> None:
+    restore = "mongorestore --archive=20261124_020000/mongo.archive.gz --gzip --drop --bypassDocumentValidation"
+    assert manifest.restore_command(path) == command + restore
+    assert command + restore in manifest.lost_without_bypass(3, ["shop.a", "shop.b"], path)
 
 
 def test_the_expected_size_learns_from_the_last_backup() -> None:

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import bson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import restore
@@ -43,10 +44,22 @@ LEAVES = st.one_of(
 VALUES = st.recursive(LEAVES, lambda inner: st.one_of(st.lists(inner), st.dictionaries(NAMES, inner)), max_leaves=6)
 
 
-@given(st.dictionaries(st.one_of(NAMES, st.just("_id")), VALUES))
-def test_an_empty_timestamp_at_the_top_is_found_and_no_other(document: dict[str, Any]) -> None:
-    expected = any(value == bson.Timestamp(0, 0) for name, value in document.items() if name != "_id")
-    assert restore.has_empty_timestamp(bson.encode(document)) is expected
+def test_an_empty_timestamp_at_the_top_is_found_and_no_other() -> None:
+    reached: Counter[bool] = Counter()
+
+    @settings(max_examples=300, deadline=None)
+    @given(
+        st.dictionaries(st.one_of(NAMES, st.just("_id")), VALUES),
+        st.none() | st.dictionaries(st.sampled_from(["_id", "t"]), st.just(bson.Timestamp(0, 0)), min_size=1),
+    )
+    def check(document: dict[str, Any], more: dict[str, Any] | None) -> None:
+        document = {**document, **(more or {})}
+        expected = any(value == bson.Timestamp(0, 0) for name, value in document.items() if name != "_id")
+        reached[expected] += 1
+        assert restore.has_empty_timestamp(bson.encode(document)) is expected
+
+    check()
+    assert min(reached[True], reached[False]) >= 20, reached
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.plann
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import parse_utc
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, Plan, Result, Results
-from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.backup import MadeBackup, MongoBackup
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.backup import MongoBackup, NamedArchive
 from tests.unit.plugins.module_utils._backup import test_making
 
 NOW = parse_utc("2026-11-24T02:30:00Z")
@@ -75,7 +75,7 @@ def test_an_archive_that_changes_after_its_making_fails(tmp_path: Path, change: 
     observation = BackupObservation("shop", "", read_catalogue(str(tmp_path / "empty"), missing_ok=True), NOW)
     plan: Plan[BackupWork] = Plan([action])
     results: Results[BackupWork, BackupObservation] = Results(False, [action])
-    results.all.append(Result(action, "done", detail=MadeBackup(str(path))))
+    results.all.append(Result(action, "done", detail=NamedArchive(str(path))))
     change(path)
     results.verification = task.verify(observation, plan, results)
     report = task.report(observation, plan, results)
