@@ -25,8 +25,6 @@ STATUSES = (OK, WARN, CRITICAL)
 FEWEST_SAMPLES = 3
 SHORTEST_SPAN_DAYS = 2.0
 WINDOW_DAYS = 90.0
-# The slope is the median over all pairs of samples: quadratic, so their number is bounded.
-MOST_SAMPLES = 120
 _UNWRITABLE = (*NO_ROOM, errno.EROFS)
 HISTORY_LINES = 2000
 
@@ -200,7 +198,8 @@ def forecast(samples: Iterable[Tuple[datetime, int]], available: int, now: datet
     Args:
         samples: moments and what was used then, in any order.
         available: what is left now, in the same unit.
-        now: the present moment; older measurements than WINDOW_DAYS do not count.
+        now: the present moment; older measurements than WINDOW_DAYS do not count, and of a day the last one does, so that
+            there are never many: the slope is the median over all pairs.
     """
     by_day: Dict[Any, Tuple[datetime, int]] = {}
     for moment, used in samples:
@@ -210,7 +209,7 @@ def forecast(samples: Iterable[Tuple[datetime, int]], available: int, now: datet
             # The last of a day: what a night's clean-up left.
             if day not in by_day or by_day[day][0] <= moment:
                 by_day[day] = (moment, used)
-    kept = sorted(by_day.values())[-MOST_SAMPLES:]
+    kept = sorted(by_day.values())
     if not kept:
         return Forecast(None, None, 0, 0.0, "no measurements yet")
     start = kept[0][0]

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections import Counter
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._host import disk
@@ -63,11 +64,23 @@ def test_where_there_is_no_forecast_it_says_why(samples: list[tuple[datetime, in
 moments = st.floats(0, 100).map(lambda age: NOW - timedelta(days=age))
 
 
-@given(st.lists(st.tuples(moments, st.integers(0, 10**15)), max_size=150), st.integers(0, 10**15))
-def test_a_forecast_is_never_negative_and_never_breaks(samples: list[tuple[datetime, int]], available: int) -> None:
-    result = disk.forecast(samples, available, NOW)
-    assert result.samples <= disk.MOST_SAMPLES
-    assert result.days_until_full is None or result.days_until_full >= 0
+def test_a_forecast_is_never_negative_and_never_breaks() -> None:
+    reached: Counter[str] = Counter()
+
+    @settings(max_examples=200, deadline=None)
+    @given(
+        st.lists(st.tuples(moments, st.integers(0, 10**15)), max_size=150)
+        | st.lists(st.tuples(moments, st.integers(0, 10**15)), min_size=20, max_size=150),
+        st.integers(0, 10**15),
+    )
+    def check(samples: list[tuple[datetime, int]], available: int) -> None:
+        result = disk.forecast(samples, available, NOW)
+        reached["known" if result.days_until_full is not None else result.reason[:5]] += 1
+        assert result.samples <= disk.WINDOW_DAYS + 1
+        assert result.days_until_full is None or result.days_until_full >= 0
+
+    check()
+    assert reached["known"] >= 30 and reached["it is"] >= 10, reached
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=2, max_size=30), st.integers(-1000, 1000), st.integers(-(10**6), 10**6))
@@ -157,14 +170,31 @@ def test_the_search_ends_when_its_time_is_over(tmp_path: Path) -> None:
     assert not biggest(str(tmp_path), 3, -1).complete
 
 
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(["/r", "/r/a", "/r/a/b", "/r/c", "/r/cc"]), st.integers(0, 100)),
-        unique_by=lambda item: item[0],
-    )
-)
-def test_what_is_chosen_is_the_biggest_and_never_the_root(items: list[tuple[str, int]]) -> None:
-    directories = [Directory(path, size) for path, size in sorted(items, key=lambda item: -item[1])]
-    chosen = choose(directories, "/r", 2)
-    assert len(chosen) <= 2 and "/r" not in [item.path for item in chosen]
-    assert [item.allocated for item in chosen] == sorted((item.allocated for item in chosen), reverse=True)
+def test_what_is_chosen_is_the_biggest_and_never_the_root() -> None:
+    reached: Counter[str] = Counter()
+    # What each holds beside its subdirectories: often hardly anything.
+    own = st.integers(0, 3) | st.integers(0, 100)
+
+    @settings(max_examples=200, deadline=None)
+    @given(st.fixed_dictionaries(dict.fromkeys(("/r", "/r/a", "/r/a/b", "/r/a/b/d", "/r/c", "/r/cc"), own)))
+    def check(sizes: dict[str, int]) -> None:
+        directories = [
+            Directory(path, sum(size for other, size in sizes.items() if (other + "/").startswith(path + "/")))
+            for path in sizes
+        ]
+        directories.sort(key=lambda item: -item.allocated)
+        chosen = choose(directories, "/r", 2)
+        assert len(chosen) <= 2 and "/r" not in [item.path for item in chosen]
+        assert [item.allocated for item in chosen] == sorted((item.allocated for item in chosen), reverse=True)
+        for directory in directories:
+            inner = [item for item in directories if item.path.startswith(directory.path + "/")]
+            wraps = any(item.allocated >= 0.9 * directory.allocated > 0 for item in inner)
+            reached["wrappings"] += wraps
+            reached["both"] += wraps and directory.path != "/r"
+            assert not (wraps and directory in chosen)
+            # Whatever is bigger than one that was chosen was left out for a reason.
+            if directory not in chosen and chosen and directory.allocated > chosen[-1].allocated:
+                assert wraps or directory.path == "/r"
+
+    check()
+    assert reached["wrappings"] >= 50 and reached["both"] >= 20, reached

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import Server
@@ -70,72 +71,128 @@ def test_prediction_against_measurements(size, free, freed):
     assert abs(predict_file(File("", size, free)) - freed) <= max(SMALL_FILE, 0.04 * size)
 
 
-FILES = st.tuples(st.integers(0, 400 * MIB), st.floats(0, 1)).map(
-    lambda pair: File("f", pair[0], int(pair[0] * pair[1]))
-)
+# Most files are large and hold much that is free, most policies ask for little and most worlds forbid nothing: a plan in
+# which nothing is compacted proves next to nothing.
+FILES = st.tuples(
+    st.integers(0, 4 * MIB) | st.integers(SMALL_FILE, 400 * MIB) | st.integers(SMALL_FILE, 400 * MIB),
+    st.floats(0, 0.3) | st.floats(0.3, 1) | st.floats(0.3, 1),
+).map(lambda pair: File("f", pair[0], int(pair[0] * pair[1])))
 COLLECTIONS = st.builds(
     lambda name, kind, own, indexes: CollectionStatistics("shop", name, kind, 1, 1, own, tuple(indexes)),
-    st.text("abc", min_size=1, max_size=4),
-    st.sampled_from(["collection", "collection", "collection", "timeseries", *SKIPPED_KINDS]),
+    st.sampled_from("abcdef"),
+    st.sampled_from(["collection"] * 6 + ["timeseries"] * 2 + [*SKIPPED_KINDS]),
     FILES,
-    st.lists(FILES, max_size=3),
+    st.lists(FILES, max_size=2),
 )
 POLICIES = st.builds(
     Policy,
-    st.integers(0, 200 * MIB),
-    st.floats(0, 1),
-    st.none() | st.floats(0, 60),
+    st.integers(0, 40 * MIB) | st.integers(0, 40 * MIB) | st.integers(0, 400 * MIB),
+    st.floats(0, 0.3) | st.floats(0, 0.3) | st.floats(0, 1),
+    st.none() | st.floats(5, 120) | st.floats(0, 10),
     st.sampled_from(["skip", "force"]),
-    st.floats(0, 30),
+    st.floats(5, 30),
 )
-
-
-@given(
-    st.lists(COLLECTIONS, max_size=6, unique_by=lambda entry: entry.name),
-    POLICIES,
-    st.sampled_from([STANDALONE, PRIMARY, SECONDARY]),
-    st.none() | st.integers(0, 2 * DISK_NEEDED),
-    st.none() | st.floats(0, 60),
+WORLDS = st.fixed_dictionaries(
+    {
+        "server": st.sampled_from([STANDALONE] * 3 + [SECONDARY] * 4 + [PRIMARY]),
+        "disk_free": st.none()
+        | st.none()
+        | st.integers(DISK_NEEDED, 9 * DISK_NEEDED)
+        | st.integers(0, 2 * DISK_NEEDED),
+        "lag_seconds": st.none() | st.floats(0, 5) | st.floats(0, 5) | st.floats(0, 60),
+        "removals": st.dictionaries(
+            st.sampled_from("abcdef").map("shop.{}".format),
+            st.integers(0, 1200).map(lambda ago: NOW - timedelta(seconds=ago)),
+            max_size=4,
+        ),
+    }
 )
-def test_every_plan(collections, policy, server, disk_free, lag):
-    plan = plan_of(observed(*collections, server=server, disk_free=disk_free, lag_seconds=lag), policy)
-    by_name = {entry.namespace: entry for entry in collections}
-    seen = [action.target for action in plan.actions] + [kept.target for kept in plan.kept]
-    assert sorted(seen) == sorted(by_name), "each collection is either compacted or kept, with a reason"
-    assert all(kept.reason for kept in plan.kept)
-    for action in plan.actions:
-        entry = by_name[action.target]
-        assert entry.kind in ("collection", "timeseries")
-        assert 0 < action.bytes <= entry.reusable and action.predicted
-        assert action.bytes >= policy.min_reclaimable and action.bytes >= policy.min_ratio * entry.bytes
-    if policy.time_budget is not None:
-        assert sum(estimate_seconds(by_name[action.target]) for action in plan.actions) <= policy.time_budget
-    sizes = [action.bytes for action in plan.actions]
-    assert sizes == sorted(sizes, reverse=True)
-    refused = (
-        (server is PRIMARY and policy.primary == "skip")
-        or (server is not STANDALONE and lag is not None and lag > policy.max_lag)
-        or (disk_free is not None and disk_free < DISK_NEEDED)
-    )
-    if refused:
-        assert not plan.actions
+SOME_COLLECTIONS = st.lists(COLLECTIONS, min_size=2, max_size=6, unique_by=lambda entry: entry.name)
 
 
-@given(st.lists(COLLECTIONS, max_size=4, unique_by=lambda entry: entry.name), POLICIES)
-def test_after_a_perfect_compaction_there_is_nothing_to_do(collections, policy):
-    # What the server leaves of a partly free file is less than a tenth.
-    policy = replace(policy, min_ratio=max(0.1, policy.min_ratio))
-    plan = plan_of(observed(*collections), policy)
-    done = {action.target for action in plan.actions}
+def test_every_plan():
+    reached = Counter()
 
-    def shrunk(entry):
-        if entry.namespace not in done:
-            return entry
-        files = [File(f.name, f.bytes - predict_file(f), f.reusable - predict_file(f)) for f in entry.files]
-        return replace(entry, file=files[0], indexes=tuple(files[1:]))
+    @settings(max_examples=300, deadline=None)
+    @given(SOME_COLLECTIONS, POLICIES, WORLDS)
+    def check(collections, policy, world):
+        server, lag, disk_free = world["server"], world["lag_seconds"], world["disk_free"]
+        plan = plan_of(observed(*collections, **world), policy)
+        by_name = {entry.namespace: entry for entry in collections}
+        seen = [action.target for action in plan.actions] + [kept.target for kept in plan.kept]
+        assert sorted(seen) == sorted(by_name), "each collection is either compacted or kept, with a reason"
+        assert all(kept.reason for kept in plan.kept)
+        for action in plan.actions:
+            reached["compacted"] += 1
+            entry = by_name[action.target]
+            reached[entry.kind] += 1
+            assert entry.kind in ("collection", "timeseries")
+            assert 0 < action.bytes <= entry.reusable and action.predicted
+            assert action.bytes >= policy.min_reclaimable and action.bytes >= policy.min_ratio * entry.bytes
+            removed = world["removals"].get(action.target)
+            if removed is not None and server is not STANDALONE:
+                reached["removed before"] += 1
+                assert (NOW - removed).total_seconds() >= 300
+        if policy.time_budget is not None:
+            reached["within a budget"] += bool(plan.actions)
+            assert sum(estimate_seconds(by_name[action.target]) for action in plan.actions) <= policy.time_budget
+        sizes = [action.bytes for action in plan.actions]
+        reached["several"] += len(sizes) > 1
+        assert sizes == sorted(sizes, reverse=True)
+        refused = (
+            (server is PRIMARY and policy.primary == "skip")
+            or (server is not STANDALONE and lag is not None and lag > policy.max_lag)
+            or (disk_free is not None and disk_free < DISK_NEEDED)
+        )
+        if refused:
+            reached["refused"] += 1
+            allowed = {"server": STANDALONE, "disk_free": None, "lag_seconds": None}
+            reached["refused what would be compacted"] += bool(
+                plan_of(observed(*collections, **allowed), policy).actions
+            )
+            assert not plan.actions
+        for kept in plan.kept:
+            reached["snapshots"] += "snapshots may still read" in kept.reason
+            reached["budget"] += "time_budget" in kept.reason
 
-    again = plan_of(observed(*map(shrunk, collections)), replace(policy, time_budget=None))
-    assert not done & {action.target for action in again.actions}
+    check()
+    least = {
+        "compacted": 60,
+        "several": 10,
+        "within a budget": 10,
+        "budget": 5,
+        "timeseries": 5,
+        "removed before": 1,
+        "snapshots": 2,
+        "refused": 15,
+        "refused what would be compacted": 10,
+    }
+    assert all(reached[what] >= number for what, number in least.items()), reached
+
+
+def test_after_a_perfect_compaction_there_is_nothing_to_do():
+    reached = Counter()
+
+    @settings(max_examples=200, deadline=None)
+    @given(SOME_COLLECTIONS, POLICIES)
+    def check(collections, policy):
+        # What the server leaves of a partly free file is less than a tenth.
+        policy = replace(policy, min_ratio=max(0.1, policy.min_ratio))
+        plan = plan_of(observed(*collections), policy)
+        done = {action.target for action in plan.actions}
+
+        def shrunk(entry):
+            if entry.namespace not in done:
+                return entry
+            files = [File(f.name, f.bytes - predict_file(f), f.reusable - predict_file(f)) for f in entry.files]
+            return replace(entry, file=files[0], indexes=tuple(files[1:]))
+
+        again = plan_of(observed(*map(shrunk, collections)), replace(policy, time_budget=None))
+        reached["compacted"] += len(done)
+        assert not done & {action.target for action in again.actions}
+
+    check()
+    assert reached["compacted"] >= 60, reached
 
 
 def test_index_bloat_alone_is_worth_it():

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from bson import DBRef, ObjectId
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
@@ -95,23 +96,49 @@ def plain(reference) -> bool:
     )
 
 
-@given(st.sets(KEYS, min_size=1, max_size=6), REFERENCES)
-def test_judgement_against_a_model(keys, reference):
-    types = {bson_type(key) for key in keys}
-    judgement = judge_value(reference, RELATION, {name: name in types for name in ALL_TYPES})
-    called_orphan = judgement.kind == "reference" and not keys.intersection(judgement.probes)
-    good = any(same_id(reference, key) for key in keys)
-    assert not (good and called_orphan), "a good reference is never an orphan"
-    if judgement.kind == "malformed":
-        assert reference in MALFORMED
-        assert good == bool(keys.intersection(judgement.probes)), "also text like that may be a key"
-    if not plain(reference):
-        assert not called_orphan, "what is no id is never an orphan"
-    elif not good:
-        value = reference.id if isinstance(reference, DBRef) else reference
-        hexadecimal = isinstance(value, ObjectId) or (isinstance(value, str) and len(value) == 24)
-        comparable = {bson_type(value)} | ({"objectId", "string"} if hexadecimal else set())
-        assert called_orphan is bool(comparable & types), "a bad one is found where it can be compared"
+def test_judgement_against_a_model():
+    reached = Counter()
+
+    @settings(max_examples=500, deadline=None)
+    @given(st.sets(KEYS, min_size=1, max_size=6), KEYS | KEYS | REFERENCES)
+    @example({"null"}, "null")
+    def check(keys, reference):
+        types = {bson_type(key) for key in keys}
+        judgement = judge_value(reference, RELATION, {name: name in types for name in ALL_TYPES})
+        called_orphan = judgement.kind == "reference" and not keys.intersection(judgement.probes)
+        good = any(same_id(reference, key) for key in keys)
+        reached[judgement.kind] += 1
+        reached["good"] += good
+        reached["good in another form"] += good and reference not in keys
+        reached["orphan"] += called_orphan
+        assert not (good and called_orphan), "a good reference is never an orphan"
+        if judgement.kind == "malformed":
+            reached["malformed, and a key all the same"] += good
+            assert reference in MALFORMED
+            assert good == bool(keys.intersection(judgement.probes)), "also text like that may be a key"
+        if not plain(reference):
+            assert not called_orphan, "what is no id is never an orphan"
+        elif not good:
+            value = reference.id if isinstance(reference, DBRef) else reference
+            hexadecimal = isinstance(value, ObjectId) or (isinstance(value, str) and len(value) == 24)
+            comparable = {bson_type(value)} | ({"objectId", "string"} if hexadecimal else set())
+            reached["bad, and cannot be compared"] += not comparable & types
+            assert called_orphan is bool(comparable & types), "a bad one is found where it can be compared"
+
+    check()
+    least = {
+        "good": 20,
+        "good in another form": 5,
+        "orphan": 30,
+        "reference": 60,
+        "bad, and cannot be compared": 5,
+        "other": 20,
+        "malformed": 10,
+        "malformed, and a key all the same": 1,
+        "absent": 2,
+        "ignored": 2,
+    }
+    assert all(reached[what] >= number for what, number in least.items()), reached
 
 
 @pytest.mark.parametrize("text", MALFORMED)
