@@ -63,7 +63,9 @@ services:
     pull_policy: never
     container_name: miniecom_api
     restart: unless-stopped
-    env_file: .env
+    # As the shop's own file: the API is given this one address of the database, and never reads .env.
+    environment:
+      MONGO_URI: ${{MONGO_URI:?}}
     depends_on:
       - mongo
     ports:
@@ -116,6 +118,8 @@ volumes:
 
 
 Say = Callable[[str], None]
+# What .env still names, and the API does not use.
+FORMER_DATABASE = "handmade_harmony_2019"
 FACTS = "sandbox.json"
 FORMAT = 1
 USERS, ORDERS, MEGABYTES = 400, 1200, 200
@@ -299,7 +303,9 @@ class Compose:
         # Before the shop runs: the engine is restarted for it.
         self._docker_trouble()
         self.say(f"the shop's directory: {self.root}")
-        settings = ShopSettings(self.root, "mongo:27017", root_password(), api_port=3001, frontend_port=80)
+        settings = ShopSettings(
+            self.root, "mongo:27017", root_password(), api_port=3001, frontend_port=80, former_database=FORMER_DATABASE
+        )
         self.facts["database"] = settings.database
         compose_file = COMPOSE_FILE.format(images=images, ports=self.ports)
         write_shop(settings, {"docker-compose.yml": compose_file})
@@ -314,6 +320,7 @@ class Compose:
             database = client[settings.database]
             seed_shop(database, users=USERS, orders=ORDERS)
             add_reclaimable(database, self.megabytes)
+            client[FORMER_DATABASE].orders.insert_one({"orderNumber": "HH-0001", "note": "before the move"})
         self.say("trouble: open modes, secrets in code, 400 backups, large and old logs")
         make_trouble(self.root)
         self.facts["complete"] = True

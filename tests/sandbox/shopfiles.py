@@ -84,6 +84,8 @@ class ShopSettings:
     host: address that API and frontend listen on; empty for all, as in a container.
     api_port, frontend_port: their ports.
     password: of the database's root user.
+    former_database: what MONGODB_URI names where compose passes only MONGO_URI to the API, as the shop's own file does: a database
+        that was given up, and that nothing but this line still speaks of. Empty: the API reads .env itself, and one is enough.
     extra: further assignments, or other values for those below.
     """
 
@@ -94,12 +96,22 @@ class ShopSettings:
     frontend_port: int = 8080
     host: str = ""
     database: str = DATABASE
+    former_database: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
+
+    def uri_of(self, database: str) -> str:
+        login = f"{ROOT_USER}:{quote(self.password, safe='')}"
+        return f"mongodb://{login}@{self.mongo}/{database}?authSource=admin"
 
     @property
     def uri(self) -> str:
-        login = f"{ROOT_USER}:{quote(self.password, safe='')}"
-        return f"mongodb://{login}@{self.mongo}/{self.database}?authSource=admin"
+        return self.uri_of(self.database)
+
+    def uri_lines(self) -> list[str]:
+        """MONGODB_URI wins in the application, whatever stands in the other and in whichever order."""
+        if self.former_database:
+            return [f"MONGO_URI='{self.uri}'", f"export MONGODB_URI='{self.uri_of(self.former_database)}'\r"]
+        return [f"MONGO_URI=mongodb://{self.mongo}/ecommerce", f"export MONGODB_URI='{self.uri}'\r"]
 
 
 def env_text(settings: ShopSettings) -> str:
@@ -124,9 +136,7 @@ def env_text(settings: ShopSettings) -> str:
         "MONGO_ROOT_PASSWORD=changeme",
         f"MONGO_ROOT_USER={ROOT_USER}",
         f'MONGO_ROOT_PASSWORD="{settings.password}"',
-        # MONGODB_URI wins, whatever stands here and in whichever order.
-        f"MONGO_URI=mongodb://{settings.mongo}/ecommerce",
-        f"export MONGODB_URI='{settings.uri}'\r",
+        *settings.uri_lines(),
         "",
         f"JWT_SECRET={jwt}",
         "SMTP_HOST=127.0.0.1\r",
