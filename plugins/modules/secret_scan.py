@@ -13,8 +13,10 @@ version_added: 1.0.0
 author:
   - miniecom.maintenance contributors (@miniecom)
 description:
-  - Scans files with Kingfisher (MongoDB's scanner, package C(kingfisher-bin)), with its own rules and with ours for a shop, such as passwords
-    in quotes, fallbacks of environment variables, and passwords and defaults in compose files.
+  - Scans files with Kingfisher (MongoDB's scanner, package C(kingfisher-bin)), with its own rules and with ours for a shop - settings
+    in code, compose, unit and configuration files, fallbacks of environment variables and defaults of compose files, command lines of scripts and
+    crontabs (C(mongodump -p), C(--password=), C(PGPASSWORD=)), headers, addresses, and login files such as C(.netrc), C(.pgpass) and C(.npmrc).
+  - Of a setting's name the last word counts. C(API_TOKEN) names a secret, C(TOKEN_LIFETIME) and C(API_KEY_HEADER) do not.
   - No secret is ever returned, logged or written. A finding carries the file, the line and a keyed fingerprint of the secret, which stays the
     same when the line moves and tells nothing about the secret.
   - Kingfisher is kept from trying the secrets on the network, from looking for updates, from reading the history of a Git repository and

@@ -14,7 +14,20 @@ from .._core.finding import Finding, printable
 from .._core.paths import lies_below
 from .._core.walker import matcher
 from .secret_files import env_file, secret_file
-from .secret_rules import FALLBACK, QUOTED, SHELL_DEFAULT, UNQUOTED
+from .secret_rules import (
+    FALLBACK,
+    HEADER,
+    HTPASSWD,
+    INLINE,
+    MACHINE,
+    PGPASS,
+    PREFIX,
+    QUOTED,
+    SHELL_DEFAULT,
+    UNQUOTED,
+    UNQUOTED_KEY,
+    URL,
+)
 
 
 @dataclass(frozen=True)
@@ -42,20 +55,36 @@ _PLACEHOLDER = re.compile(
     r"(?i)change.?(me|this|it)|replace.?(me|this|with)|^your[-_. ]|placeholder|^<.*>$|^(x+|\*+|\.+)$"
 )
 _REFERENCE = re.compile(
-    r"process\.env|import\.meta|\$\{|\$\(|\{\{|<%|^\$|^%\(|^ENC\[|^!vault|^vault:|os\.environ|getenv"
+    r"process\.env|import\.meta|\$\{|\$\(|\{\{|<%|^\$|^%\(|%s|^\{\w*\}|^ENC\[|^!vault|^vault:|os\.environ|getenv"
 )
 # Words of a user interface, routes, identifiers: letters with separators, one of the words being what the rule looks for.
 _WORDS = re.compile(r"^[A-Za-z]+(?:[._:/-][A-Za-z]+)*$")
 _KEYWORD = re.compile(r"(?i)passw|passphrase|pwd|secret|token|key|auth|login")
 _LABEL = re.compile(r"^[A-Z][a-z]+$")
 _PATH = re.compile(r"^(?:~|\.{1,2})?/[\w./@-]+$|^https?://[^@]*$")
-_SAMPLE_FILE = re.compile(r"(?i)(\.(example|sample|template|dist|md|rst|adoc)$|/(docs?|examples?)/)")
+# What a setting says of a secret instead of being one.
+_SETTINGS = frozenset(
+    "true false null none yes no on off enabled disabled required optional strict strong weak medium standard default auto "
+    "text string number boolean object error warn header body query cookie bearer basic digest field email hidden input local "
+    "login plain file vault env bcrypt argon2 scrypt pbkdf2 md5 public private secret token key password undefined".split()
+)
+_NUMBER = re.compile(r"^\d{1,5}(?:ms|[smhdwy])?$")
+_CALL = re.compile(r"^[A-Za-z_][\w.]*\(|^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+[\])};,]*$|^String[,;]?$")
+_KIND = re.compile(r"^X-[A-Z][\w-]*$|^(?:HS|RS|ES|PS)\d{3}$|^(?:sha|aes)[\d-]+", re.ASCII)
+_UPPER_WORD = re.compile(r"^[A-Z_]+$")
+# Application passwords of mail providers: four groups of four.
+_MAIL_PASSWORD = re.compile(r"^[a-z0-9]{4}(?: [a-z0-9]{4}){3}$")
+_LOGIN_FILE = re.compile(r"/[._](?:netrc|authinfo|msmtprc|fetchmailrc)$")
+_SAMPLE_FILE = re.compile(
+    r"(?i)(\.(example|sample|template|dist|md|rst|adoc)$|[._-](example|sample|template)\.[a-z]+$|/(docs?|examples?)/)"
+)
 _TEST_FILE = re.compile(
     r"(?i)(/(tests?|__tests__|__mocks__|spec|specs|fixtures|e2e|seeds?|seeders?)/|[._-](test|spec)\.[a-z]+$)"
 )
 _INTERFACE_FILE = re.compile(r"(?i)(/(locales?|i18n|lang|translations)/|\.min\.js$|/dist/|/build/)")
 _UNQUOTED_FILE = re.compile(
-    r"(?i)(\.(ya?ml|conf|cfg|ini|sh|bash|properties|toml|env|service|list|example|sample|template|dist)$|/dockerfile[^/]*$|/[^/.]+$|/\.[^/]+$)"
+    r"(?i)(\.(ya?ml|conf|cfg|ini|sh|bash|properties|toml|tf|env|service|list|example|sample|template|dist|bak|old|orig|save|txt|md)~?$"
+    r"|[.-]\d{6,8}$|/dockerfile[^/]*$|/[^/.]+$|/\.[^/]+$)"
 )
 
 _MOVE = "Move it to .env (mode 0600) and read it from the environment; then change it, as everybody who has seen the file knows it."
@@ -89,19 +118,13 @@ def classify(rule: str, path: str, value: str) -> Optional[Verdict]:
     if "private-key" in rule and (secret_file(name) or name.lower().endswith(".pem")):
         return None  # its place is a file of its own, whose mode perm_audit looks at
     value = value.strip()
-    ours = rule in (QUOTED, FALLBACK, UNQUOTED, SHELL_DEFAULT)
     sample, test = bool(_SAMPLE_FILE.search(path)), bool(_TEST_FILE.search(path))
     bare = re.sub(r"[^a-z0-9]", "", value.lower())
     known = bare in _WELL_KNOWN or bool(_PLACEHOLDER.search(value))
-    if ours:
-        if len(value) < 4 or _REFERENCE.search(value):
-            return None
-        if rule == UNQUOTED and (not _UNQUOTED_FILE.search(path) or value.lower() in ("true", "false", "null", "none")):
-            return None
-        if rule in (QUOTED, UNQUOTED) and _PATH.match(value):
-            return None
-        if rule == QUOTED and _is_text(value, path, bare):
-            return None
+    ours = rule.startswith(PREFIX)
+    reference = rule != HTPASSWD and _REFERENCE.search(value)
+    if ours and (len(value) < 4 or reference or not _is_secret(rule, path, value, bare, known)):
+        return None
     if known:
         # A sample shows where a secret goes; elsewhere it is a lock whose key hangs beside it.
         if sample:
@@ -144,14 +167,52 @@ def provider_rule(rule: str) -> str:
     return parts[-1]
 
 
-def _is_text(value: str, path: str, bare: str) -> bool:
-    """Whether a quoted value is a label, a message, a route or an identifier, not a secret."""
-    if re.search(r"\s", value) or _INTERFACE_FILE.search(path) or value[0] in "^[(<#":
+def _is_secret(rule: str, path: str, value: str, bare: str, known: bool) -> bool:
+    """Whether what one of our rules has captured is a secret, by the kind of the value and of the file."""
+    configuration = bool(_UNQUOTED_FILE.search(path))
+    if rule == MACHINE:
+        return bool(_LOGIN_FILE.search(path))
+    if rule == PGPASS:
+        return path.endswith("/.pgpass")
+    if rule == HTPASSWD:
+        return "htpasswd" in path.rpartition("/")[2]
+    if rule in (UNQUOTED, UNQUOTED_KEY, INLINE) and not configuration:
+        return False
+    if rule == QUOTED:
+        return not _PATH.match(value) and not _is_text(value, path, bare, configuration)
+    if rule in (FALLBACK, SHELL_DEFAULT):
         return True
-    if len(set(value)) == 1 or bare in ("password", "secret", "token"):
+    if bare in ("pass", "passwd", "pwd") or (rule != UNQUOTED and _UPPER_WORD.match(value)):
+        return False  # what documentation writes in the place of one
+    if rule == URL:
+        return True
+    if _NUMBER.match(value) or _PATH.match(value) or _CALL.match(value) or _KIND.match(value):
+        return False
+    if bare in _SETTINGS and rule != UNQUOTED:
+        return False
+    if rule == UNQUOTED:
+        return bare not in _SETTINGS or bare in _WELL_KNOWN
+    if rule == UNQUOTED_KEY:
+        # A key or token is no word; a password may be one.
+        return known or bool(re.search(r"\d", value)) or len(value) >= 20
+    if re.search(r"\s", value):
+        return bool(re.search(r"\d", value) or _MAIL_PASSWORD.match(value))
+    return rule != HEADER or bool(re.search(r"\d", value))
+
+
+def _is_text(value: str, path: str, bare: str, configuration: bool) -> bool:
+    """Whether a quoted value is a label, a message, a route or an identifier, not a secret."""
+    if re.search(r"\s", value.strip()):
+        # A sentence; in a configuration file, where there are none to be read by people, a pass phrase may have digits.
+        return not _MAIL_PASSWORD.match(value) and not (configuration and re.search(r"\d", value))
+    if _INTERFACE_FILE.search(path) or value[0] in "^[(<#" or _NUMBER.match(value) or _KIND.match(value):
+        return True
+    if len(set(value)) == 1 or bare in ("password", "passwd", "pass", "secret", "token"):
         return True
     if bare in _WELL_KNOWN:
         return False
+    if bare in _SETTINGS or re.match(r"^pk_(?:example|test)", value):
+        return True
     return bool(_LABEL.match(value)) or bool(_WORDS.match(value) and _KEYWORD.search(value))
 
 
@@ -166,14 +227,14 @@ def to_secret_findings(matches: Sequence[Match], roots: Sequence[str], exclude: 
     excluded = matcher(exclude)
     by_place: Dict[Tuple[str, str, str], List[Match]] = {}
     verdicts: Dict[Tuple[str, str, str], Verdict] = {}
-    specific = {(match.path, match.line) for match in matches if not match.rule.startswith("miniecom.")}
+    specific = {(match.path, match.line) for match in matches if not match.rule.startswith(PREFIX)}
     specific_values: Dict[Tuple[str, int], List[str]] = {}
     for match in matches:
-        if not match.rule.startswith("miniecom."):
+        if not match.rule.startswith(PREFIX):
             specific_values.setdefault((match.path, match.line), []).append(match.value)
     for match in matches:
         place = (match.path, match.line)
-        if match.rule.startswith("miniecom.") and place in specific:
+        if match.rule.startswith(PREFIX) and place in specific:
             # A provider's rule has seen the same value and knows better what it is.
             if any(match.value in value or value in match.value for value in specific_values[place]):
                 continue
@@ -183,7 +244,7 @@ def to_secret_findings(matches: Sequence[Match], roots: Sequence[str], exclude: 
         verdict = classify(match.rule, match.path, match.value)
         if verdict is None:
             continue
-        key = (verdict.rule, match.path, match.value)
+        key = (verdict.rule, match.path, match.value.strip())
         verdicts[key] = verdict
         by_place.setdefault(key, []).append(match)
     found = []

@@ -27,10 +27,17 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_rules import (
     FALLBACK,
+    HEADER,
+    HTPASSWD,
+    INLINE,
+    MACHINE,
+    PGPASS,
     QUOTED,
     RULES_YAML,
     SHELL_DEFAULT,
     UNQUOTED,
+    UNQUOTED_KEY,
+    URL,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 
@@ -81,6 +88,37 @@ AUDIT: dict[str, Any] = {
         (UNQUOTED, "/srv/shop/.env.example", "changeme", None),
         (UNQUOTED, "/srv/shop/.env.example", "Real-4471", ("hard-coded-secret", "medium")),
         (UNQUOTED, "/srv/shop/backend/Dockerfile", "Real-4471", ("hard-coded-secret", "high")),
+        (UNQUOTED, COMPOSE, "enabled", None),
+        (UNQUOTED, "/srv/shop/prod.env", "hunter", ("hard-coded-secret", "high")),
+        (UNQUOTED, "/srv/shop/shop.env.20260901", "Real-4471", ("hard-coded-secret", "high")),
+        (UNQUOTED, "/srv/shop/config.old", "Real-4471", ("hard-coded-secret", "high")),
+        (UNQUOTED, "/srv/shop/backup.example.env", "Real-4471", ("hard-coded-secret", "medium")),
+        (UNQUOTED, "/srv/shop/main.tf", "var.db_password", None),
+        (UNQUOTED_KEY, COMPOSE, "Real-4471", ("hard-coded-secret", "high")),
+        (UNQUOTED_KEY, COMPOSE, "standard", None),
+        (UNQUOTED_KEY, COMPOSE, "storefront", None),
+        (UNQUOTED_KEY, COMPOSE, "15m", None),
+        (UNQUOTED_KEY, COMPOSE, "mysecret", ("default-credentials", "high")),
+        (INLINE, "/etc/cron.d/shop", "Real-4471", ("hard-coded-secret", "high")),
+        (INLINE, CODE, "Real-4471", None),
+        (QUOTED, CODE, "abcd efgh ijkl mnop", ("hard-coded-secret", "high")),
+        (QUOTED, CODE, "must have 8 characters", None),
+        (QUOTED, COMPOSE, "moos 31 farn", ("hard-coded-secret", "high")),
+        (QUOTED, CODE, "text", None),
+        (QUOTED, CODE, "%s:%s", None),
+        (QUOTED, CODE, "RS256", None),
+        (MACHINE, "/home/shop/.netrc", "Real-4471", ("hard-coded-secret", "high")),
+        (MACHINE, CODE, "Real-4471", None),
+        (PGPASS, "/home/shop/.pgpass", "Real-4471", ("hard-coded-secret", "high")),
+        (PGPASS, COMPOSE, "Real-4471", None),
+        (HTPASSWD, "/srv/shop/nginx/.htpasswd", "$apr1$k2Jd81mz$Zr0bQpX7mVb2sGkQw1T5e", ("hard-coded-secret", "high")),
+        (HTPASSWD, COMPOSE, "$apr1$k2Jd81mz$Zr0bQpX7mVb2sGkQw1T5e", None),
+        (HEADER, CODE, "c2hvcDpleGFtcGxl", ("hard-coded-secret", "high")),
+        (HEADER, CODE, "undefined", None),
+        (URL, CODE, "Real-4471", ("hard-coded-secret", "high")),
+        (URL, CODE, "PASSWORD", None),
+        (URL, CODE, "pass", None),
+        (URL, COMPOSE, "changeme", ("default-credentials", "high")),
         (SHELL_DEFAULT, COMPOSE, "changeme", ("default-credentials", "high")),
         (SHELL_DEFAULT, COMPOSE, "Real-4471", ("secret-fallback", "high")),
         (PROVIDER, CODE, "mongodb://a:b@c/d", ("mongodb-connection-string", "high")),
@@ -203,5 +241,6 @@ def test_a_named_program_must_be_one() -> None:
 
 
 def test_our_rules_are_there() -> None:
-    for rule in (QUOTED, FALLBACK, UNQUOTED, SHELL_DEFAULT):
+    named = (QUOTED, FALLBACK, UNQUOTED, UNQUOTED_KEY, INLINE, SHELL_DEFAULT, HEADER, MACHINE, PGPASS, HTPASSWD, URL)
+    for rule in named:
         assert f"id: {rule}\n" in RULES_YAML
