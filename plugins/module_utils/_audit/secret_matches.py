@@ -16,6 +16,7 @@ from .._core.walker import matcher
 from .secret_files import env_file, secret_file
 from .secret_rules import (
     FALLBACK,
+    FALLBACK_CALL,
     HEADER,
     HTPASSWD,
     INLINE,
@@ -23,6 +24,7 @@ from .secret_rules import (
     PGPASS,
     PREFIX,
     QUOTED,
+    SASL,
     SHELL_DEFAULT,
     UNQUOTED,
     UNQUOTED_KEY,
@@ -136,7 +138,7 @@ def classify(rule: str, path: str, value: str) -> Optional[Verdict]:
             "Set a long random value in .env, let this file refer to it without a default, and change it in the service too.",
         )
     softer = "medium" if sample or test else "high"
-    if rule == FALLBACK:
+    if rule in (FALLBACK, FALLBACK_CALL):
         return Verdict(
             "secret-fallback",
             softer,
@@ -174,13 +176,15 @@ def _is_secret(rule: str, path: str, value: str, bare: str, known: bool) -> bool
         return bool(_LOGIN_FILE.search(path))
     if rule == PGPASS:
         return path.endswith("/.pgpass")
+    if rule == SASL:
+        return "sasl_passwd" in path.rpartition("/")[2]
     if rule == HTPASSWD:
         return "htpasswd" in path.rpartition("/")[2]
     if rule in (UNQUOTED, UNQUOTED_KEY, INLINE) and not configuration:
         return False
     if rule == QUOTED:
         return not _PATH.match(value) and not _is_text(value, path, bare, configuration)
-    if rule in (FALLBACK, SHELL_DEFAULT):
+    if rule in (FALLBACK, FALLBACK_CALL, SHELL_DEFAULT):
         return True
     if bare in ("pass", "passwd", "pwd") or (rule != UNQUOTED and _UPPER_WORD.match(value)):
         return False  # what documentation writes in the place of one

@@ -13,11 +13,26 @@ secret, TOKEN_LIFETIME does not.
 from __future__ import annotations
 
 PREFIX = "miniecom."
-QUOTED, FALLBACK, UNQUOTED, UNQUOTED_KEY, INLINE, SHELL_DEFAULT, HEADER, MACHINE, PGPASS, HTPASSWD, URL = (
+(
+    QUOTED,
+    FALLBACK,
+    FALLBACK_CALL,
+    UNQUOTED,
+    UNQUOTED_KEY,
+    INLINE,
+    SHELL_DEFAULT,
+    HEADER,
+    MACHINE,
+    PGPASS,
+    HTPASSWD,
+    SASL,
+    URL,
+) = (
     PREFIX + name
     for name in (
         "quoted",
         "fallback",
+        "fallback-call",
         "unquoted",
         "unquoted-key",
         "inline",
@@ -26,6 +41,7 @@ QUOTED, FALLBACK, UNQUOTED, UNQUOTED_KEY, INLINE, SHELL_DEFAULT, HEADER, MACHINE
         "machine",
         "pgpass",
         "htpasswd",
+        "sasl",
         "url",
     )
 )
@@ -388,6 +404,57 @@ rules:
       - '<add key="ApiKey" value="Example-4417" />'
     negative_examples:
       - '<password>${env.PASSWORD}</password>'
+
+  - name: Secret as the default of a function that reads the environment
+    id: miniecom.fallback-call
+    pattern: |
+      (?x)
+      (?: env | getenv | environ\.get ) \( \s{0,4} ["'] [A-Z0-9_]{0,40} (?: PASSWORD | PASSWD | PASSPHRASE | (?: \b
+        | _ ) (?: PASS | PWD | PW ) | PGPASSWORD | SECRET | TOKEN | (?: API | AUTH | ACCESS | SECRET | PRIVATE
+        | ENCRYPTION | SESSION | SIGNING | MASTER | JWT | APP ) _? KEY ) (?: [_-]? [0-9]{1,2} | [_-] (?i: prod
+        | production | live | staging | dev | test | old | new
+        | value ) )? ["'] \s{0,4} , \s{0,4} ["'] ( [^"'\r\n]{4,200} ) ["']
+    min_entropy: 0
+    confidence: medium
+    examples:
+      - '''password'' => env(''DB_PASSWORD'', ''Example-4417'')'
+    negative_examples:
+      - 'env(''DB_PASSWORD'', '''')'
+
+  - name: Secret as a parameter
+    id: miniecom.parameter
+    pattern: |
+      (?xi)
+      [?&"',] (?: client_secret | access_token | api_?key | password | passwd | token
+        | secret ) = ( [^\s"'&,$<{%=] [^\s"'&,]{3,200} )
+    min_entropy: 0
+    confidence: medium
+    examples:
+      - 'curl -d "client_secret=Example-4417" https://login.example.com/token'
+    negative_examples:
+      - 'curl -d "client_secret=$CLIENT_SECRET" x'
+
+  - name: Password handed to sudo
+    id: miniecom.command-stdin
+    pattern: |
+      (?x)
+      echo \s{1,4} ["']? ( [^\s"'`$|] [^\s"'`|]{3,100} ) ["']? \s{0,4} \| \s{0,4} sudo \s{1,4} (?: -[a-zA-Z]{1,4} \s{1,4} )? -?[a-zA-Z]{0,4}S
+    min_entropy: 0
+    confidence: medium
+    examples:
+      - 'echo Example4417 | sudo -S true'
+    negative_examples:
+      - 'echo $PW | sudo -S true'
+
+  - name: Password of a mail relay
+    id: miniecom.sasl
+    pattern: |
+      (?xm)
+      ^ \[? [a-z0-9.-]{1,80} \]? (?: : [0-9]{2,5} )? [\x20\t]{1,8} [^\s:]{1,80} : ( [^\s:]{4,100} ) $
+    min_entropy: 0
+    confidence: medium
+    examples:
+      - '[smtp.example.com]:587 shop@example.com:Example4417'
 
   - name: Login of a registry
     id: miniecom.auth

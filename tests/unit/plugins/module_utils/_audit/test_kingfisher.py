@@ -27,6 +27,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_rules import (
     FALLBACK,
+    FALLBACK_CALL,
     HEADER,
     HTPASSWD,
     INLINE,
@@ -34,6 +35,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret
     PGPASS,
     QUOTED,
     RULES_YAML,
+    SASL,
     SHELL_DEFAULT,
     UNQUOTED,
     UNQUOTED_KEY,
@@ -115,6 +117,9 @@ AUDIT: dict[str, Any] = {
         (HTPASSWD, COMPOSE, "$apr1$k2Jd81mz$Zr0bQpX7mVb2sGkQw1T5e", None),
         (HEADER, CODE, "c2hvcDpleGFtcGxl", ("hard-coded-secret", "high")),
         (HEADER, CODE, "undefined", None),
+        (SASL, "/etc/postfix/sasl_passwd", "Real-4471", ("hard-coded-secret", "high")),
+        (SASL, "/srv/shop/notes.txt", "Real-4471", None),
+        (FALLBACK_CALL, "/srv/shop/config/database.php", "Real-4471", ("secret-fallback", "high")),
         (URL, CODE, "Real-4471", ("hard-coded-secret", "high")),
         (URL, CODE, "PASSWORD", None),
         (URL, CODE, "pass", None),
