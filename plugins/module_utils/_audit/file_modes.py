@@ -90,8 +90,8 @@ def birth(descriptor: int) -> int:
         failed = ctypes.CDLL(None).statx(descriptor, b"", _AT_EMPTY_PATH, _STATX_BTIME, answer)
     except (OSError, AttributeError):
         return 0
-    told, seconds, fraction = struct.unpack_from("=I76xqI", answer.raw)
-    return 0 if failed or not told & _STATX_BTIME else int(seconds * 1000000000 + fraction)
+    known, seconds, fraction = struct.unpack_from("=I76xqI", answer.raw)
+    return 0 if failed or not known & _STATX_BTIME else int(seconds * 1000000000 + fraction)
 
 
 def identified(root: str, path: str, status: Status) -> Status:

@@ -99,8 +99,8 @@ def narrowed(mode: int, remove: int, status: Status, users: Iterable[User]) -> T
     users = list(users)
     strict = mode & ~remove
     # The rights of a group stay when a user of the tree is in it and has them through nothing else.
-    gentle = strict | (mode & 0o060 & remove)
-    for candidate in (strict, gentle):
+    group_kept = strict | (mode & 0o060 & remove)
+    for candidate in (strict, group_kept):
         losers = [user for user in users if granted(status, mode, user) & ~granted(status, candidate, user) & 6]
         if not losers:
             return candidate, []

@@ -76,11 +76,11 @@ def _rules_to_fix(wanted: Any) -> FrozenSet[str]:
     if isinstance(wanted, (list, tuple)):
         names = [str(name) for name in wanted]
         _check_names(names, "fix")
-        hopeless = sorted(set(names) - set(fixable(names)))
-        if hopeless:
+        unfixable = sorted(set(names) - set(fixable(names)))
+        if unfixable:
             raise MaintenanceError(
                 "a narrower mode does not mend this",
-                target=", ".join(hopeless),
+                target=", ".join(unfixable),
                 next_step="Take it out of fix; its remediation says what to do.",
             )
         return frozenset(names)
