@@ -333,6 +333,45 @@ def test_under_the_oldest_python_of_a_target(directory: Path, state_dir: Path, o
     assert done.result["plan"] == would.result["plan"]
 
 
+def test_what_cannot_be_a_backup_takes_no_place_and_is_told(tmp_path: Path, state_dir: Path) -> None:
+    now = datetime.now().replace(microsecond=0) - timedelta(hours=1)
+    good = [make(tmp_path, now - timedelta(hours=1, days=day), verified=day == 0) for day in range(6)]
+    contents = (b"", b"x" * 20, small_archive()[:-9], b"Salted__" + bytes(24))
+    junk = [make(tmp_path, now - timedelta(days=day)) for day in range(len(contents))]
+    for path, content in zip(junk, contents):
+        path.write_bytes(content)
+    listed = ok(run_module("backup_info", {"path": str(tmp_path), "state_dir": str(state_dir)})).result
+    assert listed["summary"]["implausible"] == len(junk)
+    assert listed["newest"]["path"] == str(good[0])
+    assert {entry["problem"] for entry in listed["backups"]} == {
+        *("", "empty", "it is no gzip file", "cut short: it has no end")
+    }
+    would = ok(run(tmp_path, state_dir, keep_daily=3, keep_weekly=0, keep_monthly=0, check=True))
+    done = ok(run(tmp_path, state_dir, keep_daily=3, keep_weekly=0, keep_monthly=0))
+    assert done.result["plan"] == would.result["plan"]
+    assert backups_in(tmp_path) == sorted(path.name for path in [*good[:3], *junk])
+    assert done.result["summary"]["implausible"] == len(junk)
+    assert str(done.result["warnings"]).count("does not count as a backup") == len(junk)
+
+
+def test_what_the_run_relied_on_is_not_removed_in_it(tmp_path: Path, state_dir: Path) -> None:
+    now = datetime.now().replace(microsecond=0)
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    kept = [make(backups, now - timedelta(hours=1, days=day), verified=True) for day in range(4)]
+    begun = {"state": "begun", "name": "test", "state_dir": str(state_dir)}
+    run_id = ok(run_module("maintenance_run", begun)).result["run_id"]
+    event = {"module": "mongo_backup", "event": "ended", "summary": {"path": str(kept[2])}}
+    with (state_dir / "runs" / f"{run_id}.jsonl").open("a") as record:
+        record.write(json.dumps(event) + "\n")
+    options = {"keep_daily": 0, "keep_weekly": 0, "keep_monthly": 0, "keep_last": 1, "relied_on": [str(kept[1])]}
+    ok(run(backups, state_dir, run_id=run_id, **options))
+    assert backups_in(backups) == sorted(path.name for path in kept[:3])
+    # On its own there is no such run.
+    ok(run(backups, state_dir, **{**options, "relied_on": []}))
+    assert backups_in(backups) == [kept[0].name]
+
+
 def test_negative_numbers_and_a_missing_directory(directory: Path, state_dir: Path, tmp_path: Path) -> None:
     assert "negative" in run(directory, state_dir, keep_daily=-1).msg
     assert "no directory of backups" in run(tmp_path / "nope", state_dir).msg
