@@ -80,7 +80,7 @@ options:
     default: fast
   passphrase_file:
     description:
-      - Encrypt the archive with the passphrase in the first line of this file on the host, as C(openssl -pass file:) takes it: of a line that ends in
+      - Encrypt the archive with the passphrase in the first line of this file on the host, as C(openssl -pass file:) takes it. Of a line that ends in
         CR LF the CR is a part of the passphrase. The result is C(YYYYmmdd_HHMMSS.tar.gz.enc),
         as C(openssl enc -aes-256-cbc -pbkdf2) makes it; the program openssl is needed.
       - The unencrypted archive exists only in a file without a name, which vanishes with the process. Twice the space is needed meanwhile.

@@ -22,7 +22,7 @@ description:
   - Reads backups of M(miniecom.maintenance.mongo_backup), and those of the shop's own scripts, which have no such manifest and are compared
     with their own content. Their dump may be C(mongo.archive.gz) or C(mongo.archive), of one database, of one with its users and roles, or of a whole server.
     Other collections of the server's own are read, and not restored.
-  - Validators are bypassed. Documents that do not pass them are counted: C(mongorestore) restores them with C(--bypassDocumentValidation) only, and the
+  - Validators are bypassed. Documents that do not pass them are counted. C(mongorestore) restores them with C(--bypassDocumentValidation) only, and the
     shop's C(restore.sh), which runs it without, loses them.
   - That a restore succeeded is recorded beside the archive and shown by M(miniecom.maintenance.backup_info). An archive that had no
     record counts as verified from then on. Where a record stands that the archive does not fit any more, a new one is made only if size and SHA-256 of

@@ -26,7 +26,7 @@ from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Tupl
 from .._core.atomic_file import PARTIAL_SUFFIX, sync_directory, write_atomic
 from .._core.clock import parse_utc
 from .._core.errors import MaintenanceError, from_os_error
-from .plausibility import problem_of
+from .plausibility import CUT_SHORT, problem_of
 
 _NAME = re.compile(r"^(?P<date>[0-9]{8}_[0-9]{6})\.tar\.gz(?P<encrypted>\.enc)?$")
 _SIDECAR = re.compile(r"^\.(?P<archive>[0-9]{8}_[0-9]{6}\.tar\.gz(?:\.enc)?)\.verified\.json$")
@@ -337,9 +337,12 @@ def look_at(path: str) -> Optional[Backup]:
 
 
 def _problem_of(path: str, encrypted: bool, size: int, record: Optional[Verification]) -> str:
-    if record is not None and size < record.size:
+    problem = problem_of(path, encrypted)
+    # What is smaller than the archive of the record may be another one that is whole. That an encrypted one is whole, its end
+    # does not show.
+    if record is not None and size < record.size and (problem == CUT_SHORT or (encrypted and not problem)):
         return "cut short: %d bytes instead of %d" % (size, record.size)
-    return problem_of(path, encrypted)
+    return problem
 
 
 def read_catalogue(path: str, missing_ok: bool = False) -> Catalogue:

@@ -153,13 +153,24 @@ def test_in_a_directory(tmp_path: Path) -> None:
     assert all("problem" in catalogue.describe(backup, newest.date.astimezone()) for backup in found.backups)
 
 
-def test_shorter_than_its_record_says_it_was_cut_short(tmp_path: Path) -> None:
-    path = tmp_path / f"{NAME}.tar.gz"
-    path.write_bytes(small_archive())
+@pytest.mark.parametrize(
+    ("suffix", "data", "cut"),
+    [
+        ("", small_archive()[:-3], True),
+        ("", small_archive(), False),
+        ("", b"x" * 20, False),
+        (".enc", b"Salted__" + bytes(24), True),
+    ],
+)
+def test_what_is_smaller_than_its_record_was_cut_short_unless_it_is_whole(
+    tmp_path: Path, suffix: str, data: bytes, cut: bool
+) -> None:
+    path = tmp_path / f"{NAME}.tar.gz{suffix}"
+    path.write_bytes(data)
     moment = "2026-11-24T01:00:00Z"
-    size = path.stat().st_size
-    record = catalogue.Verification(size + 7, 1, "00", moment, moment, "shop")
+    record = catalogue.Verification(5000, 1, "00", moment, moment, "shop")
     catalogue.write_sidecar(str(path), record)
     found = catalogue.look_at(str(path))
     assert found is not None
-    assert found.problem == f"cut short: {size} bytes instead of {size + 7}"
+    assert (found.problem == f"cut short: {len(data)} bytes instead of 5000") is cut
+    assert bool(found.problem) is (data != small_archive())
