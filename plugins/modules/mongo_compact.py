@@ -94,6 +94,13 @@ EXAMPLES = r"""
   check_mode: true
   diff: true
 
+- name: Compact on a server that speaks TLS, whose authority the container knows by another path
+  miniecom.maintenance.mongo_compact:
+    env_file: /opt/miniecom/.env
+    address: 127.0.0.1:27017
+    tls_files:
+      /certs/ca.pem: /opt/miniecom/certs/ca.pem
+
 - name: Compact one secondary of a replica set
   miniecom.maintenance.mongo_compact:
     uri: "mongodb://{{ user }}:{{ password | urlencode | replace('/', '%2F') }}@mongo1/miniecom?authSource=admin&replicaSet=rs0"

@@ -239,31 +239,58 @@ def test_a_member_that_has_no_users_yet_says_which_state_it_is_in(tmp_path):
         assert "STARTUP" in failure(uri=f"{uri}&replicaSet=rs0", address=member.address)
 
 
+def take_in(primary, directory, **parameters):
+    """Start a member and have the set of a primary take it in."""
+    directory.mkdir()
+    shutil.copy(primary.directory / "keyfile", directory / "keyfile")
+    member = Uninitiated(directory, auth=True, replica_set="rs0", parameters=parameters)
+    member.start()
+    member.root_password = primary.root_password
+    with primary.client() as client_:
+        config = client_.admin.command("replSetGetConfig")["config"]
+        config["version"] += 1
+        config["members"].append({"_id": 1, "host": member.address, "priority": 0, "votes": 0})
+        client_.admin.command("replSetReconfig", config)
+    return member
+
+
+def wait_for_state(primary, member, wanted):
+    deadline = time.monotonic() + 60
+    with primary.client() as client_:
+        while True:
+            states = {
+                entry["name"]: entry["stateStr"] for entry in client_.admin.command("replSetGetStatus")["members"]
+            }
+            if states[member.address] == wanted:
+                return
+            assert time.monotonic() < deadline, states
+            time.sleep(0.1)
+
+
+def test_a_member_in_its_initial_sync_says_so(tmp_path):
+    held = {"enableTestCommands": "1", "failpoint.initialSyncHangBeforeCopyingDatabases": "{mode: 'alwaysOn'}"}
+    with Mongod(tmp_path / "one", auth=True, replica_set="rs0") as primary:
+        member = take_in(primary, tmp_path / "two", **held)
+        try:
+            wait_for_state(primary, member, "STARTUP2")
+            login = f"mongodb://root:{quote(primary.root_password)}@{member.address}/shop?authSource=admin"
+            for uri in (login, login + "&replicaSet=rs0"):
+                text = failure(uri=uri, address=member.address)
+                assert "STARTUP2" in text and "also the right one" in text
+        finally:
+            member.kill()
+
+
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     """A primary and a secondary with authentication."""
     directory = tmp_path_factory.mktemp("pair")
     with Mongod(directory / "one", auth=True, replica_set="rs0") as primary:
-        other = directory / "two"
-        other.mkdir()
-        shutil.copy(primary.directory / "keyfile", other / "keyfile")
-        with Uninitiated(other, auth=True, replica_set="rs0") as secondary, primary.client() as client_:
-            secondary.root_password = primary.root_password
-            config = client_.admin.command("replSetGetConfig")["config"]
-            config["version"] += 1
-            config["members"].append({"_id": 1, "host": secondary.address, "priority": 0, "votes": 0})
-            client_.admin.command("replSetReconfig", config)
+        secondary = take_in(primary, directory / "two")
+        with secondary, primary.client() as client_:
             client_.shop.orders.insert_one({"n": 1})
-            deadline = time.monotonic() + 60
-            while state_of(client_, secondary.address) != "SECONDARY":
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            wait_for_state(primary, secondary, "SECONDARY")
             yield primary, secondary
-
-
-def state_of(client_, address):
-    members = client_.admin.command("replSetGetStatus")["members"]
-    return next(member["stateStr"] for member in members if member["name"] == address)
 
 
 def test_the_member_in_the_string_is_the_one_that_is_asked(pair):

@@ -93,3 +93,15 @@ def test_a_file_of_a_container_is_named(server: Mongod) -> None:
     with pytest.raises(MaintenanceError, match="tls_files") as caught:
         connect({"uri": uri(server), "address": server.address})
     assert INSIDE in str(caught.value)
+
+
+def test_on_the_oldest_python(server: Mongod, state_dir: Path, old_python: Path) -> None:
+    """Another Python, TLS library and driver."""
+    run = run_module("mongo_info", {**params(server), "state_dir": state_dir}, python=old_python)
+    assert not run.failed, run.msg
+    wrong = run_module(
+        "mongo_info",
+        {**params(server, "other.invalid"), "connect_timeout": 2, "state_dir": state_dir},
+        python=old_python,
+    )
+    assert wrong.failed and "bears another name" in wrong.msg
