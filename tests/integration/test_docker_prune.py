@@ -359,7 +359,9 @@ def test_images_that_say_they_are_from_before_docker_have_no_age(
     load(engine, [Image(("odd:new",), (layer,), created=datetime.now(timezone.utc) - timedelta(days=9))])
     options: dict[str, Any] = {"images": "unused", "protect": {"names": [image]}}
     done = prune(check=True, older_than="7d", **options)
-    assert [action["target"] for action in done.result["plan"]] == ["odd:new"]
+    # The containerd store also knows that all three got their names just now.
+    old = ["odd:new"] if engine.store == "classic" else []
+    assert [action["target"] for action in done.result["plan"]] == old
     assert kept(done)["image odd:1970"] == kept(done)["image odd:1980"] == "its age is not known"
     done = prune(check=True, keep_per_repository=1, **options)
     assert [action["target"] for action in done.result["plan"]] == ["odd:new"]

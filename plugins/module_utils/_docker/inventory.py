@@ -236,13 +236,11 @@ class ImageNeed:
 
     def meets(self, names: Iterable[str]) -> bool:
         """Whether an image of these names, tags and digests, is the one."""
-        patterns = reference_forms(self.pattern)
-        return any(
-            fnmatch.fnmatchcase(form, pattern)
-            for name in names
-            for form in reference_forms(name)
-            for pattern in patterns
-        )
+        forms = {form for name in names for form in reference_forms(name)}
+        for pattern in reference_forms(self.pattern):
+            if pattern in forms or ("*" in pattern and any(fnmatch.fnmatchcase(form, pattern) for form in forms)):
+                return True
+        return False
 
 
 @dataclass(frozen=True)
