@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
-from ansible_collections.miniecom.maintenance.plugins.module_utils._logs import pruning, retention
+from ansible_collections.miniecom.maintenance.plugins.module_utils._logs import open_files, pruning, retention
 from tests.conftest import lacking
 from tests.support.modules import run_module
 
@@ -113,7 +113,7 @@ def test_without_root_what_others_may_have_open_stays(
         plan = retention.plan_retention(found, policy, datetime.now(timezone.utc))
         assert bool(plan.actions) is goes
         assert bool(plan.warnings) is not goes
-        assert goes or plan.kept[0].reason == retention.UNSEEN
+        assert goes or plan.kept[0].reason == open_files.UNSEEN
     if not goes:
         task = pruning.LogPrune.__new__(pruning.LogPrune)
         with pytest.raises(SkipAction, match="only root"):

@@ -16,10 +16,10 @@ from .._core.errors import MaintenanceError, SkipAction, from_os_error
 from .._core.plan import Action, Outcome, Plan, Report, Results
 from .._core.runner import Task
 from .._core.units import format_size, parse_duration
+from .open_files import UNSEEN
 from .retention import (
     CHUNK,
     OPENED,
-    UNSEEN,
     CompressLog,
     LogFile,
     LogWork,

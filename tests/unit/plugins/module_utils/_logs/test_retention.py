@@ -13,15 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._logs import retention
+from ansible_collections.miniecom.maintenance.plugins.module_utils._logs.open_files import (
+    UNSEEN,
+    OpenFiles,
+    files_open_now,
+    open_for_writing,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._logs.retention import (
     OPENED,
-    UNSEEN,
     LogFile,
-    OpenFiles,
     Policy,
-    files_open_now,
     in_use,
-    open_for_writing,
     plan_retention,
 )
 
