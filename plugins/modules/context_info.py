@@ -41,10 +41,11 @@ options:
   docker_host:
     description: Address of the Docker Engine. The default is E(DOCKER_HOST), else the engine's usual socket.
     type: str
-  timeout:
+  docker_timeout:
     description: Seconds to wait for an answer of the engine.
     type: int
     default: 30
+    aliases: [timeout]
   cron_paths:
     description:
       - Files and directories to look for scheduled jobs in, instead of the system's own crontabs, run-parts directories and systemd units.
@@ -207,7 +208,7 @@ SPEC = (
             "env_file": {"type": "path"},
             "deployment": {"type": "str", "choices": ["auto", "compose", "native"], "default": "auto"},
             "docker_host": {"type": "str"},
-            "timeout": {"type": "int", "default": 30},
+            "docker_timeout": {"type": "int", "default": 30, "aliases": ["timeout"]},
             "cron_paths": {"type": "list", "elements": "path"},
         }
     )

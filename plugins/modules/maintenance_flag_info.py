@@ -82,7 +82,7 @@ summary:
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run_info
 from ..module_utils._flag.arguments import FLAG_ARGUMENTS
-from ..module_utils._operations.maintenance_status import describe
+from ..module_utils._operations.maintenance_status import maintenance_status
 
 SPEC = (
     ArgumentSpec(
@@ -97,7 +97,7 @@ SPEC = (
 
 
 def main() -> None:
-    run_info(describe, SPEC)
+    run_info(maintenance_status, SPEC)
 
 
 if __name__ == "__main__":

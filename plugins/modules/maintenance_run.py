@@ -61,10 +61,11 @@ options:
     description: Records older than this many days are removed when a run ends.
     type: int
     default: 400
-  timeout:
+  docker_timeout:
     description: Seconds to wait for an answer of a Docker Engine, when a container was left behind.
     type: int
     default: 30
+    aliases: [timeout]
 attributes:
   check_mode:
     description: Whether check mode tells what would happen without changing anything.
@@ -185,7 +186,7 @@ SPEC = (
             "steps": {"type": "list", "elements": "dict", "default": []},
             "log_path": {"type": "path"},
             "keep_days": {"type": "int", "default": 400},
-            "timeout": {"type": "int", "default": 30},
+            "docker_timeout": {"type": "int", "default": 30, "aliases": ["timeout"]},
         },
         required_if=[("state", "ended", ["run_id"])],
     )

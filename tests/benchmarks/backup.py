@@ -20,7 +20,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.compress import engine
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.compress import compression_engine
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import connect
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.dump import (
     Consistency,
@@ -120,8 +120,11 @@ def main() -> list[dict[str, Any]]:
         ways: list[tuple[str, Callable[[], int]]] = [
             ("plain raw read, dropped", lambda: plain_read(server)),
             ("archive with checksums, not compressed", lambda: archive_only(server, directory / "archive")),
-            (f"mongo_backup, {engine()}, checked by checksums", lambda: backup(server, directory, check="checksums")),
-            (f"mongo_backup, {engine()}, every document parsed", lambda: backup(server, directory)),
+            (
+                f"mongo_backup, {compression_engine()}, checked by checksums",
+                lambda: backup(server, directory, check="checksums"),
+            ),
+            (f"mongo_backup, {compression_engine()}, every document parsed", lambda: backup(server, directory)),
             ("one gzip stream, level 6, nothing checked", lambda: one_gzip(server, directory / "gzip")),
             ("mongo_restore: restored and compared", lambda: restore_test(server, directory)),
         ]

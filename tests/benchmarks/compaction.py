@@ -18,7 +18,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compacting import Compactor
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compaction import (
     MIB,
-    Observation,
+    CompactionObservation,
     Policy,
     plan_compaction,
 )
@@ -59,7 +59,7 @@ def ours(server: Mongod) -> int:
     with connect({"uri": server.uri_for("bench")}) as connection:
         checkpoint(connection)
         statistics = tuple(list_collection_statistics(connection, "bench"))
-        plan = plan_compaction(Observation(connection.server, statistics), policy, utc_now())
+        plan = plan_compaction(CompactionObservation(connection.server, statistics), policy, utc_now())
         compactor = Compactor(connection, connection, policy, "benchmark", time.monotonic())
         for action in plan.actions:
             compactor.compact(action.work)

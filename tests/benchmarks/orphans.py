@@ -19,7 +19,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphans import Finder
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphans import OrphanFinder
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.relations import Relation
 from tests.sandbox.mongod import Mongod
 
@@ -48,7 +48,7 @@ def ours(uri: str) -> int:
     import pymongo
 
     with pymongo.MongoClient(uri) as client:
-        finder = Finder(client.bench, datetime.now(timezone.utc))
+        finder = OrphanFinder(client.bench, datetime.now(timezone.utc))
         return finder.find(Relation("orders", "userId", "users")).orphans
 
 

@@ -35,7 +35,7 @@ def make(path: Path, moment: datetime, verified: bool = False) -> Path:
         status = archive.stat()
         utc = moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         catalogue.write_sidecar(
-            str(archive), catalogue.Verification(status.st_size, status.st_mtime_ns, "00", utc, utc, "shop")
+            str(archive), catalogue.VerificationRecord(status.st_size, status.st_mtime_ns, "00", utc, utc, "shop")
         )
     return archive
 

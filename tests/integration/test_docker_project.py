@@ -44,12 +44,12 @@ def found(engine: Engine, root: Path) -> Project:
     return project
 
 
-def test_from_a_sub_folder(docker_engine: Engine, shop: Path) -> None:
+def test_from_a_sub_directory(docker_engine: Engine, shop: Path) -> None:
     create(docker_engine, shop / "deploy", "-f", "../docker-compose.yml")
     assert found(docker_engine, shop).why == f"made from {shop}"
 
 
-def test_from_a_file_in_a_sub_folder(docker_engine: Engine, shop: Path) -> None:
+def test_from_a_file_in_a_sub_directory(docker_engine: Engine, shop: Path) -> None:
     create(docker_engine, shop / "deploy")
     assert found(docker_engine, shop).why == f"made from a directory inside {shop}"
 

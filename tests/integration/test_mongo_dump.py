@@ -169,8 +169,8 @@ def test_every_kind_of_collection_has_its_order(replica_set: Mongod, mode: str) 
     assert len(documents["system.buckets.series"]) == 1
 
 
-def source(name: str, uuid: str) -> dump.Source:
-    return dump.Source(name, "collection", name, "{}", uuid=uuid)
+def source(name: str, uuid: str) -> dump.DumpSource:
+    return dump.DumpSource(name, "collection", name, "{}", uuid=uuid)
 
 
 def test_what_changed_since_is_told_by_identity_and_not_by_name() -> None:

@@ -231,7 +231,7 @@ def test_document_inserted_before_the_one_it_refers_to(shop):
     database.users.insert_one({"_id": old_id()})
     late, lost = old_id(), old_id()
     database.orders.insert_many([{"_id": old_id(), "userId": str(late)}, {"_id": old_id(), "userId": lost}])
-    finder = orphans.Finder(database, datetime.now(timezone.utc))
+    finder = orphans.OrphanFinder(database, datetime.now(timezone.utc))
     original = finder._count
 
     def parent_arrives(relation, dangling, report):
@@ -267,7 +267,7 @@ def test_batches_are_bounded_and_complete(shop, monkeypatch):
     for index in (False, True):
         if index:
             database.orders.create_index("userId")
-        report = orphans.Finder(database, datetime.now(timezone.utc)).find(Relation("orders", "userId", "users"))
+        report = orphans.OrphanFinder(database, datetime.now(timezone.utc)).find(Relation("orders", "userId", "users"))
         assert (report.orphans, report.documents, report.references) == (200, 200, 150)
 
 
@@ -301,7 +301,7 @@ def test_which_index_may_be_used(shop, index, usable):
     database.users.insert_one({"_id": old_id()})
     database.orders.insert_many([{"_id": old_id(), "userId": old_id()}, {"_id": old_id()}])
     database.orders.create_index(**index)
-    finder = orphans.Finder(database, datetime.now(timezone.utc))
+    finder = orphans.OrphanFinder(database, datetime.now(timezone.utc))
     assert finder._indexed("orders", "userId") is usable
     assert finder.find(Relation("orders", "userId", "users")).orphans == 1
 

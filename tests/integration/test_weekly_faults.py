@@ -27,7 +27,11 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catal
     parse_name,
     read_catalogue,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.retention import Item, Policy, decide
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.retention import (
+    Item,
+    Policy,
+    decide_retention,
+)
 from tests.conftest import lacking
 from tests.support.archives import small_archive
 from tests.support.playbooks import ROOT, PlaybookRun, environment, run_playbook
@@ -388,7 +392,7 @@ def test_a_controller_killed_in_any_phase_loses_nothing(
         entry.name for entry in read_catalogue(str(sandbox.root / "storage" / "backups")).backups if entry.verified
     }
     items = [Item(name, parsed[0], name in verified) for name in before | left if (parsed := parse_name(name))]
-    kept = {entry.item.name for entry in decide(items, SHOP_POLICY, datetime.now()) if entry.keep}
+    kept = {entry.item.name for entry in decide_retention(items, SHOP_POLICY, datetime.now()) if entry.keep}
     today = datetime.now().strftime("%Y%m%d")
     assert {name for name in kept & before if name < today} <= left
     assert len(left) < len(before), "the rotation took place"

@@ -14,7 +14,11 @@ from jinja2 import Environment
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import parse_duration
 from ansible_collections.miniecom.maintenance.plugins.module_utils._host.settings import read_settings
-from ansible_collections.miniecom.maintenance.plugins.module_utils._logs.logrotate import RENAME, Section, render
+from ansible_collections.miniecom.maintenance.plugins.module_utils._logs.logrotate import (
+    RENAME,
+    Section,
+    render_configuration,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._logs.rotating import read_policy
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "logs"
@@ -37,7 +41,10 @@ def configuration(variables: dict[str, str]) -> list[str]:
         "interval": "weekly",
         "reopen": [],
     }
-    return [line.strip() for line in render([Section(("/l/a.log",), RENAME)], read_policy(params).rules).split("\n")]
+    return [
+        line.strip()
+        for line in render_configuration([Section(("/l/a.log",), RENAME)], read_policy(params).rules).split("\n")
+    ]
 
 
 @pytest.mark.parametrize(("written", "days"), [("0", 0), ("", 30), ("45", 45)])

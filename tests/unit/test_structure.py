@@ -352,3 +352,28 @@ def test_plays_name_their_hosts(path: Path) -> None:
             assert play.get("name")
             # Otherwise one host's long step would make another's lease look dead.
             assert play["hosts"] == "localhost" or play["strategy"] == "ansible.builtin.host_pinned"
+
+
+# -- names --------------------------------------------------------------------------------------------------------------
+
+# What each domain has one of, by the runner's contract: what its planner is told.
+ONE_A_DOMAIN = {"Policy", "policy_of"}
+
+
+def public_definitions(path: Path) -> Iterator[str]:
+    for node in tree(path).body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and not node.name.startswith("_"):
+            yield node.name
+
+
+def test_one_noun_for_one_thing() -> None:
+    """No two classes or functions of module_utils have one name, whatever room they are in."""
+    places: dict[str, list[str]] = {}
+    for path in sorted((PLUGINS / "module_utils").rglob("*.py")):
+        for found in public_definitions(path):
+            places.setdefault(found, []).append(str(path.relative_to(PLUGINS / "module_utils")))
+    twice = {found: where for found, where in places.items() if len(where) > 1 and found not in ONE_A_DOMAIN}
+    assert not twice
+    for found in ONE_A_DOMAIN:
+        rooms = [where.partition("/")[0] for where in places[found]]
+        assert len(rooms) == len(set(rooms)), found

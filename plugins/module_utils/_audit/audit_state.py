@@ -19,7 +19,7 @@ from typing import Optional, Tuple
 
 from .._core.atomic_file import write_atomic
 from .._core.errors import MaintenanceError, from_os_error
-from .._core.finding import SEVERITIES, Baseline, Entry, key_id
+from .._core.finding import SEVERITIES, Baseline, BaselineEntry, key_id
 from .._core.private_dir import private_directory
 from .._core.state_dir import state_error
 
@@ -198,7 +198,7 @@ def _read_baseline(path: str, key: bytes) -> Tuple[Baseline, bool]:
         if found["version"] != BASELINE_VERSION:
             raise ValueError("version")
         baseline = {
-            str(scope): {str(mark): Entry(**entry) for mark, entry in entries.items()}
+            str(scope): {str(mark): BaselineEntry(**entry) for mark, entry in entries.items()}
             for scope, entries in found["scopes"].items()
         }
         if any(entry.severity not in SEVERITIES for entries in baseline.values() for entry in entries.values()):

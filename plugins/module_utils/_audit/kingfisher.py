@@ -42,7 +42,7 @@ class Scan:
     incomplete: int = 0
 
 
-def find_program(wanted: Optional[str]) -> str:
+def find_kingfisher(wanted: Optional[str]) -> str:
     """The program: the one named, or that of the package beside the interpreter of this module, or one on the PATH.
 
     Raises:

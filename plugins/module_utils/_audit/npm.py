@@ -28,7 +28,7 @@ _LONGEST_REASON = 300
 
 
 @dataclass
-class Answer:
+class NpmAnswer:
     """What one npm command said.
 
     Attributes:
@@ -56,7 +56,7 @@ def find_npm(wanted: Optional[str]) -> Optional[str]:
     return shutil.which("npm")
 
 
-def environment(base: Mapping[str, str], workspace: str) -> Dict[str, str]:
+def npm_environment(base: Mapping[str, str], workspace: str) -> Dict[str, str]:
     """The environment of npm: the user's own configuration, but no scripts, and nothing written outside the workspace."""
     settings = {
         "cache": os.path.join(workspace, "cache"),
@@ -80,7 +80,7 @@ def environment(base: Mapping[str, str], workspace: str) -> Dict[str, str]:
     return values
 
 
-def ask(npm: str, arguments: Sequence[str], path: str, workspace: str, timeout: float) -> str:
+def ask_npm(npm: str, arguments: Sequence[str], path: str, workspace: str, timeout: float) -> str:
     """What an npm command prints; its exit status says nothing that the text does not say better, unless it was killed:
     then what it had printed by then is no answer.
 
@@ -91,7 +91,7 @@ def ask(npm: str, arguments: Sequence[str], path: str, workspace: str, timeout: 
         "npm " + arguments[0],
         [npm, *arguments],
         path,
-        environment(os.environ, workspace),
+        npm_environment(os.environ, workspace),
         timeout,
         path,
         "Check that the npm registry answers, or raise timeout.",
@@ -120,39 +120,39 @@ def _failure(data: Mapping[str, Any]) -> str:
     return _short("; ".join(seen)) or "npm gave no reason"
 
 
-def _no_json(command: str, text: str) -> Answer:
+def _no_json(command: str, text: str) -> NpmAnswer:
     """No answer at all: where nothing is found, or nothing is outdated, npm says so in JSON."""
-    return Answer(False, "%s printed no JSON: %s" % (command, _short(text) or "it printed nothing"))
+    return NpmAnswer(False, "%s printed no JSON: %s" % (command, _short(text) or "it printed nothing"))
 
 
-def read_audit(text: str) -> Answer:
+def read_audit(text: str) -> NpmAnswer:
     """The answer of `npm audit --json`. Pure."""
     try:
         data = json.loads(text)
     except ValueError:
         return _no_json("npm audit", text)
     if not isinstance(data, dict):
-        return Answer(False, "npm audit printed something unexpected")
+        return NpmAnswer(False, "npm audit printed something unexpected")
     if data.get("auditReportVersion") == 2 and isinstance(data.get("vulnerabilities"), dict) and "error" not in data:
-        return Answer(True, data=data)
+        return NpmAnswer(True, data=data)
     if "auditReportVersion" in data and "error" not in data:
-        return Answer(False, "npm audit reports in version %s, which is not understood" % data["auditReportVersion"])
-    return Answer(False, _failure(data))
+        return NpmAnswer(False, "npm audit reports in version %s, which is not understood" % data["auditReportVersion"])
+    return NpmAnswer(False, _failure(data))
 
 
-def read_outdated(text: str) -> Answer:
+def read_outdated(text: str) -> NpmAnswer:
     """The answer of `npm outdated --json`. Pure."""
     try:
         data = json.loads(text)
     except ValueError:
         return _no_json("npm outdated", text)
     if not isinstance(data, dict):
-        return Answer(False, "npm outdated printed something unexpected")
+        return NpmAnswer(False, "npm outdated printed something unexpected")
     # A package may be called "error": its entry has a version, a failure has none.
     error = data.get("error")
     if isinstance(error, Mapping) and "latest" not in error and ("code" in error or "summary" in error):
-        return Answer(False, _failure(data))
-    return Answer(True, data=data)
+        return NpmAnswer(False, _failure(data))
+    return NpmAnswer(True, data=data)
 
 
 def outdated_list(data: Mapping[str, Any], project: NpmProject) -> List[Dict[str, Any]]:

@@ -18,7 +18,7 @@ from .._core.errors import MaintenanceError
 from .._core.plan import Report
 from .._core.units import parse_duration
 from .audit_state import AuditState
-from .npm import Answer, ask, find_npm, npm_counts, outdated_list, read_audit, read_outdated, vulnerabilities
+from .npm import NpmAnswer, ask_npm, find_npm, npm_counts, outdated_list, read_audit, read_outdated, vulnerabilities
 from .npm_project import read_project
 from .report import Coverage, conclude, finding_policy
 
@@ -48,20 +48,20 @@ def audit_npm(call: Call) -> Report:
     return _report(conclusion.report, path, audit, outdated, packages)
 
 
-def _answers(call: Call, program: Optional[str], path: str, timeout: float) -> Tuple[Answer, Answer]:
+def _answers(call: Call, program: Optional[str], path: str, timeout: float) -> Tuple[NpmAnswer, NpmAnswer]:
     """What npm says of vulnerable and of outdated packages."""
     if program is None:
-        return Answer(False, _NO_NPM), Answer(False, _NO_NPM)
+        return NpmAnswer(False, _NO_NPM), NpmAnswer(False, _NO_NPM)
     workspace = tempfile.mkdtemp(prefix="miniecom-npm-", dir=call.tmpdir)
     try:
-        audit = read_audit(ask(program, ["audit", "--json", "--ignore-scripts"], path, workspace, timeout))
+        audit = read_audit(ask_npm(program, ["audit", "--json", "--ignore-scripts"], path, workspace, timeout))
         call.run.renew()
-        return audit, read_outdated(ask(program, ["outdated", "--json"], path, workspace, timeout))
+        return audit, read_outdated(ask_npm(program, ["outdated", "--json"], path, workspace, timeout))
     finally:
         shutil.rmtree(workspace, ignore_errors=True)
 
 
-def _report(report: Report, path: str, audit: Answer, outdated: Answer, packages: List[Dict[str, Any]]) -> Report:
+def _report(report: Report, path: str, audit: NpmAnswer, outdated: NpmAnswer, packages: List[Dict[str, Any]]) -> Report:
     majors = sum(package["update"] == "major" for package in packages)
     headline, warnings = report.headline, list(report.warnings)
     if not audit.available:
@@ -86,7 +86,7 @@ def _report(report: Report, path: str, audit: Answer, outdated: Answer, packages
     )
 
 
-def _status(answer: Answer) -> Dict[str, Any]:
+def _status(answer: NpmAnswer) -> Dict[str, Any]:
     return {
         "available": answer.available,
         "status": "done" if answer.available else "not available",

@@ -20,7 +20,7 @@ from .._core.finding import (
     NEW,
     SEVERITIES,
     WAIVED,
-    Entry,
+    BaselineEntry,
     Finding,
     Judgement,
     Waiver,
@@ -193,7 +193,7 @@ def _by_severity(findings: Iterable[Finding]) -> Dict[str, int]:
 
 
 def _summary(
-    judgement: Judgement, counts: Dict[str, int], mended: Sequence[Finding], resolved: Sequence[Entry]
+    judgement: Judgement, counts: Dict[str, int], mended: Sequence[Finding], resolved: Sequence[BaselineEntry]
 ) -> Dict[str, Any]:
     return {
         "findings": judgement.count(NEW),

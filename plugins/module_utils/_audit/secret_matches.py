@@ -93,7 +93,7 @@ _MOVE = "Move it to .env (mode 0600) and read it from the environment; then chan
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SecretVerdict:
     """What a match is: the rule of our finding, how severe, and what to tell."""
 
     rule: str
@@ -102,7 +102,7 @@ class Verdict:
     remediation: str
 
 
-def classify(rule: str, path: str, value: str) -> Optional[Verdict]:
+def classify_secret(rule: str, path: str, value: str) -> Optional[SecretVerdict]:
     """Whether a match is a finding. Pure.
 
     Args:
@@ -131,7 +131,7 @@ def classify(rule: str, path: str, value: str) -> Optional[Verdict]:
         # A sample shows where a secret goes; elsewhere it is a lock whose key hangs beside it.
         if sample:
             return None
-        return Verdict(
+        return SecretVerdict(
             "default-credentials",
             "medium" if test else "high",
             "a default password or key that everybody knows is set here",
@@ -139,23 +139,23 @@ def classify(rule: str, path: str, value: str) -> Optional[Verdict]:
         )
     softer = "medium" if sample or test else "high"
     if rule in (FALLBACK, FALLBACK_CALL):
-        return Verdict(
+        return SecretVerdict(
             "secret-fallback",
             softer,
             "when the environment variable is missing, a secret written into the code is used",
             "Let the program fail when the variable is missing; change the secret.",
         )
     if rule == SHELL_DEFAULT:
-        return Verdict(
+        return SecretVerdict(
             "secret-fallback",
             softer,
             "when the variable is missing, a secret written into this file is used",
             "Write ${NAME:?must be set} in place of the default; change the secret.",
         )
     if ours:
-        return Verdict("hard-coded-secret", softer, "a password, key or token is written into this file", _MOVE)
+        return SecretVerdict("hard-coded-secret", softer, "a password, key or token is written into this file", _MOVE)
     name = provider_rule(rule)
-    return Verdict(name, softer, "a secret is written into this file (%s)" % name.replace("-", " "), _MOVE)
+    return SecretVerdict(name, softer, "a secret is written into this file (%s)" % name.replace("-", " "), _MOVE)
 
 
 def provider_rule(rule: str) -> str:
@@ -230,7 +230,7 @@ def to_secret_findings(matches: Sequence[Match], roots: Sequence[str], exclude: 
     """
     excluded = matcher(exclude)
     by_place: Dict[Tuple[str, str, str], List[Match]] = {}
-    verdicts: Dict[Tuple[str, str, str], Verdict] = {}
+    verdicts: Dict[Tuple[str, str, str], SecretVerdict] = {}
     specific = {(match.path, match.line) for match in matches if not match.rule.startswith(PREFIX)}
     specific_values: Dict[Tuple[str, int], List[str]] = {}
     for match in matches:
@@ -245,7 +245,7 @@ def to_secret_findings(matches: Sequence[Match], roots: Sequence[str], exclude: 
         root = _root_of(match.path, roots)
         if excluded is not None and _below_excluded(match.path[len(root) :].strip("/"), excluded):
             continue
-        verdict = classify(match.rule, match.path, match.value)
+        verdict = classify_secret(match.rule, match.path, match.value)
         if verdict is None:
             continue
         key = (verdict.rule, match.path, match.value.strip())

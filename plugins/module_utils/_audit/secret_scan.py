@@ -40,7 +40,7 @@ def scan_secrets(call: Call) -> Report:
     policy, timeout = finding_policy(call.params), parse_duration(call.params["timeout"])
     roots = _readable(call.params["paths"])
     exclude = ALWAYS_EXCLUDED + call.params["exclude"]
-    program = kingfisher.find_program(call.params["kingfisher"])
+    program = kingfisher.find_kingfisher(call.params["kingfisher"])
     state = AuditState(call.run.state_dir)
     memory = state.read("secret_scan", policy.sarif)
     scan = _scan(call, program, roots, exclude, timeout)

@@ -49,7 +49,7 @@ class Passed:
     example: str = ""
 
 
-def kind_of(name: str, size: int, limit: int) -> str:
+def unscanned_kind(name: str, size: int, limit: int) -> str:
     """Why a file is not, or not wholly, scanned; "" for one that is. Pure.
 
     Args:
@@ -88,7 +88,7 @@ def passed_over(roots: Iterable[str], exclude: Sequence[str], limit: int) -> Dic
                 if excluded is not None and path != root and excluded(name, path[length:]):
                     kind = EXCLUDED
             elif stat.S_ISREG(status.st_mode):
-                kind = kind_of(name, status.st_size, limit)
+                kind = unscanned_kind(name, status.st_size, limit)
             if kind:
                 passed = found.setdefault(kind, Passed())
                 passed.count += 1

@@ -43,7 +43,7 @@ _SECOND = 1_000_000_000  # in nanoseconds
 
 
 @dataclass(frozen=True)
-class Verification:
+class VerificationRecord:
     """That an archive was read back whole.
 
     Attributes:
@@ -101,7 +101,7 @@ class Verification:
         return (json.dumps(values, sort_keys=True, indent=1) + "\n").encode()
 
 
-def parse_verification(data: bytes) -> Optional[Verification]:
+def parse_verification(data: bytes) -> Optional[VerificationRecord]:
     """The record in data; None when it is none, for whatever reason: then the archive counts as not verified."""
     try:
         values = json.loads(data)
@@ -113,7 +113,7 @@ def parse_verification(data: bytes) -> Optional[Verification]:
             key: int(values.get(key, 0))
             for key in ("collections", "documents", "bytes_documents", "bytes_files", "invalid_documents")
         }
-        return Verification(
+        return VerificationRecord(
             int(values["size"]),
             int(values["mtime_ns"]),
             str(values["sha256"]),
@@ -164,9 +164,9 @@ class Backup:
     mtime_ns: int
     inode: int
     encrypted: bool = False
-    verification: Optional[Verification] = None
+    verification: Optional[VerificationRecord] = None
     stale: bool = False
-    record: Optional[Verification] = None
+    record: Optional[VerificationRecord] = None
     problem: str = ""
 
     @property
@@ -290,7 +290,7 @@ def parse_name(name: str) -> Optional[Tuple[datetime, bool]]:
         return None
 
 
-def read_sidecar(archive: str) -> Optional[Verification]:
+def read_sidecar(archive: str) -> Optional[VerificationRecord]:
     """The record of an archive as it stands, whether or not it still fits; None when there is none."""
     try:
         descriptor = os.open(sidecar_path(archive), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -303,7 +303,7 @@ def read_sidecar(archive: str) -> Optional[Verification]:
         return parse_verification(handle.read(MAX_SIDECAR_BYTES))
 
 
-def write_sidecar(archive: str, verification: Verification) -> None:
+def write_sidecar(archive: str, verification: VerificationRecord) -> None:
     write_atomic(sidecar_path(archive), verification.to_json(), 0o600)
     sync_directory(os.path.dirname(archive))
 
@@ -336,7 +336,7 @@ def look_at(path: str) -> Optional[Backup]:
     )
 
 
-def _problem_of(path: str, encrypted: bool, size: int, record: Optional[Verification]) -> str:
+def _problem_of(path: str, encrypted: bool, size: int, record: Optional[VerificationRecord]) -> str:
     problem = problem_of(path, encrypted)
     # What is smaller than the archive of the record may be another one that is whole. That an encrypted one is whole, its end
     # does not show.
@@ -418,7 +418,7 @@ def directory_lock(path: str) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def describe(backup: Backup, now: datetime) -> Dict[str, Any]:
+def describe_backup(backup: Backup, now: datetime) -> Dict[str, Any]:
     """A backup as modules return it."""
     entry: Dict[str, Any] = {
         "name": backup.name,

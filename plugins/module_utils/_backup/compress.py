@@ -38,7 +38,7 @@ _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _ERRORS: Any = (zlib.error,) if isal_zlib is None else (zlib.error, isal_zlib.error)
 
 
-def engine() -> str:
+def compression_engine() -> str:
     """Which library compresses: isal (Intel's, several times faster) or zlib."""
     return "zlib" if isal_zlib is None else "isal"
 

@@ -13,7 +13,7 @@ from .._core.call import Call
 from .._core.clock import utc_now
 from .._core.plan import Report
 from .._core.units import format_duration, format_size
-from .catalogue import Catalogue, describe, read_catalogue
+from .catalogue import Catalogue, describe_backup, read_catalogue
 
 MAX_WARNINGS = 5
 
@@ -30,7 +30,7 @@ def backup_info(call: Call) -> Report:
 
 def report_of(found: Catalogue, now: datetime) -> Report:
     """A catalogue as return values. Pure."""
-    backups = [describe(backup, now) for backup in reversed(found.backups)]
+    backups = [describe_backup(backup, now) for backup in reversed(found.backups)]
     verified = found.newest_verified(now)
     newest = found.newest(now)
     summary: Dict[str, Any] = {
@@ -54,10 +54,10 @@ def report_of(found: Catalogue, now: datetime) -> Report:
     if backups:
         headline = "%d backups (%s), none of them verified" % (len(backups), format_size(summary["bytes"]))
     if newest is not None:
-        values["newest"] = describe(newest, now)
+        values["newest"] = describe_backup(newest, now)
         summary["newest_age_hours"] = values["newest"]["age_hours"]
     if verified is not None:
-        values["newest_verified"] = describe(verified, now)
+        values["newest_verified"] = describe_backup(verified, now)
         summary["age_hours"] = values["newest_verified"]["age_hours"]
         headline = "%d backups (%s), the newest verified one is %s old" % (
             len(backups),

@@ -22,10 +22,10 @@ from .._core.atomic_file import atomic_writer
 from .._core.clock import format_utc, parse_utc, utc_now
 from .._core.errors import NO_ROOM, InsufficientSpace, MaintenanceError, from_os_error
 from .._core.units import format_size
-from .catalogue import ARCHIVE_SUFFIX, ENCRYPTED_SUFFIX, Verification, sidecar_path, write_sidecar
+from .catalogue import ARCHIVE_SUFFIX, ENCRYPTED_SUFFIX, VerificationRecord, sidecar_path, write_sidecar
 from .compress import GzipWriter, Prefetch, compressor
 from .encryption import Openssl
-from .manifest import CollectionRecord, Found, Manifest, differences
+from .manifest import CollectionRecord, FoundCollection, Manifest, differences
 from .tarball import DUMP_NAME, BackupWriter, read_backup
 
 _SPACE_CHECK_BYTES = 1024 * 1024
@@ -33,7 +33,7 @@ _COPY_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Part:
+class ArchivePart:
     """A directory or file to put into the backup: a path of the host, or chunks of a tar stream.
 
     Attributes:
@@ -47,7 +47,7 @@ class Part:
 
 
 @dataclass
-class Job:
+class ArchiveJob:
     """One backup to make.
 
     Attributes:
@@ -63,8 +63,8 @@ class Job:
     path: str
     manifest: Manifest
     write_dump: Callable[[Callable[[bytes], Any]], Sequence[CollectionRecord]]
-    read_dump: Callable[[Any], Mapping[str, Found]]
-    parts: Sequence[Part] = ()
+    read_dump: Callable[[Any], Mapping[str, FoundCollection]]
+    parts: Sequence[ArchivePart] = ()
     compression: str = "fast"
     min_free: int = 0
     passphrase: Optional[bytes] = field(default=None, repr=False)
@@ -75,11 +75,11 @@ class Job:
 class WrittenArchive:
     """An archive that was written and verified: its record and its manifest."""
 
-    verification: Verification
+    verification: VerificationRecord
     manifest: Manifest
 
 
-def make(job: Job) -> WrittenArchive:
+def make(job: ArchiveJob) -> WrittenArchive:
     """Make the backup; nothing remains of it when anything fails.
 
     Raises:
@@ -162,7 +162,7 @@ class _Guarded:
             view = view[self._handle.write(view) :]
 
 
-def _write(job: Job, handle: BinaryIO) -> None:
+def _write(job: ArchiveJob, handle: BinaryIO) -> None:
     name = os.path.basename(job.path)
     for suffix in (ENCRYPTED_SUFFIX, ARCHIVE_SUFFIX):
         if name.endswith(suffix):
@@ -209,7 +209,7 @@ class _Hashing:
         return data
 
 
-def _read_back(job: Job, handle: BinaryIO) -> str:
+def _read_back(job: ArchiveJob, handle: BinaryIO) -> str:
     """Read the archive as it stands in the file and compare it with the manifest; returns its SHA-256."""
     name = os.path.basename(job.path)
     handle.seek(0)
@@ -240,7 +240,7 @@ def _not_as_written(name: str, problems: List[str]) -> MaintenanceError:
     )
 
 
-def _publish(job: Job, handle: BinaryIO, plain_sha256: str = "") -> Verification:
+def _publish(job: ArchiveJob, handle: BinaryIO, plain_sha256: str = "") -> VerificationRecord:
     """Verify the file under its temporary name and record that; the caller gives it its name."""
     handle.flush()
     os.fsync(handle.fileno())
@@ -249,7 +249,7 @@ def _publish(job: Job, handle: BinaryIO, plain_sha256: str = "") -> Verification
         sha256 = _check_encrypted(job, reading, plain_sha256) if plain_sha256 else _read_back(job, reading)  # type: ignore[arg-type]
     status = os.fstat(handle.fileno())
     manifest = job.manifest
-    verification = Verification(
+    verification = VerificationRecord(
         status.st_size,
         status.st_mtime_ns,
         sha256,
@@ -273,7 +273,7 @@ def _publish(job: Job, handle: BinaryIO, plain_sha256: str = "") -> Verification
     return verification
 
 
-def _encrypt(job: Job, plain: BinaryIO, handle: BinaryIO) -> None:
+def _encrypt(job: ArchiveJob, plain: BinaryIO, handle: BinaryIO) -> None:
     guarded = _Guarded(handle, os.path.dirname(job.path), job.min_free)
     os.lseek(plain.fileno(), 0, os.SEEK_SET)
     with closing(Openssl(plain, job.passphrase or b"", False, os.path.basename(job.path))) as cipher:
@@ -284,7 +284,7 @@ def _encrypt(job: Job, plain: BinaryIO, handle: BinaryIO) -> None:
             guarded.write(data)
 
 
-def _check_encrypted(job: Job, reading: BinaryIO, plain_sha256: str) -> str:
+def _check_encrypted(job: ArchiveJob, reading: BinaryIO, plain_sha256: str) -> str:
     """That decrypting the file gives the archive that was checked; returns the file's own SHA-256."""
     own = hashlib.sha256()
     while True:
@@ -303,21 +303,21 @@ def _check_encrypted(job: Job, reading: BinaryIO, plain_sha256: str) -> str:
     return own.hexdigest()
 
 
-def mark_restore_failed(path: str, verification: Verification, moment: datetime) -> Verification:
+def mark_restore_failed(path: str, verification: VerificationRecord, moment: datetime) -> VerificationRecord:
     """Record that an archive was proven not to restore: from then on it does not count as verified."""
     failed = replace(verification, restore_failed=format_utc(moment), restore_tested="")
     write_sidecar(path, failed)
     return failed
 
 
-def mark_restore_tested(path: str, verification: Verification, moment: datetime) -> Verification:
+def mark_restore_tested(path: str, verification: VerificationRecord, moment: datetime) -> VerificationRecord:
     """Record that a restore of an archive succeeded."""
     tested = replace(verification, restore_tested=format_utc(moment), restore_failed="")
     write_sidecar(path, tested)
     return tested
 
 
-def measure(path: str) -> Tuple[int, int]:
+def measure_parts(path: str) -> Tuple[int, int]:
     """Bytes and number of the regular files at and below a path; what cannot be read counts as nothing here."""
     total, files = 0, 0
     if not os.path.isdir(path):

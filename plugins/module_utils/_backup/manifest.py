@@ -131,7 +131,7 @@ def lost_without_bypass(documents: int, collections: Sequence[str], path: str) -
     )
 
 
-def parse(data: bytes) -> Optional[Manifest]:
+def parse_manifest(data: bytes) -> Optional[Manifest]:
     """The manifest in data; None when it is not one of ours (the shop's own backups have another kind)."""
     try:
         values: Dict[str, Any] = json.loads(data.decode("utf-8", "surrogateescape"))
@@ -145,7 +145,7 @@ def parse(data: bytes) -> Optional[Manifest]:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundCollection:
     """What was found of one collection or component when the backup was read back, or restored."""
 
     count: int
@@ -155,8 +155,8 @@ class Found:
 
 def differences(
     manifest: Manifest,
-    collections: Optional[Mapping[str, Found]],
-    components: Optional[Mapping[str, Found]],
+    collections: Optional[Mapping[str, FoundCollection]],
+    components: Optional[Mapping[str, FoundCollection]],
 ) -> List[str]:
     """What differs between a manifest and what was found; an empty list when nothing does. Pure.
 
@@ -167,18 +167,20 @@ def differences(
     found: List[str] = []
     if collections is not None:
         wanted = {
-            entry.data: Found(entry.documents, entry.bytes, entry.sha256)
+            entry.data: FoundCollection(entry.documents, entry.bytes, entry.sha256)
             for entry in manifest.collections
             if entry.type != "view"
         }
         found += _compare("collection", "documents", wanted, collections)
     if components is not None:
-        wanted = {entry.name: Found(entry.files, entry.bytes, entry.sha256) for entry in manifest.components}
+        wanted = {entry.name: FoundCollection(entry.files, entry.bytes, entry.sha256) for entry in manifest.components}
         found += _compare("component", "files", wanted, components)
     return found
 
 
-def _compare(kind: str, unit: str, wanted: Mapping[str, Found], found: Mapping[str, Found]) -> List[str]:
+def _compare(
+    kind: str, unit: str, wanted: Mapping[str, FoundCollection], found: Mapping[str, FoundCollection]
+) -> List[str]:
     lines = []
     for name in sorted(set(wanted) | set(found)):
         expected, actual = wanted.get(name), found.get(name)

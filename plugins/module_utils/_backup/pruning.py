@@ -16,7 +16,7 @@ from .._core.finding import Finding, fingerprint
 from .._core.plan import Action, Kept, Plan, refuse_above
 from .._core.units import format_duration
 from .catalogue import ArchiveId, Backup, Catalogue
-from .retention import Item, Policy, decide
+from .retention import Item, Policy, decide_retention
 
 # In check mode the backup that this run would make counts as made, unless mongo_backup would reuse one that is there:
 # this is the default of its option fresh_within.
@@ -132,7 +132,7 @@ def plan_rotation(observation: RotationObservation, policy: RotationPolicy, now:
         items.append(Item(ASSUMED_NAME, local_now.replace(microsecond=0), verified=True, parts=parts))
     known = {backup.name: backup for backup in catalogue.backups}
     surplus: List[Tuple[Backup, str]] = []
-    for decision in decide(items, policy.keep, local_now):
+    for decision in decide_retention(items, policy.keep, local_now):
         if decision.item.name not in known:
             continue
         backup = known[decision.item.name]

@@ -94,7 +94,7 @@ _RULES: Tuple[Tuple[str, _Bucket, bool, Callable[[Tuple[int, ...]], str]], ...] 
 )
 
 
-def decide(items: Sequence[Item], policy: Policy, now: datetime) -> List[Decision]:
+def decide_retention(items: Sequence[Item], policy: Policy, now: datetime) -> List[Decision]:
     """Decide about each backup.
 
     Args:

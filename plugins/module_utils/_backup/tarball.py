@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optio
 
 from .._core.errors import MaintenanceError, from_os_error
 from .compress import DamagedBackup, GzipReader, GzipWriter, compressor, stored_member
-from .manifest import MAX_BYTES, ComponentRecord, Found, Manifest, parse
+from .manifest import MAX_BYTES, ComponentRecord, FoundCollection, Manifest, parse_manifest
 from .plausibility import GZIP_MAGIC
 
 DUMP_NAME = "mongo.archive.gz"
@@ -67,8 +67,8 @@ class Component:
     def record(self) -> ComponentRecord:
         return ComponentRecord(self.name, self.kind, self.files, self.bytes, self.digest.hexdigest(), self.source)
 
-    def found(self) -> Found:
-        return Found(self.files, self.bytes, self.digest.hexdigest())
+    def found(self) -> FoundCollection:
+        return FoundCollection(self.files, self.bytes, self.digest.hexdigest())
 
 
 class BackupWriter:
@@ -456,7 +456,7 @@ class ReadBack:
     manifest: Optional[Manifest] = None
     entries: int = 0
 
-    def found_components(self) -> Mapping[str, Found]:
+    def found_components(self) -> Mapping[str, FoundCollection]:
         return {name: component.found() for name, component in self.components.items()}
 
 
@@ -526,7 +526,7 @@ def _read_entry(
     if component_name == MANIFEST_NAME and not inside:
         source = tar.extractfile(info)
         data = source.read(MAX_BYTES) if source is not None else b""
-        found.manifest = parse(data)
+        found.manifest = parse_manifest(data)
         return
     component = found.components.setdefault(component_name, Component(component_name))
     if info.isdir():

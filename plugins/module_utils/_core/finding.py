@@ -169,7 +169,7 @@ def parse_waivers(items: Optional[Iterable[Mapping[str, Any]]]) -> List[Waiver]:
 
 
 @dataclass(frozen=True)
-class Entry:
+class BaselineEntry:
     """A finding as the baseline remembers it."""
 
     rule: str
@@ -182,7 +182,7 @@ class Entry:
 
 
 # Scope -> fingerprint -> entry. A scope that is there with no entry was audited and clean.
-Baseline = Dict[str, Dict[str, Entry]]
+Baseline = Dict[str, Dict[str, BaselineEntry]]
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ class Judgement:
 
     findings: List[Finding]
     failing: List[Finding]
-    resolved: List[Entry]
+    resolved: List[BaselineEntry]
     baseline: Baseline
     first: List[str]
 
@@ -257,7 +257,7 @@ def judge_findings(
             # Not taken into the baseline: when the waiver ends, the finding is news.
             status = WAIVED
         elif status == KNOWN and (entry is None or update):
-            after[finding.scope][finding.fingerprint] = Entry(
+            after[finding.scope][finding.fingerprint] = BaselineEntry(
                 finding.rule, finding.target, finding.severity, entry.since if entry else since
             )
         judged[place] = replace(finding, status=status)

@@ -124,7 +124,7 @@ class Leftover:
         return bool(boot and self.boot and self.boot != boot)
 
     def __str__(self) -> str:
-        return describe(self.left)
+        return describe_left(self.left)
 
 
 def target_of(left: Left) -> str:
@@ -143,7 +143,7 @@ def target_of(left: Left) -> str:
 _WORDS = {PathLeft: "path", ProcessLeft: "process", ContainerLeft: "container", LockLeft: "fsync lock"}
 
 
-def describe(left: Left) -> str:
+def describe_left(left: Left) -> str:
     """What is left, for people: "path /var/..."."""
     return ("%s %s" % (_WORDS.get(type(left), ""), target_of(left))).strip()
 

@@ -22,7 +22,7 @@ from .._core.paths import lies_below
 from .compose_file import parse_compose_file, profiles
 from .ports import container_name
 
-__all__ = ["Container", "Found", "Place", "Project", "ServiceContainer", "find_project", "place", "profiles"]
+__all__ = ["Container", "FoundProject", "Place", "Project", "ServiceContainer", "find_project", "place", "profiles"]
 
 LABEL = "com.docker.compose."
 STANDARD_INPUT = "-"
@@ -163,7 +163,7 @@ def _service(raw: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundProject:
     """The shop's project, and what has its name and is another's.
 
     Attributes:
@@ -209,7 +209,7 @@ def find_project(
     real: Callable[[str], str] = os.path.realpath,
     exists: Callable[[str], bool] = os.path.isdir,
     read: Callable[[str], str] = _read_file,
-) -> Found:
+) -> FoundProject:
     """The project that was made from the shop's directory; without one, a project that has the shop's name and no other directory.
 
     A host may hold several shops: production and staging, each with its own data. A project whose labels name a directory that
@@ -283,8 +283,8 @@ def find_project(
         if made:
             # The base and the prod file may have been used one after the other under two project names.
             project = max(made, key=lambda item: (sum(container.running for container in item.containers), item.name))
-            return Found(project, tuple(ignored))
-    return Found(_make("", loose, "by the containers' names") if loose else None, tuple(ignored))
+            return FoundProject(project, tuple(ignored))
+    return FoundProject(_make("", loose, "by the containers' names") if loose else None, tuple(ignored))
 
 
 def _has_services_of_the_shop(raws: Sequence[Mapping[str, Any]]) -> bool:

@@ -20,7 +20,7 @@ from .draft import Draft, Policy, children_first
 from .image_rules import plan_build_cache, plan_images
 from .inventory import PROJECT_LABEL, Container, Inventory, Network, Volume, container_joins
 from .protect import names_project
-from .works import Removal, RemoveContainer, RemoveNetwork, RemoveVolume, kind_of
+from .works import Removal, RemoveContainer, RemoveNetwork, RemoveVolume, kind_of_work
 
 # The containerd store also frees the snapshot that prepared a container's root: always this size.
 INIT_SNAPSHOT_BYTES = 28672
@@ -280,7 +280,7 @@ def _limit_to_target(draft: Draft, inventory: Inventory) -> None:
     actions = []
     for action in draft.actions:
         if free >= target:
-            draft.keep(kind_of(action), action.target, "%s are free without it" % format_size(target))
+            draft.keep(kind_of_work(action), action.target, "%s are free without it" % format_size(target))
             continue
         actions.append(action)
         free += action.bytes

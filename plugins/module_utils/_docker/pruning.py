@@ -22,7 +22,16 @@ from .outcome import expected_range, gone_after_all, measured_bytes, removal_hea
 from .protect import parse_protection
 from .prune import plan_removals
 from .removal import Unsure, remove
-from .works import VERBS, Removal, RemoveBuildCache, RemoveContainer, RemoveImage, RemoveNetwork, RemoveVolume, kind_of
+from .works import (
+    VERBS,
+    Removal,
+    RemoveBuildCache,
+    RemoveContainer,
+    RemoveImage,
+    RemoveNetwork,
+    RemoveVolume,
+    kind_of_work,
+)
 
 
 def policy_of(params: Mapping[str, Any]) -> Policy:
@@ -127,7 +136,7 @@ class DockerPrune(Task[Inventory]):
             removed_late = gone_after_all(results.after, unsure)
             warnings = [
                 "the %s %s was removed after all: the engine went on when it was waited for no longer"
-                % (kind_of(action), action.target)
+                % (kind_of_work(action), action.target)
                 for action in removed_late
             ]
             warnings += [

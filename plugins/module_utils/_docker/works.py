@@ -97,6 +97,6 @@ VERBS = {
 }
 
 
-def kind_of(action: Action[Removal]) -> str:
+def kind_of_work(action: Action[Removal]) -> str:
     """The kind of object that an action removes, for people."""
     return VERBS[type(action.work)][1]

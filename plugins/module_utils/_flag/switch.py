@@ -363,7 +363,7 @@ def layers_after(layers: Layers, plan: Plan[SwitchWork]) -> Layers:
     return done
 
 
-def render(layers: Layers, policy: Policy, block: Optional[str]) -> str:
+def render_layers(layers: Layers, policy: Policy, block: Optional[str]) -> str:
     """The layers as text, for diff mode.
 
     Args:

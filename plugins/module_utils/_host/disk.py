@@ -78,7 +78,7 @@ def mount_point(path: str) -> str:
     return path
 
 
-def measure(paths: Iterable[str]) -> List[FileSystem]:
+def measure_file_systems(paths: Iterable[str]) -> List[FileSystem]:
     """The file systems of the given paths, each once, in the order of the paths.
 
     Raises:

@@ -138,7 +138,7 @@ def read_disk_usage(call: Call) -> Report:
     if not params["paths"]:
         raise MaintenanceError("no paths to measure", next_step="Set paths.")
     now = utc_now()
-    systems = disk.measure(params["paths"])
+    systems = disk.measure_file_systems(params["paths"])
     history = disk.History(call.run.state_dir)
     known = history.load()
     described = []

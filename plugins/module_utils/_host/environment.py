@@ -19,7 +19,7 @@ CONTAINER, PROCESS, COMPOSE, FILE = "container", "process", "compose", "file"
 
 
 @dataclass(frozen=True)
-class Source:
+class EnvironmentSource:
     """Variables from one place.
 
     Attributes:
@@ -51,8 +51,8 @@ class Environment:
         others: further sources, which it does not.
     """
 
-    used: Source
-    others: Tuple[Source, ...] = ()
+    used: EnvironmentSource
+    others: Tuple[EnvironmentSource, ...] = ()
 
     @property
     def values(self) -> Mapping[str, str]:
@@ -62,7 +62,7 @@ class Environment:
         return self.used.values.get(key, "").strip()
 
 
-def choose(sources: Sequence[Source]) -> Environment:
+def choose_source(sources: Sequence[EnvironmentSource]) -> Environment:
     """The environment of the application.
 
     Args:
@@ -74,12 +74,12 @@ def choose(sources: Sequence[Source]) -> Environment:
         merged: Dict[str, str] = {}
         for source in reversed(sources):
             merged.update(source.values)
-        used = Source(used.kind, used.place, used.env_from, merged)
+        used = EnvironmentSource(used.kind, used.place, used.env_from, merged)
     elif used.mongo_uri() is None:
         # A container that is given no connection string reads the file itself: it is mounted, or was copied into its image.
         file = next((source for source in sources[1:] if source.kind == FILE), None)
         if file is not None and file.mongo_uri() is not None:
-            used = Source(used.kind, used.place, file.env_from, {**file.values, **used.values})
+            used = EnvironmentSource(used.kind, used.place, file.env_from, {**file.values, **used.values})
     return Environment(used, tuple(sources[1:]))
 
 
@@ -119,7 +119,7 @@ class NamedDatabase:
         )
 
 
-def _named(source: Source, uri: MongoUri) -> NamedDatabase:
+def _named(source: EnvironmentSource, uri: MongoUri) -> NamedDatabase:
     return NamedDatabase(
         source.place, uri.source, uri.database, tuple(host_text(host, port) for host, port in uri.hosts)
     )
@@ -151,7 +151,7 @@ class Databases:
         )
 
 
-def compare(environment: Environment) -> Databases:
+def compare_databases(environment: Environment) -> Databases:
     """Which database the application uses, and which others its sources name."""
     uri = environment.used.mongo_uri()
     if uri is None:

@@ -11,8 +11,8 @@ from typing import List
 
 from .job_places import UNKNOWN
 from .job_services import DELETING_SCRIPT
-from .job_shell import Call
-from .job_verdict import DELETES_BACKUPS, DELETES_DATA, PRUNES_DOCKER, Look
+from .job_shell import Invocation
+from .job_verdict import DELETES_BACKUPS, DELETES_DATA, PRUNES_DOCKER, Inspection
 
 _REMOVES = re.compile(
     r"\b(?:os\.(?:remove|unlink|rmdir|removedirs)|shutil\.(?:rmtree|move)|rmtree|rimraf|rmSync|unlinkSync|rmdirSync|rm_rf|rm_f"
@@ -39,7 +39,7 @@ _PRUNE = re.compile(r"\b(?:system|volumes?|images?|containers?|builder|networks?
 _COMMENT = re.compile(r"^[ \t]*(?:#(?!!)|//|\*).*$", re.MULTILINE)
 
 
-def read_code(look: Look, call: Call, text: str, kind: str) -> None:
+def read_code(look: Inspection, call: Invocation, text: str, kind: str) -> None:
     """Look through a program's text; what it hands to a shell in so many words is read as shell text."""
     text = _COMMENT.sub("", text)
     look.verdict.note(text)
@@ -56,7 +56,7 @@ def read_code(look: Look, call: Call, text: str, kind: str) -> None:
         words += _STRING.findall(match.group("list"))
         if words:
             understood += 1
-            look.run(Call(words, call.frame.copy(depth=call.frame.depth + 1)))
+            look.run(Invocation(words, call.frame.copy(depth=call.frame.depth + 1)))
     if _REMOVES.search(text):
         places = look.places
         if any(directory in text for directory in places.backups):

@@ -186,7 +186,7 @@ def logrotate_blocks(text: str) -> Iterator[Rotation]:
             schedule = words[0]
 
 
-def environment(text: str) -> Dict[str, str]:
+def environment_of_unit(text: str) -> Dict[str, str]:
     """Assignments of an environment file; nothing else in it is read, for what looks like a command there is a value."""
     found: Dict[str, str] = {}
     for line in text.splitlines():

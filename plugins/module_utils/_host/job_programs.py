@@ -19,7 +19,7 @@ from .job_builtins import Builtins
 from .job_code import read_code
 from .job_places import UNKNOWN, Places, unknown
 from .job_reader import Script
-from .job_shell import DEEPEST, Call, Exhausted, Frame
+from .job_shell import DEEPEST, Exhausted, Frame, Invocation
 from .job_tables import BACKUP_SCRIPT, CODE, HARMLESS, HARMLESS_SCRIPTS, SCRIPTS, SHELLS, WRAPPERS
 from .job_verdict import DELETES_BACKUPS, READABLE_BACKUPS, Rule, options
 
@@ -46,7 +46,7 @@ class Programs(Builtins):
 
     # -- one call --------------------------------------------------------------------------------------------------
 
-    def run(self, call: Call) -> List[str]:
+    def run(self, call: Invocation) -> List[str]:
         """What a call does goes into the verdict; what it prints, as far as it names files, is returned."""
         name = call.name
         if call.words[0].startswith("-") or name in ("", "]", "]]"):
@@ -79,14 +79,14 @@ class Programs(Builtins):
             return [unknown(name)]
         return self._script(call.words[0], call, call.words[1:])
 
-    def _is_own_file(self, call: Call) -> bool:
+    def _is_own_file(self, call: Invocation) -> bool:
         """A file of the shop may have any program's name."""
         path = call.words[0]
         return "/" in path and self.places.inside(os.path.normpath(os.path.join(call.frame.cwd, path)))
 
     # -- programs that call programs -------------------------------------------------------------------------------
 
-    def _wrapper(self, call: Call) -> List[str]:
+    def _wrapper(self, call: Invocation) -> List[str]:
         taking, skipped = WRAPPERS[call.name]
         given = options(call.words[1:], taking, leading=True)
         for directory in given.values("-D", "--chdir", "--working-directory"):
@@ -100,7 +100,7 @@ class Programs(Builtins):
             return self._text(" ".join(words[1:]), call.frame)
         return self.shell.call(call.inner(words)) if words else []
 
-    def _a_shell(self, call: Call) -> List[str]:
+    def _a_shell(self, call: Invocation) -> List[str]:
         given = options(call.words[1:], "-o -O --rcfile --init-file", leading=True)
         if given.has("-c"):
             return self._text(given.operands[0], call.frame, given.operands[2:]) if given.operands else []
@@ -118,7 +118,7 @@ class Programs(Builtins):
                 self.verdict.not_understood(call.name)
         return []
 
-    def _code(self, call: Call) -> List[str]:
+    def _code(self, call: Invocation) -> List[str]:
         name = re.sub(r"[\d.]+$", "", call.name)
         taking = CODE.get(name, "-c -e")
         given = options(call.words[1:], taking + " -m -W -X -r --require --import --env-file -I -M -d", leading=True)
@@ -142,7 +142,7 @@ class Programs(Builtins):
             self.verdict.not_understood(call.name)
         return [unknown("printed")]
 
-    def _package_script(self, call: Call) -> List[str]:
+    def _package_script(self, call: Invocation) -> List[str]:
         """``npm run NAME``: the command stands in package.json."""
         given = options(call.words[1:], "--prefix -C --cwd --dir -w --workspace", leading=False)
         directory = self._joined(call.frame.cwd, "".join(given.values("--prefix", "-C", "--cwd", "--dir")) or ".")
@@ -170,7 +170,7 @@ class Programs(Builtins):
 
     # -- scripts ---------------------------------------------------------------------------------------------------
 
-    def _script(self, path: str, call: Call, arguments: Sequence[str], language: str = "") -> List[str]:
+    def _script(self, path: str, call: Invocation, arguments: Sequence[str], language: str = "") -> List[str]:
         """Read what a job calls: a shell script, one in another language, or a file that nobody can read."""
         name = os.path.basename(path)
         places = self._candidates(path, call.frame)
@@ -201,7 +201,7 @@ class Programs(Builtins):
             self._seen.pop()
         return [unknown("printed")]
 
-    def _read(self, place: str, text: str, call: Call, arguments: List[str], shown: str, language: str) -> None:
+    def _read(self, place: str, text: str, call: Invocation, arguments: List[str], shown: str, language: str) -> None:
         match = _SHEBANG.match(text)
         words = [os.path.basename(word) for word in " ".join(filter(None, match.groups())).split()] if match else []
         program = next((word for word in words if word not in ("env", "-S") and not word.startswith("-")), "")
@@ -222,7 +222,7 @@ class Programs(Builtins):
             self.verdict.kinds.insert(position, shown)
 
 
-def classify(
+def classify_job(
     command: str, places: Places, script: Callable[[str], Optional[Script]], frame: Frame, near: bool = False
 ) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
     """What a shell command would do: the names recognised, and the dangers, the worst first. Nothing of it is executed.

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Dict, FrozenSet, List, Sequence
 
 from .job_places import BACKUPS, BELOW, LIKE_BACKUPS, like_backups, unknown
-from .job_shell import Call
-from .job_verdict import Look, Rule, options
+from .job_shell import Invocation
+from .job_verdict import Inspection, Rule, options
 
 _NOWHERE = "/dev/null"
 _FIND_PATHS = frozenset("-L -H -P -D -O".split())
@@ -29,14 +29,14 @@ _PASSING_FOLDER = re.compile(r"(?:^|[/*])(?:logs?|te?mp|cache|node_modules)(?:/|
 _REMOTE = re.compile(r"^(?:[\w.@-]+:(?!/)|[\w.@\[\]:-]+::|[\w.@-]+:/|rsync://|ssh://)")
 
 
-def rm(look: Look, call: Call) -> List[str]:
+def rm(look: Inspection, call: Invocation) -> List[str]:
     given = options(call.words[1:])
     deep = given.has("-r", "-R", "--recursive")
     look.remove(given.operands, call, deep, call.name)
     return []
 
 
-def _all_operands(look: Look, call: Call) -> List[str]:
+def _all_operands(look: Inspection, call: Invocation) -> List[str]:
     look.remove(options(call.words[1:], "-n -s --size -r --reference -c -m -u -g").operands, call, False, call.name)
     return []
 
@@ -45,7 +45,7 @@ def _below(paths: Sequence[str], patterns: Sequence[str]) -> List[str]:
     return [path + BELOW + pattern for path in paths for pattern in (patterns or ("",))]
 
 
-def find(look: Look, call: Call) -> List[str]:
+def find(look: Inspection, call: Invocation) -> List[str]:
     """find: its actions are -delete and those that call a program; without one it prints what lies below its directories."""
     words = [word for word in call.words[1:] if word not in ("(", ")")]
     start = 0
@@ -82,7 +82,7 @@ def find(look: Look, call: Call) -> List[str]:
     return kept
 
 
-def _find_actions(look: Look, call: Call, tests: Sequence[str], targets: Sequence[str], depth: int) -> None:
+def _find_actions(look: Inspection, call: Invocation, tests: Sequence[str], targets: Sequence[str], depth: int) -> None:
     for position, word in enumerate(tests):
         if word == "-delete":
             look.remove(targets, call, True, "find -delete", depth)
@@ -92,7 +92,9 @@ def _find_actions(look: Look, call: Call, tests: Sequence[str], targets: Sequenc
             _for_each(look, call, inner, targets, "{}", append=False)
 
 
-def _for_each(look: Look, call: Call, inner: List[str], targets: Sequence[str], mark: str, append: bool) -> List[str]:
+def _for_each(
+    look: Inspection, call: Invocation, inner: List[str], targets: Sequence[str], mark: str, append: bool
+) -> List[str]:
     """Call a program for each target: in the place of the mark, or after its own words."""
     if not inner:
         return list(targets)
@@ -107,10 +109,10 @@ def _for_each(look: Look, call: Call, inner: List[str], targets: Sequence[str], 
     if append and not marked:
         words.extend(targets)
     frame = call.frame.copy(depth=call.frame.depth + 1)
-    return look.run(Call(words, frame, upstream=call.upstream))
+    return look.run(Invocation(words, frame, upstream=call.upstream))
 
 
-def xargs(look: Look, call: Call) -> List[str]:
+def xargs(look: Inspection, call: Invocation) -> List[str]:
     given = options(call.words[1:], _XARGS_TAKING, leading=True)
     inner = given.operands
     targets = call.files if call.files is not None and not given.values("-a", "--arg-file") else [unknown("input")]
@@ -118,7 +120,7 @@ def xargs(look: Look, call: Call) -> List[str]:
     return _for_each(look, call, inner, targets, mark, append=not mark)
 
 
-def parallel(look: Look, call: Call) -> List[str]:
+def parallel(look: Inspection, call: Invocation) -> List[str]:
     given = options(call.words[1:], _PARALLEL_TAKING, leading=True)
     inner, targets = list(given.operands), list(call.files or [unknown("input")])
     for mark in (":::", "::::"):
@@ -131,7 +133,7 @@ def parallel(look: Look, call: Call) -> List[str]:
     return _for_each(look, call, inner, targets, "{}", append=True)
 
 
-def mv(look: Look, call: Call) -> List[str]:
+def mv(look: Inspection, call: Invocation) -> List[str]:
     """A backup that is moved out of its directory is gone for everybody who looks for it there; a new name is no loss."""
     given = options(call.words[1:], "-t --target-directory -S --suffix")
     sources, directory = given.operands, "".join(given.values("-t", "--target-directory"))
@@ -145,7 +147,7 @@ def mv(look: Look, call: Call) -> List[str]:
     return []
 
 
-def _mirror(look: Look, call: Call, sources: Sequence[str], kind: str) -> None:
+def _mirror(look: Inspection, call: Invocation, sources: Sequence[str], kind: str) -> None:
     """A mirror of the backups, wherever it is, loses what is no longer here: all of it once the directory is empty or not mounted."""
     for source in sources:
         if BACKUPS in look.places.reached(source.rstrip("/"), call.frame.cwd, True) and look.places.in_backups(
@@ -154,7 +156,7 @@ def _mirror(look: Look, call: Call, sources: Sequence[str], kind: str) -> None:
             look.verdict.remove(frozenset([BACKUPS]), kind)
 
 
-def rsync(look: Look, call: Call) -> List[str]:
+def rsync(look: Inspection, call: Invocation) -> List[str]:
     given = options(call.words[1:], _RSYNC_TAKING)
     if given.has("-n", "--dry-run", "--list-only") or len(given.operands) < 2:
         return []
@@ -168,7 +170,7 @@ def rsync(look: Look, call: Call) -> List[str]:
     return []
 
 
-def tmpreaper(look: Look, call: Call) -> List[str]:
+def tmpreaper(look: Inspection, call: Invocation) -> List[str]:
     given = options(
         call.words[1:], "--protect --runtime --delay -T -x --exclude -X --exclude-pattern -U --exclude-user"
     )
@@ -179,7 +181,7 @@ def tmpreaper(look: Look, call: Call) -> List[str]:
     return []
 
 
-def git(look: Look, call: Call) -> List[str]:
+def git(look: Inspection, call: Invocation) -> List[str]:
     given = options(call.words[1:], "-C -c --git-dir --work-tree", leading=True)
     if given.operands[:1] == ["clean"]:
         clean = options(given.operands[1:], "-e --exclude")
@@ -189,7 +191,7 @@ def git(look: Look, call: Call) -> List[str]:
     return []
 
 
-def repository(look: Look, call: Call) -> List[str]:
+def repository(look: Inspection, call: Invocation) -> List[str]:
     """Programs that keep copies or repositories of their own: what they delete concerns us in the shop's directory, or by its name."""
     given = options(
         call.words[1:], "-r --repo --keep-daily --keep-weekly --keep-monthly --keep-last --include --exclude --profile"
@@ -212,7 +214,7 @@ def repository(look: Look, call: Call) -> List[str]:
     return []
 
 
-def tar(look: Look, call: Call) -> List[str]:
+def tar(look: Inspection, call: Invocation) -> List[str]:
     if "--remove-files" in call.words:
         given = options(call.words[1:], "-f --file -C --directory -X --exclude-from -T --files-from")
         cwd = "".join(given.values("-C", "--directory")[-1:]) or call.frame.cwd
@@ -221,13 +223,13 @@ def tar(look: Look, call: Call) -> List[str]:
     return []
 
 
-def btrfs(look: Look, call: Call) -> List[str]:
+def btrfs(look: Inspection, call: Invocation) -> List[str]:
     if call.words[1:3] == ["subvolume", "delete"]:
         look.remove(options(call.words[3:]).operands, call, True, "btrfs subvolume delete")
     return []
 
 
-def listing(look: Look, call: Call) -> List[str]:
+def listing(look: Inspection, call: Invocation) -> List[str]:
     """ls prints names of what it is given, or of what is in a directory."""
     given = options(call.words[1:], "-I --ignore -w --width -T --block-size --time --sort --format --hide")
     if not given.operands:
@@ -235,14 +237,14 @@ def listing(look: Look, call: Call) -> List[str]:
     return [word if re.search(r"[*?\[]", word) else word + BELOW for word in given.operands]
 
 
-def passing(look: Look, call: Call) -> List[str]:
+def passing(look: Inspection, call: Invocation) -> List[str]:
     """Filters print some of what comes in; awk may hand it to a shell itself."""
     if call.name.endswith("awk") and any(re.search(r"system\s*\(.*\brm\b", word) for word in call.words):
         look.remove(call.files or call.words[2:] or [unknown("input")], call, True, "awk, rm")
     return list(call.files) if call.files is not None else [unknown("input")]
 
 
-def speech(look: Look, call: Call) -> List[str]:
+def speech(look: Inspection, call: Invocation) -> List[str]:
     """echo and its kind do nothing with their words but print them."""
     return [word for word in call.words[1:] if not re.match(r"^-|^%s", word)]
 

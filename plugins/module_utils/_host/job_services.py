@@ -10,12 +10,12 @@ import re
 from typing import Dict, List, Mapping, Tuple
 
 from .job_places import UNKNOWN, VOLUMES, unknown
-from .job_shell import Call
+from .job_shell import Invocation
 from .job_verdict import (
     DELETES_DATA,
     PRUNES_DOCKER,
     RESTARTS_SERVICES,
-    Look,
+    Inspection,
     Options,
     Rule,
     options,
@@ -50,7 +50,7 @@ _SWARM = frozenset(
 _DATA_VOLUME = re.compile(r"mongo|miniecom|storage|data|db|\*|%s" % UNKNOWN, re.IGNORECASE)
 
 
-def engine(look: Look, call: Call) -> List[str]:
+def container_engine(look: Inspection, call: Invocation) -> List[str]:
     """docker, podman, nerdctl: global options may stand before the command."""
     given = options(call.words[1:], _ENGINE_TAKING, leading=True)
     words = given.operands
@@ -81,7 +81,7 @@ def engine(look: Look, call: Call) -> List[str]:
     return [unknown("container")]
 
 
-def _concerns(look: Look, word: str) -> bool:
+def _concerns(look: Inspection, word: str) -> bool:
     """Whether a container, image or volume may be the shop's: one that names it, or one that nobody can tell."""
     return (
         UNKNOWN in word
@@ -91,7 +91,7 @@ def _concerns(look: Look, word: str) -> bool:
     )
 
 
-def _removal(look: Look, kind: str, thing: str, objects: List[str]) -> None:
+def _removal(look: Inspection, kind: str, thing: str, objects: List[str]) -> None:
     if thing == "container" and not any(_concerns(look, word) for word in objects):
         return  # another's, by its name
     look.verdict.add(PRUNES_DOCKER, kind)
@@ -99,7 +99,7 @@ def _removal(look: Look, kind: str, thing: str, objects: List[str]) -> None:
         look.verdict.add(DELETES_DATA, kind)
 
 
-def _inside(look: Look, call: Call, given: Options, mounts: Mapping[str, str]) -> List[str]:
+def _inside(look: Inspection, call: Invocation, given: Options, mounts: Mapping[str, str]) -> List[str]:
     """A command inside a container: its paths are the host's only where they are mounted from there."""
     look.verdict.note(given.operands[0] if given.operands else "")
     words = [_on_host(word, mounts) for word in given.operands[1:]]
@@ -107,7 +107,7 @@ def _inside(look: Look, call: Call, given: Options, mounts: Mapping[str, str]) -
         return []
     directory = "".join(given.values("-w", "--workdir")[-1:])
     frame = call.frame.copy(cwd=_on_host(directory, mounts) or unknown("container"), depth=call.frame.depth + 1)
-    return look.run(Call(words, frame, call.files, call.text, call.source, call.upstream))
+    return look.run(Invocation(words, frame, call.files, call.text, call.source, call.upstream))
 
 
 def _on_host(word: str, mounts: Mapping[str, str]) -> str:
@@ -116,7 +116,7 @@ def _on_host(word: str, mounts: Mapping[str, str]) -> str:
     return word
 
 
-def _run(look: Look, call: Call, given: Options) -> List[str]:
+def _run(look: Inspection, call: Invocation, given: Options) -> List[str]:
     mounts: Dict[str, str] = {}
     for volume in given.values("-v", "--volume"):
         outside, _colon, inside = volume.partition(":")
@@ -138,7 +138,7 @@ def _run(look: Look, call: Call, given: Options) -> List[str]:
     return _inside(look, call, given, mounts)
 
 
-def compose(look: Look, call: Call) -> List[str]:
+def compose(look: Inspection, call: Invocation) -> List[str]:
     """docker compose, docker-compose, podman-compose: of the shop's project, or of another's."""
     given = options(call.words[1:], _COMPOSE_TAKING, leading=True)
     if not given.operands or given.has("--dry-run"):
@@ -186,7 +186,7 @@ _TURNS_TO = re.compile(r"(?:^[ \t]*use[ \t]+|getSiblingDB\(\s*[\"'])([\w.-]+)", 
 _URI_DATABASE = re.compile(r"^mongodb(?:\+srv)?://[^/]*/([^?]*)")
 
 
-def mongosh(look: Look, call: Call) -> List[str]:
+def mongosh(look: Inspection, call: Invocation) -> List[str]:
     given = options(call.words[1:], _SHELL_TAKING)
     code = [*given.values("--eval"), call.text]
     files = [
@@ -215,11 +215,11 @@ def mongosh(look: Look, call: Call) -> List[str]:
     return []
 
 
-def _absolute(path: str, call: Call) -> str:
+def _absolute(path: str, call: Invocation) -> str:
     return path if path.startswith("/") else "%s/%s" % (call.frame.cwd, path)
 
 
-def _data(look: Look, databases: List[str], kind: str) -> None:
+def _data(look: Inspection, databases: List[str], kind: str) -> None:
     """Something is deleted in a database: the shop's, unless another one is named."""
     names = []
     for word in databases:
@@ -235,7 +235,7 @@ def _data(look: Look, databases: List[str], kind: str) -> None:
         look.verdict.add_if_near(DELETES_DATA, kind)
 
 
-def mongorestore(look: Look, call: Call) -> List[str]:
+def mongorestore(look: Inspection, call: Invocation) -> List[str]:
     given = options(call.words[1:], _TOOL_TAKING)
     if given.has("--drop") and not given.has("--dryRun"):
         targets = [value.partition(".")[0] for value in given.values("--nsTo")]
@@ -258,12 +258,12 @@ _PM2_VERBS = frozenset(
 )
 
 
-def _service(look: Look, name: str, kind: str) -> None:
+def _service(look: Inspection, name: str, kind: str) -> None:
     if _SERVICES.match(name) or _concerns(look, name):
         look.verdict.add(RESTARTS_SERVICES, kind)
 
 
-def systemctl(look: Look, call: Call) -> List[str]:
+def systemctl(look: Inspection, call: Invocation) -> List[str]:
     words = options(
         call.words[1:], "-M --machine -H --host -t --type --state -p --property -s --signal --root -n -o"
     ).operands
@@ -275,7 +275,7 @@ def systemctl(look: Look, call: Call) -> List[str]:
     return []
 
 
-def service(look: Look, call: Call) -> List[str]:
+def service(look: Inspection, call: Invocation) -> List[str]:
     words = options(call.words[1:]).operands
     if call.name == "rc-service" or call.name == "service" or call.name == "invoke-rc.d":
         if len(words) > 1 and words[1] in _MANAGER_VERBS:
@@ -287,7 +287,7 @@ def service(look: Look, call: Call) -> List[str]:
     return []
 
 
-def pm2(look: Look, call: Call) -> List[str]:
+def pm2(look: Inspection, call: Invocation) -> List[str]:
     words = options(call.words[1:], "-n --name -i --instances --env --cron").operands
     if words and words[0] in _PM2_VERBS:
         if len(words) == 1 or look.ours(call) or any(name == "all" or _concerns(look, name) for name in words[1:]):
@@ -295,7 +295,7 @@ def pm2(look: Look, call: Call) -> List[str]:
     return []
 
 
-def halt(look: Look, call: Call) -> List[str]:
+def halt(look: Inspection, call: Invocation) -> List[str]:
     given = options(call.words[1:])
     if not given.has("-c", "-k") or call.name == "reboot":
         if call.name not in ("init", "telinit") or given.operands[:1] in (["0"], ["6"]):
@@ -303,7 +303,7 @@ def halt(look: Look, call: Call) -> List[str]:
     return []
 
 
-def kill(look: Look, call: Call) -> List[str]:
+def kill(look: Inspection, call: Invocation) -> List[str]:
     words = call.words[1:]
     if any(re.match(r"^-(?:0|l|1|(?:SIG)?(?:HUP|USR1|USR2))$", word) for word in words):
         return []  # looks, or asks to open files anew
@@ -312,13 +312,13 @@ def kill(look: Look, call: Call) -> List[str]:
     return []
 
 
-def nginx(look: Look, call: Call) -> List[str]:
+def nginx(look: Inspection, call: Invocation) -> List[str]:
     if options(call.words[1:], "-s -c -g -p").values("-s") in (["stop"], ["quit"]):
         look.verdict.add(RESTARTS_SERVICES, "nginx -s stop")
     return []
 
 
-def init_script(look: Look, call: Call) -> List[str]:
+def init_script(look: Inspection, call: Invocation) -> List[str]:
     """/etc/init.d/NAME VERB"""
     if any(word in _MANAGER_VERBS for word in call.words[1:]):
         _service(look, call.name, "init.d")
@@ -326,7 +326,7 @@ def init_script(look: Look, call: Call) -> List[str]:
 
 
 RULES: Dict[str, Rule] = {
-    **dict.fromkeys("docker podman nerdctl docker.io".split(), engine),
+    **dict.fromkeys("docker podman nerdctl docker.io".split(), container_engine),
     **dict.fromkeys("docker-compose podman-compose".split(), compose),
     "mongosh": mongosh,
     "mongo": mongosh,

@@ -20,7 +20,7 @@ from . import job_words
 from .job_grammar import MOST_VALUES, Commands, Pipe
 from .job_places import OWN, UNKNOWN, unknown
 from .job_reader import Script
-from .job_words import ARRAY, COMMAND, HERE, NUMBER, TEXT, WORD, Part, Token, Word
+from .job_words import ARRAY, COMMAND, HERE, NUMBER, TEXT, WORD, Token, Word, WordPart
 
 # No job that people write comes near these; they bound the work on one that nobody wrote for us.
 MOST_CALLS, MOST_WORDS, MOST_FILES, MOST_PARTS, DEEPEST = 5_000, 2_000, 40, 200, 12
@@ -53,7 +53,7 @@ class Frame:
 
 
 @dataclass
-class Call:
+class Invocation:
     """One call of a program.
 
     words: its name and arguments, expanded. files: what comes through the pipe, as far as it names files; None without a pipe.
@@ -71,12 +71,12 @@ class Call:
     def name(self) -> str:
         return os.path.basename(self.words[0])
 
-    def inner(self, words: Sequence[str]) -> Call:
+    def inner(self, words: Sequence[str]) -> Invocation:
         """The call of another program by this one, with the same input."""
         return replace(self, words=list(words))
 
 
-Program = Callable[[Call], List[str]]
+Program = Callable[[Invocation], List[str]]
 
 
 class Shell:
@@ -130,7 +130,7 @@ class Shell:
         if self._work > MOST_WORK:
             raise Exhausted
 
-    def _values(self, part: Part, frame: Frame) -> List[str]:
+    def _values(self, part: WordPart, frame: Frame) -> List[str]:
         if part.kind == TEXT:
             return [part.text]
         if part.kind == NUMBER:
@@ -147,7 +147,7 @@ class Shell:
             return self.substitution(part.text, frame) or [""]
         return self._variable(part, frame)
 
-    def _variable(self, part: Part, frame: Frame) -> List[str]:
+    def _variable(self, part: WordPart, frame: Frame) -> List[str]:
         name, operator = part.text, part.operator
         values = self._plain(name, frame)
         if operator.lstrip(":") in ("-", "=", "+") and operator:
@@ -165,7 +165,7 @@ class Shell:
             return [_trimmed(value, operator, argument) for value in values]
         return values or [""]
 
-    def _argument(self, part: Part) -> Word:
+    def _argument(self, part: WordPart) -> Word:
         self._worked(len(part.argument))
         return tuple(piece for token in job_words.tokenize(part.argument) for piece in token.word)
 
@@ -240,7 +240,7 @@ class Shell:
                 files = [unknown("input")]
         if not expanded or not expanded[0]:
             return []
-        call = Call(expanded, frame, files, text, source, piped.words if piped else ())
+        call = Invocation(expanded, frame, files, text, source, piped.words if piped else ())
         return self.call(call, maybe)
 
     def _assign(self, word: Word, frame: Frame, maybe: bool) -> bool:
@@ -248,7 +248,7 @@ class Shell:
         if match is None:
             # An element of an array whose index is no plain text, ``kept[$day]=1``.
             return len(word) > 1 and bool(_ELEMENT.match(word[0].text)) and any("]=" in part.text for part in word[1:])
-        rest = (Part(TEXT, word[0].text[match.end() :]), *word[1:])
+        rest = (WordPart(TEXT, word[0].text[match.end() :]), *word[1:])
         self.assign(match.group(1), self._joined(rest, frame), frame, maybe or bool(match.group(2)))
         return True
 
@@ -259,7 +259,7 @@ class Shell:
             values = list(dict.fromkeys([*frame.variables[name], *values]))[:MOST_VALUES]
         frame.variables[name] = values
 
-    def call(self, call: Call, maybe: bool = False) -> List[str]:
+    def call(self, call: Invocation, maybe: bool = False) -> List[str]:
         body = call.frame.functions.get(call.words[0])
         if body is not None:
             arguments, depth = call.frame.arguments, call.frame.depth

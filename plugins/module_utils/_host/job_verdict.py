@@ -11,7 +11,7 @@ from typing import Callable, FrozenSet, List, NamedTuple, Optional, Sequence, Se
 
 from .job_places import BACKUPS, DATA, LIKE_BACKUPS, UNRESOLVED, Places
 from .job_reader import Script
-from .job_shell import Call, Shell
+from .job_shell import Invocation, Shell
 
 PRUNES_DOCKER = "prunes_docker"
 DELETES_BACKUPS = "deletes_backups"
@@ -23,7 +23,7 @@ UNKNOWN_EFFECT = "unknown"
 DANGERS = (DELETES_BACKUPS, DELETES_DATA, PRUNES_DOCKER, RESTARTS_SERVICES, READABLE_BACKUPS, UNKNOWN_EFFECT)
 
 
-class Verdict:
+class JobVerdict:
     """Collects what was recognised. Only names from our own tables and of scripts get into it, never a job's own words.
 
     Attributes:
@@ -87,20 +87,20 @@ class Verdict:
 
 
 @dataclass
-class Look:
+class Inspection:
     """What a rule may use. script: gives a file by its path; run: looks at a call; path: the PATH of the job."""
 
-    verdict: Verdict
+    verdict: JobVerdict
     places: Places
     shell: Shell
     script: Callable[[str], Optional[Script]]
-    run: Callable[[Call], List[str]]
+    run: Callable[[Invocation], List[str]]
 
-    def remove(self, targets: Sequence[str], call: Call, deep: bool, kind: str, depth: int = 99) -> None:
+    def remove(self, targets: Sequence[str], call: Invocation, deep: bool, kind: str, depth: int = 99) -> None:
         for target in targets:
             self.verdict.remove(self.places.reached(target, call.frame.cwd, deep, depth), kind)
 
-    def ours(self, call: Call) -> bool:
+    def ours(self, call: Invocation) -> bool:
         """Whether this very call is about the shop: by its words, its directory or the script in which it stands."""
         places = self.places
         return (
@@ -110,7 +110,7 @@ class Look:
         )
 
 
-Rule = Callable[[Look, Call], List[str]]
+Rule = Callable[[Inspection, Invocation], List[str]]
 
 
 class Options(NamedTuple):

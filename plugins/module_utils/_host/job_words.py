@@ -33,7 +33,7 @@ _STOPS = re.compile(r"[()'\"\\`{}$#]")
 _MARKS = re.compile("[\ue000-\ue00f]")
 
 
-class Part(NamedTuple):
+class WordPart(NamedTuple):
     """A piece of a word.
 
     kind: TEXT; VARIABLE, whose text is its name; COMMAND or ARRAY, whose text is what stands in the parentheses; NUMBER, a calculation.
@@ -47,7 +47,7 @@ class Part(NamedTuple):
     argument: str = ""
 
 
-Word = Tuple[Part, ...]
+Word = Tuple[WordPart, ...]
 
 
 class Token(NamedTuple):
@@ -106,43 +106,43 @@ def _closing(text: str, start: int, closer: str) -> int:
             position = len(text) if end < 0 else end
 
 
-def _dollar(text: str, start: int, quoted: bool) -> Tuple[Part, int]:
+def _dollar(text: str, start: int, quoted: bool) -> Tuple[WordPart, int]:
     """What a dollar sign begins, and where it ends."""
     following = text[start + 1 : start + 2]
     if following == "(":
         end = _closing(text, start + 2, ")")
         inner = text[start + 2 : end]
         if inner.startswith("(") and inner.endswith(")"):
-            return Part(NUMBER, "", quoted), end + 1
-        return Part(COMMAND, inner, quoted), end + 1
+            return WordPart(NUMBER, "", quoted), end + 1
+        return WordPart(COMMAND, inner, quoted), end + 1
     if following == "{":
         end = _closing(text, start + 2, "}")
         inner = text[start + 2 : end]
         match = _BRACED.match(inner)
         if match is None or match.group(1):
-            return Part(NUMBER, "", quoted), end + 1
-        return Part(VARIABLE, match.group(2), quoted, match.group(4) or "", inner[match.end() :]), end + 1
+            return WordPart(NUMBER, "", quoted), end + 1
+        return WordPart(VARIABLE, match.group(2), quoted, match.group(4) or "", inner[match.end() :]), end + 1
     if following == "'" and not quoted:
         end = start + 2
         while end < len(text) and text[end] != "'":
             end += 2 if text[end] == "\\" else 1
-        return Part(TEXT, text[start + 2 : end], True), end + 1
+        return WordPart(TEXT, text[start + 2 : end], True), end + 1
     match = _NAME.match(text, start + 1)
     if match is None:
-        return Part(TEXT, "$", quoted), start + 1
-    return Part(VARIABLE, match.group(0), quoted), match.end()
+        return WordPart(TEXT, "$", quoted), start + 1
+    return WordPart(VARIABLE, match.group(0), quoted), match.end()
 
 
-def _backquoted(text: str, start: int, quoted: bool) -> Tuple[Part, int]:
+def _backquoted(text: str, start: int, quoted: bool) -> Tuple[WordPart, int]:
     end = start + 1
     while end < len(text) and text[end] != "`":
         end += 2 if text[end] == "\\" else 1
-    return Part(COMMAND, re.sub(r"\\([`$\\])", r"\1", text[start + 1 : end]), quoted), end + 1
+    return WordPart(COMMAND, re.sub(r"\\([`$\\])", r"\1", text[start + 1 : end]), quoted), end + 1
 
 
-def _double_quoted(text: str, start: int, parts: List[Part]) -> int:
+def _double_quoted(text: str, start: int, parts: List[WordPart]) -> int:
     position = start
-    parts.append(Part(TEXT, "", True))
+    parts.append(WordPart(TEXT, "", True))
     while position < len(text):
         character = text[position]
         if character == '"':
@@ -150,7 +150,7 @@ def _double_quoted(text: str, start: int, parts: List[Part]) -> int:
         if character == "\\":
             escaped = text[position + 1 : position + 2]
             if escaped != "\n":
-                parts.append(Part(TEXT, escaped if escaped and escaped in '$`"\\' else "\\" + escaped, True))
+                parts.append(WordPart(TEXT, escaped if escaped and escaped in '$`"\\' else "\\" + escaped, True))
             position += 2
         elif character == "$":
             part, position = _dollar(text, position, True)
@@ -161,31 +161,31 @@ def _double_quoted(text: str, start: int, parts: List[Part]) -> int:
         else:
             match = _PLAIN_IN_QUOTES.match(text, position)
             assert match is not None  # noqa: S101 - the four characters that it excludes are dealt with above
-            parts.append(Part(TEXT, match.group(0), True))
+            parts.append(WordPart(TEXT, match.group(0), True))
             position = match.end()
     return position
 
 
 def _word(text: str, start: int) -> Tuple[Word, int]:
-    parts: List[Part] = []
+    parts: List[WordPart] = []
     position = start
     while position < len(text):
         match = _PLAIN.match(text, position)
         if match is not None:
-            parts.append(Part(TEXT, match.group(0)))
+            parts.append(WordPart(TEXT, match.group(0)))
             position = match.end()
             continue
         character = text[position]
         if character == "'":
             end = text.find("'", position + 1)
             end = len(text) if end < 0 else end
-            parts.append(Part(TEXT, text[position + 1 : end], True))
+            parts.append(WordPart(TEXT, text[position + 1 : end], True))
             position = end + 1
         elif character == '"':
             position = _double_quoted(text, position + 1, parts)
         elif character == "\\":
             if text[position + 1 : position + 2] != "\n":
-                parts.append(Part(TEXT, text[position + 1 : position + 2], True))
+                parts.append(WordPart(TEXT, text[position + 1 : position + 2], True))
             position += 2
         elif character == "$":
             part, position = _dollar(text, position, False)
@@ -195,11 +195,11 @@ def _word(text: str, start: int) -> Tuple[Word, int]:
             parts.append(part)
         elif character in "<>" and text[position + 1 : position + 2] == "(":
             end = _closing(text, position + 2, ")")
-            parts.append(Part(COMMAND, text[position + 2 : end], True))
+            parts.append(WordPart(COMMAND, text[position + 2 : end], True))
             position = end + 1
         elif character == "(" and len(parts) == 1 and _ARRAY.match(reserved(tuple(parts))):
             end = _closing(text, position + 1, ")")
-            parts.append(Part(ARRAY, text[position + 1 : end]))
+            parts.append(WordPart(ARRAY, text[position + 1 : end]))
             position = end + 1
         else:
             break
@@ -253,7 +253,7 @@ def tokenize(text: str) -> List[Token]:
         if calculations and text.startswith("((", position):
             end = text.find("))", position)
             if end >= 0:
-                tokens.append(Token(WORD, "", (Part(TEXT, ":"),)))
+                tokens.append(Token(WORD, "", (WordPart(TEXT, ":"),)))
                 position = end + 2
                 continue
             calculations = False  # nothing is gained by looking for their end again

@@ -18,7 +18,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from . import job_formats as formats
 from .job_places import Places
-from .job_programs import Programs, classify
+from .job_programs import Programs, classify_job
 from .job_reader import Reader
 from .job_shell import Frame
 from .job_verdict import (
@@ -40,10 +40,10 @@ __all__ = [
     "READABLE_BACKUPS",
     "RESTARTS_SERVICES",
     "UNKNOWN_EFFECT",
-    "Finder",
-    "Job",
+    "JobFinder",
     "Places",
-    "classify",
+    "ScheduledJob",
+    "classify_job",
 ]
 
 DEFAULT_PATHS = (
@@ -79,7 +79,7 @@ _EXEC = ("ExecStartPre", "ExecStart", "ExecStartPost")
 
 
 @dataclass(frozen=True)
-class Job:
+class ScheduledJob:
     """One scheduled job that concerns the shop.
 
     Attributes:
@@ -103,7 +103,7 @@ class Job:
         return "%s:%d" % (self.source, self.line) if self.line else self.source
 
 
-class Finder:
+class JobFinder:
     """Reads the places where jobs are written down.
 
     Args:
@@ -122,9 +122,9 @@ class Finder:
         """What could not be read, with the reason."""
         return self.reader.unreadable
 
-    def find(self) -> List[Job]:
+    def find(self) -> List[ScheduledJob]:
         """Every job that is dangerous beside us, and those near the shop that were not understood."""
-        jobs: List[Job] = []
+        jobs: List[ScheduledJob] = []
         seen: Set[Tuple[int, int]] = set()
         units: Dict[str, str] = {}
         for base in self.paths:
@@ -165,16 +165,16 @@ class Finder:
         variables: Mapping[str, str],
         cwd: str = "",
         near: bool = False,
-    ) -> List[Job]:
+    ) -> List[ScheduledJob]:
         home = variables.get("HOME") or self.reader.home(user)
         frame = Frame({name: [value] for name, value in variables.items()}, cwd or home or "/", home=home)
-        kinds, dangers = classify(command, self.places, self.reader.script, frame, near or self._near(source))
-        return [Job(source, line, schedule, user, ", ".join(kinds[:3]), dangers, active)] if dangers else []
+        kinds, dangers = classify_job(command, self.places, self.reader.script, frame, near or self._near(source))
+        return [ScheduledJob(source, line, schedule, user, ", ".join(kinds[:3]), dangers, active)] if dangers else []
 
     def _near(self, source: str) -> bool:
         return self.places.speaks_of_shop(os.path.basename(source))
 
-    def _file(self, path: str, mode: int) -> List[Job]:
+    def _file(self, path: str, mode: int) -> List[ScheduledJob]:
         directory, name = os.path.split(path)
         parent = os.path.basename(directory)
         text = self.reader.text(path)
@@ -191,33 +191,33 @@ class Finder:
             return self._logrotate(path, text)
         system = parent == "cron.d" or name == "crontab"
         lines = formats.anacrontab_lines(text) if name == "anacrontab" else formats.crontab_lines(text, system)
-        jobs: List[Job] = []
+        jobs: List[ScheduledJob] = []
         for line in lines:
             user = line.user or (name if parent in ("cron", "crontabs") else "")
             active = parent != "cron.d" or named
             jobs.extend(self._job(path, line.number, line.schedule, user, line.command, active, line.variables))
         return jobs
 
-    def _tmpfiles(self, path: str, text: str) -> List[Job]:
-        jobs: List[Job] = []
+    def _tmpfiles(self, path: str, text: str) -> List[ScheduledJob]:
+        jobs: List[ScheduledJob] = []
         for line in formats.tmpfiles_lines(text):
             programs = Programs(self.places, self.reader.script, self._near(path))
             programs.verdict.remove(self.places.reached(line.path, "/", line.deep), "tmpfiles.d")
             dangers = programs.verdict.result()[1]
             if dangers:
                 active = path.endswith(".conf")
-                jobs.append(Job(path, line.number, line.schedule, "root", "tmpfiles.d", dangers, active))
+                jobs.append(ScheduledJob(path, line.number, line.schedule, "root", "tmpfiles.d", dangers, active))
         return jobs
 
-    def _logrotate(self, path: str, text: str) -> List[Job]:
-        jobs: List[Job] = []
+    def _logrotate(self, path: str, text: str) -> List[ScheduledJob]:
+        jobs: List[ScheduledJob] = []
         for block in formats.logrotate_blocks(text):
             programs = Programs(self.places, self.reader.script, self._near(path))
             programs.rotations([block], Frame(cwd="/"))
             kinds, dangers = programs.verdict.result()
             if dangers:
                 kind = ", ".join(kinds[:3])
-                jobs.append(Job(path, block.number, block.schedule, "root", kind, dangers, True))
+                jobs.append(ScheduledJob(path, block.number, block.schedule, "root", kind, dangers, True))
         return jobs
 
     # -- units -----------------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ class Finder:
             for base in bases
         )
 
-    def _timer(self, name: str, path: str, started: Set[str]) -> List[Job]:
+    def _timer(self, name: str, path: str, started: Set[str]) -> List[ScheduledJob]:
         text = self.reader.text(path)
         service = (formats.unit_values(text, "Unit") or [name[: -len(".timer")] + ".service"])[-1]
         schedule = "; ".join(formats.unit_values(text, "OnCalendar") or formats.unit_values(text, "OnUnitActiveSec"))
@@ -252,7 +252,7 @@ class Finder:
         active = self._enabled(name, path) and not self.reader.is_masked(path)
         return self._service(path, schedule, service, unit, (*_EXEC, "ExecStop", "ExecStopPost"), active)
 
-    def _boot_service(self, name: str, path: str) -> List[Job]:
+    def _boot_service(self, name: str, path: str) -> List[ScheduledJob]:
         """A service that is no timer's: one that runs all the time, or once at boot."""
         if not self._enabled(name, path) or self.reader.is_masked(path):
             return []
@@ -261,7 +261,7 @@ class Finder:
 
     def _service(
         self, source: str, schedule: str, service: str, unit: str, keys: Sequence[str], active: bool
-    ) -> List[Job]:
+    ) -> List[ScheduledJob]:
         texts = [self.reader.text(unit)]
         for base in self.paths:
             for extra in self.reader.files(os.path.join(base, service + ".d"), 1):
@@ -274,7 +274,7 @@ class Finder:
         for value in formats.unit_values(body, "EnvironmentFile"):
             near = near or self.places.speaks_of_shop(value)
             given = self.reader.script(value.lstrip("-"))
-            variables.update(formats.environment(given.text) if given else {})
+            variables.update(formats.environment_of_unit(given.text) if given else {})
         home = self.reader.home(user)
         values = [value for key in keys for value in formats.unit_values(body, key)]
         command = "\n".join(formats.unit_command(value, service, home) for value in values)

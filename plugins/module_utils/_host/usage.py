@@ -89,12 +89,12 @@ class Largest:
     def result(self) -> List[Directory]:
         while self._stack:
             self._leave()
-        return choose(
+        return choose_largest(
             [directory for _size, _path, directory in sorted(self._heap, reverse=True)], self._root, self._count
         )
 
 
-def choose(directories: Sequence[Directory], root: str, count: int) -> List[Directory]:
+def choose_largest(directories: Sequence[Directory], root: str, count: int) -> List[Directory]:
     """The biggest ones worth telling: not the root, and no directory that merely wraps another one. Pure.
 
     Args:

@@ -85,7 +85,7 @@ class Holders(NamedTuple):
     blind: bool
 
 
-def printable(text: str, length: int = 200) -> str:
+def harmless_text(text: str, length: int = 200) -> str:
     """Text that somebody else has chosen, harmless on a screen."""
     return "".join(character if character.isprintable() else "?" for character in text)[:length]
 
@@ -147,7 +147,7 @@ def _holder(pid: int, flags: List[int], proc: str) -> Optional[Holder]:
     daemon = _pm2_above(process, proc)
     return Holder(
         ProcessId(process.pid, process.start_time),
-        printable(process.name, 40) or "a process",
+        harmless_text(process.name, 40) or "a process",
         process.ppid,
         bool(writing),
         bool(writing) and all(flag & os.O_APPEND for flag in writing),

@@ -100,7 +100,7 @@ def is_safe(path: str) -> bool:
     return path.startswith("/") and path.isprintable() and not _SPECIAL & set(path)
 
 
-def render(sections: Iterable[Section], rules: Rules) -> str:
+def render_configuration(sections: Iterable[Section], rules: Rules) -> str:
     """The configuration.
 
     Raises:
@@ -143,7 +143,7 @@ def _directives(section: Section, rules: Rules) -> List[str]:
     return found
 
 
-def find_program(name: str) -> str:
+def find_logrotate(name: str) -> str:
     """The absolute path of logrotate.
 
     Args:
@@ -163,7 +163,7 @@ def find_program(name: str) -> str:
     return os.path.abspath(found)
 
 
-def run_program(program: str, arguments: Sequence[str], timeout: Optional[float] = None) -> Tuple[int, str]:
+def run_logrotate(program: str, arguments: Sequence[str], timeout: Optional[float] = None) -> Tuple[int, str]:
     """Run it without a shell; returns its exit code and what it said.
 
     Args:
@@ -191,9 +191,9 @@ def run_program(program: str, arguments: Sequence[str], timeout: Optional[float]
     return done.returncode, done.stdout.decode("utf-8", "surrogateescape")
 
 
-def ask(program: str, configuration: str, state: str) -> str:
+def ask_logrotate(program: str, configuration: str, state: str) -> str:
     """What logrotate would do (--debug): it touches neither logs nor state."""
-    return run_program(program, ["--debug", "--state", state, configuration], _ASK_SECONDS)[1]
+    return run_logrotate(program, ["--debug", "--state", state, configuration], _ASK_SECONDS)[1]
 
 
 def errors_in(output: str) -> List[str]:

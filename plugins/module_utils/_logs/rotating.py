@@ -20,19 +20,19 @@ from .._core.runner import Task
 from .._core.state_dir import StateDirectory
 from .._core.units import parse_size
 from .holders import Holder, ask_to_reopen, find_holders, wait_until_released
-from .logrotate import Rules, Section, errors_in, find_program, newest_rotations, render, run_program
+from .logrotate import Rules, Section, errors_in, find_logrotate, newest_rotations, render_configuration, run_logrotate
 from .rotation import (
     FILE,
     Log,
+    LogRotationPolicy,
     Logs,
     Reopen,
     Reopener,
     ReopenLog,
     RotateLog,
-    RotationPolicy,
     RotationWork,
     RunLogrotate,
-    plan_rotation,
+    plan_log_rotation,
     way_of,
 )
 from .rotation_scan import scan_logs
@@ -77,13 +77,13 @@ class LogRotate(Task[Logs]):
             self.params["patterns"],
             self.policy.rules,
             self.su,
-            find_program(self.params["logrotate"]),
+            find_logrotate(self.params["logrotate"]),
             self.state,
             lambda: self.call.tmpdir,
         )
 
     def plan(self, observation: Logs, now: datetime) -> Plan[RotationWork]:
-        return plan_rotation(observation, self.policy)
+        return plan_log_rotation(observation, self.policy)
 
     def _run_logrotate(self, action: Action[RunLogrotate], observation: Logs) -> Outcome:
         work = action.work
@@ -92,13 +92,13 @@ class LogRotate(Task[Logs]):
         StateDirectory(self.params["state_dir"]).prepare()
         try:
             with atomic_writer(self.configuration, 0o600) as handle:
-                handle.write(render(sections, work.rules).encode("utf-8"))
+                handle.write(render_configuration(sections, work.rules).encode("utf-8"))
         except OSError as error:
             failure = from_os_error("cannot write logrotate's configuration", error, target=self.configuration)
             raise _abort(failure) from error
         try:
-            code, output = run_program(
-                find_program(self.params["logrotate"]), ["--state", self.state, self.configuration]
+            code, output = run_logrotate(
+                find_logrotate(self.params["logrotate"]), ["--state", self.state, self.configuration]
             )
         except MaintenanceError as error:
             raise _abort(error) from error
@@ -165,7 +165,7 @@ class LogRotate(Task[Logs]):
         )
 
 
-def read_policy(params: Dict[str, Any]) -> RotationPolicy:
+def read_policy(params: Dict[str, Any]) -> LogRotationPolicy:
     """The options, each read by its kind.
 
     Raises:
@@ -182,7 +182,7 @@ def read_policy(params: Dict[str, Any]) -> RotationPolicy:
             "retention_days is out of range", target=str(days), next_step="From 0 (for ever) to %d." % _MOST_DAYS
         )
     reopen = tuple(Reopen(item["pattern"], item["method"], item["signal"]) for item in params["reopen"])
-    return RotationPolicy(Rules(params["interval"], size, days), reopen)
+    return LogRotationPolicy(Rules(params["interval"], size, days), reopen)
 
 
 def read_su(text: Optional[str]) -> Optional[Tuple[str, str]]:
@@ -239,7 +239,7 @@ def _as_it_is(path: str, observation: Logs) -> Optional[Log]:
     )
 
 
-def still_right(sections: Sequence[Section], observation: Logs, policy: RotationPolicy) -> Tuple[Section, ...]:
+def still_right(sections: Sequence[Section], observation: Logs, policy: LogRotationPolicy) -> Tuple[Section, ...]:
     """The sections without the logs that are held otherwise than when they were looked at, or are other files by now."""
     due = {path for section in sections if section.due for path in section.paths}
     held: Set[Tuple[int, int]] = {(log.device, log.inode) for log in observation.logs if log.path in due}
@@ -255,7 +255,9 @@ def still_right(sections: Sequence[Section], observation: Logs, policy: Rotation
     return tuple(found)
 
 
-def _fits(log: Log, method: str, holders: Mapping[Tuple[int, int], Sequence[Holder]], policy: RotationPolicy) -> bool:
+def _fits(
+    log: Log, method: str, holders: Mapping[Tuple[int, int], Sequence[Holder]], policy: LogRotationPolicy
+) -> bool:
     try:
         status = os.lstat(log.path)
     except OSError:
@@ -286,7 +288,7 @@ def _reopen(path: str, device: int, inode: int, reopen: Sequence[Reopener]) -> N
         )
 
 
-def _about(log: Log, policy: RotationPolicy) -> Dict[str, Any]:
+def _about(log: Log, policy: LogRotationPolicy) -> Dict[str, Any]:
     """What is returned about a log."""
     way = way_of(log, policy)
     return {

@@ -20,7 +20,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
 from .._core.leftovers import ProcessId
 from .._core.plan import Action, Kept, Plan
 from .._core.units import format_size
-from .holders import PM2, PM2_SIGNAL, Holder, printable
+from .holders import PM2, PM2_SIGNAL, Holder, harmless_text
 from .logrotate import COPY, RENAME, REOPEN, Identity, Rules, Section, is_safe
 from .open_files import UNSEEN
 
@@ -44,7 +44,7 @@ class Reopen:
 
 
 @dataclass(frozen=True)
-class RotationPolicy:
+class LogRotationPolicy:
     """What the planner is told; `reopen` in order, the first that fits counts."""
 
     rules: Rules
@@ -52,7 +52,7 @@ class RotationPolicy:
 
 
 @dataclass(frozen=True)
-class Directory:
+class LogDirectory:
     """A directory with logs.
 
     Attributes:
@@ -127,7 +127,7 @@ class Logs:
         errors: logrotate's own, when it was asked what is due.
     """
 
-    directories: Mapping[str, Directory]
+    directories: Mapping[str, LogDirectory]
     logs: Tuple[Log, ...]
     rotations: Tuple[HeldRotation, ...] = ()
     as_root: bool = True
@@ -198,7 +198,7 @@ class Way:
     remedy: str = ""
 
 
-def plan_rotation(found: Logs, policy: RotationPolicy) -> Plan[RotationWork]:
+def plan_log_rotation(found: Logs, policy: LogRotationPolicy) -> Plan[RotationWork]:
     """Decide about every log. Pure."""
     plan: Plan[RotationWork] = Plan()
     paths = {log.path for log in found.logs if not _passed_over(log)}
@@ -209,9 +209,9 @@ def plan_rotation(found: Logs, policy: RotationPolicy) -> Plan[RotationWork]:
     for log in sorted(found.logs, key=lambda item: item.path):
         passed = _passed_over(log)
         if passed:
-            plan.kept.append(Kept(printable(log.path, 1000), passed))
+            plan.kept.append(Kept(harmless_text(log.path, 1000), passed))
             if log.same_as not in paths:
-                plan.warnings.append("%s is not rotated: %s." % (printable(log.path, 1000), passed))
+                plan.warnings.append("%s is not rotated: %s." % (harmless_text(log.path, 1000), passed))
             continue
         directory = found.directories[os.path.dirname(log.path)]
         way = way_of(log, policy)
@@ -254,7 +254,7 @@ def plan_rotation(found: Logs, policy: RotationPolicy) -> Plan[RotationWork]:
     return plan
 
 
-def _why(log: Log, policy: RotationPolicy) -> str:
+def _why(log: Log, policy: LogRotationPolicy) -> str:
     if log.size >= policy.rules.max_size:
         return "%s, from %s on it is rotated" % (format_size(log.size), format_size(policy.rules.max_size))
     return "%s, rotated %s" % (format_size(log.size), policy.rules.interval)
@@ -273,7 +273,7 @@ def _passed_over(log: Log) -> str:
     return ""
 
 
-def way_of(log: Log, policy: RotationPolicy) -> Way:
+def way_of(log: Log, policy: LogRotationPolicy) -> Way:
     """How a log is rotated, by who holds it open."""
     if log.unseen:
         return Way("", UNSEEN, remedy="Run with become: true, on the host itself and not in a container.")
@@ -307,7 +307,7 @@ def way_of(log: Log, policy: RotationPolicy) -> Way:
     )
 
 
-def reopen_for(path: str, policy: RotationPolicy) -> Optional[Reopen]:
+def reopen_for(path: str, policy: LogRotationPolicy) -> Optional[Reopen]:
     name = os.path.basename(path)
     return next((entry for entry in policy.reopen if fnmatch.fnmatchcase(name, entry.pattern)), None)
 
@@ -351,7 +351,7 @@ def _signal_problem(holder: Holder, name: str) -> str:
     return ""
 
 
-def _plan_held(held: HeldRotation, policy: RotationPolicy, plan: Plan[RotationWork]) -> None:
+def _plan_held(held: HeldRotation, policy: LogRotationPolicy, plan: Plan[RotationWork]) -> None:
     names = ", ".join(str(holder) for holder in held.writers)
     entry = reopen_for(held.log, policy)
     way = _own_way(held.writers, entry) if entry is not None else Way("", "still written to by %s" % names)
@@ -367,7 +367,7 @@ def _plan_held(held: HeldRotation, policy: RotationPolicy, plan: Plan[RotationWo
 
 
 def become(
-    log: Log, directory: Directory, method: str, found: Logs
+    log: Log, directory: LogDirectory, method: str, found: Logs
 ) -> Tuple[Optional[Identity], bool, Optional[Tuple[str, str]]]:
     """Whom logrotate becomes for a log, whether it makes a new one, and what forbids to (with a remedy).
 
@@ -398,7 +398,7 @@ def become(
     )
 
 
-def is_open(directory: Directory, as_root: bool) -> bool:
+def is_open(directory: LogDirectory, as_root: bool) -> bool:
     """Whether logrotate wants to be told whom to become: others than root and the owner may write to the directory."""
     group = directory.mode & stat.S_IWGRP and directory.gid != 0
     return as_root and bool(group or directory.mode & stat.S_IWOTH)

@@ -22,17 +22,17 @@ from .logrotate import (
     Identity,
     Rules,
     Section,
-    ask,
+    ask_logrotate,
     due_in,
     errors_in,
     is_safe,
     known_in,
     newest_rotations,
     parse_rotated,
-    render,
+    render_configuration,
 )
 from .open_files import open_for_writing, unseen_writers
-from .rotation import FILE, LINK, Directory, HeldRotation, Log, Logs, is_open
+from .rotation import FILE, LINK, HeldRotation, Log, LogDirectory, Logs, is_open
 
 _COMPRESSED = (".gz", ".xz", ".zst", ".bz2")
 
@@ -59,7 +59,7 @@ def scan_logs(
     """
     identity = _identity(su) if su else None
     as_root = os.geteuid() == 0
-    places: Dict[str, Directory] = {}
+    places: Dict[str, LogDirectory] = {}
     logs: List[Log] = []
     rotations: List[Tuple[str, str, os.stat_result]] = []
     for given in directories:
@@ -92,7 +92,7 @@ def _directory_path(given: str) -> str:
     return path
 
 
-def _directory(path: str) -> Directory:
+def _directory(path: str) -> LogDirectory:
     try:
         status = os.stat(path)
         space = os.statvfs(path)
@@ -103,7 +103,7 @@ def _directory(path: str) -> Directory:
     except KeyError:
         own = False
     free = (space.f_bfree if os.geteuid() == 0 else space.f_bavail) * space.f_frsize
-    return Directory(path, status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode), own, free, status.st_dev)
+    return LogDirectory(path, status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode), own, free, status.st_dev)
 
 
 def _scan(
@@ -204,10 +204,10 @@ def _judged(found: Logs, rules: Rules, program: str, state: str, tmpdir: Callabl
     sections = [Section(tuple(paths), RENAME, su) for su, paths in asked.items()]
     configuration = os.path.join(tmpdir(), "logrotate.conf")
     try:
-        write_atomic(configuration, render(sections, rules).encode("utf-8"), 0o600)
+        write_atomic(configuration, render_configuration(sections, rules).encode("utf-8"), 0o600)
     except OSError as error:
         raise from_os_error("cannot write what logrotate is asked", error, target=configuration) from error
-    output = ask(program, configuration, state)
+    output = ask_logrotate(program, configuration, state)
     due, known = due_in(output, names), known_in(state)
     logs = tuple(replace(log, due=log.path in due, known=log.path in known) for log in found.logs)
     return replace(found, logs=logs, errors=tuple(errors_in(output)))

@@ -21,7 +21,7 @@ from .compaction import (
     CHANGED_FROM,
     Compact,
     Compaction,
-    Observation,
+    CompactionObservation,
     Policy,
     compact_command,
     compaction_headline,
@@ -71,7 +71,7 @@ def policy_of(params: Mapping[str, Any]) -> Policy:
     )
 
 
-class MongoCompact(Task[Observation]):
+class MongoCompact(Task[CompactionObservation]):
     """Compact what is worth it, on the connected member."""
 
     stop_on_failure = False
@@ -81,7 +81,7 @@ class MongoCompact(Task[Observation]):
         self.policy = policy_of(self.params)
         self._connections: Dict[str, Connection] = {}
 
-    def observe(self) -> Observation:
+    def observe(self) -> CompactionObservation:
         connection = self._looking()
         server = connection.server
         if server.topology == "mongos":
@@ -106,7 +106,7 @@ class MongoCompact(Task[Observation]):
             collections += list_collection_statistics(connection, database, self.params["collections"])
         require_names(collections, self.params["collections"], databases)
         disk = read_database_statistics(connection, databases[0])
-        return Observation(
+        return CompactionObservation(
             server,
             tuple(collections),
             time.monotonic(),
@@ -117,10 +117,10 @@ class MongoCompact(Task[Observation]):
             tuple(warnings),
         )
 
-    def plan(self, observation: Observation, now: datetime) -> Plan[Compact]:
+    def plan(self, observation: CompactionObservation, now: datetime) -> Plan[Compact]:
         return plan_compaction(observation, self.policy, now)
 
-    def _compact(self, action: Action[Compact], observation: Observation) -> Outcome:
+    def _compact(self, action: Action[Compact], observation: CompactionObservation) -> Outcome:
         compactor = Compactor(
             self._looking(),
             self._working(),
@@ -135,8 +135,8 @@ class MongoCompact(Task[Observation]):
     handlers = {Compact: _compact}
 
     def verify(
-        self, observation: Observation, plan: Plan[Compact], results: Results[Compact, Observation]
-    ) -> Verification[Observation]:
+        self, observation: CompactionObservation, plan: Plan[Compact], results: Results[Compact, CompactionObservation]
+    ) -> Verification[CompactionObservation]:
         # Nothing but file sizes may have changed: what was there must still be there.
         warnings = []
         for work in [result.action.work for result in results.done]:
@@ -144,7 +144,9 @@ class MongoCompact(Task[Observation]):
                 warnings.append("%s was dropped or renamed by somebody else meanwhile" % work.namespace)
         return Verification(warnings=tuple(warnings))
 
-    def report(self, observation: Observation, plan: Plan[Compact], results: Results[Compact, Observation]) -> Report:
+    def report(
+        self, observation: CompactionObservation, plan: Plan[Compact], results: Results[Compact, CompactionObservation]
+    ) -> Report:
         freed = sum(result.bytes for result in results.done)
         predicted = sum(action.bytes for action in results.effective)
         measured = results.details(Compaction)

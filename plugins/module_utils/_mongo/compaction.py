@@ -66,7 +66,7 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class Observation:
+class CompactionObservation:
     """What the planner decides on.
 
     Attributes:
@@ -172,7 +172,7 @@ def unworthy(statistics: CollectionStatistics, policy: Policy, server: Server) -
     return ""
 
 
-def snapshot_obstacle(namespace: str, observation: Observation, now: datetime) -> str:
+def snapshot_obstacle(namespace: str, observation: CompactionObservation, now: datetime) -> str:
     """Why a collection is not compacted yet although it is worth it: we have just removed documents; "" when it may be."""
     removed = observation.removals.get(namespace)
     if removed is None or observation.server.topology != "replica set":
@@ -204,7 +204,7 @@ def member_obstacle(server: Server, lag_seconds: Optional[float], policy: Policy
     return ""
 
 
-def plan_compaction(observation: Observation, policy: Policy, now: datetime) -> Plan[Compact]:
+def plan_compaction(observation: CompactionObservation, policy: Policy, now: datetime) -> Plan[Compact]:
     """What to compact, most rewarding first, and what not and why. Pure."""
     plan: Plan[Compact] = Plan(warnings=list(observation.warnings))
     obstacle = member_obstacle(observation.server, observation.lag_seconds, policy)

@@ -45,7 +45,7 @@ class SnapshotExpired(MaintenanceError):
 
 
 @dataclass(frozen=True)
-class Source:
+class DumpSource:
     """One collection to dump.
 
     Attributes:
@@ -119,7 +119,7 @@ def choose_consistency(requested: str, server: Server) -> Consistency:
     return Consistency("none", note)
 
 
-def list_sources(connection: Connection, database: str) -> List[Source]:
+def list_sources(connection: Connection, database: str) -> List[DumpSource]:
     """Everything in a database that is to be dumped, in the order of names.
 
     System collections are left out except system.js, as mongodump does; time-series buckets come with their collection.
@@ -134,7 +134,7 @@ def list_sources(connection: Connection, database: str) -> List[Source]:
     raise _moved(database, "some vanish each time they are listed")
 
 
-def _list_sources(connection: Connection, database: str) -> Optional[List[Source]]:
+def _list_sources(connection: Connection, database: str) -> Optional[List[DumpSource]]:
     """None when one was gone before it could be looked at: it may have been renamed, and then stands nowhere here."""
     target = connection.client[database].with_options(codec_options=_CODEC)
     with mongo_errors("cannot list the collections", database):
@@ -183,7 +183,7 @@ def _source(
     kind: str,
     info: Mapping[str, Any],
     uuids: Mapping[str, str],
-) -> Optional[Source]:
+) -> Optional[DumpSource]:
     where = "%s.%s" % (database, name)
     indexes: List[Mapping[str, Any]] = []
     data = BUCKETS + name if kind == "timeseries" else name
@@ -211,7 +211,7 @@ def _source(
         described["uuid"] = _uuid(info)
     described["collectionName"] = name
     described["type"] = kind
-    return Source(
+    return DumpSource(
         name,
         kind,
         data,
@@ -283,7 +283,7 @@ class DumpResult:
 def dump_database(
     connection: Connection,
     database: str,
-    sources: Sequence[Source],
+    sources: Sequence[DumpSource],
     write: Callable[[bytes], Any],
     consistency: Consistency,
     tool_version: str,
@@ -328,7 +328,7 @@ def _listed_uuids(connection: Connection, database: str, **condition: Any) -> Di
         return {str(info["name"]): _uuid(info) for info in connection.client[database].list_collections(**condition)}
 
 
-def _require_unmoved(connection: Connection, database: str, source: Source) -> None:
+def _require_unmoved(connection: Connection, database: str, source: DumpSource) -> None:
     """Right after its reading: under the name that was read stands the collection that was listed.
 
     The server reads by name, and under a name that is gone it finds no documents, which is no error. A snapshot does not
@@ -347,7 +347,7 @@ def _moved(where: str, how: str) -> MaintenanceError:
     )
 
 
-def _changes(database: str, sources: Sequence[Source], after: Mapping[str, str]) -> List[str]:
+def _changes(database: str, sources: Sequence[DumpSource], after: Mapping[str, str]) -> List[str]:
     """What became of the collections since each was read to its end; lines for the manifest. Pure.
 
     Args:
@@ -378,7 +378,7 @@ def _changes(database: str, sources: Sequence[Source], after: Mapping[str, str])
 def _dump_collection(
     connection: Connection,
     database: str,
-    source: Source,
+    source: DumpSource,
     writer: ArchiveWriter,
     consistency: Consistency,
     session: Optional[Any],
@@ -415,7 +415,7 @@ class _NotInSnapshot(Exception):
 
 
 def _batches(
-    connection: Connection, database: str, source: Source, session: Optional[Any], where: str, hint: str
+    connection: Connection, database: str, source: DumpSource, session: Optional[Any], where: str, hint: str
 ) -> Iterator[bytes]:
     """Raw batches of a collection, read ahead by a thread: the server need not wait for us.
 
@@ -480,7 +480,7 @@ def _raise(error: BaseException, where: str, session: Optional[Any]) -> None:
         raise error
 
 
-def has_documents(connection: Connection, database: str, source: Source) -> bool:
+def has_documents(connection: Connection, database: str, source: DumpSource) -> bool:
     """Whether a collection holds at least one document."""
     with mongo_errors("cannot read the collection", "%s.%s" % (database, source.name)):
         return bool(connection.client[database][source.data].find_one({}, {"_id": 1}))

@@ -16,8 +16,8 @@ from .._core.errors import MaintenanceError
 from .._core.plan import Report
 from .._core.units import parse_duration
 from .client import connect
-from .orphans import Finder, RelationFindings, suspicion
-from .relations import SHOP_RELATIONS, expand, parse_relation
+from .orphans import OrphanFinder, RelationFindings, suspicion
+from .relations import SHOP_RELATIONS, expand_relations, parse_relation
 
 
 def every_half_minute(action: Callable[[], None]) -> Callable[[], None]:
@@ -51,8 +51,8 @@ def search_orphans(call: Call) -> Report:
         ) from None
     with connect(params) as connection:
         database = connection.client[connection.require_database(params["database"])]
-        finder = Finder(database, cutoff, max(0, params["samples"]), every_half_minute(call.run.renew))
-        findings = [finder.find(relation) for relation in expand(relations, sorted(finder.collections))]
+        finder = OrphanFinder(database, cutoff, max(0, params["samples"]), every_half_minute(call.run.renew))
+        findings = [finder.find(relation) for relation in expand_relations(relations, sorted(finder.collections))]
     warnings = [text for text in map(suspicion, findings) if text]
     if own:
         # The shop's own list names collections that a shop may not use; a list that somebody wrote should be right.

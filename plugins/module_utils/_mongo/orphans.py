@@ -48,7 +48,7 @@ _MALFORMED = re.compile(r"^(?:undefined|null|NaN|\[object \w+\]|(?:new )?ObjectI
 _MIXED = "^(?=.*[a-f])(?=.*[A-F])[0-9a-fA-F]{24}$"
 
 
-class Judgement(NamedTuple):
+class ReferenceJudgement(NamedTuple):
     """What one stored value is. One is made for each distinct reference, so it is a plain tuple.
 
     Attributes:
@@ -60,10 +60,10 @@ class Judgement(NamedTuple):
     probes: Tuple[Any, ...] = ()
 
 
-ABSENT, IGNORED, OTHER = Judgement("absent"), Judgement("ignored"), Judgement("other")
+ABSENT, IGNORED, OTHER = ReferenceJudgement("absent"), ReferenceJudgement("ignored"), ReferenceJudgement("other")
 
 
-def judge_value(value: Any, relation: Relation, types: Mapping[str, bool], database: str = "") -> Judgement:
+def judge_value(value: Any, relation: Relation, types: Mapping[str, bool], database: str = "") -> ReferenceJudgement:
     """What a stored value is, as far as can be told without looking it up. Pure.
 
     Args:
@@ -88,7 +88,7 @@ def judge_value(value: Any, relation: Relation, types: Mapping[str, bool], datab
         if len(value) > LONGEST_REFERENCE:
             return OTHER
         if is_malformed(value):
-            return Judgement("malformed", (value,) if types["string"] else ())
+            return ReferenceJudgement("malformed", (value,) if types["string"] else ())
         probes = [(value, "string")]
         if _HEX.match(value) and "hex_string" in relation.id_forms:
             # One id, whichever way its digits are written.
@@ -107,7 +107,7 @@ def judge_value(value: Any, relation: Relation, types: Mapping[str, bool], datab
         return OTHER
     possible = tuple([probe for probe, bson_type in probes if types[bson_type]])
     # Never equal to any key, whatever the data: a difference of types, not a lost document.
-    return Judgement("reference", possible) if possible else OTHER
+    return ReferenceJudgement("reference", possible) if possible else OTHER
 
 
 def is_malformed(value: Any) -> bool:
@@ -266,7 +266,7 @@ class _KeyTypes(Dict[str, bool]):
         return found
 
 
-class Finder:
+class OrphanFinder:
     """Finds the orphans of relations in one database.
 
     Args:

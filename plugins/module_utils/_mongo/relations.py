@@ -158,7 +158,7 @@ def parse_relation(entry: Mapping[str, Any]) -> Relation:
     return relation
 
 
-def expand(relations: Sequence[Relation], collections: Sequence[str]) -> List[Relation]:
+def expand_relations(relations: Sequence[Relation], collections: Sequence[str]) -> List[Relation]:
     """The relations with patterns replaced by the collections that exist; a pattern that meets none stays. Pure."""
     expanded: List[Relation] = []
     for relation in relations:

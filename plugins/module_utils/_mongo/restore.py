@@ -35,7 +35,7 @@ except ImportError:  # pragma: no cover - the client raises MissingLibrary first
 from .._core.errors import MaintenanceError
 from .archive import ArchiveReader, CollectionMetadata, count_documents
 from .client import Connection
-from .dump import Source, count_invalid, list_sources
+from .dump import DumpSource, count_invalid, list_sources
 from .errors import error_number, mongo_errors
 
 # About a megabyte and at most a thousand documents in one insert (measured: larger ones are slower).
@@ -120,7 +120,7 @@ DATA, USERS, ROLES, READ_ONLY = "data", "users", "roles", "read only"
 _AUTHORIZATION = {USERS: "tempusers", ROLES: "temproles"}
 
 
-def kind_of(db: str, collection: str) -> str:
+def kind_of_collection(db: str, collection: str) -> str:
     """What a collection of an archive is. Pure.
 
     A dump of one database with its users and roles has them under ``$admin.system.users`` beside its collections, a dump of
@@ -141,7 +141,7 @@ def kind_of(db: str, collection: str) -> str:
 
 def data_heads(reader: ArchiveReader) -> List[CollectionMetadata]:
     """The collections and views that are restored as they stand in the archive."""
-    return [head for head in reader.prelude.collections if kind_of(head.db, head.collection) == DATA]
+    return [head for head in reader.prelude.collections if kind_of_collection(head.db, head.collection) == DATA]
 
 
 def databases(reader: ArchiveReader) -> List[str]:
@@ -176,7 +176,7 @@ def restore_archive(connection: Connection, reader: ArchiveReader) -> List[str]:
                 target="%s.%s" % (batch.db, batch.collection),
                 next_step="Do not rely on this archive.",
             )
-        kind = kind_of(batch.db, batch.collection)
+        kind = kind_of_collection(batch.db, batch.collection)
         if kind == READ_ONLY:
             continue
         into = ("admin", _AUTHORIZATION[kind]) if kind in _AUTHORIZATION else (batch.db, batch.collection)
@@ -202,7 +202,7 @@ def _merge_authorization(connection: Connection, reader: ArchiveReader) -> List[
     """Make users and roles of the documents that were restored aside, and see whether they are the same."""
     counts = dict.fromkeys(_AUTHORIZATION, 0)
     for (db, collection), totals in reader.totals.items():
-        kind = kind_of(db, collection)
+        kind = kind_of_collection(db, collection)
         if kind in counts:
             counts[kind] += totals.documents
     present = {kind: _AUTHORIZATION[kind] for kind, count in counts.items() if count}
@@ -355,14 +355,14 @@ def _is_id(key: Mapping[str, Any]) -> bool:
     return list(key) == ["_id"] and key["_id"] in (1, -1) and not isinstance(key["_id"], str)
 
 
-def compare(connection: Connection, reader: ArchiveReader) -> Comparison:
+def compare_restored(connection: Connection, reader: ArchiveReader) -> Comparison:
     """Compare a restored database with the archive that was read to its end.
 
     Every document is read back from the server and hashed; options and indexes are listed again.
     """
     result = Comparison()
     heads = data_heads(reader)
-    present: Dict[Tuple[str, str], Source] = {}
+    present: Dict[Tuple[str, str], DumpSource] = {}
     for database in sorted({head.db for head in heads}):
         for source in list_sources(connection, database):
             present[(database, source.name)] = source

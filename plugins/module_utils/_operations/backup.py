@@ -19,15 +19,15 @@ from .._backup.catalogue import (
     Backup,
     archive_of,
     backup_name,
-    describe,
+    describe_backup,
     directory_lock,
     is_leftover,
     look_at,
     read_catalogue,
 )
-from .._backup.compress import engine
+from .._backup.compress import compression_engine
 from .._backup.encryption import read_passphrase
-from .._backup.manifest import TOOL, CollectionRecord, Found, Manifest, lost_without_bypass, restore_command
+from .._backup.manifest import TOOL, CollectionRecord, FoundCollection, Manifest, lost_without_bypass, restore_command
 from .._backup.planning import (
     BackupObservation,
     BackupWork,
@@ -262,7 +262,7 @@ class MongoBackup(Task[BackupObservation]):
             topology=connection.server.topology,
             consistency=consistency.mode,
             consistency_note=consistency.note,
-            compression="%s (%s)" % (self.params["compression"], engine()),
+            compression="%s (%s)" % (self.params["compression"], compression_engine()),
             tool=TOOL,
         )
         parts = []
@@ -272,8 +272,8 @@ class MongoBackup(Task[BackupObservation]):
                 manifest.missing.append({"name": entry.name, "source": entry.source, "reason": seen.problem})
             else:
                 open_tar = self._sources.open_tar(entry) if entry.container else None
-                parts.append(making.Part(entry.name, entry.source, open_tar))
-        job = making.Job(
+                parts.append(making.ArchivePart(entry.name, entry.source, open_tar))
+        job = making.ArchiveJob(
             path,
             manifest,
             lambda write: self._write_dump(write, consistency, manifest),
@@ -360,7 +360,7 @@ class MongoBackup(Task[BackupObservation]):
             for note in notes:
                 self.run.leftovers.done(note)
 
-    def _read_dump(self, stream: Any) -> Mapping[str, Found]:
+    def _read_dump(self, stream: Any) -> Mapping[str, FoundCollection]:
         checker = DocumentCheck() if self.policy.check == "documents" else None
         try:
             reader = ArchiveReader(stream, "the backup", checker.check if checker else None)
@@ -379,7 +379,7 @@ class MongoBackup(Task[BackupObservation]):
                 checker.close()
         views = {entry.collection for entry in reader.prelude.collections if entry.type == "view"}
         return {
-            name: Found(found.documents, found.bytes, found.sha256)
+            name: FoundCollection(found.documents, found.bytes, found.sha256)
             for (_database, name), found in totals.items()
             if name not in views
         }
@@ -418,7 +418,7 @@ class MongoBackup(Task[BackupObservation]):
         values: Dict[str, Any] = {}
         warnings = []
         if backup is not None:
-            values = {"backup": describe(backup, seen.at), "path": backup.path}
+            values = {"backup": describe_backup(backup, seen.at), "path": backup.path}
             if backup.verification is not None and backup.verification.invalid_documents:
                 warnings.append(lost_without_bypass(backup.verification.invalid_documents, (), backup.path))
         return Report(headline, changed=bool(results.effective), summary=summary, values=values, warnings=warnings)
@@ -436,7 +436,7 @@ class MongoBackup(Task[BackupObservation]):
         self._sources.close()
 
 
-def _any_document(connection: Connection, database: str, sources: Sequence[dump.Source]) -> int:
+def _any_document(connection: Connection, database: str, sources: Sequence[dump.DumpSource]) -> int:
     """1 when the statistics say nothing but there is a document: they may be forbidden, or stale after a crash."""
     for source in sources:
         if source.type != "view" and dump.has_documents(connection, database, source):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import quote
 
-from .._backup.making import measure
+from .._backup.making import measure_parts
 from .._backup.planning import Included
 from .._backup.tarball import RESERVED
 from .._core.errors import MaintenanceError
@@ -26,7 +26,7 @@ COPY_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Entry:
+class IncludedEntry:
     """One entry of include."""
 
     name: str
@@ -39,11 +39,13 @@ class Entry:
         return "%s:%s" % (self.container, self.path) if self.container else self.path
 
 
-def read_entries(include: Sequence[Mapping[str, Any]]) -> List[Entry]:
+def read_entries(include: Sequence[Mapping[str, Any]]) -> List[IncludedEntry]:
     """The entries of include, checked. Raises MaintenanceError: a name is unusable or given twice."""
-    entries: List[Entry] = []
+    entries: List[IncludedEntry] = []
     for raw in include:
-        entry = Entry(str(raw["name"]), str(raw["path"]), str(raw.get("container") or ""), bool(raw.get("optional")))
+        entry = IncludedEntry(
+            str(raw["name"]), str(raw["path"]), str(raw.get("container") or ""), bool(raw.get("optional"))
+        )
         taken = entry.name in RESERVED or entry.name in [other.name for other in entries]
         if taken or entry.name in ("", ".", "..") or "/" in entry.name or "\0" in entry.name:
             raise MaintenanceError(
@@ -66,7 +68,7 @@ class Sources:
         docker_host, docker_timeout: the engine, asked only when an entry lies in a container; seconds.
     """
 
-    def __init__(self, entries: Sequence[Entry], docker_host: Optional[str], docker_timeout: int) -> None:
+    def __init__(self, entries: Sequence[IncludedEntry], docker_host: Optional[str], docker_timeout: int) -> None:
         self.entries = list(entries)
         self._host = docker_host
         self._timeout = docker_timeout
@@ -87,7 +89,7 @@ class Sources:
                     next_step="Set dest to a directory outside it, or name narrower directories in include.",
                 )
 
-    def look_at(self, entry: Entry, sizes: bool) -> Included:
+    def look_at(self, entry: IncludedEntry, sizes: bool) -> Included:
         """What an entry is at the moment; with `sizes` also how large."""
         if entry.container:
             return self._look_into(entry, sizes)
@@ -99,14 +101,14 @@ class Sources:
             elif not os.access(entry.path, os.R_OK | (os.X_OK if stat.S_ISDIR(status.st_mode) else 0)):
                 problem = "not readable"
             elif sizes:
-                size, files = measure(entry.path)
+                size, files = measure_parts(entry.path)
         except OSError as error:
             problem = (error.strerror or str(error)).lower()
             missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
         # What is there and cannot be read is an error also where it might be missing.
         return Included(entry.name, entry.source, size, files, entry.optional and missing, problem)
 
-    def open_tar(self, entry: Entry) -> Callable[[], Any]:
+    def open_tar(self, entry: IncludedEntry) -> Callable[[], Any]:
         """A function that begins to copy an entry out of its container and gives the tar's chunks."""
 
         def chunks() -> Iterator[bytes]:
@@ -121,7 +123,7 @@ class Sources:
 
         return chunks
 
-    def _archive(self, docker: Docker, entry: Entry) -> Tuple[Any, Mapping[str, Any]]:
+    def _archive(self, docker: Docker, entry: IncludedEntry) -> Tuple[Any, Mapping[str, Any]]:
         """What the engine sends of an entry. Of a link it sends the bare link: then what it leads to is asked for.
 
         The engine follows a link to its end inside the container's own files
@@ -139,7 +141,7 @@ class Sources:
             self._docker = Docker.connect(self._host, self._timeout)
         return self._docker
 
-    def _look_into(self, entry: Entry, sizes: bool) -> Included:
+    def _look_into(self, entry: IncludedEntry, sizes: bool) -> Included:
         """An entry inside a container. An engine that does not answer is an error, never a reason to leave it out."""
         docker, problem, size = self._engine(), "", 0
         try:

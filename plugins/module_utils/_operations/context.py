@@ -32,7 +32,7 @@ def find_shop(call: Call) -> Report:
     reader = HostReader(call.params)
     try:
         reader.read()
-        found = describe(reader)
+        found = describe_shop(reader)
     finally:
         reader.close()
     active = sum(1 for job in found["jobs"] if job["active"] and job["danger"] != jobs.UNKNOWN_EFFECT)
@@ -56,7 +56,7 @@ def find_shop(call: Call) -> Report:
     )
 
 
-def describe(reader: HostReader) -> Dict[str, Any]:
+def describe_shop(reader: HostReader) -> Dict[str, Any]:
     """Everything that is told of the shop; no secret is."""
     choice = reader.choice
     settings = read_settings(reader.file_values)
@@ -148,7 +148,7 @@ def _data_root(reader: HostReader) -> str:
 
 def _jobs(reader: HostReader, backups: str, names: Sequence[str]) -> Dict[str, Any]:
     places = jobs.Places(reader.root, [backups], names)
-    finder = jobs.Finder(places, reader.params.get("cron_paths") or jobs.DEFAULT_PATHS)
+    finder = jobs.JobFinder(places, reader.params.get("cron_paths") or jobs.DEFAULT_PATHS)
     found = finder.find()
     if finder.unreadable:
         reader.warnings.append("not looked at for scheduled jobs: " + ", ".join(finder.unreadable[:10]))

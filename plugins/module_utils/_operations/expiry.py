@@ -47,7 +47,7 @@ def say(priority: int, text: str) -> None:
     sys.stdout.flush()
 
 
-def decide(note: Optional[Note], now: datetime) -> str:
+def decide_expiry(note: Optional[Note], now: datetime) -> str:
     """What is to be done about a note at a moment. Pure."""
     if note is None or not note.expires:
         return OVER
@@ -154,7 +154,7 @@ def work(state: StateDirectory) -> int:
         MaintenanceError: it is to be tried again.
     """
     note, now = read_note(state.path), utc_now()
-    decision = decide(note, now)
+    decision = decide_expiry(note, now)
     if decision == OVER or note is None:
         say(NOTICE, "no maintenance with an end is up: nothing to do, this timer is removed")
         disarm(observe_timer(state.path), from_within=True)

@@ -16,7 +16,16 @@ from .._docker import ports as docker_ports
 from .._docker.client import Docker, DockerUnavailable, docker_errors
 from .._docker.project import Container, Project, find_project, place
 from .._host import compose_file, shop
-from .._host.environment import COMPOSE, CONTAINER, FILE, PROCESS, Environment, Source, choose, compare
+from .._host.environment import (
+    COMPOSE,
+    CONTAINER,
+    FILE,
+    PROCESS,
+    Environment,
+    EnvironmentSource,
+    choose_source,
+    compare_databases,
+)
 from .._host.mongo_uri import MongoUri, host_port, host_text, is_loopback, password_quality
 from .environment import EXPANDED, container_variables, process_source_name, process_variables
 
@@ -100,7 +109,7 @@ class HostReader:
         )
         self.environment = self._environment(env_text)
         self.uri = self.environment.used.mongo_uri()
-        self.databases = compare(self.environment)
+        self.databases = compare_databases(self.environment)
         if self.databases.conflict:
             self.warnings.append(self.databases.conflict)
 
@@ -110,7 +119,7 @@ class HostReader:
 
     def _ask_engine(self) -> None:
         try:
-            self.docker = Docker.connect(self.params.get("docker_host"), self.params["timeout"])
+            self.docker = Docker.connect(self.params.get("docker_host"), self.params["docker_timeout"])
             with docker_errors("cannot list the containers", "Docker Engine"):
                 self.raw_containers = list(self.docker.containers())
             found = find_project(self.raw_containers, self.root)
@@ -145,7 +154,7 @@ class HostReader:
     def _environment(self, env_text: str) -> Environment:
         compose = self.choice.deployment == "compose"
         values = dotenv.parse_for_compose(env_text) if compose else dict(self.file_values)
-        file = Source(FILE, self.env_file, "%s:%s" % (FILE, EXPANDED) if compose else FILE, values)
+        file = EnvironmentSource(FILE, self.env_file, "%s:%s" % (FILE, EXPANDED) if compose else FILE, values)
         sources = [file]
         if compose:
             sources[:0] = self._compose_sources(values)
@@ -158,14 +167,14 @@ class HostReader:
                 )
             else:
                 name = process_source_name(self.api.pid, self.api.start_time)
-                sources.insert(0, Source(PROCESS, "process %d" % self.api.pid, name, given))
-        return choose(sources)
+                sources.insert(0, EnvironmentSource(PROCESS, "process %d" % self.api.pid, name, given))
+        return choose_source(sources)
 
-    def _compose_sources(self, env_values: Mapping[str, str]) -> List[Source]:
+    def _compose_sources(self, env_values: Mapping[str, str]) -> List[EnvironmentSource]:
         api = self.project.one(_API_SERVICE) if self.project else None
         if api is not None and self.docker is not None:
             values = container_variables(self.inspect(api))
-            return [Source(CONTAINER, "container %s" % api.name, "%s:%s" % (CONTAINER, api.name), values)]
+            return [EnvironmentSource(CONTAINER, "container %s" % api.name, "%s:%s" % (CONTAINER, api.name), values)]
         # No container yet: what compose would give to one.
         given: Dict[str, str] = {}
         places: List[str] = []
@@ -180,7 +189,7 @@ class HostReader:
                 given.update({key: dotenv.expand(value, env_values) for key, value in found.items()})
         if not places:
             return []
-        return [Source(COMPOSE, ",".join(places), "%s:%s" % (COMPOSE, places[-1]), given)]
+        return [EnvironmentSource(COMPOSE, ",".join(places), "%s:%s" % (COMPOSE, places[-1]), given)]
 
     def _compose_paths(self) -> List[str]:
         if self.project is not None and self.project.files:

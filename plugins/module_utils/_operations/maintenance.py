@@ -50,7 +50,7 @@ CONNECT_TIMEOUT = 5
 
 
 @dataclass(frozen=True)
-class Observation:
+class MaintenanceObservation:
     """The layers, and the application's maintenance block before and after, for the difference shown."""
 
     layers: switch.Layers
@@ -100,7 +100,7 @@ class Maintenance:
             )
         return dict(remembered, connect_timeout=CONNECT_TIMEOUT)
 
-    def observe(self) -> Observation:
+    def observe(self) -> MaintenanceObservation:
         """Raises MaintenanceError: a layer cannot be looked at."""
         flag, note = read_flag(self.policy.path), read_note(self._state_dir)
         if self.present:
@@ -113,7 +113,7 @@ class Maintenance:
         lease = read_lease(StateDirectory(self._state_dir))
         live_run = lease.run_id if lease is not None else ""
         if options is None:
-            return Observation(switch.Layers(flag, note, None, timer, live_run))
+            return MaintenanceObservation(switch.Layers(flag, note, None, timer, live_run))
         if self._connection is None:
             self._connection = connect(with_environment(options, os.path.dirname(os.path.dirname(self.policy.path))))
         database = self._connection.client[self._connection.require_database(options.get("database") or None)]
@@ -142,13 +142,13 @@ class Maintenance:
             },
             "settings of %s (key site)" % database.name,
         )
-        return Observation(
+        return MaintenanceObservation(
             switch.Layers(flag, note, application, timer, live_run),
             setting.block or "",
             change.after if change else setting.block or "",
         )
 
-    def _database(self, observation: Observation) -> Any:
+    def _database(self, observation: MaintenanceObservation) -> Any:
         """The database that observe() looked at."""
         application = observation.layers.application
         if self._connection is None or application is None:
@@ -157,7 +157,7 @@ class Maintenance:
 
     # -- act -------------------------------------------------------------------------------------------------------
 
-    def act(self, action: Action[Any], observation: Observation) -> Outcome:
+    def act(self, action: Action[Any], observation: MaintenanceObservation) -> Outcome:
         """Carry out one action of a plan.
 
         Raises:
@@ -166,7 +166,7 @@ class Maintenance:
         """
         return HANDLERS[type(action.work)](self, action, observation)
 
-    def _write_note(self, action: Action[WriteNote], observation: Observation) -> Outcome:
+    def _write_note(self, action: Action[WriteNote], observation: MaintenanceObservation) -> Outcome:
         # Whoever was quicker wins: two that enter at the same moment must not both believe that it is theirs.
         if not action.work.overwrite:
             now = read_note(self._state_dir)
@@ -179,43 +179,43 @@ class Maintenance:
         write_note(self._state_dir, action.work.note)
         return Outcome()
 
-    def _write_flag(self, action: Action[WriteFlag], observation: Observation) -> Outcome:
+    def _write_flag(self, action: Action[WriteFlag], observation: MaintenanceObservation) -> Outcome:
         write_flag(action.work.path, action.work.line)
         return Outcome()
 
-    def _remove_flag(self, action: Action[RemoveFlag], observation: Observation) -> Outcome:
+    def _remove_flag(self, action: Action[RemoveFlag], observation: MaintenanceObservation) -> Outcome:
         if not remove_file(action.work.path):
             raise SkipAction("it is gone already")
         return Outcome()
 
-    def _remove_note(self, action: Action[RemoveNote], observation: Observation) -> Outcome:
+    def _remove_note(self, action: Action[RemoveNote], observation: MaintenanceObservation) -> Outcome:
         # A killed run may have got no further than half a flag.
         discard_half_flag(action.work.path)
         if not remove_file(note_path(self._state_dir)):
             raise SkipAction("it is gone already")
         return Outcome()
 
-    def _switch_on(self, action: Action[SwitchApplicationOn], observation: Observation) -> Outcome:
+    def _switch_on(self, action: Action[SwitchApplicationOn], observation: MaintenanceObservation) -> Outcome:
         work = action.work
         _before, change = update_setting(self._database(observation), True, work.visitor_message, work.allow_ips)
         if change is None:
             raise SkipAction("somebody else has just done so")
         return Outcome()
 
-    def _switch_off(self, action: Action[SwitchApplicationOff], observation: Observation) -> Outcome:
+    def _switch_off(self, action: Action[SwitchApplicationOff], observation: MaintenanceObservation) -> Outcome:
         previous = switch.previous_of(read_note(self._state_dir))
         _before, change = update_setting(self._database(observation), False, previous=previous)
         if change is None:
             raise SkipAction("somebody else has just done so")
         return Outcome()
 
-    def _arm(self, action: Action[ArmTimer], observation: Observation) -> Outcome:
+    def _arm(self, action: Action[ArmTimer], observation: MaintenanceObservation) -> Outcome:
         if observation.layers.timer is None or self._program is None:
             raise ValueError("the timer was not looked at")
         arm(observation.layers.timer, action.work.expires, self._program)
         return Outcome()
 
-    def _disarm(self, action: Action[DisarmTimer], observation: Observation) -> Outcome:
+    def _disarm(self, action: Action[DisarmTimer], observation: MaintenanceObservation) -> Outcome:
         if observation.layers.timer is None:
             raise ValueError("the timer was not looked at")
         disarm(observation.layers.timer, self._from_within)
@@ -223,7 +223,7 @@ class Maintenance:
 
     # -- verify ----------------------------------------------------------------------------------------------------
 
-    def verify(self, observation: Observation, plan: Plan[SwitchWork]) -> None:
+    def verify(self, observation: MaintenanceObservation, plan: Plan[SwitchWork]) -> None:
         """Look again, after every action of the plan was carried out.
 
         Raises:
@@ -257,7 +257,7 @@ class Maintenance:
             self._connection.close()
 
 
-HANDLERS: Dict[Type[Any], Callable[[Maintenance, Action[Any], Observation], Outcome]] = {
+HANDLERS: Dict[Type[Any], Callable[[Maintenance, Action[Any], MaintenanceObservation], Outcome]] = {
     WriteNote: Maintenance._write_note,
     RemoveNote: Maintenance._remove_note,
     WriteFlag: Maintenance._write_flag,

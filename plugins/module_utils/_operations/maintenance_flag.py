@@ -19,7 +19,7 @@ from .._flag.ending import ending
 from .._flag.switch import SwitchWork
 from .._mongo.application_setting import visitor_addresses
 from .expiry import program
-from .maintenance import HANDLERS, Maintenance, Observation
+from .maintenance import HANDLERS, Maintenance, MaintenanceObservation
 
 
 def policy_of(params: Dict[str, Any], run_id: str) -> switch.Policy:
@@ -41,7 +41,7 @@ def policy_of(params: Dict[str, Any], run_id: str) -> switch.Policy:
     )
 
 
-class MaintenanceFlag(Task[Observation]):
+class MaintenanceFlag(Task[MaintenanceObservation]):
     """Every layer, one after the other; the first that fails ends it, as the order is what keeps it safe."""
 
     def __init__(self, call: Call) -> None:
@@ -54,21 +54,24 @@ class MaintenanceFlag(Task[Observation]):
             program() if self.params["timer"] == "auto" else None,
         )
 
-    def observe(self) -> Observation:
+    def observe(self) -> MaintenanceObservation:
         return self.maintenance.observe()
 
-    def plan(self, observation: Observation, now: datetime) -> Plan[SwitchWork]:
+    def plan(self, observation: MaintenanceObservation, now: datetime) -> Plan[SwitchWork]:
         return switch.plan_switch(observation.layers, self.policy, now)
 
-    def _carry_out(self, action: Action[Any], observation: Observation) -> Outcome:
+    def _carry_out(self, action: Action[Any], observation: MaintenanceObservation) -> Outcome:
         return self.maintenance.act(action, observation)
 
     # The host's own timer carries out the same works, without this class.
     handlers = dict.fromkeys(HANDLERS, _carry_out)
 
     def verify(
-        self, observation: Observation, plan: Plan[SwitchWork], results: Results[SwitchWork, Observation]
-    ) -> Verification[Observation]:
+        self,
+        observation: MaintenanceObservation,
+        plan: Plan[SwitchWork],
+        results: Results[SwitchWork, MaintenanceObservation],
+    ) -> Verification[MaintenanceObservation]:
         if results.failed:
             return Verification()
         try:
@@ -78,7 +81,10 @@ class MaintenanceFlag(Task[Observation]):
         return Verification()
 
     def report(
-        self, observation: Observation, plan: Plan[SwitchWork], results: Results[SwitchWork, Observation]
+        self,
+        observation: MaintenanceObservation,
+        plan: Plan[SwitchWork],
+        results: Results[SwitchWork, MaintenanceObservation],
     ) -> Report:
         values: Dict[str, Any] = {"owner": switch.owner_of(observation.layers)}
         note = switch.note_of(observation.layers, plan)
@@ -87,7 +93,10 @@ class MaintenanceFlag(Task[Observation]):
         return Report(self._headline(observation, plan, results), bool(results.effective), values=values)
 
     def _headline(
-        self, observation: Observation, plan: Plan[SwitchWork], results: Results[SwitchWork, Observation]
+        self,
+        observation: MaintenanceObservation,
+        plan: Plan[SwitchWork],
+        results: Results[SwitchWork, MaintenanceObservation],
     ) -> str:
         if results.failed:
             return "maintenance was only partly %s" % ("put up" if self.maintenance.present else "taken down")
@@ -100,13 +109,13 @@ class MaintenanceFlag(Task[Observation]):
         up = "would put up maintenance" if would else "maintenance is up"
         return "%s, %s: %s" % (up, ending(note.expires, note.on_expiry, bool(note.timer)), note.reason)
 
-    def diff(self, observation: Observation, plan: Plan[Any]) -> Optional[Dict[str, Any]]:
+    def diff(self, observation: MaintenanceObservation, plan: Plan[Any]) -> Optional[Dict[str, Any]]:
         if not plan.actions:
             return None
         after = switch.layers_after(observation.layers, plan)
         return {
-            "before": switch.render(observation.layers, self.policy, observation.block_before),
-            "after": switch.render(after, self.policy, observation.block_after),
+            "before": switch.render_layers(observation.layers, self.policy, observation.block_before),
+            "after": switch.render_layers(after, self.policy, observation.block_after),
         }
 
     def close(self) -> None:

@@ -116,7 +116,7 @@ def status_headline(found: Mapping[str, Any], answer: Optional[probe.Probe]) -> 
     return "%s (%.3f s); %s" % (shop, answer.seconds, text)
 
 
-def describe(call: Call) -> Report:
+def maintenance_status(call: Call) -> Report:
     """What the module maintenance_flag_info does."""
     params = call.params
     answer = None

@@ -18,10 +18,10 @@ from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .._backup import making
-from .._backup.catalogue import Backup, Verification, look_at, read_catalogue, write_sidecar
+from .._backup.catalogue import Backup, VerificationRecord, look_at, read_catalogue, write_sidecar
 from .._backup.compress import DamagedBackup, Prefetch
 from .._backup.encryption import Openssl, read_passphrase
-from .._backup.manifest import TOOL, Found, Manifest, differences, lost_without_bypass
+from .._backup.manifest import TOOL, FoundCollection, Manifest, differences, lost_without_bypass
 from .._backup.restore_planning import (
     ClearLeftover,
     RestoreObservation,
@@ -253,12 +253,12 @@ class MongoRestore(Task[RestoreObservation]):
         reader: Optional[ArchiveReader] = found.dump
         if reader is None:
             return TestOutcome(("there is no database dump in it",), connection.server.version), ()
-        compared = restore.compare(connection, reader)
+        compared = restore.compare_restored(connection, reader)
         manifest = found.manifest
         problems = list(compared.differences)
         if manifest is not None:
             collections = {
-                name: Found(item.documents, item.bytes, item.sha256)
+                name: FoundCollection(item.documents, item.bytes, item.sha256)
                 for (_database, name), item in compared.collections.items()
             }
             problems += differences(manifest, collections, found.found_components())
@@ -410,7 +410,7 @@ def record_success(
                 )
             making.mark_restore_tested(backup.path, replace(backup.record, mtime_ns=backup.mtime_ns), now)
             return ()
-        verification = Verification(
+        verification = VerificationRecord(
             backup.size,
             backup.mtime_ns,
             _sha256(backup.path),

@@ -106,7 +106,7 @@ def begin(params: Mapping[str, Any], state: StateDirectory, now: datetime) -> Re
     # No other module works: the lease was free or dead, and it is ours now.
     with context.working():
         sweep(state)
-        cleared = clear_all(context, int(params["timeout"]))
+        cleared = clear_all(context, int(params["docker_timeout"]))
     report.values["cleaned"] = cleared.done
     report.warnings = cleared.warnings
     if cleared.done:
@@ -143,7 +143,7 @@ def end(params: Mapping[str, Any], state: StateDirectory, now: datetime, check: 
     if mine:
         context = RunContext(run_id, state.path, False, MODULE)
         with context.working():
-            cleared = clear_all(context, int(params["timeout"]))
+            cleared = clear_all(context, int(params["docker_timeout"]))
         report.values["cleaned"] = cleared.done
         report.warnings.extend(cleared.warnings)
     notes.extend(

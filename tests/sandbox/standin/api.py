@@ -203,7 +203,8 @@ def main() -> None:
     server = serve_on(values.get("HOST") or "", int(values.get("PORT") or DEFAULT_PORT))
     # As process 1 of a container only signals with a handler arrive. shutdown() waits for the loop in this thread.
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-    print("API listening on %s:%d" % server.server_address[:2], flush=True)
+    host, port = server.server_address[:2]
+    print("API listening on %s:%d" % (str(host), port), flush=True)
     server.serve_forever(poll_interval=0.1)
 
 

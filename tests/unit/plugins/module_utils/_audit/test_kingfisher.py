@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher import (
     complaint,
-    find_program,
+    find_kingfisher,
     parse_output,
     scan_command,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_matches import (
     Match,
-    classify,
+    classify_secret,
     to_secret_findings,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_rules import (
@@ -137,7 +137,7 @@ AUDIT: dict[str, Any] = {
     ],
 )
 def test_what_a_match_is(rule: str, path: str, value: str, expected: tuple[str, str] | None) -> None:
-    verdict = classify(rule, path, value)
+    verdict = classify_secret(rule, path, value)
     assert (verdict and (verdict.rule, verdict.severity)) == expected
 
 
@@ -242,7 +242,7 @@ def test_complaints_are_cleaned() -> None:
 
 def test_a_named_program_must_be_one() -> None:
     with pytest.raises(MaintenanceError, match="cannot be run"):
-        find_program("/nonexistent/kingfisher")
+        find_kingfisher("/nonexistent/kingfisher")
 
 
 def test_our_rules_are_there() -> None:

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.npm import (
-    environment,
     npm_counts,
+    npm_environment,
     outdated_list,
     package_names,
     read_audit,
@@ -276,7 +276,7 @@ def test_no_json_breaks_the_readers() -> None:
 
 
 def test_npm_runs_no_scripts_and_writes_only_into_the_workspace() -> None:
-    values = environment(
+    values = npm_environment(
         {"PATH": "/bin", "npm_config_cache": "/root/.npm", "NPM_CONFIG_IGNORE_SCRIPTS": "false", "TOKEN": "x"}, "/tmp/w"
     )
     assert values["npm_config_cache"] == "/tmp/w/cache" and values["npm_config_ignore_scripts"] == "true"

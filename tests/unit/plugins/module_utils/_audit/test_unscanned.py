@@ -17,8 +17,8 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.unscan
     PACKED,
     STYLES,
     kept_entries,
-    kind_of,
     passed_over,
+    unscanned_kind,
 )
 
 
@@ -39,7 +39,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.unscan
     ],
 )
 def test_kinds(name: str, size: int, kind: str) -> None:
-    assert kind_of(name, size, 100) == kind
+    assert unscanned_kind(name, size, 100) == kind
 
 
 def test_each_kind_is_told_with_its_number_and_an_example(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup impor
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 
 
-def record(path: Path, **changes: object) -> catalogue.Verification:
+def record(path: Path, **changes: object) -> catalogue.VerificationRecord:
     status = path.stat()
     values = {
         "size": status.st_size,
@@ -29,7 +29,7 @@ def record(path: Path, **changes: object) -> catalogue.Verification:
         "components": ("uploads", ".env"),
         **changes,
     }
-    return catalogue.Verification(**values)  # type: ignore[arg-type]
+    return catalogue.VerificationRecord(**values)  # type: ignore[arg-type]
 
 
 def test_what_a_directory_holds(tmp_path: Path) -> None:

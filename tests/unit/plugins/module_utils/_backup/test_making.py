@@ -20,7 +20,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catal
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.encryption import Openssl, read_passphrase
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.manifest import (
     CollectionRecord,
-    Found,
+    FoundCollection,
     Manifest,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
@@ -28,7 +28,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors 
 RECORD = CollectionRecord("a", "collection", "a", 1, 3, "aa")
 
 
-def job(tmp_path: Path, name: str = "20261124_020000.tar.gz", **changes: object) -> making.Job:
+def job(tmp_path: Path, name: str = "20261124_020000.tar.gz", **changes: object) -> making.ArchiveJob:
     uploads = tmp_path / "uploads"
     uploads.mkdir(exist_ok=True)
     (uploads / "a.jpg").write_bytes(b"abc")
@@ -38,17 +38,17 @@ def job(tmp_path: Path, name: str = "20261124_020000.tar.gz", **changes: object)
         out(b"dump")  # type: ignore[operator]
         return [RECORD]
 
-    def read(stream: object) -> dict[str, Found]:
+    def read(stream: object) -> dict[str, FoundCollection]:
         assert stream.read() == b"dump"  # type: ignore[attr-defined]
-        return {"a": Found(1, 3, "aa")}
+        return {"a": FoundCollection(1, 3, "aa")}
 
     values: dict[str, object] = {
         "write_dump": write,
         "read_dump": read,
-        "parts": [making.Part("uploads", str(uploads))],
+        "parts": [making.ArchivePart("uploads", str(uploads))],
         **changes,
     }
-    return making.Job(str(tmp_path / "dest" / name), Manifest(name, "2026-11-24T02:00:00Z", "shop"), **values)  # type: ignore[arg-type]
+    return making.ArchiveJob(str(tmp_path / "dest" / name), Manifest(name, "2026-11-24T02:00:00Z", "shop"), **values)  # type: ignore[arg-type]
 
 
 def test_a_backup_is_verified_when_it_gets_its_name(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_backup_is_verified_when_it_gets_its_name(tmp_path: Path) -> None:
 
 
 def test_what_was_read_back_must_be_what_was_written(tmp_path: Path) -> None:
-    bad = job(tmp_path, read_dump=lambda stream: {"a": Found(2, 3, "aa")})
+    bad = job(tmp_path, read_dump=lambda stream: {"a": FoundCollection(2, 3, "aa")})
     with pytest.raises(MaintenanceError, match="not what was written"):
         making.make(bad)
     assert list((tmp_path / "dest").iterdir()) == []
@@ -82,7 +82,10 @@ def test_uploads_that_read_back_otherwise_are_no_backup(
 
 def test_a_directory_without_a_file_is_recorded_as_empty(tmp_path: Path) -> None:
     (tmp_path / "labels").mkdir()
-    parts = [making.Part("uploads", str(tmp_path / "uploads")), making.Part("labels", str(tmp_path / "labels"))]
+    parts = [
+        making.ArchivePart("uploads", str(tmp_path / "uploads")),
+        making.ArchivePart("labels", str(tmp_path / "labels")),
+    ]
     made = making.make(job(tmp_path, parts=parts))
     assert made.verification.components == ("uploads", "labels")
     assert made.verification.empty == ("labels",)

@@ -35,7 +35,7 @@ def backup(hours: float, verified: bool = True, **changes: object) -> catalogue.
     }
     encrypted = bool(values.pop("encrypted", False))
     name = catalogue.backup_name(started, encrypted)
-    record = catalogue.Verification(**values) if verified else None  # type: ignore[arg-type]
+    record = catalogue.VerificationRecord(**values) if verified else None  # type: ignore[arg-type]
     return catalogue.Backup(
         name, "/b/" + name, started.astimezone().replace(tzinfo=None), 50, 1, 1, encrypted, record, not verified
     )

@@ -150,7 +150,7 @@ def test_in_a_directory(tmp_path: Path) -> None:
     assert [backup.name[:8] for backup in found.implausible] == ["20261122", "20261123", "20261124"]
     newest = found.newest(catalogue.parse_utc("2026-11-25T00:00:00Z"))
     assert newest is not None and newest.name == "20261121_020000.tar.gz"
-    assert all("problem" in catalogue.describe(backup, newest.date.astimezone()) for backup in found.backups)
+    assert all("problem" in catalogue.describe_backup(backup, newest.date.astimezone()) for backup in found.backups)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_what_is_smaller_than_its_record_was_cut_short_unless_it_is_whole(
     path = tmp_path / f"{NAME}.tar.gz{suffix}"
     path.write_bytes(data)
     moment = "2026-11-24T01:00:00Z"
-    record = catalogue.Verification(5000, 1, "00", moment, moment, "shop")
+    record = catalogue.VerificationRecord(5000, 1, "00", moment, moment, "shop")
     catalogue.write_sidecar(str(path), record)
     found = catalogue.look_at(str(path))
     assert found is not None

@@ -30,7 +30,7 @@ def plan_rotation(
 def backup(hours: float, verified: bool = False, database: str = "shop") -> catalogue.Backup:
     moment = NOW - timedelta(hours=hours)
     text = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-    record = catalogue.Verification(10, 1, "00", text, text, database) if verified else None
+    record = catalogue.VerificationRecord(10, 1, "00", text, text, database) if verified else None
     name = catalogue.backup_name(moment)
     return catalogue.Backup(name, "/b/" + name, moment.astimezone().replace(tzinfo=None), 10, 1, 1, False, record)
 
@@ -231,7 +231,7 @@ def test_without_a_database_the_backups_of_several_are_no_one_series() -> None:
 def test_one_that_does_not_count_any_more_is_still_of_its_database(stale: bool) -> None:
     fine = backup(9, verified=True)
     text = "2026-11-20T00:00:00Z"
-    record = catalogue.Verification(10, 1, "00", text, text, "boutique", restore_failed="" if stale else text)
+    record = catalogue.VerificationRecord(10, 1, "00", text, text, "boutique", restore_failed="" if stale else text)
     other = replace(backup(24 * 100), stale=stale, record=record)
     plan = plan_rotation(
         directory(fine, other), pruning.RotationPolicy(Policy(last=1), 48 * 3600, "48h", database="shop"), NOW

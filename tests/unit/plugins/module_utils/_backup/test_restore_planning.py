@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catalogue import Backup, Verification
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catalogue import Backup, VerificationRecord
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.restore_planning import (
     RestoreObservation,
     ServerOrigin,
@@ -25,7 +25,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 
 def backup(raw: int = 0, encrypted: bool = False) -> Backup:
     text = "2026-11-24T02:00:00Z"
-    record = Verification(GIB, 1, "00", text, text, "shop", bytes_documents=raw) if raw else None
+    record = VerificationRecord(GIB, 1, "00", text, text, "shop", bytes_documents=raw) if raw else None
     name = "20261124_020000.tar.gz"
     return Backup(name, "/b/" + name, datetime(2026, 11, 24, 2), GIB, 1, 1, encrypted, record)
 

@@ -18,7 +18,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.reten
     Decision,
     Item,
     Policy,
-    decide,
+    decide_retention,
 )
 
 NOW = datetime(2026, 11, 23, 12, 0)
@@ -33,14 +33,14 @@ def kept(decisions: list[Decision]) -> list[Item]:
 
 
 def test_the_shops_policy_over_400_dailies_keeps_36_the_oldest_of_the_first_of_december() -> None:
-    left = kept(decide(dailies(400), Policy(daily=14, weekly=12, monthly=12), NOW))
+    left = kept(decide_retention(dailies(400), Policy(daily=14, weekly=12, monthly=12), NOW))
     assert len(left) == 36
     assert left[0].date == datetime(2025, 12, 1, 2, 0)
     assert left[-1].date == datetime(2026, 11, 23, 2, 0)
 
 
 def test_every_decision_has_a_reason_and_a_removal_names_every_rule() -> None:
-    decisions = decide(dailies(400), Policy(last=3, daily=14, weekly=12, monthly=12), NOW)
+    decisions = decide_retention(dailies(400), Policy(last=3, daily=14, weekly=12, monthly=12), NOW)
     assert len(decisions) == 400
     assert all(decision.reason for decision in decisions)
     removed = next(decision for decision in decisions if not decision.keep)
@@ -52,17 +52,17 @@ def test_every_decision_has_a_reason_and_a_removal_names_every_rule() -> None:
 
 
 def test_an_empty_policy_removes_nothing() -> None:
-    assert all(decision.keep for decision in decide(dailies(40), Policy(), NOW))
+    assert all(decision.keep for decision in decide_retention(dailies(40), Policy(), NOW))
 
 
 def test_a_pause_in_the_backups_does_not_age_the_last_ones_away() -> None:
     old = dailies(10, datetime(2024, 1, 20, 2, 0))
-    assert len(kept(decide(old, Policy(daily=7), NOW))) == 7
+    assert len(kept(decide_retention(old, Policy(daily=7), NOW))) == 7
 
 
 def test_a_backup_dated_in_the_future_stays_and_uses_up_no_place() -> None:
     future = Item("20301231_000000.tar.gz", datetime(2030, 12, 31))
-    decisions = decide([*dailies(5), future], Policy(daily=2), NOW)
+    decisions = decide_retention([*dailies(5), future], Policy(daily=2), NOW)
     assert future in kept(decisions)
     assert len(kept(decisions)) == 3
 
@@ -70,7 +70,7 @@ def test_a_backup_dated_in_the_future_stays_and_uses_up_no_place() -> None:
 def test_the_newest_verified_backup_stays_whatever_the_policy() -> None:
     items = dailies(30)
     items[20] = Item(items[20].name, items[20].date, verified=True)
-    decisions = decide(items, Policy(last=1), NOW)
+    decisions = decide_retention(items, Policy(last=1), NOW)
     assert {item.name for item in kept(decisions)} == {items[0].name, items[20].name}
     assert "the newest verified backup" in next(d.reason for d in decisions if d.item.name == items[20].name)
 
@@ -85,7 +85,7 @@ def test_of_one_day_the_newest_verified_backup_is_preferred() -> None:
     newest = Item("z", day + timedelta(days=1))
 
     def names(found: list[Item], policy: Policy) -> list[str]:
-        return [item.name for item in kept(decide([*found, newest], policy, NOW))]
+        return [item.name for item in kept(decide_retention([*found, newest], policy, NOW))]
 
     assert names(items, Policy(daily=2)) == ["b", "z"]
     assert names([items[0], items[2]], Policy(daily=2)) == ["c", "z"]
@@ -97,7 +97,7 @@ def test_of_one_day_the_newest_verified_backup_is_preferred() -> None:
 )
 def test_the_newest_backup_stays_whatever_the_policy(policy: Policy) -> None:
     items = dailies(60)
-    decisions = decide(items, policy, NOW)
+    decisions = decide_retention(items, policy, NOW)
     assert items[0] in kept(decisions)
     assert "the newest backup" in decisions[-1].reason
 
@@ -105,7 +105,7 @@ def test_the_newest_backup_stays_whatever_the_policy(policy: Policy) -> None:
 def test_what_cannot_be_a_backup_takes_no_place_and_stays() -> None:
     items = dailies(10)
     junk = [replace(item, problem="empty") for item in items[:3]]
-    decisions = decide([*junk, *items[3:]], Policy(last=1, daily=2), NOW)
+    decisions = decide_retention([*junk, *items[3:]], Policy(last=1, daily=2), NOW)
     assert [item.name for item in kept(decisions)] == [item.name for item in reversed(items[:5])]
     reasons = {decision.item.name: decision.reason for decision in decisions}
     assert reasons[items[0].name] == "does not count as a backup: empty"
@@ -140,13 +140,13 @@ def test_what_lacks_parts_takes_no_place_of_what_has_them(
     """Days of the month, each with what is in the backup; the newest backup of all is of the month after it."""
     items = [Item(str(day), MONTH + timedelta(days=day), True, parts=parts) for day, parts in made]
     newest = Item("newest", datetime(2026, 11, 22), True, parts=FULL)
-    assert [item.name for item in kept(decide([*items, newest], policy, NOW))] == [*map(str, left), "newest"]
+    assert [item.name for item in kept(decide_retention([*items, newest], policy, NOW))] == [*map(str, left), "newest"]
 
 
 def test_what_is_protected_stays() -> None:
     items = dailies(10)
     items[7] = replace(items[7], protected="this run has relied on it")
-    decisions = decide(items, Policy(last=1), NOW)
+    decisions = decide_retention(items, Policy(last=1), NOW)
     assert kept(decisions) == [items[7], items[0]]
     assert decisions[2].reason == "this run has relied on it"
 
@@ -189,7 +189,7 @@ def test_properties() -> None:
     @settings(max_examples=300, deadline=None)
     @given(sets_of_items, policies)
     def check(items: list[Item], policy: Policy) -> None:
-        decisions = decide(items, policy, NOW)
+        decisions = decide_retention(items, policy, NOW)
         assert sorted(decision.item.name for decision in decisions) == sorted(item.name for item in items)
         left = kept(decisions)
         past = sorted((item for item in items if item.date <= NOW and not item.problem), key=lambda item: item.date)
@@ -200,7 +200,7 @@ def test_properties() -> None:
         reached["something goes"] += len(left) < len(items)
         assert all(item in left for item in items if item.problem or item.date > NOW)
         # Deciding again about what was kept removes nothing more.
-        assert kept(decide(left, policy, NOW)) == left
+        assert kept(decide_retention(left, policy, NOW)) == left
         # The newest backups are there, and the newest verified one.
         assert set(past[len(past) - min(max(policy.last, 1), len(past)) :]) <= set(left)
         verified = [item for item in past if item.verified]
@@ -232,8 +232,8 @@ def test_a_later_day_without_new_backups_removes_nothing_that_a_rule_of_the_past
     @given(sets_of_items, policies, st.integers(0, 400))
     def check(items: list[Item], policy: Policy, days: int) -> None:
         past = [item for item in items if item.date <= NOW]
-        left = kept(decide(past, policy, NOW))
-        assert kept(decide(left, policy, NOW + timedelta(days=days))) == left
+        left = kept(decide_retention(past, policy, NOW))
+        assert kept(decide_retention(left, policy, NOW + timedelta(days=days))) == left
         reached["something had gone"] += len(left) < len(past)
 
     check()

@@ -50,7 +50,7 @@ def archive(directory: Path, name: str = "20261124_020000.tar.gz", verified: boo
     if verified:
         moment = "2026-11-24T01:00:00Z"
         status = path.stat()
-        record = catalogue.Verification(3, status.st_mtime_ns, "0" * 64, moment, moment, "shop")
+        record = catalogue.VerificationRecord(3, status.st_mtime_ns, "0" * 64, moment, moment, "shop")
         catalogue.write_sidecar(str(path), record)
     return path
 

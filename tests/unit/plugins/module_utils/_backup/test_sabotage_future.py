@@ -21,7 +21,7 @@ POLICY = pruning.RotationPolicy(Policy(last=2), 48 * 3600, "48h")
 def verified(moment: datetime) -> catalogue.Backup:
     text = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
     name = catalogue.backup_name(moment)
-    record = catalogue.Verification(10, 1, "00", text, text, "shop")
+    record = catalogue.VerificationRecord(10, 1, "00", text, text, "shop")
     return catalogue.Backup(name, "/b/" + name, moment.astimezone().replace(tzinfo=None), 10, 1, 1, False, record)
 
 

@@ -18,7 +18,7 @@ HERE = "10.0.0.1:27017"
 
 def directory(address: str) -> catalogue.Catalogue:
     name = "20261124_110000.tar.gz"
-    record = catalogue.Verification(10, 1, "00", MOMENT, MOMENT, "shop", address)
+    record = catalogue.VerificationRecord(10, 1, "00", MOMENT, MOMENT, "shop", address)
     return catalogue.Catalogue(
         "/b", [catalogue.Backup(name, "/b/" + name, datetime(2026, 11, 24, 11), 10, 1, 1, False, record)]
     )

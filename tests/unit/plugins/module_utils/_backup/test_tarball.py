@@ -324,19 +324,19 @@ def test_differences() -> None:
     ]
     manifest.components = [manifests.ComponentRecord("uploads", "directory", 4, 40, "dd")]
     good = {
-        "a": manifests.Found(1, 10, "aa"),
-        "b": manifests.Found(2, 20, "bb"),
-        "system.buckets.t": manifests.Found(3, 30, "cc"),
+        "a": manifests.FoundCollection(1, 10, "aa"),
+        "b": manifests.FoundCollection(2, 20, "bb"),
+        "system.buckets.t": manifests.FoundCollection(3, 30, "cc"),
     }
-    uploads = {"uploads": manifests.Found(4, 40, "dd")}
+    uploads = {"uploads": manifests.FoundCollection(4, 40, "dd")}
     assert manifests.differences(manifest, good, uploads) == []
     assert manifests.differences(manifest, None, None) == []
     bad = {
-        "a": manifests.Found(1, 10, "xx"),
-        "c": manifests.Found(0, 0, ""),
-        "system.buckets.t": manifests.Found(2, 30, "cc"),
+        "a": manifests.FoundCollection(1, 10, "xx"),
+        "c": manifests.FoundCollection(0, 0, ""),
+        "system.buckets.t": manifests.FoundCollection(2, 30, "cc"),
     }
-    assert manifests.differences(manifest, bad, {"uploads": manifests.Found(4, 41, "dd")}) == [
+    assert manifests.differences(manifest, bad, {"uploads": manifests.FoundCollection(4, 41, "dd")}) == [
         "collection a has other content than was written",
         "collection b is missing",
         "collection c is not in the manifest",

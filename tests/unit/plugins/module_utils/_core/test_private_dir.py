@@ -26,7 +26,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._host import 
         lambda path: private_directory(path, "a", "b"),
         lambda path: write_undo(path, "x", []),
         lambda path: cache_for(path, path, False),
-        lambda path: disk.History(path).add(disk.measure(["/"]), utc_now()),
+        lambda path: disk.History(path).add(disk.measure_file_systems(["/"]), utc_now()),
         lambda path: AuditState(path).write(Writes(AuditState(path).read("a"), {})),
     ],
 )

@@ -17,7 +17,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.ports
     reach,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.project import (
-    Found,
+    FoundProject,
     Project,
     find_project,
     place,
@@ -120,13 +120,13 @@ def test_another_shop_of_the_host_is_never_taken_for_this_one(
     if ROOT in (directory, place):
         assert found.project is not None and found.project.by_directory and not found.ignored
     elif STAGING in (directory, place):
-        assert found == Found(None, ("%s (made from %s)" % (name, STAGING),) if named else ())
+        assert found == FoundProject(None, ("%s (made from %s)" % (name, STAGING),) if named else ())
     elif ROOT + "/deploy" in (directory, place):
         assert found.project is not None and found.project.by_directory and not found.ignored
     elif named:
         assert found.project is not None and not found.project.by_directory and not found.ignored
     else:
-        assert found == Found(None)
+        assert found == FoundProject(None)
 
 
 def test_production_is_down_and_staging_is_up() -> None:
@@ -141,7 +141,7 @@ def test_production_is_down_and_staging_is_up() -> None:
     assert find_project([nested], ROOT, same, lambda path: True).project is None, "a second shop inside the first"
 
 
-def test_a_project_of_a_sub_folder_is_the_shops_when_it_runs_the_shop() -> None:
+def test_a_project_of_a_sub_directory_is_the_shops_when_it_runs_the_shop() -> None:
     inside = {"directory": ROOT + "/deploy", "files": ROOT + "/deploy/compose.yml"}
     found = find_project([container("x", "api", "deploy", **inside)], ROOT, same, lambda path: path == ROOT + "/deploy")
     assert found.project is not None and found.project.why == "made from a directory inside /opt/miniecom"

@@ -38,7 +38,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.switch 
     is_up,
     owner_of,
     plan_switch,
-    render,
+    render_layers,
 )
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=timezone.utc)
@@ -163,10 +163,12 @@ def test_the_same_window_again_and_another_one() -> None:
 
 
 def test_what_is_shown() -> None:
-    assert render(OPEN, OPS, '{"enabled":false}') == (
+    assert render_layers(OPEN, OPS, '{"enabled":false}') == (
         'flag %s: absent\napplication: {"enabled":false}\nnote: absent\n' % PATH
     )
-    assert "owner ops" in render(run(OPEN, OPS), OPS, None) and "application" not in render(OPEN, OPS, None)
+    assert "owner ops" in render_layers(run(OPEN, OPS), OPS, None) and "application" not in render_layers(
+        OPEN, OPS, None
+    )
 
 
 # -- the file -----------------------------------------------------------------------------------------------------------

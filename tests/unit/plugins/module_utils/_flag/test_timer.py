@@ -30,7 +30,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.switch 
     is_up,
     layers_after,
     plan_switch,
-    render,
+    render_layers,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.timer import (
     Timer,
@@ -157,7 +157,7 @@ def test_where_none_can_be_armed_it_is_said_and_nothing_is_tried() -> None:
     assert any("does not run systemd" in warning and "2026-11-24T05:00:00Z" in warning for warning in found.warnings)
     assert plan_switch(bare, replace(OPS, expires=""), NOW).warnings == []
     up = run(bare, OPS)
-    assert up.note is not None and up.note.timer == "" and "timer" not in render(up, OPS, None)
+    assert up.note is not None and up.note.timer == "" and "timer" not in render_layers(up, OPS, None)
 
 
 def test_timers_that_nobody_asked_for_are_left_alone() -> None:
@@ -175,12 +175,12 @@ def test_a_connection_string_that_the_timer_will_not_know_is_warned_of() -> None
 
 
 def test_the_difference_shows_when_it_rings() -> None:
-    assert "absent" in render(OPEN, OPS, None)
-    assert f"timer {timers.UNIT}: 2026-11-24 05:00:00 UTC\n" in render(
+    assert "absent" in render_layers(OPEN, OPS, None)
+    assert f"timer {timers.UNIT}: 2026-11-24 05:00:00 UTC\n" in render_layers(
         layers_after(OPEN, plan_switch(OPEN, OPS, NOW)), OPS, None
     )
     up = run(OPEN, OPS)
-    gone = render(layers_after(up, plan_switch(up, ABSENT, NOW)), ABSENT, None)
+    gone = render_layers(layers_after(up, plan_switch(up, ABSENT, NOW)), ABSENT, None)
     assert f"timer {timers.UNIT}: absent" in gone
 
 

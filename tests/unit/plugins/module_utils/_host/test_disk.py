@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._host import disk
-from ansible_collections.miniecom.maintenance.plugins.module_utils._host.usage import Directory, biggest, choose
+from ansible_collections.miniecom.maintenance.plugins.module_utils._host.usage import Directory, biggest, choose_largest
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=timezone.utc)
 
@@ -103,11 +103,11 @@ def test_the_worst_status_counts() -> None:
 
 
 def test_real_file_systems_are_measured_once_each(tmp_path: Path) -> None:
-    (found,) = disk.measure([str(tmp_path), str(tmp_path / "not" / "yet")])
+    (found,) = disk.measure_file_systems([str(tmp_path), str(tmp_path / "not" / "yet")])
     assert found.paths == (str(tmp_path), str(tmp_path / "not" / "yet"))
     assert os.path.ismount(found.mount_point)
     assert 0 < found.percent_used <= 100 and found.bytes_used + found.bytes_available <= found.bytes_total
-    two = disk.measure([str(tmp_path), "/proc"])
+    two = disk.measure_file_systems([str(tmp_path), "/proc"])
     assert [system.mount_point for system in two][1] == "/proc"
     assert two[1].percent_used == 0 and two[1].percent_inodes_used is None
 
@@ -116,7 +116,7 @@ def test_the_history_is_kept_bounded_and_survives_torn_lines(tmp_path: Path, mon
     monkeypatch.setattr(disk, "HISTORY_LINES", 10)
     history = disk.History(str(tmp_path / "state"))
     assert history.load() == {}
-    systems = disk.measure([str(tmp_path)])
+    systems = disk.measure_file_systems([str(tmp_path)])
     for hour in range(15):
         history.add(systems, NOW + timedelta(hours=hour))
     with open(history.path, "ab") as handle:
@@ -183,7 +183,7 @@ def test_what_is_chosen_is_the_biggest_and_never_the_root() -> None:
             for path in sizes
         ]
         directories.sort(key=lambda item: -item.allocated)
-        chosen = choose(directories, "/r", 2)
+        chosen = choose_largest(directories, "/r", 2)
         assert len(chosen) <= 2 and "/r" not in [item.path for item in chosen]
         assert [item.allocated for item in chosen] == sorted((item.allocated for item in chosen), reverse=True)
         for directory in directories:

@@ -18,7 +18,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._host.job_wor
     REDIRECT,
     VARIABLE,
     WORD,
-    Part,
+    WordPart,
     clean,
     literal,
     tokenize,
@@ -57,11 +57,11 @@ def test_what_is_to_be_expanded() -> None:
     parts = [part for token in tokenize('x "$A" ${B:-c d} $(e "f)" g) `h` ${#I} "${J[@]}"') for part in token.word[:]]
     kept = [part for part in parts if part.kind in (VARIABLE, COMMAND)]
     assert kept == [
-        Part(VARIABLE, "A", True),
-        Part(VARIABLE, "B", False, ":-", "c d"),
-        Part(COMMAND, 'e "f)" g', False),
-        Part(COMMAND, "h", False),
-        Part(VARIABLE, "J", True),
+        WordPart(VARIABLE, "A", True),
+        WordPart(VARIABLE, "B", False, ":-", "c d"),
+        WordPart(COMMAND, 'e "f)" g', False),
+        WordPart(COMMAND, "h", False),
+        WordPart(VARIABLE, "J", True),
     ]
 
 

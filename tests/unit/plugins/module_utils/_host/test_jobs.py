@@ -25,9 +25,9 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._host.jobs im
     READABLE_BACKUPS,
     RESTARTS_SERVICES,
     UNKNOWN_EFFECT,
-    Finder,
+    JobFinder,
     Places,
-    classify,
+    classify_job,
 )
 
 ROOT = "/opt/miniecom"
@@ -40,7 +40,7 @@ def look(command: str, files: dict[str, str] | None = None, places: Places = PLA
         text = (files or {}).get(os.path.normpath(path))
         return None if text is None else Script(text)
 
-    return classify(command, places, script, Frame(cwd="/home/deploy", home="/home/deploy"))
+    return classify_job(command, places, script, Frame(cwd="/home/deploy", home="/home/deploy"))
 
 
 def dangers(command: str, **scripts: str) -> tuple[str, ...]:
@@ -126,7 +126,9 @@ def test_what_is_not_understood_near_the_shop_is_said() -> None:
     def script(path: str) -> Script | None:
         return job_reader.script(long[path].encode()) if path in long else None
 
-    assert classify("/opt/miniecom/x", PLACES, script, Frame(cwd="/"))[1] == (UNKNOWN_EFFECT,), "not read to its end"
+    assert classify_job("/opt/miniecom/x", PLACES, script, Frame(cwd="/"))[1] == (UNKNOWN_EFFECT,), (
+        "not read to its end"
+    )
 
 
 def test_a_directory_of_backups_and_something_that_removes_is_a_rotation() -> None:
@@ -239,17 +241,17 @@ def test_any_text_can_be_read(text: str, system: bool) -> None:
         "python3 /opt/miniecom/x.py",
         "cd /opt/miniecom; npm run a; . x; logrotate x",
     ):
-        kinds, found = classify(command, PLACES, script, Frame(cwd="/"))
+        kinds, found = classify_job(command, PLACES, script, Frame(cwd="/"))
         event(found[0] if found else "nothing")
         assert set(found) <= set(DANGERS) and (kinds or not found)
     for line in formats.crontab_lines(text, system):
-        classify(line.command, PLACES, script, Frame(cwd="/"))
+        classify_job(line.command, PLACES, script, Frame(cwd="/"))
     list(formats.anacrontab_lines(text))
     list(formats.tmpfiles_lines(text))
     list(formats.logrotate_blocks(text))
     formats.unit_values(text, "ExecStart")
     formats.unit_environment("Environment=" + text)
-    classify(formats.unit_command(text, "a@b.service", "/root"), PLACES, script, Frame(cwd="/"))
+    classify_job(formats.unit_command(text, "a@b.service", "/root"), PLACES, script, Frame(cwd="/"))
 
 
 @pytest.mark.parametrize(
@@ -271,7 +273,9 @@ def test_any_text_can_be_read(text: str, system: bool) -> None:
 def test_a_megabyte_takes_bounded_time(piece: str) -> None:
     text = piece * (1_000_000 // len(piece))
     start = time.process_time()
-    found = classify("cd /opt/miniecom\n" + text, PLACES, lambda path: None, Frame({"a": ["q" * 4000] * 24}, "/"))[1]
+    found = classify_job("cd /opt/miniecom\n" + text, PLACES, lambda path: None, Frame({"a": ["q" * 4000] * 24}, "/"))[
+        1
+    ]
     assert time.process_time() - start < 20, "it is a few seconds"
     assert UNKNOWN_EFFECT in found, "what was not read to its end is not harmless"
 
@@ -333,7 +337,7 @@ def test_odd_files_do_not_stop_the_search(tmp_path: Path) -> None:
         b"0 1 * * * root %s/cron.d/fifo; %s/cron.d/zero; cd /opt/miniecom\n" % (bytes(tmp_path), bytes(tmp_path))
     )
     (tmp_path / "masked.timer").symlink_to("/dev/null")
-    found = Finder(PLACES, [str(tmp_path), str(tmp_path / "nothing")]).find()
+    found = JobFinder(PLACES, [str(tmp_path), str(tmp_path / "nothing")]).find()
     assert [(job.kind, job.where, job.active, job.dangers) for job in found] == [
         ("rotate_backups.sh", "%s:1" % (tmp_path / "cron.d" / "shop"), True, (DELETES_BACKUPS,)),
         ("fifo, zero", "%s:2" % (tmp_path / "cron.d" / "shop"), True, (UNKNOWN_EFFECT,)),
@@ -357,7 +361,7 @@ def test_services_without_a_timer_count_for_what_they_delete_and_only_when_enabl
         )
     for name in ("loop", "api"):
         (tmp_path / "multi-user.target.wants" / (name + ".service")).symlink_to("../%s.service" % name)
-    found = Finder(PLACES, [str(tmp_path)]).find()
+    found = JobFinder(PLACES, [str(tmp_path)]).find()
     assert [(os.path.basename(job.source), job.schedule, job.dangers) for job in found] == [
         ("loop.service", "at boot", (DELETES_BACKUPS,))
     ]

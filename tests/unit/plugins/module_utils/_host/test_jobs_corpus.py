@@ -16,7 +16,7 @@ import yaml
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._host.job_places import Places
 from ansible_collections.miniecom.maintenance.plugins.module_utils._host.job_reader import Reader, Script, script
-from ansible_collections.miniecom.maintenance.plugins.module_utils._host.jobs import DANGERS, Finder, Job
+from ansible_collections.miniecom.maintenance.plugins.module_utils._host.jobs import DANGERS, JobFinder, ScheduledJob
 
 CORPUS = Path(__file__).parent / "jobs_corpus"
 ROOT = "/opt/miniecom"
@@ -73,14 +73,14 @@ def cases(half: str) -> list[dict]:
     return yaml.safe_load((CORPUS / f"{half}.yml").read_text())
 
 
-def jobs_of(case: dict) -> list[Job]:
+def jobs_of(case: dict) -> list[ScheduledJob]:
     shop = yaml.safe_load((CORPUS / "shop.yml").read_text())
     files = {f"{ROOT}/scripts/{name}": text for name, text in shop.items()}
     files.update(case.get("files", {}))
     if case["in"] in SOURCES:
         files[SOURCES[case["in"]]] = case["line"]
     paths = [*SOURCES.values(), "/etc/systemd/system"]
-    return Finder(Places(ROOT), paths, Files(files)).find()
+    return JobFinder(Places(ROOT), paths, Files(files)).find()
 
 
 def told(case: dict) -> set[str]:

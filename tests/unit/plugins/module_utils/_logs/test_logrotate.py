@@ -21,16 +21,16 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._logs.logrota
     Identity,
     Rules,
     Section,
-    ask,
+    ask_logrotate,
     due_in,
     errors_in,
-    find_program,
+    find_logrotate,
     is_safe,
     known_in,
     newest_rotations,
     parse_rotated,
-    render,
-    run_program,
+    render_configuration,
+    run_logrotate,
 )
 from tests.conftest import lacking
 from tests.sandbox.fetch import PackagesUnavailable, logrotate_binary
@@ -70,7 +70,7 @@ def test_a_configuration_holds_known_lines_and_quoted_paths_alone(
 ) -> None:
     paths = [path for section in sections for path in section.paths]
     try:
-        text = render(sections, Rules("daily", size, days))
+        text = render_configuration(sections, Rules("daily", size, days))
     except MaintenanceError:
         assert not all(is_safe(path) for path in paths)
         return
@@ -102,13 +102,13 @@ def test_a_configuration_holds_known_lines_and_quoted_paths_alone(
 def test_what_could_mean_something_else_is_refused(path: str) -> None:
     assert not is_safe(path)
     with pytest.raises(MaintenanceError) as failure:
-        render([Section((path,), RENAME)], RULES)
+        render_configuration([Section((path,), RENAME)], RULES)
     assert path.isprintable() or path not in str(failure.value), "nor does it reach the screen"
 
 
 def test_only_intervals_are_written() -> None:
     with pytest.raises(MaintenanceError):
-        render([], Rules("weekly\npostrotate", 1, 1))
+        render_configuration([], Rules("weekly\npostrotate", 1, 1))
 
 
 @settings(max_examples=25, deadline=None)
@@ -124,12 +124,12 @@ def test_logrotate_reads_each_name_as_itself(program: str, name: str) -> None:
         log.parent.mkdir()
         log.write_text("a line\n" * 1000)
         configuration = Path(directory) / "c"
-        configuration.write_text(render([Section((str(log),), RENAME)], RULES), encoding="utf-8")
+        configuration.write_text(render_configuration([Section((str(log),), RENAME)], RULES), encoding="utf-8")
         configuration.chmod(0o600)
         state = str(Path(directory) / "s")
-        output = ask(program, str(configuration), state)
+        output = ask_logrotate(program, str(configuration), state)
         assert due_in(output, [str(log)]) == {str(log)}, output
-        code, output = run_program(program, ["--state", state, str(configuration)])
+        code, output = run_logrotate(program, ["--state", state, str(configuration)])
         assert (code, errors_in(output)) == (0, [])
         assert newest_rotations(str(log.parent)).get(log.name, 0) > 0
         assert known_in(state) == {str(log)}
@@ -137,9 +137,9 @@ def test_logrotate_reads_each_name_as_itself(program: str, name: str) -> None:
 
 def test_a_configuration_that_is_ignored_is_an_error(program: str, tmp_path: Path) -> None:
     configuration = tmp_path / "c"
-    configuration.write_text(render([], RULES))
+    configuration.write_text(render_configuration([], RULES))
     configuration.chmod(0o666)
-    code, output = run_program(program, ["--state", str(tmp_path / "s"), str(configuration)])
+    code, output = run_logrotate(program, ["--state", str(tmp_path / "s"), str(configuration)])
     assert code == 0 and "Ignoring" in errors_in(output)[0]
 
 
@@ -147,10 +147,10 @@ def test_a_log_that_is_not_due_is_never_rotated_but_seen(program: str, tmp_path:
     log = tmp_path / "a.log"
     log.write_text("a line\n" * 1000)
     configuration, state = tmp_path / "c", tmp_path / "s"
-    configuration.write_text(render([Section((str(log),), RENAME, due=False)], RULES))
+    configuration.write_text(render_configuration([Section((str(log),), RENAME, due=False)], RULES))
     configuration.chmod(0o600)
     state.write_text(f'logrotate state -- version 2\n"{log}" 2020-1-2-3:0:0\n')
-    assert run_program(program, ["--state", str(state), str(configuration)])[0] == 0
+    assert run_logrotate(program, ["--state", str(state), str(configuration)])[0] == 0
     assert log.stat().st_size and str(log) in state.read_text()
 
 
@@ -187,15 +187,15 @@ def test_the_program_is_found_or_named(tmp_path: Path, monkeypatch: pytest.Monke
     program.write_text("#!/bin/sh\necho error: so it is >&2; exit 7\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert find_program("rotator") == str(program)
-    code, output = run_program(str(program), [])
+    assert find_logrotate("rotator") == str(program)
+    code, output = run_logrotate(str(program), [])
     assert (code, errors_in(output)) == (7, ["error: so it is"])
     with pytest.raises(MaintenanceError, match="apt-get install logrotate"):
-        find_program("no-such-rotator")
+        find_logrotate("no-such-rotator")
     program.write_text("#!/bin/sh\nexec /bin/sleep 60\n")
     with pytest.raises(MaintenanceError, match="did not end within"):
-        run_program(str(program), [], 0.2)
+        run_logrotate(str(program), [], 0.2)
     os.truncate(program, 0)
     program.write_bytes(b"\x7fELF nonsense")
     with pytest.raises(MaintenanceError, match="cannot start"):
-        run_program(str(program), [])
+        run_logrotate(str(program), [])

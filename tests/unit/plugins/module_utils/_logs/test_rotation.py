@@ -21,30 +21,30 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._logs.logrota
     REOPEN,
     Identity,
     Rules,
-    render,
+    render_configuration,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._logs.open_files import UNSEEN
 from ansible_collections.miniecom.maintenance.plugins.module_utils._logs.rotating import read_policy, read_su
 from ansible_collections.miniecom.maintenance.plugins.module_utils._logs.rotation import (
     FILE,
     LINK,
-    Directory,
     HeldRotation,
     Log,
+    LogDirectory,
+    LogRotationPolicy,
     Logs,
     Reopen,
     ReopenLog,
     RotateLog,
-    RotationPolicy,
     RunLogrotate,
     become,
-    plan_rotation,
+    plan_log_rotation,
     way_of,
 )
 
 RULES = Rules("weekly", 1000, 30)
-POLICY = RotationPolicy(RULES)
-HERE = Directory("/l", 0, 0, 0o755, True, 10**9, 1)
+POLICY = LogRotationPolicy(RULES)
+HERE = LogDirectory("/l", 0, 0, 0o755, True, 10**9, 1)
 
 
 def holder(pid: int = 7, **about: Any) -> Holder:
@@ -56,8 +56,8 @@ PM2 = holder(appends=True, manager="pm2", pm2=ProcessId(5, 50), pm2_reloads=True
 HUPPED = holder(catches=("HUP",))
 
 
-def policy(*entries: Reopen) -> RotationPolicy:
-    return RotationPolicy(RULES, entries)
+def policy(*entries: Reopen) -> LogRotationPolicy:
+    return LogRotationPolicy(RULES, entries)
 
 
 BY_HUP, BY_PM2 = Reopen("api*", "signal", "HUP"), Reopen("api*", "pm2_reload_logs")
@@ -139,7 +139,7 @@ def test_the_first_entry_that_fits_counts() -> None:
 def test_whom_logrotate_becomes(
     mode: int, directory: tuple[int, int], log: tuple[int, int, int], method: str, expected: Any
 ) -> None:
-    place = Directory("/l", *directory, mode, owners_group=directory == (33, 33))
+    place = LogDirectory("/l", *directory, mode, owners_group=directory == (33, 33))
     found = Log("/l/a.log", 9, *log)
     su, create, problem = become(found, place, method, Logs({"/l": place}, (found,)))
     if isinstance(expected, str):
@@ -184,8 +184,8 @@ POLICIES = st.lists(
 
 
 @given(WORLDS, POLICIES)
-def test_each_log_is_rotated_safely_or_kept_with_a_reason(world: Logs, wanted: RotationPolicy) -> None:
-    plan = plan_rotation(world, wanted)
+def test_each_log_is_rotated_safely_or_kept_with_a_reason(world: Logs, wanted: LogRotationPolicy) -> None:
+    plan = plan_log_rotation(world, wanted)
     runs = [action.work for action in plan.actions if isinstance(action.work, RunLogrotate)]
     rotated = {action.work.path: action.work for action in plan.actions if isinstance(action.work, RotateLog)}
     reopened = [action for action in plan.actions if isinstance(action.work, ReopenLog)]
@@ -195,7 +195,7 @@ def test_each_log_is_rotated_safely_or_kept_with_a_reason(world: Logs, wanted: R
     sections = runs[0].sections if runs else ()
     if runs:
         assert plan.actions[0].work is runs[0], "what stands for each log comes after it"
-        render(sections, RULES)
+        render_configuration(sections, RULES)
     named = Counter(path for section in sections for path in section.paths)
     assert set(named.values()) <= {1}, "logrotate refuses what is named twice"
     due = {path: section for section in sections if section.due for path in section.paths}
@@ -224,8 +224,8 @@ ONLY_DRAW = settings(max_examples=1000, database=None, deadline=None, phases=[Ph
 
 @pytest.mark.parametrize("method", [RENAME, COPY, REOPEN])
 def test_each_method_occurs_among_the_generated_worlds(method: str) -> None:
-    def occurs(drawn: tuple[Logs, RotationPolicy]) -> bool:
-        works = [action.work for action in plan_rotation(*drawn).actions]
+    def occurs(drawn: tuple[Logs, LogRotationPolicy]) -> bool:
+        works = [action.work for action in plan_log_rotation(*drawn).actions]
         return any(isinstance(work, RotateLog) and work.method == method for work in works)
 
     find(st.tuples(WORLDS, POLICIES), occurs, settings=ONLY_DRAW)
@@ -233,7 +233,7 @@ def test_each_method_occurs_among_the_generated_worlds(method: str) -> None:
 
 def test_a_copy_that_does_not_fit_is_not_begun() -> None:
     logs = tuple(Log(f"/l/{name}.log", 600, holders=(APPENDER,), device=1, due=True) for name in "ab")
-    plan = plan_rotation(Logs({"/l": replace(HERE, free=1000)}, logs), POLICY)
+    plan = plan_log_rotation(Logs({"/l": replace(HERE, free=1000)}, logs), POLICY)
     assert [action.target for action in plan.actions] == ["logrotate", "/l/a.log"]
     assert "400 B are free" in plan.kept[0].reason and "Make room" in plan.warnings[0]
 
@@ -241,9 +241,9 @@ def test_a_copy_that_does_not_fit_is_not_begun() -> None:
 def test_what_is_settled_needs_no_logrotate_and_its_errors_do() -> None:
     log = Log("/l/a.log", 5, known=True)
     world = Logs({"/l": HERE}, (log,))
-    assert plan_rotation(world, POLICY).actions == []
+    assert plan_log_rotation(world, POLICY).actions == []
     for other in (replace(world, logs=(replace(log, known=False),)), replace(world, errors=("error: x",))):
-        [action] = plan_rotation(other, POLICY).actions
+        [action] = plan_log_rotation(other, POLICY).actions
         assert isinstance(action.work, RunLogrotate) and not action.work.sections[0].due
 
 
@@ -253,7 +253,7 @@ def parameters(**given_: Any) -> dict[str, Any]:
 
 def test_options_are_read_by_their_kind() -> None:
     entry = {"pattern": "api.log", "method": "signal", "signal": "USR1"}
-    assert read_policy(parameters(max_size="1.5G", reopen=[entry])) == RotationPolicy(
+    assert read_policy(parameters(max_size="1.5G", reopen=[entry])) == LogRotationPolicy(
         Rules("weekly", 1536 * 2**20, 30), (Reopen("api.log", "signal", "USR1"),)
     )
     assert read_policy(parameters(max_size="104857600")).rules.max_size == 104857600

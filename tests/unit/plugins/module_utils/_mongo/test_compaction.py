@@ -19,7 +19,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compac
     SKIPPED_KINDS,
     SMALL_FILE,
     Compaction,
-    Observation,
+    CompactionObservation,
     Policy,
     compact_command,
     compaction_headline,
@@ -44,7 +44,7 @@ def collection(name="c", size=100 * MIB, free=50 * MIB, kind="collection", index
 
 
 def observed(*collections, server=STANDALONE, **more):
-    return Observation(server, tuple(collections), **more)
+    return CompactionObservation(server, tuple(collections), **more)
 
 
 def plan_of(observation, policy):

@@ -57,7 +57,7 @@ def test_a_batch_is_about_a_megabyte() -> None:
 
     @given(st.integers(0, 10**13), st.integers(0, 10**10))
     def check(size: int, documents: int) -> None:
-        batch = dump.Source("a", "collection", "a", "{}", (), size, documents).batch_documents
+        batch = dump.DumpSource("a", "collection", "a", "{}", (), size, documents).batch_documents
         # The server's first batch of one document only would cost a round trip for each.
         assert 2 <= batch <= dump.MAX_BATCH_DOCUMENTS
         if documents and size >= documents:

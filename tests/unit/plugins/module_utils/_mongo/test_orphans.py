@@ -27,7 +27,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphan
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.relations import (
     SHOP_RELATIONS,
     Relation,
-    expand,
+    expand_relations,
     parse_relation,
 )
 
@@ -293,9 +293,13 @@ def test_lists_and_path():
 def test_expand():
     pattern, plain_one = Relation("loyalty_*", "userId", "users"), Relation("orders", "userId", "users")
     there = ["loyalty_b", "loyalty_a", "loyalty_a__orphans", "orders", "system.views"]
-    assert [entry.collection for entry in expand([pattern, plain_one], there)] == ["loyalty_a", "loyalty_b", "orders"]
-    assert [entry.collection for entry in expand([pattern], ["orders"])] == ["loyalty_*"]
-    assert [entry.collection for entry in expand([Relation("*", "a", "b")], there)] == [
+    assert [entry.collection for entry in expand_relations([pattern, plain_one], there)] == [
+        "loyalty_a",
+        "loyalty_b",
+        "orders",
+    ]
+    assert [entry.collection for entry in expand_relations([pattern], ["orders"])] == ["loyalty_*"]
+    assert [entry.collection for entry in expand_relations([Relation("*", "a", "b")], there)] == [
         "loyalty_a",
         "loyalty_b",
         "orders",

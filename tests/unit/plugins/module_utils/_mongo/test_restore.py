@@ -90,7 +90,7 @@ def test_types_survive_the_metadata() -> None:
     ],
 )
 def test_what_a_collection_of_an_archive_is(db: str, collection: str, kind: str) -> None:
-    assert restore.kind_of(db, collection) == kind
+    assert restore.kind_of_collection(db, collection) == kind
 
 
 @pytest.mark.parametrize(
@@ -113,14 +113,14 @@ def test_other_documents_than_the_archive_differ_without_a_manifest_too(monkeypa
     head = CollectionMetadata("s", "c")
     totals = {("s", "c"): SimpleNamespace(documents=2, sha256="a")}
     reader: Any = SimpleNamespace(prelude=SimpleNamespace(collections=(head,)), totals=totals)
-    source = dump.Source("c", "collection", "c", "{}", documents=2, bytes=10)
+    source = dump.DumpSource("c", "collection", "c", "{}", documents=2, bytes=10)
     monkeypatch.setattr(restore, "list_sources", lambda *_arguments: [source])
     found = restore.Restored(2, 10, "b")
     monkeypatch.setattr(restore, "read_collection", lambda *_arguments: found)
     connection: Any = None
-    assert restore.compare(connection, reader).differences == ["s.c has other documents than the archive"]
+    assert restore.compare_restored(connection, reader).differences == ["s.c has other documents than the archive"]
     totals[("s", "c")].sha256 = "b"
-    assert restore.compare(connection, reader).differences == []
+    assert restore.compare_restored(connection, reader).differences == []
 
 
 def test_metadata_that_is_no_json_names_its_collection() -> None:

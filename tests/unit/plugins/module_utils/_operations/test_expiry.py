@@ -41,7 +41,7 @@ def note(left: float, on_expiry: str = "lift") -> Note:
     ],
 )
 def test_the_note_decides(found: Note | None, decision: str) -> None:
-    assert expiry.decide(found, NOW) == decision
+    assert expiry.decide_expiry(found, NOW) == decision
 
 
 def test_the_program_is_complete_needs_no_ansible_and_is_always_the_same(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_who_enters_at_the_same_moment_and_is_slower_is_refused(tmp_path: Path) 
     flag_file.write_note(state, theirs)
     flag_file.write_flag(path, "2026-11-24T02:00:00Z|r")
     task = maintenance.Maintenance(switch.Policy("present", path, "me"), state, None, None)
-    seen = maintenance.Observation(switch.Layers(Flag(False), None))
+    seen = maintenance.MaintenanceObservation(switch.Layers(Flag(False), None))
     mine = replace(theirs, owner="me")
     with pytest.raises(MaintenanceError, match="put up by other at this moment"):
         task.act(Action("write_note", "note", "", switch.WriteNote(mine)), seen)
@@ -40,7 +40,9 @@ def test_a_timer_that_is_there_but_does_not_run_is_an_error(tmp_path: Path, monk
     asleep = Timer("u", str(tmp_path), "python", service="s", timer="t")
     monkeypatch.setattr(maintenance, "observe_timer", lambda *_args: asleep)
     note = flag_file.Note("o", "2026-11-24T03:00:00Z", "r", str(tmp_path / "flag"), "2026-11-24T05:00:00Z")
-    seen = maintenance.Observation(switch.Layers(Flag(True), note, timer=Timer("u", str(tmp_path), "python")))
+    seen = maintenance.MaintenanceObservation(
+        switch.Layers(Flag(True), note, timer=Timer("u", str(tmp_path), "python"))
+    )
     with pytest.raises(MaintenanceError, match="not armed"):
         task.verify(seen, Plan())
     forever = replace(seen, layers=replace(seen.layers, note=replace(note, expires="")))

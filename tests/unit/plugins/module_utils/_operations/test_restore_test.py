@@ -19,7 +19,7 @@ def archive(directory: Path) -> catalogue.Backup:
     path = directory / "20261124_020000.tar.gz"
     path.write_bytes(small_archive())
     status = path.stat()
-    record = catalogue.Verification(status.st_size, status.st_mtime_ns, "0" * 64, MOMENT, MOMENT, "shop")
+    record = catalogue.VerificationRecord(status.st_size, status.st_mtime_ns, "0" * 64, MOMENT, MOMENT, "shop")
     catalogue.write_sidecar(str(path), record)
     return look_again(path)
 
