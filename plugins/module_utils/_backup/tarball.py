@@ -30,6 +30,7 @@ from .plausibility import GZIP_MAGIC
 DUMP_NAME = "mongo.archive.gz"
 # As mongodump writes it without --gzip.
 PLAIN_DUMP_NAME = "mongo.archive"
+_ARCHIVE_MAGIC = b"\x6d\xe2\x99\x81"  # of mongodump's archive format
 MANIFEST_NAME = "manifest.json"
 RESERVED = (DUMP_NAME, PLAIN_DUMP_NAME, MANIFEST_NAME)
 BLOCK = 512
@@ -521,7 +522,9 @@ def _read_entry(
                 "the archive holds two dumps", target=name, next_step="This is not a backup of the shop."
             )
         found.has_dump = True
-        found.dump = read_dump(_unpacked(tar.extractfile(info), "%s in %s" % (component_name, name)))
+        found.dump = read_dump(
+            _unpacked(tar.extractfile(info), "%s in %s" % (component_name, name), component_name == DUMP_NAME)
+        )
         return
     if component_name == MANIFEST_NAME and not inside:
         source = tar.extractfile(info)
@@ -564,11 +567,17 @@ class _Reread:
         return rest
 
 
-def _unpacked(stream: Any, name: str) -> Any:
-    """A dump as it was before gzip, if it was packed at all; the name of the file does not tell."""
-    head = _read_up_to(stream, len(GZIP_MAGIC))
+def _unpacked(stream: Any, name: str, packed: bool) -> Any:
+    """A dump as it was before gzip, if it was packed at all: its first bytes tell, and where they do not, its name.
+
+    Args:
+        packed: whether it is packed by its name.
+    """
+    head = _read_up_to(stream, len(_ARCHIVE_MAGIC))
     whole = _Reread(head, stream)
-    return GzipReader(whole, name) if head == GZIP_MAGIC or not head else whole
+    if head == _ARCHIVE_MAGIC or not (packed or head.startswith(GZIP_MAGIC)):
+        return whole
+    return GzipReader(whole, name)
 
 
 def _split(path: str) -> Tuple[str, str, str]:
