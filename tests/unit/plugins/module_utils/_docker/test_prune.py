@@ -477,6 +477,35 @@ def test_a_volume_name_that_does_not_exist_is_told() -> None:
     assert reasons(Inventory(), Policy(volume_names=("x",))) == {"volume x": "there is no volume of this name"}
 
 
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        (Network("n", "bridge", "bridge", "local", NOW - DAY), "made by the engine"),
+        (Network("n", "settings", "bridge", "local", NOW - DAY, special=True), "made by the engine"),
+        (Network("n", "shop", "overlay", "swarm", NOW - DAY), "reaches beyond this host (scope swarm)"),
+    ],
+)
+def test_networks_that_no_container_tells_the_use_of_stay(network: Network, said: str) -> None:
+    assert reasons(Inventory(networks=(network,), hidden_containers=0), ALL)[f"network {network.name}"].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"in_use": True}, "in use"),
+        ({"kind": "internal"}, "internal to the builder"),
+        ({"kind": "frontend"}, "internal to the builder"),
+        ({"shared": True}, "shared with an image"),
+        ({"used": NOW - 60}, "last used 1 min ago"),
+    ],
+)
+def test_build_cache_that_stays(facts: dict[str, Any], said: str) -> None:
+    entry = CacheEntry("b", "regular", "", (), False, False, 5, NOW - 9 * DAY, NOW - 9 * DAY)
+    policy = replace(ALL, older_than=DAY)
+    assert not reasons(Inventory(build_cache=(entry,)), policy)
+    assert reasons(Inventory(build_cache=(replace(entry, **facts),)), policy) == {"build cache b": said}
+
+
 def test_a_name_is_exact() -> None:
     volume = Volume("data2", "local", place("data2"), NOW, size=1, measured=True)
     assert not plan_removals(
