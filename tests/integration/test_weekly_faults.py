@@ -180,12 +180,16 @@ def test_a_step_that_never_reaches_its_module_is_named(native_sandbox: Sandbox, 
 
 
 def test_a_task_that_fails_beside_the_module_fails_its_step(native_sandbox: Sandbox, tmp_path: Path, log: Path) -> None:
+    unusable = json.dumps({"logs_optional_directories": [f"{tmp_path}/{'x' * 300}"]})
+    run = weekly(native_sandbox, "--tags", "logs", "-e", unusable, log=log)
+    assert run.rc != 0
+    assert failed_steps(run) == {"logs"}
     nowhere = tmp_path / "missing" / "logrotate.conf"
     run = weekly(native_sandbox, "--tags", "logs", "-e", f"logs_logrotate_configuration={nowhere}", log=log)
     assert run.rc != 0
-    rows = {step["step"]: step for step in run.result("maintenance_report")["steps"]}
-    assert failed_steps(run) == {"log rotation", "old logs"}
-    assert all("missing" in rows[step]["headline"] for step in failed_steps(run))
+    assert failed_steps(run) == {"log rotation"}, "and what the module says is in its own row"
+    rows = {step["step"]: step["headline"] for step in run.result("maintenance_report")["steps"]}
+    assert "missing" in rows["log rotation"]
 
 
 @pytest.mark.root
