@@ -105,3 +105,19 @@ def test_on_the_oldest_python(server: Mongod, state_dir: Path, old_python: Path)
         python=old_python,
     )
     assert wrong.failed and "bears another name" in wrong.msg
+
+
+def test_the_lock_of_a_dump_is_on_the_server_that_is_dumped(server: Mongod, tmp_path: Path, state_dir: Path) -> None:
+    """The keeper of the lock is a process of its own, and looks the name up by itself."""
+    (tmp_path / "backups").mkdir()
+    params = {
+        "uri": uri(server),
+        "address": server.address,
+        "tls_files": {INSIDE: str(server.directory / "ca.pem")},
+        "state_dir": state_dir,
+    }
+    made = run_module("mongo_backup", {**params, "dest": tmp_path / "backups", "consistency": "locked"})
+    assert not made.failed, made.msg
+    assert made.result["backup"]["consistency"] == "locked"
+    with server.client() as client:
+        assert not client.admin.command("currentOp").get("fsyncLock"), "and it is gone"

@@ -76,6 +76,10 @@ def test_a_run_inside_maintenance_opens_the_shop_again(native_sandbox: Sandbox, 
     assert closed["probe"]["state"] == "maintenance", "the shop was closed meanwhile"
     assert closed["maintenance"]["on_expiry"] == "lift", "it opens by itself should the run be lost"
     assert answer(native_sandbox)[0] == 200
+    rows = [step["step"] for step in run.result("maintenance_report")["steps"]]
+    assert rows == ["context", "shop closed", "health", "shop opened", "health, open again"], "as it happened"
+    asked = [task["result"]["probe"]["state"] for task in run.tasks if task["action"].endswith("maintenance_flag_info")]
+    assert asked == ["maintenance", "up"], "once while it was closed, and as a visitor when it was open again"
     failing = play("weekly", native_sandbox, log, *around, "-e", "miniecom_env_file=/nowhere/.env")
     assert failing.rc != 0
     assert answer(native_sandbox)[0] == 200, "also a run that fails leaves it open"

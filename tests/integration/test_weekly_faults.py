@@ -16,6 +16,8 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -314,6 +316,28 @@ def descendants(pid: int) -> set[int]:
         seen = len(found)
         found |= {child for child, parent in parents.items() if parent in found}
     return found - {pid}
+
+
+def test_whoever_interrupts_a_run_that_closed_the_shop_opens_it_with_one_command(
+    native_sandbox: Sandbox, log: Path
+) -> None:
+    """Ctrl-C: Ansible ends at once, and no `always` section runs any more."""
+    facts = json.loads((native_sandbox.directory / "sandbox.json").read_text())
+    health = "http://127.0.0.1:%d/api/health" % facts["ports"]["api"]
+    first = log.with_name("interrupted.jsonl")
+    process = start_weekly(
+        native_sandbox, first, "-e", "maintenance_mode_during_run=true", "-e", "backup_fresh_within=0s"
+    )
+    wait_for_task(process, first, "mongo_backup", started=True)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=120) != 0
+    with pytest.raises(urllib.error.HTTPError) as closed:
+        urllib.request.urlopen(health, timeout=15)
+    assert closed.value.code == 503, "nobody opened it"
+    run = run_playbook("exit_maintenance", INVENTORY, log=log, env=native_sandbox.environment()).assert_ok()
+    assert run.result("maintenance_flag")["changed"]
+    with urllib.request.urlopen(health, timeout=15) as answer:
+        assert answer.status == 200
 
 
 def kill_with_all_below(process: subprocess.Popen[bytes]) -> None:

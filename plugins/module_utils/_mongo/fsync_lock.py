@@ -34,11 +34,17 @@ from .client import Connection
 from .errors import mongo_errors
 
 _KEEPER = """
-import json, os, selectors, sys, time, warnings
+import json, os, selectors, socket, sys, time, warnings
 sys.path[:1] = [sys.argv[1]]
 warnings.simplefilter("ignore")
 import pymongo
 setup = json.loads(sys.stdin.buffer.readline())
+plain = socket.getaddrinfo
+def look_up(host, port, *more, **named):
+    if [host, port] == setup["lookup"][:2]:
+        return plain(setup["lookup"][2], port, type=socket.SOCK_STREAM)
+    return plain(host, port, *more, **named)
+socket.getaddrinfo = look_up
 def connect():
     return pymongo.MongoClient(setup["uri"], appname="miniecom.maintenance", serverSelectionTimeoutMS=10000, **setup["options"])
 def say(text):
@@ -118,7 +124,15 @@ class WriteLock:
         self._keeper = keeper
         process = read_process(keeper.pid)
         note = self._register(ProcessId(keeper.pid, process.start_time if process is not None else 0))
-        setup = {"uri": self._address.uri, "options": options, "seconds": self._seconds, "note": note}
+        # The server that is dumped is to be locked, and no other that has the name of its certificate.
+        lookup = [self._address.server_name, *reversed(self._address.hosts[0])] if self._address.server_name else []
+        setup = {
+            "uri": self._address.uri,
+            "options": options,
+            "seconds": self._seconds,
+            "note": note,
+            "lookup": lookup,
+        }
         keeper.stdin.write((json.dumps(setup) + "\n").encode())
         keeper.stdin.flush()
         answer = self._answer(self._seconds + 15)
