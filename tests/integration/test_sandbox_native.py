@@ -109,7 +109,7 @@ def _check_directory(shop: Native) -> None:
     assert len(list((root / "storage/backups").glob("*.tar.gz"))) == 400
     assert any(path.stat().st_mode & 0o002 for path in root.rglob("*") if path.is_dir())
     assert all(path.stat().st_mode & 0o111 == 0 for path in (root / "scripts").iterdir())
-    assert list((root / "backend/uploads/products").iterdir())
+    assert list((root / "backend/storage/uploads/products").iterdir())
     assert os.access(shop.facts["logrotate"], os.X_OK)
 
 

@@ -214,6 +214,8 @@ class Native:
             api_port=self.ports["api"],
             frontend_port=self.ports["frontend"],
             host="127.0.0.1",
+            # As the shop's guide for native installations has it.
+            extra={"UPLOAD_DIR": "./storage/uploads", "STORAGE_PATH": "./storage"},
         )
         write_shop(settings)
         self._start_mongod()
@@ -280,6 +282,9 @@ class Native:
                 "PYTHONDONTWRITEBYTECODE": "1",
             }
             log = self.directory / "log" / f"{name}.log"
+            if name == "api":
+                # As in the shop's systemd and pm2 layouts: its output goes to a log that it holds open for appending.
+                log = self.root / "storage/logs/api.log"
             self._remember(name, spawn([sys.executable, str(path)], directory, log, environment))
             self._wait_for(name, log)
             self.say(f"{name} on http://127.0.0.1:{self.ports[name]}")

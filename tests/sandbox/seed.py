@@ -92,6 +92,8 @@ OTHERS = (
     "inventory_movements media newsletter_subscribers notifications pages permissions shipping_zones tax_rates "
     "webhook_events"
 ).split()
+# Two of them are as some of a real shop's are: one with a rule for its documents, one with a collation.
+RULED, COLLATED = OTHERS[0], OTHERS[1]
 
 
 @dataclass
@@ -170,6 +172,7 @@ def seed_shop(
     _delete_products(make, shop, facts)
     if stray:
         _add_strays(make, shop, facts)
+    database.create_collection(COLLATED, collation={"locale": "en", "strength": 2})
     for name, documents in shop.items():
         if documents:
             database[name].insert_many(documents, ordered=False)
@@ -400,6 +403,12 @@ def _indexes(database: Database[Any]) -> None:
     database.payments.create_index("orderId")
     database.carts.create_index("userId")
     database.settings.create_index("key", unique=True)
+    # A rule that came later than one of the documents: a restore that minds it would lose that one.
+    database[RULED].update_one({}, {"$unset": {"active": ""}})
+    rule = {"$jsonSchema": {"required": ["active"], "properties": {"active": {"bsonType": "bool"}}}}
+    database.command("collMod", RULED, validator=rule)
+    # An index with the simple collation, on a collection that has another.
+    database[COLLATED].create_index("name", collation={"locale": "simple"})
 
 
 def delete_products(database: Database[Any], number: int = 1) -> list[ObjectId]:

@@ -194,7 +194,7 @@ def write_shop(settings: ShopSettings, compose_files: Mapping[str, str] | None =
         (root / "scripts" / f"{name}.sh").write_text(HABITS.get(name, text), encoding="utf-8")
     # As it comes; no sandbox has it active, since nothing is rotated beside such jobs.
     (root / "scripts" / "crontab.example").write_text(crontab("/opt/miniecom"), encoding="utf-8")
-    write_application_files(root / "backend")
+    write_application_files(root / "backend", settings.extra.get("UPLOAD_DIR", "uploads"))
     for path in [root, *root.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     descriptor = os.open(root / ".env", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -219,16 +219,20 @@ def _write_compose(root: Path, files: Mapping[str, str] | None) -> None:
         (root / name).write_text(text, encoding="utf-8")
 
 
-def write_application_files(directory: Path, rng_seed: int = 1) -> None:
-    """What customers and staff have uploaded and the API has written, below the API's working directory."""
+def write_application_files(directory: Path, uploads: str = "uploads", rng_seed: int = 1) -> None:
+    """What customers and staff have uploaded and the API has written, below the API's working directory.
+
+    uploads: where its UPLOAD_DIR puts what is uploaded.
+    """
     rng = random.Random(rng_seed)
-    for kind in ("uploads/products", "storage/invoices", "storage/labels"):
+    products = directory / uploads / "products"
+    for kind in (f"{uploads}/products", "storage/invoices", "storage/labels"):
         (directory / kind).mkdir(parents=True, exist_ok=True)
     for number in range(24):
         image = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + rng.randbytes(rng.randrange(4_000, 40_000)) + b"\xff\xd9"
-        (directory / f"uploads/products/bowl-{number}.jpg").write_bytes(image)
+        (products / f"bowl-{number}.jpg").write_bytes(image)
     # A name as a customer's camera and language make them.
-    (directory / "uploads/products/Schüssel (1) it's new.jpg").write_bytes(b"\xff\xd8\xff\xe0" + rng.randbytes(5_000))
+    (products / "Schüssel (1) it's new.jpg").write_bytes(b"\xff\xd8\xff\xe0" + rng.randbytes(5_000))
     for kind, prefix in (("storage/invoices", "INV"), ("storage/labels", "LBL")):
         for number in range(15):
             page = b"%PDF-1.4\n" + rng.randbytes(2_000).hex().encode() + b"\n%%EOF\n"

@@ -172,6 +172,12 @@ def _logs(directory: Path, moment: datetime, trouble: Trouble) -> None:
         _write_log(path, name, size, moment - timedelta(hours=3))
         if size > 2 << 20:
             trouble.large_logs.append(path)
+    # The API of a native shop holds its own log open for appending, and goes on writing to it.
+    api = directory / "api.log"
+    if api.exists():
+        with api.open("ab") as handle:
+            handle.write(b"GET /api/products 200\n" * (150_000 if api.stat().st_size < 2 << 20 else 0))
+        trouble.large_logs.append(api)
     # One a week: the youngest stay, those older than a week are worth compressing, those of past months go.
     for name in ("ops", "cron", "alerts"):
         for age in (2, 9, 16, 23, 33, 47, 75, 200):

@@ -83,7 +83,7 @@ def containers(draw: st.DrawFn, number: int) -> Container:
         frozenset(networks),
         draw(st.integers(0, 99)),
         draw(MOMENTS) if state == "exited" else None,
-        draw(mostly("no", "", "on-failure", "always", "unless-stopped")),
+        draw(st.sampled_from(["no", "no", "no", "", "on-failure", "always", "always", "unless-stopped"])),
         joins=tuple(joins),
     )
 
@@ -187,7 +187,7 @@ def policies(draw: st.DrawFn) -> Policy:
         draw(mostly("unused", "none")),
         draw(mostly("unused", "none")),
         draw(mostly(0.0, DAY, 30 * DAY)),
-        draw(mostly(0, 1, 2)),
+        draw(st.sampled_from([0, 0, 1, 2])),
         Protection(
             tuple(draw(mostly([], ["keep"], ["team=shop"]))),
             tuple(draw(mostly([], ["c1", "app:*"], ["v?"], ["n*"]))),

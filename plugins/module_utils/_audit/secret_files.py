@@ -9,12 +9,39 @@ from __future__ import annotations
 # Files of keys and credentials by the end of the name; public halves and samples are no secrets.
 SECRET_ENDINGS = frozenset(("key", "p12", "pfx", "jks", "keystore", "kdbx", "ppk", "passphrase", "enc"))
 _SECRET_NAMES = frozenset(
-    ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", ".pgpass", ".netrc", ".htpasswd", ".my.cnf", ".npmrc", ".passphrase",
-     "service-account.json", "credentials.json")
-)  # fmt: skip
+    (
+        "id_rsa",
+        "id_dsa",
+        "id_ecdsa",
+        "id_ed25519",
+        ".pgpass",
+        ".netrc",
+        ".htpasswd",
+        ".my.cnf",
+        ".npmrc",
+        ".passphrase",
+        "service-account.json",
+        "credentials.json",
+    )
+)
 _SAMPLE_ENDINGS = (".example", ".sample", ".template", ".dist", ".pub")
-ARCHIVE_ENDINGS = (".tar", ".gz", ".tgz", ".zst", ".xz", ".bz2", ".zip", ".enc", ".gpg", ".age", ".archive", ".dump",
-                    ".sql", ".bson", ".bak")  # fmt: skip
+ARCHIVE_ENDINGS = (
+    ".tar",
+    ".gz",
+    ".tgz",
+    ".zst",
+    ".xz",
+    ".bz2",
+    ".zip",
+    ".enc",
+    ".gpg",
+    ".age",
+    ".archive",
+    ".dump",
+    ".sql",
+    ".bson",
+    ".bak",
+)
 # A PEM file may hold a private key or only certificates: its content decides.
 PEM_ENDINGS = frozenset(("pem",))
 

@@ -372,7 +372,7 @@ def reference_forms(reference: str) -> FrozenSet[str]:
     for prefix in ("docker.io/", "index.docker.io/", "library/", "localhost/"):
         if name.startswith(prefix):
             name = name[len(prefix) :]
-    tagged, _, digest = name.partition("@")
+    tagged, _at, digest = name.partition("@")
     forms = {"%s@%s" % (repository_of(name), digest)} if digest else set()
     if repository_of(tagged) != tagged or "*" in tagged.rpartition("/")[2]:
         forms.add(tagged)

@@ -160,9 +160,10 @@ def _double_quoted(text: str, start: int, parts: List[WordPart]) -> int:
             parts.append(part)
         else:
             match = _PLAIN_IN_QUOTES.match(text, position)
-            assert match is not None  # noqa: S101 - the four characters that it excludes are dealt with above
-            parts.append(WordPart(TEXT, match.group(0), True))
-            position = match.end()
+            # The four characters that it excludes are dealt with above; whatever else it is, it is one character of text.
+            plain = match.group(0) if match is not None else character
+            parts.append(WordPart(TEXT, plain, True))
+            position += len(plain)
     return position
 
 

@@ -99,7 +99,7 @@ def log_path(state: StateDirectory) -> str:
 def lift(state: StateDirectory, note: Note, now: datetime) -> int:
     """Take maintenance down, as the module does."""
     policy = switch.Policy("absent", note.path, note.owner)
-    maintenance = Maintenance(policy, state.path, None, program(), from_within=True)
+    maintenance = Maintenance(policy, state.path, None, program, from_within=True)
     try:
         observation = maintenance.observe()
         was_up = switch.is_up(observation.layers)

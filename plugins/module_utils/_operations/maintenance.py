@@ -10,7 +10,7 @@ It knows nothing of Ansible: the timer runs it without.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Mapping, Optional, Type
 
 from .._core.errors import MaintenanceError, SkipAction
@@ -51,11 +51,15 @@ CONNECT_TIMEOUT = 5
 
 @dataclass(frozen=True)
 class MaintenanceObservation:
-    """The layers, and the application's maintenance block before and after, for the difference shown."""
+    """The layers, and the application's maintenance block before and after, for the difference shown.
+
+    program: what the host's timer is to run; None where timers are left alone.
+    """
 
     layers: switch.Layers
     block_before: Optional[str] = None
     block_after: Optional[str] = None
+    program: Optional[bytes] = field(default=None, repr=False)
 
 
 class Maintenance:
@@ -64,7 +68,7 @@ class Maintenance:
     Args:
         application: how to reach the application's own setting; None to leave that layer out, or, on the way out, to take
             what the note remembers.
-        program: what a timer is to run; None leaves the timer alone.
+        program: makes what a timer is to run; None leaves the timer alone.
         from_within: this is that program.
     """
 
@@ -73,7 +77,7 @@ class Maintenance:
         policy: Policy,
         state_dir: str,
         application: Optional[Mapping[str, Any]],
-        program: Optional[bytes],
+        program: Optional[Callable[[], bytes]],
         from_within: bool = False,
     ) -> None:
         self.policy = policy
@@ -107,13 +111,14 @@ class Maintenance:
             # Before a note is written, and in check mode as well.
             require_directory(self.policy.path)
         timer: Optional[Timer] = None
-        if self._program is not None:
-            timer = observe_timer(self._state_dir, self._program)
+        program = self._program() if self._program is not None else None
+        if program is not None:
+            timer = observe_timer(self._state_dir, program)
         options = self._application_options(note)
         lease = read_lease(StateDirectory(self._state_dir))
         live_run = lease.run_id if lease is not None else ""
         if options is None:
-            return MaintenanceObservation(switch.Layers(flag, note, None, timer, live_run))
+            return MaintenanceObservation(switch.Layers(flag, note, None, timer, live_run), program=program)
         if self._connection is None:
             self._connection = connect(with_environment(options, os.path.dirname(os.path.dirname(self.policy.path))))
         database = self._connection.client[self._connection.require_database(options.get("database") or None)]
@@ -146,6 +151,7 @@ class Maintenance:
             switch.Layers(flag, note, application, timer, live_run),
             setting.block or "",
             change.after if change else setting.block or "",
+            program,
         )
 
     def _database(self, observation: MaintenanceObservation) -> Any:
@@ -210,9 +216,9 @@ class Maintenance:
         return Outcome()
 
     def _arm(self, action: Action[ArmTimer], observation: MaintenanceObservation) -> Outcome:
-        if observation.layers.timer is None or self._program is None:
+        if observation.layers.timer is None or observation.program is None:
             raise ValueError("the timer was not looked at")
-        arm(observation.layers.timer, action.work.expires, self._program)
+        arm(observation.layers.timer, action.work.expires, observation.program)
         return Outcome()
 
     def _disarm(self, action: Action[DisarmTimer], observation: MaintenanceObservation) -> Outcome:
@@ -244,8 +250,8 @@ class Maintenance:
         note, timer = switch.note_of(observation.layers, plan), observation.layers.timer
         if note is None or not note.expires or not self.present:
             return
-        if self._program is not None and timer is not None and not timer.problem:
-            if not observe_timer(self._state_dir, self._program).armed_for(note.expires):
+        if observation.program is not None and timer is not None and not timer.problem:
+            if not observe_timer(self._state_dir, observation.program).armed_for(note.expires):
                 raise MaintenanceError(
                     "the timer that ends maintenance at %s is not armed" % note.expires,
                     target=timer.unit,

@@ -51,7 +51,7 @@ class MaintenanceFlag(Task[MaintenanceObservation]):
             self.policy,
             self.run.state_dir,
             self.params["application_setting"],
-            program() if self.params["timer"] == "auto" else None,
+            program if self.params["timer"] == "auto" else None,
         )
 
     def observe(self) -> MaintenanceObservation:

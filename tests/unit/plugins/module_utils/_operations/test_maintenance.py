@@ -36,12 +36,14 @@ def test_who_enters_at_the_same_moment_and_is_slower_is_refused(tmp_path: Path) 
 
 def test_a_timer_that_is_there_but_does_not_run_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "flag").write_text("x|y\n")
-    task = maintenance.Maintenance(switch.Policy("present", str(tmp_path / "flag"), "o"), str(tmp_path), None, b"p")
+    task = maintenance.Maintenance(
+        switch.Policy("present", str(tmp_path / "flag"), "o"), str(tmp_path), None, lambda: b"p"
+    )
     asleep = Timer("u", str(tmp_path), "python", service="s", timer="t")
     monkeypatch.setattr(maintenance, "observe_timer", lambda *_args: asleep)
     note = flag_file.Note("o", "2026-11-24T03:00:00Z", "r", str(tmp_path / "flag"), "2026-11-24T05:00:00Z")
     seen = maintenance.MaintenanceObservation(
-        switch.Layers(Flag(True), note, timer=Timer("u", str(tmp_path), "python"))
+        switch.Layers(Flag(True), note, timer=Timer("u", str(tmp_path), "python")), program=b"p"
     )
     with pytest.raises(MaintenanceError, match="not armed"):
         task.verify(seen, Plan())
