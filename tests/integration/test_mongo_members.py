@@ -162,12 +162,15 @@ def test_a_member_that_is_addressed_is_asked_itself_and_no_other(
 
 
 def test_the_member_that_answered_is_named(members: tuple[Mongod, Mongod], state_dir: Path) -> None:
-    """With replicaSet in the connection string the driver goes to the primary, whoever is named."""
+    """With replicaSet in the connection string the driver would go to the primary, whoever is named."""
     primary, secondary = members
-    for uri in (set_uri(secondary), set_uri(secondary, primary, options="&readPreference=secondary")):
+    for uri, state, member in (
+        (set_uri(secondary), "secondary", secondary),
+        (set_uri(secondary, primary, options="&readPreference=secondary"), "primary", primary),
+    ):
         done = run_module("mongo_info", {"uri": uri, "state_dir": str(state_dir)})
         assert not done.failed, done.msg
-        assert (done.result["server"]["state"], done.result["server"]["address"]) == ("primary", primary.address)
+        assert (done.result["server"]["state"], done.result["server"]["address"]) == (state, member.address)
 
 
 def test_a_member_in_maintenance_says_so_and_is_not_compacted(

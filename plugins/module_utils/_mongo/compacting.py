@@ -16,7 +16,7 @@ from .._core.errors import MaintenanceError, SkipAction
 from .._core.plan import Action, Outcome, Plan, Report, Results, Verification
 from .._core.runner import Task
 from .._core.units import format_duration, parse_duration, parse_size
-from .client import Connection, Server, connect_member
+from .client import Connection, Server, connect_member, open_address
 from .compaction import (
     CHANGED_FROM,
     Compact,
@@ -173,7 +173,10 @@ class MongoCompact(Task[CompactionObservation]):
     def _working(self) -> Connection:
         """For the command: however long it takes, a client that gives up does not stop the server."""
         if "working" not in self._connections:
-            self._connections["working"] = connect_member(self.params, socketTimeoutMS=None, timeoutMS=None)
+            # To the member that was looked at, whichever of the set is the primary by now.
+            timeout = float(self.params.get("connect_timeout") or 5)
+            looked_at = self._looking().address
+            self._connections["working"] = open_address(looked_at, timeout, socketTimeoutMS=None, timeoutMS=None)
         return self._connections["working"]
 
     def close(self) -> None:

@@ -37,7 +37,7 @@ _NEXT_STEPS = {
     10107: "This member is not the primary: give the address of the primary, or a connection string with replicaSet=NAME.",
     11000: "A document of that key exists already.",
     13435: "This member is not the primary: give the address of the primary, or a connection string with replicaSet=NAME.",
-    13436: "This member is not the primary and not a readable secondary: wait until it has caught up.",
+    13436: "This member is starting, recovering or in maintenance, and answers no questions: wait until rs.status() calls it SECONDARY.",
     17217: "The result is larger than 16 MB.",
     31299: "The result is larger than 16 MB.",
 }
@@ -94,7 +94,10 @@ def translate(error: Exception, what: str, target: str, address: Optional[Addres
         )
     if isinstance(error, driver.NotPrimaryError):
         return MaintenanceError(
-            "%s: %s" % (what, text), target=target, code=error_code(error), next_step=_NEXT_STEPS[10107]
+            "%s: %s" % (what, text),
+            target=target,
+            code=error_code(error),
+            next_step=_NEXT_STEPS.get(number or 0, _NEXT_STEPS[10107]),
         )
     if isinstance(error, driver.ServerSelectionTimeoutError):
         return MaintenanceError(

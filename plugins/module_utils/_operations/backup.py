@@ -134,10 +134,14 @@ class MongoBackup(Task[BackupObservation]):
         # Only a new backup needs to know how much there is.
         sources = dump.list_sources(connection, database)
         status = os.statvfs(parent)
+        # The statistics may be forbidden, or wrong since a crash: whether there is anything at all is looked at.
+        documents = 0
+        if _any_document(connection, database, sources):
+            documents = max(sum(source.documents for source in sources), 1)
         return replace(
             observation,
             collections=len([source for source in sources if source.type != "view"]),
-            documents=sum(source.documents for source in sources) or _any_document(connection, database, sources),
+            documents=documents,
             bytes_documents=sum(source.bytes for source in sources),
             included=tuple(self._sources.look_at(entry, True) for entry in self._sources.entries),
             free=status.f_bavail * status.f_frsize,
@@ -436,12 +440,10 @@ class MongoBackup(Task[BackupObservation]):
         self._sources.close()
 
 
-def _any_document(connection: Connection, database: str, sources: Sequence[dump.DumpSource]) -> int:
-    """1 when the statistics say nothing but there is a document: they may be forbidden, or stale after a crash."""
-    for source in sources:
-        if source.type != "view" and dump.has_documents(connection, database, source):
-            return 1
-    return 0
+def _any_document(connection: Connection, database: str, sources: Sequence[dump.DumpSource]) -> bool:
+    """Whether there is one document; those that seem to have the most are asked first."""
+    likely = sorted(sources, key=lambda source: -source.documents)
+    return any(source.type != "view" and dump.has_documents(connection, database, source) for source in likely)
 
 
 def _summary_of(backup: Backup, seen: BackupObservation, *, reused: bool, would: bool) -> Tuple[str, Dict[str, Any]]:

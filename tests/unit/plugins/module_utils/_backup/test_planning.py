@@ -182,8 +182,12 @@ def test_leftovers_go_first_and_count_as_space() -> None:
 def test_it_never_starts_without_the_space_it_expects_to_need() -> None:
     reached: Counter[str] = Counter()
 
-    @given(st.integers(0, 10**12), st.integers(0, 10**12), st.integers(0, 10**12), st.booleans())
-    def check(free: int, size: int, min_free: int, encrypted: bool) -> None:
+    sizes = st.integers(0, 10**11)
+
+    # As often above what may be needed as below it.
+    @given(sizes, sizes, sizes, st.sampled_from([0, 0, 1, 10]), st.booleans())
+    def check(spare: int, size: int, min_free: int, times: int, encrypted: bool) -> None:
+        free = spare + times * (size + min_free)
         policy = planning.BackupPolicy("/b", 0, "0", min_free, encrypted)
         found = observation(free=free, bytes_documents=size)
         try:
