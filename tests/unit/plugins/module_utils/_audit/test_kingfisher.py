@@ -148,7 +148,9 @@ values = st.text(min_size=11, max_size=30).map(lambda text: "\u2603" + text)
 def test_no_value_ever_stands_in_a_finding() -> None:
     reached = 0
 
-    @given(st.lists(st.builds(Match, rules, st.sampled_from([CODE, COMPOSE]), st.integers(1, 9), values)))
+    one = st.builds(Match, rules, st.sampled_from([CODE, COMPOSE]), st.integers(1, 9), values)
+
+    @given(st.lists(one, min_size=1))
     def property_of_matches(matches: list[Match]) -> None:
         nonlocal reached
         found = to_secret_findings(matches, ["/srv/shop"], [])
