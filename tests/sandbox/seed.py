@@ -93,7 +93,7 @@ OTHERS = (
     "webhook_events"
 ).split()
 # Two of them are as some of a real shop's are: one with a rule for its documents, one with a collation.
-RULED, COLLATED = OTHERS[0], OTHERS[1]
+RULED, COLLATED = "banners", "blog_posts"
 
 
 @dataclass
