@@ -375,3 +375,16 @@ def test_a_refusal_names_the_file_and_the_next_step(planned: NarrowMode, monkeyp
     monkeypatch.setattr(os, "chmod", refuse)
     with pytest.raises(MaintenanceError, match=r"cannot change the mode: .*/\.env \(code EPERM\)"):
         change_mode(planned)
+
+
+def test_an_access_control_list_is_not_shut() -> None:
+    """The group's bits are its mask: without them those whom it names would be shut out."""
+    listed = replace(status(0o644), acl=True)
+    [action] = plan_fixes(
+        [Problem(RULES["env-readable"], "/srv/.env", listed)], frozenset(["env-readable"]), [], "id"
+    ).actions
+    assert action.work.after == 0o640
+    listed = replace(listed, mode=0o640)
+    problem = Problem(RULES["env-group-access"], "/srv/.env", listed)
+    plan = plan_fixes([problem], frozenset(["env-group-access"]), [], "id")
+    assert not plan.actions and "access control list" in plan.kept[0].reason

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from contextlib import closing
 from dataclasses import replace
@@ -174,3 +175,50 @@ def test_the_key_is_that_of_openssl_with_the_same_file(tmp_path: Path, content: 
     command = ["openssl", "enc", "-d", "-aes-256-cbc", "-pbkdf2", "-pass", f"file:{tmp_path / 'pass'}"]
     plain = subprocess.run([*command, "-in", backup.path], check=True, capture_output=True).stdout
     subprocess.run(["tar", "tzf", "-"], input=plain, check=True, capture_output=True)
+
+
+def test_another_manifest_than_was_written_is_no_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = making.read_backup
+
+    def other(*arguments: object) -> tarball.ReadBack:
+        found = read(*arguments)  # type: ignore[arg-type]
+        assert found.manifest is not None
+        return replace(found, manifest=replace(found.manifest, database="another"))
+
+    monkeypatch.setattr(making, "read_backup", other)
+    with pytest.raises(MaintenanceError, match="the manifest has other content than was written"):
+        making.make(job(tmp_path))
+    assert list((tmp_path / "dest").iterdir()) == []
+
+
+def test_what_does_not_decrypt_to_what_was_written_is_no_backup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encrypt = making._encrypt
+
+    def other(wanted: making.ArchiveJob, plain: object, handle: object) -> None:
+        plain.seek(-1, os.SEEK_END)  # type: ignore[attr-defined]
+        plain.write(b"x")  # type: ignore[attr-defined]
+        encrypt(wanted, plain, handle)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(making, "_encrypt", other)
+    with pytest.raises(MaintenanceError, match="decrypting it does not give what was encrypted"):
+        making.make(job(tmp_path, "20261124_020000.tar.gz.enc", passphrase=b"secret"))
+    assert list((tmp_path / "dest").iterdir()) == []
+
+
+@pytest.mark.parametrize("passphrase", [None, b"secret"])
+def test_no_record_stays_of_an_archive_that_got_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passphrase: bytes | None
+) -> None:
+    rename = os.rename
+
+    def refused(source: str, target: str) -> None:
+        if target.endswith(".tar.gz"):
+            raise OSError(5, "Input/output error", target)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refused)
+    with pytest.raises(MaintenanceError, match="EIO"):
+        making.make(job(tmp_path, passphrase=passphrase))
+    assert list((tmp_path / "dest").iterdir()) == []

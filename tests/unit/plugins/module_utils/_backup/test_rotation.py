@@ -152,3 +152,14 @@ def test_what_a_run_relied_on_is_in_its_options_and_its_record(tmp_path: Path) -
     assert found.observe().relied_on == (names[4],)
     found.run = SimpleNamespace(run_id="r", state=state)  # type: ignore[assignment]
     assert set(found.observe().relied_on) == {names[0], names[1], names[4]}
+
+
+def test_nothing_goes_while_a_backup_is_written(tmp_path: Path) -> None:
+    old, new = archive(tmp_path), archive(tmp_path, "20261125_020000.tar.gz")
+    action = removal(old, new)
+    with catalogue.directory_lock(str(tmp_path)) as free:
+        assert free
+        with pytest.raises(MaintenanceError, match="a backup is being written"):
+            task(tmp_path).act(action, NOTHING)
+    assert old.exists()
+    assert task(tmp_path).act(action, NOTHING).bytes == 3

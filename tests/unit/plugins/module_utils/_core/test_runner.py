@@ -262,3 +262,13 @@ def test_one_function_refuses_too_many() -> None:
             refuse_above(plan, limit, "numbers", target="/srv")
         assert caught.value.details["plan"][0]["bytes"] == 5 and caught.value.details["kept"]
     refuse_above(Plan(), 0, "numbers")
+
+
+def test_where_one_failure_ends_the_plan_nothing_more_is_tried(
+    example: type[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(example, "stop_on_failure", True)
+    example.outcomes = {1: SkipAction("it is gone"), 2: MaintenanceError("no")}
+    values = answer()
+    assert [action["status"] for action in values["actions"]] == ["skipped", "failed"]
+    assert values["failed"] and "act 3" not in example.steps and "verify" in example.steps

@@ -26,6 +26,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_fi
     read_flag,
     read_note,
     remove_file,
+    require_directory,
     write_flag,
     write_note,
 )
@@ -35,6 +36,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.switch 
     Application,
     Layers,
     Policy,
+    WriteNote,
     is_up,
     owner_of,
     plan_switch,
@@ -271,3 +273,22 @@ def test_what_was_put_up_around_a_run_is_nobodys_once_the_run_is_over() -> None:
     ordinary = run(OPEN, replace(OPS, owner="alice", run_id=run_id))
     with pytest.raises(MaintenanceError, match="alice"):
         plan_switch(application(ordinary, bob), bob, NOW)
+
+
+def test_somebody_elses_note_is_written_over_by_force_only() -> None:
+    def overwrites(layers: Layers, policy: Policy) -> bool:
+        [work] = [a.work for a in plan_switch(layers, policy, NOW).actions if isinstance(a.work, WriteNote)]
+        return work.overwrite
+
+    assert not overwrites(OPEN, OPS)
+    up = application(run(OPEN, replace(OPS, owner="alice")), OPS)
+    assert overwrites(up, replace(OPS, force=True))
+
+
+def test_a_flag_whose_directory_is_missing_is_refused_before_anything(tmp_path: Path) -> None:
+    require_directory(str(tmp_path / ".maintenance"))
+    with pytest.raises(MaintenanceError, match="Its directory does not exist"):
+        require_directory(str(tmp_path / "storage" / ".maintenance"))
+    (tmp_path / "file").touch()
+    with pytest.raises(MaintenanceError, match="Its directory does not exist"):
+        require_directory(str(tmp_path / "file" / ".maintenance"))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -153,3 +154,12 @@ def test_what_keeps_from_touching_a_log(
     assert in_use(str(log), log.stat()) == expected
     [found] = retention.scan([str(tmp_path)], ["*.log"])
     assert (found.opened, found.unseen_writers) == (expected == OPENED, blind and written is None)
+
+
+@pytest.mark.parametrize("policy", [Policy(DAY, None), Policy(None, DAY)])
+def test_what_somebody_unseen_may_write_to_stays(policy: Policy) -> None:
+    log = LogFile("/l/a.log", 5, NOW.timestamp() - 9 * DAY, 1, 1)
+    assert plan_retention([log], policy, NOW).actions
+    plan = plan_retention([replace(log, unseen_writers=True)], policy, NOW)
+    assert not plan.actions and plan.kept[0].reason == UNSEEN
+    assert "become: true" in plan.warnings[0]

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,10 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.application_setting import (
     interpret,
     plan_setting,
+    read_setting,
+    update_setting,
     visitor_addresses,
+    write_setting,
 )
 
 SCALARS = (
@@ -217,3 +221,68 @@ def test_a_visitor_is_let_in_however_the_application_sees_the_address(given: lis
 def test_what_is_no_address_is_refused(given: str) -> None:
     with pytest.raises(MaintenanceError, match="not the address of a visitor"):
         visitor_addresses([given])
+
+
+class Settings:
+    """The collection of settings, as much as is asked for; `meanwhile` is done right before each write."""
+
+    def __init__(self, *documents, meanwhile=lambda found: None):
+        self.documents = [dict(document) for document in documents]
+        self.meanwhile = meanwhile
+        self.name = "shop"
+
+    def __getitem__(self, _name):
+        return self
+
+    def find(self, _query, _projection):
+        found = [dict(document) for document in self.documents]
+        return SimpleNamespace(limit=lambda number: found[:number])
+
+    def update_one(self, query, update, upsert=False):
+        self.meanwhile(self.documents)
+        matching = [found for found in self.documents if all(found.get(key) == value for key, value in query.items())]
+        for found in matching[:1]:
+            found.update(update.get("$set", {}))
+        if not matching and upsert:
+            self.documents.append({**query, **update["$setOnInsert"]})
+        return SimpleNamespace(matched_count=len(matching), upserted_id=None if matching else 1)
+
+
+def test_what_somebody_saves_at_the_same_moment_is_not_lost():
+    saves = iter(['{"price":1}', '{"price":2}', '{"price":3}'])
+
+    def save(found):
+        found[0]["value"] = next(saves, found[0]["value"])
+
+    settings = Settings(document('{"price":0}'), meanwhile=save)
+    setting = read_setting(settings)
+    with pytest.raises(MaintenanceError, match="changed by somebody else at the same moment"):
+        write_setting(settings, setting, plan_setting(setting, True))
+    assert settings.documents[0]["value"] == '{"price":1}'
+    _before, change = update_setting(settings, True)
+    assert change.text == '{"price":3,"maintenance":{"enabled":true}}' == settings.documents[0]["value"]
+
+
+def test_who_never_stops_saving_wins():
+    prices = iter(range(9))
+
+    def save(found):
+        found[0]["value"] = '{"price":%d}' % next(prices)
+
+    settings = Settings(document("{}"), meanwhile=save)
+    with pytest.raises(MaintenanceError, match="changed meanwhile"):
+        update_setting(settings, True)
+    assert settings.documents[0]["value"] == '{"price":2}'
+
+
+def test_a_setting_that_is_switched_again_at_once_is_an_error():
+    settings = Settings(document("{}"))
+    settings.update_one = lambda *_arguments, **_more: SimpleNamespace(matched_count=1)
+    with pytest.raises(MaintenanceError, match="switched off again right after it was written"):
+        update_setting(settings, True)
+
+
+def test_of_several_documents_nobody_knows_which_counts():
+    with pytest.raises(MaintenanceError, match="several documents with key 'site'"):
+        read_setting(Settings(document("{}"), document("{}")))
+    assert read_setting(Settings(document("{}"))).present and not read_setting(Settings()).present

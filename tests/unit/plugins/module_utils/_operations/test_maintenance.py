@@ -49,3 +49,31 @@ def test_a_timer_that_is_there_but_does_not_run_is_an_error(tmp_path: Path, monk
         task.verify(seen, Plan())
     forever = replace(seen, layers=replace(seen.layers, note=replace(note, expires="")))
     task.verify(forever, Plan())
+
+
+@pytest.mark.parametrize(("state", "present"), [("present", False), ("absent", True)])
+def test_a_flag_that_is_not_as_it_was_left_is_an_error(tmp_path: Path, state: str, present: bool) -> None:
+    path = str(tmp_path / "flag")
+    task = maintenance.Maintenance(switch.Policy(state, path, "me"), str(tmp_path / "state"), None, None)
+    seen = maintenance.MaintenanceObservation(switch.Layers(Flag(False), None))
+    if present:
+        flag_file.write_flag(path, "2026-11-24T02:00:00Z|r")
+    with pytest.raises(MaintenanceError, match="somebody else is changing maintenance at the same time: the flag file"):
+        task.verify(seen, Plan())
+    if present:
+        flag_file.remove_file(path)
+    else:
+        flag_file.write_flag(path, "2026-11-24T02:00:00Z|r")
+    task.verify(seen, Plan())
+
+
+def test_an_application_that_cannot_be_found_again_keeps_the_note(tmp_path: Path) -> None:
+    """It was switched with a connection string, which is not remembered: without it the shop would stay closed."""
+    path, state = str(tmp_path / "flag"), str(tmp_path / "state")
+    previous = {"present": True, "block": None}
+    note = flag_file.Note("me", "2026-11-24T02:00:00Z", "r", path, application={"previous": previous, "env_file": ""})
+    flag_file.write_note(state, note)
+    task = maintenance.Maintenance(switch.Policy("absent", path, "me"), state, None, None)
+    with pytest.raises(MaintenanceError, match="with a connection string, which is not remembered"):
+        task.observe()
+    assert flag_file.read_note(state) == note

@@ -6,10 +6,29 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue
-from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.restore_test import record_failure
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.compress import DamagedBackup
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.restore_planning import (
+    RestoreTest,
+    ServerOrigin,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.tarball import ReadBack
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import restore_test
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.restore_test import (
+    _is_proof,
+    record_failure,
+    record_success,
+)
 from tests.support.archives import small_archive
 
 MOMENT = "2026-11-24T01:00:00Z"
@@ -51,3 +70,33 @@ def test_a_failure_of_what_has_changed_since_changes_no_record(tmp_path: Path) -
     before = Path(catalogue.sidecar_path(tested.path)).read_bytes()
     record_failure(tested)
     assert Path(catalogue.sidecar_path(tested.path)).read_bytes() == before
+
+
+def test_an_archive_that_differs_fails_and_counts_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tested = archive(tmp_path)
+    task: Any = restore_test.MongoRestore.__new__(restore_test.MongoRestore)
+    action: Any = Action("restore_test", tested.path, "", RestoreTest(tested.path, ServerOrigin("mongod")))
+    seen: Any = SimpleNamespace(database="shop")
+    found = restore_test.TestOutcome(("shop.orders is missing",))
+    monkeypatch.setattr(task, "_restore_and_compare", lambda *_arguments: (found, ()))
+    outcome = task.act(action, seen)
+    assert "does not restore as it was: shop.orders is missing" in str(outcome.failure)
+    assert outcome.detail == found and not look_again(Path(tested.path)).verified
+
+
+def test_a_success_makes_no_other_archive_verified(tmp_path: Path) -> None:
+    Path(archive(tmp_path).path).write_bytes(small_archive(b"another one, put there under the name"))
+    tested = look_again(tmp_path / "20261124_020000.tar.gz")
+    assert tested.stale
+    [warning] = record_success(tested, None, "shop", ReadBack(), restore_test.TestOutcome((), "6.0.5", 1, 1))
+    assert "not the archive that its record was made of" in warning
+    assert not look_again(Path(tested.path)).verified
+
+
+def test_what_speaks_against_an_archive(tmp_path: Path) -> None:
+    plain = archive(tmp_path)
+    encrypted = replace(plain, encrypted=True)
+    assert _is_proof(ArchiveError("cut off"), plain) and _is_proof(ArchiveError("cut off"), encrypted)
+    assert _is_proof(DamagedBackup("no gzip"), plain)
+    assert not _is_proof(DamagedBackup("no gzip"), encrypted), "with a wrong passphrase anything comes out"
+    assert not _is_proof(MaintenanceError("no space"), plain)

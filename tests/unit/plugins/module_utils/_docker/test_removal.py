@@ -1,0 +1,176 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Between planning and removing an engine may change: what is used, or is another object by now, stays."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import SkipAction
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, Outcome
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker import removal
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import Container, Mount
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.works import (
+    Removal,
+    RemoveBuildCache,
+    RemoveContainer,
+    RemoveImage,
+    RemoveNetwork,
+    RemoveVolume,
+)
+
+ID = "sha256:" + "ab" * 32
+CACHE = "abcdefghij0123456789"
+ENDED: dict[str, Any] = {
+    "State": {"Status": "exited", "FinishedAt": "then"},
+    "HostConfig": {"RestartPolicy": {"Name": "no"}},
+}
+OTHER = Container("other", "other", "x:1", "sha256:x", "exited", 1.0)
+CONTAINER = RemoveContainer("cid", "web", "then", 0, "no")
+IMAGE = RemoveImage(ID, ("app:1",), (ID,), 5)
+VOLUME = RemoveVolume("data", "/v/data", "then", {"a": "1"})
+MADE: dict[str, Any] = {"CreatedAt": "then", "Labels": {"a": "1"}}
+NETWORK = RemoveNetwork("nid", "net")
+
+
+class Engine:
+    """Answers what a test says, and notes what it was asked to remove."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, answer: Any, *containers: Container) -> None:
+        self.answer = answer
+        self.removed: list[tuple[str, dict[str, Any]]] = []
+        self.api = SimpleNamespace(
+            _url=lambda path: path,
+            _delete=lambda url, params: self.removed.append((url, params)),
+            _raise_for_status=lambda answer: None,
+        )
+        monkeypatch.setattr(removal, "read_containers", lambda _docker: list(containers))
+        monkeypatch.setattr(removal, "inspect_container", lambda _docker, _id: self.answer)
+        monkeypatch.setattr(removal, "inspect_image", lambda _docker, _id: self.answer)
+        monkeypatch.setattr(removal, "real_places", lambda _docker, _paths: {})
+
+    def get(self, path: str) -> Any:
+        return self.answer
+
+    def post(self, path: str, **parameters: Any) -> Any:
+        self.removed.append((path, parameters))
+        return {"CachesDeleted": [CACHE], "SpaceReclaimed": 9}
+
+    def errors(self, what: str, target: str) -> Any:
+        return nullcontext()
+
+    def remove(self, work: Removal) -> Outcome:
+        docker: Any = self
+        return removal.remove(docker, Action("remove", "it", "", work, 5))
+
+
+def state(**facts: Any) -> dict[str, Any]:
+    return {**ENDED, "State": {**ENDED["State"], **facts}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "users", "said"),
+    [
+        (None, (), "gone already"),
+        (state(Status="running"), (), "is running by now"),
+        (state(FinishedAt="later"), (), "was started since planning"),
+        ({**ENDED, "HostConfig": {"RestartPolicy": {"Name": "always"}}}, (), "its restart policy is always by now"),
+        (ENDED, (replace(OTHER, joins=("web",)),), "uses it by now"),
+    ],
+)
+def test_a_container_that_is_needed_by_now_stays(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, users: tuple[Container, ...], said: str
+) -> None:
+    engine = Engine(monkeypatch, answer, *users)
+    with pytest.raises(SkipAction, match=said):
+        engine.remove(CONTAINER)
+    assert engine.removed == []
+
+
+def test_a_container_goes_without_its_volumes(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch, ENDED, OTHER)
+    assert engine.remove(CONTAINER).bytes == 5
+    assert engine.removed == [("/containers/cid", {})]
+
+
+@pytest.mark.parametrize(
+    ("tags", "users", "work", "said"),
+    [
+        (["app:1", "app:latest"], (), IMAGE, "was given the name app:latest since planning"),
+        (["app:1"], (replace(OTHER, image_id=ID),), IMAGE, "uses it by now"),
+        (["app:1"], (replace(OTHER, image_id="", image="app:1"),), IMAGE, "uses it by now"),
+        (["app:1", "app:2"], (), replace(IMAGE, tags=("app:1", "app:2")), "has several names by now"),
+    ],
+)
+def test_an_image_that_is_another_or_needed_by_now_stays(
+    monkeypatch: pytest.MonkeyPatch, tags: list[str], users: tuple[Container, ...], work: RemoveImage, said: str
+) -> None:
+    engine = Engine(monkeypatch, {"Id": ID, "RepoTags": tags}, *users)
+    with pytest.raises(SkipAction, match=said):
+        engine.remove(work)
+    assert engine.removed == []
+
+
+def test_an_image_goes_without_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch, {"Id": ID, "RepoTags": ["app:1"]}, OTHER)
+    assert engine.remove(IMAGE).bytes == 5
+    assert engine.removed == [(f"/images/{ID}", {"force": "false"})]
+
+
+@pytest.mark.parametrize(
+    ("answer", "users", "said"),
+    [
+        ({"Containers": {"cid": {}}}, (), "a container is connected to it by now"),
+        ({}, (replace(OTHER, networks=frozenset(["net"])),), "uses it by now"),
+    ],
+)
+def test_a_network_that_is_used_by_now_stays(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, users: tuple[Container, ...], said: str
+) -> None:
+    engine = Engine(monkeypatch, answer, *users)
+    with pytest.raises(SkipAction, match=said):
+        engine.remove(NETWORK)
+    assert engine.removed == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "users", "said"),
+    [
+        ({**MADE, "CreatedAt": "later"}, (), "made anew since planning"),
+        ({**MADE, "Labels": {"a": "2"}}, (), "made anew since planning"),
+        ({**MADE, "Labels": None}, (), "made anew since planning"),
+        (MADE, (replace(OTHER, mounts=(Mount("volume", "data", "", "/d"),)),), "uses it by now"),
+        (MADE, (replace(OTHER, mounts=(Mount("bind", "", "/v", "/d"),)),), "uses it by now"),
+    ],
+)
+def test_a_volume_that_is_another_or_mounted_by_now_stays(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, users: tuple[Container, ...], said: str
+) -> None:
+    engine = Engine(monkeypatch, answer, *users)
+    with pytest.raises(SkipAction, match=said):
+        engine.remove(VOLUME)
+    assert engine.removed == []
+
+
+def test_a_network_and_a_volume_that_nobody_uses_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch, MADE, OTHER)
+    assert (engine.remove(NETWORK).bytes, engine.remove(VOLUME).bytes) == (0, 5)
+    assert engine.removed == [("/networks/nid", {}), ("/volumes/data", {"force": "false"})]
+
+
+@pytest.mark.parametrize("entry", ["abc", CACHE[:19], CACHE + ".*", ""])
+def test_an_id_of_build_cache_that_could_mean_others_is_not_asked_for(
+    monkeypatch: pytest.MonkeyPatch, entry: str
+) -> None:
+    engine = Engine(monkeypatch, None)
+    with pytest.raises(SkipAction, match="too short to name it alone"):
+        engine.remove(RemoveBuildCache(entry, False, 0, 9))
+    assert engine.removed == []
+    assert engine.remove(RemoveBuildCache(CACHE, False, 0, 9)).bytes == 9

@@ -1,0 +1,159 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What nothing can be said about, and what is no orphan after all, on a database that answers what a test says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphans import (
+    OrphanFinder,
+    RelationFindings,
+    is_usable_index,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.relations import Relation
+
+NOW = datetime(2026, 11, 24, 3, 0, tzinfo=timezone.utc)
+OLD, YOUNG = (ObjectId.from_datetime(NOW + timedelta(hours=hours)) for hours in (-9, 9))
+# Ids of users that are there, and of one that is not.
+ANN, BOB, GONE = (ObjectId(f"{number:024x}") for number in (1, 2, 3))
+
+BUYER = Relation("orders", "userId", "users")
+
+
+class Cursor(list[Any]):
+    def __enter__(self) -> Cursor:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+
+class Collection:
+    """Documents with plain values, found by equality, by `$in` and by type."""
+
+    def __init__(self, *documents: Mapping[str, Any], indexes: Any = ()) -> None:
+        self.documents = list(documents)
+        self.indexes = [{"key": {"_id": 1}}, *indexes]
+
+    def list_indexes(self) -> list[Any]:
+        return self.indexes
+
+    def find(self, query: Mapping[str, Any], *_projection: Any, **_options: Any) -> list[Mapping[str, Any]]:
+        return [item for item in self.documents if all(met(item.get(key), value) for key, value in query.items())]
+
+    def find_one(self, query: Mapping[str, Any], *_projection: Any) -> Mapping[str, Any] | None:
+        return next(iter(self.find(query)), None)
+
+    def aggregate(self, stages: list[dict[str, Any]], **_options: Any) -> Any:
+        field = stages[-1]["$group"]["_id"][1:]
+        return Cursor({"_id": value} for value in dict.fromkeys(item.get(field) for item in self.documents))
+
+
+def met(value: Any, wanted: Any) -> bool:
+    if not isinstance(wanted, dict):
+        return bool(value == wanted)
+    [(operator, operand)] = wanted.items()
+    if operator == "$in":
+        return value in operand
+    if operator == "$type":
+        return {"objectId": ObjectId, "string": str}.get(operand) is type(value)
+    if operator == "$ne":
+        return value is not operand
+    return False
+
+
+class Database(dict[str, Collection]):
+    name = "shop"
+
+    def with_options(self, _options: Any) -> Database:
+        return self
+
+    def list_collections(self) -> list[dict[str, Any]]:
+        return [{"name": name, "type": "collection"} for name in self]
+
+
+def found(database: Database, relation: Relation = BUYER) -> RelationFindings:
+    return OrphanFinder(database, NOW).find(relation)
+
+
+def order(user: Any, identity: ObjectId = OLD) -> dict[str, Any]:
+    return {"_id": identity, "userId": user}
+
+
+USERS = Collection({"_id": ANN}, {"_id": BOB})
+
+
+def test_an_orphan_is_found() -> None:
+    report = found(Database(users=USERS, orders=Collection(order(ANN), order(str(BOB)), order(GONE))))
+    assert (report.orphans, report.documents, report.references, report.judged) == (1, 1, 3, True)
+
+
+@pytest.mark.parametrize(
+    ("database", "relation", "reason"),
+    [
+        (Database(orders=Collection(order(GONE))), BUYER, "no collection users"),
+        (Database(users=USERS), BUYER, "no collection orders"),
+        (
+            Database(users=Collection(), orders=Collection(order(GONE))),
+            BUYER,
+            "users is empty: every reference would count as an orphan",
+        ),
+        (
+            Database(
+                users=Collection({"_id": ANN, "legacy": None}, indexes=[{"key": {"legacy": 1}}]),
+                orders=Collection(order("7")),
+            ),
+            Relation("orders", "userId", "users", "legacy"),
+            "no document of users has a field legacy",
+        ),
+    ],
+)
+def test_where_every_reference_would_be_an_orphan_none_is(database: Database, relation: Relation, reason: str) -> None:
+    report = found(database, relation)
+    assert (report.judged, report.orphans) == (False, 0)
+    assert reason in report.reason
+
+
+def test_what_is_too_young_may_be_in_the_making() -> None:
+    report = found(Database(users=USERS, orders=Collection(order(GONE, YOUNG), order(GONE))))
+    assert (report.orphans, report.too_young) == (1, 1)
+
+
+def test_what_has_appeared_since_the_first_look_is_no_orphan() -> None:
+    """An order was read before its user was made."""
+    users = Collection({"_id": ANN})
+    orders = Collection(order(GONE))
+    find = orders.find
+
+    def late(*arguments: Any, **options: Any) -> list[Mapping[str, Any]]:
+        users.documents.append({"_id": GONE})
+        return find(*arguments, **options)
+
+    orders.find = late  # type: ignore[method-assign]
+    report = found(Database(users=users, orders=orders))
+    assert (report.missing, report.orphans) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("index", "usable"),
+    [
+        ({"key": {"userId": 1}}, True),
+        ({"key": {"userId": -1, "at": 1}}, True),
+        ({"key": {"at": 1, "userId": 1}}, False),
+        ({"key": {"userId": "hashed"}}, False),
+        ({"key": {"userId": 1}, "sparse": True}, False),
+        ({"key": {"userId": 1}, "partialFilterExpression": {"a": 1}}, False),
+        ({"key": {"userId": 1}, "hidden": True}, False),
+        ({"key": {"userId": 1}, "collation": {"locale": "de"}}, False),
+    ],
+)
+def test_an_index_that_lacks_documents_is_not_asked(index: dict[str, Any], usable: bool) -> None:
+    assert is_usable_index(index, "userId") is usable
