@@ -1,0 +1,1470 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Guards that keep the modules from doing harm, each with a way to break it and the tests that must notice.
+
+A guard is quoted as it stands in the code, so that whoever changes the code changes the list as well: a guard that is not
+there exactly once is an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CODE = "plugins/module_utils/"
+TESTS = "tests/unit/plugins/module_utils/"
+NEVER = "if False:"
+ALWAYS = "if True:"
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One guard.
+
+    Attributes:
+        module: the module that it is of; core for what all have in common.
+        file: where it stands.
+        guard: the text to be replaced.
+        broken: by what.
+        tests: the files of tests, or single ones, that notice.
+    """
+
+    name: str
+    module: str
+    file: str
+    guard: str
+    broken: str
+    tests: tuple[str, ...]
+
+
+def _of(module: str, file: str, tests: str, *guards: tuple[str, str, str, str]) -> tuple[Mutation, ...]:
+    """Guards of one file: name, guard, what it becomes, and the tests in the file of tests (all of them when empty)."""
+    found = []
+    for name, guard, broken, names in guards:
+        places = tuple(f"{TESTS}{tests}::{test}" for test in names.split()) or (TESTS + tests,)
+        found.append(Mutation(name, module, CODE + file, guard, broken, places))
+    return tuple(found)
+
+
+DOCKER = (
+    *_of(
+        "docker_prune",
+        "_docker/prune.py",
+        "_docker/test_prune.py",
+        (
+            "docker-running-container",
+            "if not container.stopped:",
+            NEVER,
+            "test_what_a_container_that_stays_uses_never_goes",
+        ),
+        (
+            "docker-container-of-a-project",
+            "if container.project and not names_project(draft.policy.only_labels, container.project):",
+            NEVER,
+            "test_a_compose_project_is_reached_only_by_its_name",
+        ),
+        (
+            "docker-container-with-a-restart-policy",
+            'if container.restart not in ("", "no") and not named:',
+            NEVER,
+            "test_a_container_with_a_restart_policy_goes_only_when_it_is_named",
+        ),
+        (
+            "docker-container-of-a-pod",
+            "if container.pod_infrastructure:",
+            NEVER,
+            "test_pods_of_podman_go_as_a_whole",
+        ),
+        (
+            "docker-container-that-another-needs",
+            "if users and not stays[container.id]:",
+            NEVER,
+            "test_a_container_stays_that_another_one_needs_which_stays",
+        ),
+        (
+            "docker-volume-of-a-hidden-container",
+            "if _hidden(inventory):\n        return _hidden(inventory)\n    users =",
+            "users =",
+            "test_volumes_and_networks_stay_when_containers_are_hidden_or_may_be",
+        ),
+        (
+            "docker-network-of-a-hidden-container",
+            "if _hidden(inventory):\n        return _hidden(inventory)\n    if network.scope",
+            "if network.scope",
+            "test_volumes_and_networks_stay_when_containers_are_hidden_or_may_be",
+        ),
+        (
+            "docker-mounted-volume",
+            "if users:\n        going",
+            "if False:\n        going",
+            "test_a_volume_that_any_container_mounts_never_goes",
+        ),
+        (
+            "docker-volume-of-a-driver",
+            'if volume.driver != "local":',
+            NEVER,
+            "test_volumes_that_stay_even_when_they_are_named",
+        ),
+        (
+            "docker-volume-with-options",
+            "if volume.options:",
+            NEVER,
+            "test_volumes_that_stay_even_when_they_are_named",
+        ),
+        (
+            "docker-volume-not-measured",
+            "if not volume.measured:",
+            NEVER,
+            "test_volumes_that_stay_even_when_they_are_named",
+        ),
+        (
+            "docker-volume-with-a-name",
+            "if not volume.anonymous:",
+            NEVER,
+            "test_a_volume_that_any_container_mounts_never_goes",
+        ),
+        (
+            "docker-network-beyond-the-host",
+            'if network.scope != "local":',
+            NEVER,
+            "test_networks_that_no_container_tells_the_use_of_stay",
+        ),
+        (
+            "docker-network-in-use",
+            "if staying:",
+            NEVER,
+            "test_what_a_container_that_stays_uses_never_goes",
+        ),
+        (
+            "docker-network-of-a-project",
+            "if [item for item in mine if item.id not in draft.containers]:",
+            NEVER,
+            "test_what_a_stopped_project_needs_stays",
+        ),
+        (
+            "docker-max-delete",
+            'refuse_above(plan, policy.max_delete, "objects")',
+            "pass",
+            "test_the_cap_fails_before_anything_is_done",
+        ),
+        (
+            "docker-target-free",
+            "if free >= target:",
+            NEVER,
+            "test_a_target_takes_a_beginning_of_the_plan",
+        ),
+    ),
+    *_of(
+        "docker_prune",
+        "_docker/image_rules.py",
+        "_docker/test_prune.py",
+        (
+            "docker-image-in-use",
+            "if staying:",
+            NEVER,
+            "test_what_a_container_that_stays_uses_never_goes",
+        ),
+        (
+            "docker-image-of-unlisted-containers",
+            "if image.containers is not None and image.containers > len(users):",
+            NEVER,
+            "test_an_image_of_which_the_engine_knows_more_containers_stays",
+        ),
+        (
+            "docker-image-among-the-newest",
+            "if image.id in newest.get(repository, ()):",
+            NEVER,
+            "test_the_newest_images_of_a_repository_stay",
+        ),
+        (
+            "docker-image-of-unknown-age",
+            "unknown = {item.id for item in mine if draft.known(item.created) is None}",
+            "unknown: Set[str] = set()",
+            "test_an_image_of_unknown_age_counts_as_the_newest",
+        ),
+        (
+            "docker-image-of-a-service",
+            "if need.meets(image.names):",
+            NEVER,
+            "test_an_image_that_something_would_start_from_stays",
+        ),
+        (
+            "docker-image-of-an-unseen-swarm",
+            "if inventory.needs_unseen and image.names:",
+            NEVER,
+            "test_an_image_that_something_would_start_from_stays",
+        ),
+        (
+            "docker-image-tagged-lately",
+            'draft.too_young(image.tagged, "tagged here") if draft.known(image.tagged) and image.tags else ""',
+            '""',
+            "test_an_image_that_was_tagged_here_lately_is_young",
+        ),
+        (
+            "docker-image-built-upon",
+            "stays.update(_built_upon(draft, inventory, stays))",
+            "pass",
+            "test_an_image_goes_after_all_that_was_built_upon_it",
+        ),
+        ("docker-cache-in-use", "if entry.in_use:", NEVER, "test_build_cache_that_stays"),
+        (
+            "docker-cache-built-upon",
+            "if parent in entries and parent not in stays:",
+            NEVER,
+            "test_build_cache_goes_children_first_and_never_from_under_a_child",
+        ),
+    ),
+    *_of(
+        "docker_prune",
+        "_docker/draft.py",
+        "_docker/test_prune.py",
+        (
+            "docker-only-labels",
+            "return out_of_scope(self.policy.only_labels, labels) or protected(",
+            "return protected(",
+            "test_what_is_protected_out_of_scope_or_too_young_never_goes",
+        ),
+        (
+            "docker-protect",
+            " or protected(self.policy.protection, names, labels)",
+            "",
+            "test_what_is_protected_out_of_scope_or_too_young_never_goes",
+        ),
+        (
+            "docker-older-than",
+            "if age < self.policy.older_than:",
+            NEVER,
+            "test_what_is_protected_out_of_scope_or_too_young_never_goes",
+        ),
+        (
+            "docker-unknown-age",
+            'return "its age is not known"',
+            'return ""',
+            "test_a_date_that_is_none_makes_nothing_old",
+        ),
+    ),
+    *_of(
+        "docker_prune",
+        "_docker/removal.py",
+        "_docker/test_removal.py",
+        ("docker-removal-started", 'if state.get("Status") not in STOPPED_STATES:', NEVER, ""),
+        ("docker-removal-started-and-ended", 'if str(state.get("FinishedAt") or "") != work.finished_at:', NEVER, ""),
+        ("docker-removal-restart-policy", "if restart != work.restart:", NEVER, ""),
+        (
+            "docker-removal-joined",
+            "_require_unused([c for c in read_containers(docker) if container_joins(c, work.id, work.name)])",
+            "pass",
+            "",
+        ),
+        ("docker-removal-image-renamed", "if unknown:", NEVER, ""),
+        (
+            "docker-removal-image-in-use",
+            "_require_unused([c for c in read_containers(docker) if container_uses_image(c, work.id, names)])",
+            "pass",
+            "",
+        ),
+        ("docker-removal-image-other-name", "if reference == work.id and len(tags) > 1:", NEVER, ""),
+        ("docker-removal-network-connected", 'if raw.get("Containers"):', NEVER, ""),
+        (
+            "docker-removal-network-in-use",
+            "_require_unused([c for c in read_containers(docker) if container_uses_network(c, work.id, work.name)])",
+            "pass",
+            "",
+        ),
+        (
+            "docker-removal-volume-made-anew",
+            'if str(raw.get("CreatedAt") or "") != work.created_at or labels != work.labels:',
+            NEVER,
+            "",
+        ),
+        ("docker-removal-volume-in-use", "    _require_unused(users)\n", "", ""),
+        ("docker-removal-cache-id", "if not _CACHE_ID.match(work.id):", NEVER, ""),
+        ("docker-removal-force", 'path, force="false")\n            gone', 'path, force="true")\n            gone', ""),
+    ),
+    *_of(
+        "docker_prune",
+        "_docker/removal.py",
+        "_docker/test_pruning.py",
+        (
+            "docker-forbidden",
+            "busy = isinstance(action.work, RemoveNetwork) and any(",
+            "busy = any(",
+            "test_what_a_refusal_means",
+        ),
+        (
+            "docker-engine-gone",
+            "aborted = AbortPlan(",
+            "aborted = MaintenanceError(",
+            "test_an_engine_that_goes_away_ends_the_plan",
+        ),
+    ),
+    *_of(
+        "docker_prune",
+        "_docker/pruning.py",
+        "_docker/test_pruning.py",
+        (
+            "docker-enough-is-free",
+            "if target is not None and free is not None and free >= target:",
+            NEVER,
+            "test_nothing_more_goes_when_enough_is_free",
+        ),
+        ("docker-still-there", "if left:", NEVER, "test_what_is_still_there_is_a_failure"),
+    ),
+)
+
+BACKUP_PRUNE = (
+    *_of(
+        "backup_prune",
+        "_backup/pruning.py",
+        "_backup/test_pruning.py",
+        (
+            "rotation-newest-verified",
+            "if decision.keep or backup is newest:",
+            "if decision.keep:",
+            "test_check_mode_may_assume_the_backup_before_it test_the_newest_verified_backup_always_stays",
+        ),
+        (
+            "rotation-require-verified",
+            "_require_verified(age, policy, catalogue.path)",
+            "pass",
+            "test_without_a_recent_verified_backup_nothing_goes",
+        ),
+        (
+            "rotation-blocked-by-a-job",
+            "if surplus and policy.blocked_by:",
+            NEVER,
+            "test_a_job_of_the_shop_blocks_everything_and_is_a_finding",
+        ),
+        (
+            "rotation-several-databases",
+            "if not policy.database and len(databases) > 1 and not policy.keep.empty:",
+            NEVER,
+            "test_without_a_database_the_backups_of_several_are_no_one_series",
+        ),
+        (
+            "rotation-another-database",
+            "catalogue = catalogue.of(policy.database)",
+            "catalogue = catalogue.of(None)",
+            "test_another_database_proves_nothing_and_takes_no_turn",
+        ),
+        (
+            "rotation-max-delete",
+            'refuse_above(plan, policy.max_delete, "backups", target=catalogue.path)',
+            "pass",
+            "test_the_cap_fails_before_anything_and_shows_the_whole_plan",
+        ),
+        (
+            "rotation-relied-on",
+            '"this run has relied on it" if backup.name in observation.relied_on else ""',
+            '""',
+            "test_what_this_run_has_relied_on_stays",
+        ),
+        (
+            "rotation-empty-policy-keeps-records",
+            "if not policy.keep.empty:\n        for path",
+            "if True:\n        for path",
+            "test_records_without_a_backup_go_too_but_not_with_an_empty_policy",
+        ),
+    ),
+    *_of(
+        "backup_prune",
+        "_backup/retention.py",
+        "_backup/test_retention.py",
+        ("retention-empty-policy", "if policy.empty:", NEVER, "test_an_empty_policy_removes_nothing"),
+        (
+            "retention-future",
+            "if item.date > now:",
+            NEVER,
+            "test_a_backup_dated_in_the_future_stays_and_uses_up_no_place",
+        ),
+        ("retention-newest", "if past:", NEVER, "test_the_newest_backup_stays_whatever_the_policy"),
+        (
+            "retention-newest-verified",
+            "if newest_verified is not None:",
+            NEVER,
+            "test_the_newest_verified_backup_stays_whatever_the_policy",
+        ),
+        (
+            "retention-implausible",
+            "if item.date <= now and not item.problem]",
+            "if item.date <= now]",
+            "test_what_cannot_be_a_backup_takes_no_place_and_stays",
+        ),
+        (
+            "retention-verified-first",
+            "candidates = [item for item in verified if item.parts in most] or list(items)",
+            "candidates = list(items)",
+            "test_of_one_day_the_newest_verified_backup_is_preferred",
+        ),
+        (
+            "retention-parts",
+            "    _keep_parts(past, reasons)\n",
+            "",
+            "test_what_lacks_parts_takes_no_place_of_what_has_them test_properties",
+        ),
+    ),
+    *_of(
+        "backup_prune",
+        "_backup/rotation.py",
+        "_backup/test_rotation.py",
+        (
+            "rotation-relied-on-is-gone",
+            "_require_unchanged(action.work.relies_on)",
+            "pass",
+            "test_without_what_it_relies_on_nothing_more_goes",
+        ),
+        (
+            "rotation-replaced-file",
+            "if not stat.S_ISREG(status.st_mode) or seen != archive:",
+            "if not stat.S_ISREG(status.st_mode):",
+            "test_a_file_that_was_replaced_since_planning_stays",
+        ),
+        (
+            "rotation-backup-came-back",
+            "if os.path.lexists(archive_of(action.work.path)):",
+            NEVER,
+            "test_a_record_whose_backup_came_back_stays",
+        ),
+        ("rotation-kept-is-gone", "if lost:", NEVER, "test_that_a_kept_backup_went_meanwhile_is_told"),
+        (
+            "rotation-assumption",
+            'params["assume_verified"] and call.check',
+            'params["assume_verified"]',
+            "test_an_assumption_counts_in_check_mode_only",
+        ),
+        ("rotation-alone", "if not free:", NEVER, "test_nothing_goes_while_a_backup_is_written"),
+    ),
+    *_of(
+        "backup_prune",
+        "_backup/plausibility.py",
+        "_backup/test_plausibility.py",
+        ("plausible-tar", 'if not found.head[_USTAR].startswith(b"ustar"):', NEVER, "test_what_is_none"),
+        (
+            "plausible-cipher-blocks",
+            "if size % CIPHER_BLOCK or size < 2 * CIPHER_BLOCK:",
+            NEVER,
+            "test_encrypted",
+        ),
+        (
+            "plausible-end",
+            'return "" if last.ended and last.tail.endswith(_END) else CUT_SHORT',
+            'return ""',
+            "test_what_we_made_and_was_cut_short test_what_was_cut_between_two_members",
+        ),
+        (
+            "plausible-size-of-gzip",
+            'return CUT_SHORT if unpacked % TAR_BLOCK else ""',
+            'return ""',
+            "test_what_was_cut_short",
+        ),
+    ),
+    *_of(
+        "backup_prune",
+        "_backup/catalogue.py",
+        "_backup/test_catalogue.py",
+        (
+            "record-of-another-size",
+            "if self.size != status.st_size:",
+            NEVER,
+            "test_a_record_counts_only_while_the_archive_is_unchanged",
+        ),
+        (
+            "record-that-is-a-link",
+            "os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK",
+            "os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK",
+            "test_a_record_that_is_a_link_does_not_count",
+        ),
+    ),
+    *_of(
+        "backup_prune",
+        "_backup/catalogue.py",
+        "_operations/test_restore_test.py",
+        (
+            "record-of-a-failed-restore",
+            "record if fits and record is not None and not record.restore_failed else None",
+            "record if fits and record is not None else None",
+            "test_a_failure_is_noted_beside_the_archive",
+        ),
+    ),
+)
+
+MONGO_BACKUP = (
+    *_of(
+        "mongo_backup",
+        "_backup/making.py",
+        "_backup/test_making.py",
+        (
+            "backup-not-written-over",
+            "if os.path.lexists(job.path):",
+            NEVER,
+            "test_an_existing_backup_is_never_written_over",
+        ),
+        ("backup-read-back", "if problems:", NEVER, "test_uploads_that_read_back_otherwise_are_no_backup"),
+        (
+            "backup-manifest-read-back",
+            "if found.manifest.to_json() != job.manifest.to_json():",
+            NEVER,
+            "test_another_manifest_than_was_written_is_no_backup",
+        ),
+        (
+            "backup-decrypted-again",
+            "if hashing.digest.hexdigest() != plain_sha256:",
+            NEVER,
+            "test_what_does_not_decrypt_to_what_was_written_is_no_backup",
+        ),
+        (
+            "backup-min-free",
+            "if free - self._unchecked < self._min_free:",
+            NEVER,
+            "test_it_stops_before_the_disk_is_full",
+        ),
+        (
+            "backup-no-orphaned-record",
+            "if not os.path.lexists(path):",
+            NEVER,
+            "test_no_record_stays_of_an_archive_that_got_no_name",
+        ),
+        (
+            "backup-recorded-first",
+            "    write_sidecar(job.path, verification)\n",
+            "",
+            "test_a_backup_is_verified_when_it_gets_its_name",
+        ),
+    ),
+    *_of(
+        "mongo_backup",
+        "_backup/tarball.py",
+        "_backup/test_tarball.py",
+        (
+            "tar-link-swapped-in",
+            "os.O_NONBLOCK | os.O_NOFOLLOW",
+            "os.O_NONBLOCK",
+            "test_a_name_swapped_for_a_link_for_a_moment_is_not_followed",
+        ),
+        ("tar-without-an-end", "if not complete:", NEVER, "test_a_backup_without_the_end_of_a_tar_is_cut_off"),
+        (
+            "tar-of-a-container-without-an-end",
+            "if not _has_end(tar):",
+            NEVER,
+            "test_a_container_s_copy_that_ends_between_two_entries_is_not_whole",
+        ),
+        (
+            "tar-hard-link-leads-out",
+            'if not first.startswith(top + "/"):',
+            NEVER,
+            "test_a_hard_link_out_of_a_container_s_copy_is_refused",
+        ),
+    ),
+    *_of(
+        "mongo_backup",
+        "_backup/planning.py",
+        "_backup/test_planning.py",
+        ("reuse-too-old", "if age > policy.fresh_within:", NEVER, "test_what_is_not_reused_and_why"),
+        ("reuse-another-database", "if record.database != database:", NEVER, "test_what_is_not_reused_and_why"),
+        (
+            "reuse-lacks-something",
+            "elif missing:",
+            "elif False:",
+            "test_what_is_not_reused_and_why test_what_lacks_something_that_was_asked_for_is_not_reused",
+        ),
+        (
+            "reuse-not-encrypted",
+            "elif policy.encrypted and not backup.encrypted:",
+            "elif False:",
+            "test_an_unencrypted_backup_is_no_substitute_for_an_encrypted_one",
+        ),
+        (
+            "backup-needs-space",
+            "if observation.free + freed < needed + policy.min_free:",
+            NEVER,
+            "test_it_never_starts_without_the_space_it_expects_to_need",
+        ),
+        (
+            "backup-of-nothing",
+            "if not observation.collections or not observation.documents:",
+            NEVER,
+            "test_an_empty_database_is_refused",
+        ),
+        ("backup-lacks-a-source", "if bad:", NEVER, "test_what_is_missing_is_refused_unless_it_is_optional"),
+    ),
+    *_of(
+        "mongo_backup",
+        "_backup/planning.py",
+        "_backup/test_sabotage_reuse.py",
+        (
+            "reuse-another-server",
+            "elif record.address and address and record.address != address:",
+            "elif False:",
+            "test_a_backup_of_another_server_is_not_reused",
+        ),
+    ),
+    *_of(
+        "mongo_backup",
+        "_operations/backup.py",
+        "_operations/test_backup.py",
+        ("backup-verify", "if backup is None or not backup.verified:", "if backup is None:", ""),
+    ),
+)
+
+MONGO_RESTORE = (
+    *_of(
+        "mongo_restore",
+        "_mongo/restore.py",
+        "_mongo/test_restore.py",
+        (
+            "restore-other-documents",
+            "elif restored.sha256 != said.sha256:",
+            "elif False:",
+            "test_other_documents_than_the_archive_differ_without_a_manifest_too",
+        ),
+        (
+            "restore-other-index",
+            "elif name in wanted_indexes and wanted_indexes[name] != found_indexes[name]:",
+            "elif False:",
+            "test_comparing_metadata",
+        ),
+        (
+            "restore-other-option",
+            "if wanted_options.get(name) != found_options.get(name):",
+            NEVER,
+            "test_comparing_metadata",
+        ),
+        (
+            "restore-assertion",
+            "if assertion.least is not None and count < assertion.least:",
+            NEVER,
+            "test_an_assertion_that_does_not_hold_is_told",
+        ),
+    ),
+    *_of(
+        "mongo_restore",
+        "_mongo/restore.py",
+        "_mongo/test_restore_proof.py",
+        (
+            "restore-fault-of-the-server",
+            "if number is None or number in _ENVIRONMENT:",
+            NEVER,
+            "test_only_what_the_archive_holds_speaks_against_it",
+        ),
+        (
+            "restore-empty-timestamp",
+            'if kind == _TIMESTAMP and name != b"_id" and',
+            "if False and",
+            "test_an_empty_timestamp_at_the_top_is_found_and_no_other",
+        ),
+    ),
+    *_of(
+        "mongo_restore",
+        "_mongo/throwaway.py",
+        "_mongo/test_restore.py",
+        (
+            "restore-nothing-expires",
+            '"ttlMonitorEnabled=false", ',
+            "",
+            "test_a_throwaway_server_listens_on_its_socket_alone_and_lets_nothing_expire",
+        ),
+    ),
+    *_of(
+        "mongo_restore",
+        "_backup/restore_planning.py",
+        "_backup/test_restore_planning.py",
+        (
+            "restore-needs-space",
+            "if observation.free < needed + min_free:",
+            NEVER,
+            "test_too_little_space_is_refused",
+        ),
+        (
+            "restore-needs-a-passphrase",
+            "if backup.encrypted and not has_passphrase:",
+            NEVER,
+            "test_an_encrypted_backup_needs_its_passphrase",
+        ),
+    ),
+    *_of(
+        "mongo_restore",
+        "_operations/restore_test.py",
+        "_operations/test_restore_test.py",
+        (
+            "restore-failure-of-another-archive",
+            "if now is None or now.id != backup.id:",
+            "if now is None:",
+            "test_a_failure_is_not_noted_beside_another_archive",
+        ),
+        (
+            "restore-success-of-another-archive",
+            "if not _fits(backup):",
+            NEVER,
+            "test_a_success_makes_no_other_archive_verified",
+        ),
+        (
+            "restore-wrong-passphrase",
+            "return isinstance(error, DamagedBackup) and not backup.encrypted",
+            "return isinstance(error, DamagedBackup)",
+            "test_what_speaks_against_an_archive",
+        ),
+        (
+            "restore-differences-fail",
+            "if tested.differences:\n            failure",
+            "if False:\n            failure",
+            "test_an_archive_that_differs_fails_and_counts_no_more",
+        ),
+    ),
+)
+
+MONGO_COMPACT = (
+    *_of(
+        "mongo_compact",
+        "_mongo/compaction.py",
+        "_mongo/test_compaction.py",
+        (
+            "compact-lag",
+            "if lag_seconds is not None and lag_seconds > policy.max_lag:",
+            NEVER,
+            "test_every_plan test_member_lag",
+        ),
+        (
+            "compact-snapshots",
+            "if left <= 0:",
+            ALWAYS,
+            "test_nothing_is_compacted_while_a_snapshot_may_need_what_we_have_removed",
+        ),
+        (
+            "compact-disk",
+            "if not reason and observation.disk_free is not None and observation.disk_free < DISK_NEEDED:",
+            NEVER,
+            "test_every_plan",
+        ),
+        (
+            "compact-min-reclaimable",
+            "if expected < policy.min_reclaimable:",
+            NEVER,
+            "test_the_reason_names_the_rule",
+        ),
+        (
+            "compact-kind",
+            "if statistics.kind in SKIPPED_KINDS:",
+            NEVER,
+            "test_every_plan test_the_reason_names_the_rule",
+        ),
+        (
+            "compact-time-budget",
+            "if policy.time_budget is not None and spent + seconds > policy.time_budget:",
+            NEVER,
+            "test_a_smaller_one_may_still_fit_into_the_budget",
+        ),
+    ),
+    *_of(
+        "mongo_compact",
+        "_mongo/compaction.py",
+        "_mongo/test_compaction_faults.py",
+        (
+            "compact-primary",
+            'if server.state == "primary" and policy.primary == "skip":',
+            NEVER,
+            "test_a_member_that_has_become_primary_is_left_alone",
+        ),
+    ),
+    *_of(
+        "mongo_compact",
+        "_mongo/compacting.py",
+        "_mongo/test_compaction_faults.py",
+        ("compact-another-one-runs", "if others:", NEVER, "test_somebody_else_compacts"),
+        ("compact-time-is-up", "if estimate_seconds(before) > left:", NEVER, "test_lag_and_time"),
+        ("compact-member-changed", "if obstacle:", NEVER, "test_a_member_that_is_neither_any_more_is_left_alone"),
+        (
+            "compact-lost-connection",
+            "self._wait_for_the_server(work, error)",
+            "pass",
+            "test_dropped_connection_is_waited_for",
+        ),
+        (
+            "compact-refused",
+            "if not isinstance(error.__cause__, ConnectionFailure):",
+            NEVER,
+            "test_refusal_is_no_lost_connection",
+        ),
+    ),
+)
+
+MONGO_ORPHANS = (
+    *_of(
+        "mongo_orphans",
+        "_mongo/orphans.py",
+        "_mongo/test_orphans.py",
+        ("orphans-ignored-text", "if value in relation.ignore:", NEVER, "test_ignored_text_is_the_relations_own"),
+        (
+            "orphans-other-types",
+            'return ReferenceJudgement("reference", possible) if possible else OTHER',
+            'return ReferenceJudgement("reference", possible)',
+            "test_judgement_against_a_model",
+        ),
+        (
+            "orphans-show-ids-only",
+            "(isinstance(identity, str) and _HEX.match(identity))",
+            "isinstance(identity, str)",
+            "test_only_ids_are_shown",
+        ),
+        ("orphans-age", "return max(moments)", "return min(moments)", "test_age_is_the_later_of_both_times"),
+        (
+            "orphans-malformed",
+            "return isinstance(value, str) and _MALFORMED.match(value) is not None",
+            "return False",
+            "test_text_that_a_program_made_of_nothing_is_no_lost_document",
+        ),
+    ),
+    *_of(
+        "mongo_orphans",
+        "_mongo/orphans.py",
+        "_mongo/test_orphan_finder.py",
+        ("orphans-empty-collection", 'if parent.find_one({}, {"_id": 1}) is None:', NEVER, ""),
+        ("orphans-no-such-key", 'if parent.find_one({relation.key: {"$ne": None}}, {"_id": 1}) is None:', NEVER, ""),
+        ("orphans-no-collection", "if name not in self.collections:", NEVER, ""),
+        ("orphans-too-young", "if moment is not None and moment > self._cutoff:", NEVER, ""),
+        (
+            "orphans-appeared-meanwhile",
+            "[value for value in values if value not in appeared]",
+            "list(values)",
+            "",
+        ),
+        (
+            "orphans-partial-index",
+            'for option in ("sparse", "partialFilterExpression", "hidden", "collation")',
+            'for option in ("hidden",)',
+            "",
+        ),
+    ),
+)
+
+PERM_AUDIT = (
+    *_of(
+        "perm_audit",
+        "_audit/permission_fix.py",
+        "_audit/test_permissions.py",
+        (
+            "modes-users-keep-access",
+            "losers = [user for user in users if granted(status, mode, user) & ~granted(status, candidate, user) & 6]",
+            "losers: List[User] = []",
+            "test_a_mode_only_ever_narrows_and_nobody_who_uses_it_loses_access",
+        ),
+        (
+            "modes-hard-links",
+            "if status.kind == stat.S_IFREG and status.links > 1:",
+            NEVER,
+            "test_files_with_several_names_are_left_to_a_person",
+        ),
+        (
+            "modes-only-rules-asked-for",
+            "if problem.rule.id in wanted and problem.rule.remove:",
+            "if problem.rule.remove:",
+            "test_nothing_is_fixed_that_was_not_asked_for",
+        ),
+        (
+            "modes-access-control-list",
+            "if status.acl and (mode ^ status.mode) & 0o070:",
+            NEVER,
+            "test_an_access_control_list_is_not_shut",
+        ),
+        (
+            "modes-undo-of-another-file",
+            "!= (note.device, note.inode) or (",
+            "!= (status.device, status.inode) or (",
+            "test_undo_leaves_alone_what_has_changed_since",
+        ),
+        (
+            "modes-undo-of-a-changed-mode",
+            "elif status.mode not in chain.stages:",
+            "elif False:",
+            "test_undo_leaves_alone_what_has_changed_since",
+        ),
+    ),
+    *_of(
+        "perm_audit",
+        "_audit/file_modes.py",
+        "_audit/test_permissions.py",
+        (
+            "modes-another-file",
+            "if (now.device, now.inode) != (change.device, change.inode):",
+            NEVER,
+            "test_another_file_under_the_name_is_left_alone",
+        ),
+        (
+            "modes-changed-since",
+            "if (now.mode, now.uid, now.gid) != (change.before, change.uid, change.gid):",
+            NEVER,
+            "test_a_mode_changed_since_planning_is_left_alone",
+        ),
+    ),
+    *_of(
+        "perm_audit",
+        "_audit/undo_store.py",
+        "_audit/test_undo_store.py",
+        (
+            "modes-no-note-no-change",
+            "raise AbortPlan(",
+            "raise MaintenanceError(",
+            "test_without_a_note_nothing_further_is_tried",
+        ),
+        (
+            "modes-damaged-note",
+            "(OSError, ValueError, KeyError, TypeError, AttributeError) as error:\n            raise",
+            "(OSError, ValueError, KeyError, TypeError, AttributeError) as error:\n            continue\n            raise",
+            "test_damaged_undo_data_is_told",
+        ),
+    ),
+    *_of(
+        "perm_audit",
+        "_operations/permission_audit.py",
+        "_operations/test_permission_audit.py",
+        (
+            "modes-note-before-the-first-change",
+            "if not os.path.exists(undo_path(self.run.state_dir, undo_id)):",
+            NEVER,
+            "test_the_note_of_all_changes_stands_before_the_first_and_again_when_it_went",
+        ),
+        (
+            "modes-verify",
+            "if status is not None and status.mode != result.action.work.after:",
+            NEVER,
+            "test_the_report_rests_on_the_second_look",
+        ),
+    ),
+    *_of(
+        "perm_audit",
+        "_audit/permission_rules.py",
+        "_operations/test_permission_audit.py",
+        (
+            "modes-environment-file",
+            "OTHERS | GROUP | 0o100,",
+            "OTHERS,",
+            "test_the_note_of_all_changes_stands_before_the_first_and_again_when_it_went",
+        ),
+    ),
+)
+
+MAINTENANCE_FLAG = (
+    *_of(
+        "maintenance_flag",
+        "_flag/switch.py",
+        "_flag/test_flag.py",
+        (
+            "flag-of-somebody-else",
+            "if not owner or owner == policy.owner or policy.force or is_left_behind(layers):",
+            ALWAYS,
+            "test_somebody_elses_is_left_alone_unless_forced",
+        ),
+        (
+            "flag-how-it-was-before",
+            'if not layers.application.enabled or "previous" not in application:',
+            ALWAYS,
+            "test_whatever_was_killed_the_next_run_completes",
+        ),
+        (
+            "flag-of-a-run-that-is-over",
+            "bool(note.around_run) and note.around_run != layers.live_run",
+            "bool(note.around_run)",
+            "test_what_was_put_up_around_a_run_is_nobodys_once_the_run_is_over",
+        ),
+        (
+            "flag-note-is-not-taken-over",
+            "WriteNote(note, policy.force or is_left_behind(layers))",
+            "WriteNote(note, True)",
+            "test_somebody_elses_note_is_written_over_by_force_only",
+        ),
+    ),
+    *_of(
+        "maintenance_flag",
+        "_flag/flag_file.py",
+        "_flag/test_flag.py",
+        ("flag-end-in-the-past", "if moment <= now:", NEVER, "test_ends"),
+        ("flag-without-a-separator", "if not separator:", "if not separator and not line:", ""),
+        (
+            "flag-without-a-directory",
+            'if not os.path.isdir(os.path.dirname(path) or "."):',
+            NEVER,
+            "test_files test_a_flag_whose_directory_is_missing_is_refused_before_anything",
+        ),
+    ),
+    *_of(
+        "maintenance_flag",
+        "_flag/timer.py",
+        "_flag/test_timer.py",
+        (
+            "timer-of-another-version",
+            "return current and self.rings_at(expires)",
+            "return self.rings_at(expires)",
+            "test_what_is_not_right_about_it_is_renewed",
+        ),
+        (
+            "timer-that-does-not-run",
+            "return self.running and bool(self.service)",
+            "return bool(self.service)",
+            "test_a_timer_that_somebody_stopped_is_missed test_what_is_not_right_about_it_is_renewed",
+        ),
+        (
+            "timer-words",
+            '.replace("%", "%%")',
+            "",
+            "test_any_directory_stays_one_word",
+        ),
+    ),
+    *_of(
+        "maintenance_flag",
+        "_operations/maintenance.py",
+        "_operations/test_maintenance.py",
+        (
+            "flag-two-at-once",
+            "if now is not None and now.owner != self.policy.owner and read_flag(self.policy.path).present:",
+            NEVER,
+            "test_who_enters_at_the_same_moment_and_is_slower_is_refused",
+        ),
+        (
+            "flag-timer-is-armed",
+            "if not observe_timer(self._state_dir, self._program).armed_for(note.expires):",
+            NEVER,
+            "test_a_timer_that_is_there_but_does_not_run_is_an_error",
+        ),
+        (
+            "flag-verify",
+            "if read_flag(self.policy.path).present != self.present:",
+            NEVER,
+            "test_a_flag_that_is_not_as_it_was_left_is_an_error",
+        ),
+        (
+            "flag-connection-string-forgotten",
+            'if not remembered.get("env_file"):',
+            NEVER,
+            "test_an_application_that_cannot_be_found_again_keeps_the_note",
+        ),
+    ),
+    *_of(
+        "maintenance_flag",
+        "_mongo/application_setting.py",
+        "_mongo/test_application_setting.py",
+        (
+            "setting-compare-and-set",
+            '"type": "json", "value": setting.text}',
+            '"type": "json"}',
+            "test_what_somebody_saves_at_the_same_moment_is_not_lost",
+        ),
+        ("setting-not-written", "if not done:", NEVER, "test_what_somebody_saves_at_the_same_moment_is_not_lost"),
+        (
+            "setting-read-back",
+            "if read_setting(database).enabled != enabled:",
+            NEVER,
+            "test_a_setting_that_is_switched_again_at_once_is_an_error",
+        ),
+        (
+            "setting-several-documents",
+            "if len(documents) > 1:",
+            NEVER,
+            "test_of_several_documents_nobody_knows_which_counts",
+        ),
+        (
+            "setting-on-before-us",
+            'if interpret({"value": text, "type": "json"}).enabled:',
+            NEVER,
+            "test_it_was_on_before_us",
+        ),
+        (
+            "setting-that-cannot-be-read",
+            "if setting.problem and setting.present:",
+            NEVER,
+            "test_what_the_application_cannot_read_is_off_and_never_overwritten",
+        ),
+    ),
+    *_of(
+        "maintenance_flag",
+        "_operations/expiry.py",
+        "_operations/test_expiry.py",
+        (
+            "expiry-alerts-only",
+            'return LIFT if note.on_expiry == "lift" else ALERT',
+            "return LIFT",
+            "test_the_note_decides",
+        ),
+        ("expiry-not-yet", "if left > timedelta(0):", NEVER, "test_the_note_decides"),
+    ),
+)
+
+LOGS = (
+    *_of(
+        "log_prune",
+        "_logs/retention.py",
+        "_logs/test_retention.py",
+        ("log-open", "if found.opened:", NEVER, "test_what_goes_and_what_stays"),
+        ("log-copy-is-something-else", "elif found.blocked_by:", "elif False:", "test_what_goes_and_what_stays"),
+        ("log-opened-meanwhile", "if opened.held or written:", NEVER, "test_what_keeps_from_touching_a_log"),
+        (
+            "log-writers-not-shown",
+            "if len(plan.actions) > number and found.unseen_writers:",
+            NEVER,
+            "test_what_somebody_unseen_may_write_to_stays",
+        ),
+    ),
+    *_of(
+        "log_prune",
+        "_logs/pruning.py",
+        "_logs/test_pruning.py",
+        (
+            "log-changed-since",
+            'raise SkipAction("it was written to or replaced since it was looked at")',
+            "pass",
+            "",
+        ),
+        ("log-in-use-now", "if reason:\n        raise", "if False:\n        raise", ""),
+        ("log-copy-differs", "if left != right:", NEVER, ""),
+        ("log-copy-is-there", "if os.path.lexists(target):", NEVER, ""),
+        ("log-written-while-copied", "    _recheck(log)\n    os.unlink", "    os.unlink", ""),
+        ("log-zero-days", "(parse_duration(age) or None) if age else None", "parse_duration(age) if age else None", ""),
+        ("log-swapped-for-a-link", "os.O_RDONLY | os.O_NOFOLLOW | ", "os.O_RDONLY | ", ""),
+    ),
+    *_of(
+        "log_rotate",
+        "_logs/rotation.py",
+        "_logs/test_rotation.py",
+        ("rotate-unseen-writers", "if log.unseen:", NEVER, "test_who_is_not_shown_may_hold_it_in_any_way"),
+        (
+            "rotate-no-handler",
+            "if name not in holder.catches:",
+            NEVER,
+            "test_who_holds_a_log_decides_how_it_is_rotated",
+        ),
+        (
+            "rotate-not-appending",
+            "if all(holder.appends for holder in writers):",
+            ALWAYS,
+            "test_who_holds_a_log_decides_how_it_is_rotated",
+        ),
+        (
+            "rotate-copy-does-not-fit",
+            "if log.size > room[directory.device]:",
+            NEVER,
+            "test_a_copy_that_does_not_fit_is_not_begun",
+        ),
+        (
+            "rotate-workers",
+            "if holder.parent in pids:",
+            NEVER,
+            "test_a_master_is_sent_the_signal_and_its_workers_are_not",
+        ),
+        ("rotate-hard-links", "if log.links > 1:", NEVER, "test_each_log_is_rotated_safely_or_kept_with_a_reason"),
+    ),
+    *_of(
+        "log_rotate",
+        "_logs/holders.py",
+        "_logs/test_holders.py",
+        (
+            "rotate-signal-with-a-handler",
+            "if name not in caught(process.pid):",
+            NEVER,
+            "test_a_signal_is_sent_to_that_process_and_only_with_a_handler",
+        ),
+        (
+            "rotate-signal-to-a-later-process",
+            "if not is_running(process.pid, process.start_time):",
+            NEVER,
+            "test_a_signal_is_sent_to_that_process_and_only_with_a_handler",
+        ),
+    ),
+    *_of(
+        "log_rotate",
+        "_logs/logrotate.py",
+        "_logs/test_logrotate.py",
+        (
+            "rotate-names",
+            " and path.isprintable() and not _SPECIAL & set(path)",
+            "",
+            "test_what_could_mean_something_else_is_refused",
+        ),
+    ),
+    *_of(
+        "log_rotate",
+        "_logs/rotating.py",
+        "_logs/test_rotating.py",
+        (
+            "rotate-held-otherwise-now",
+            "return way_of(replace(log, holders=held), policy).method == method",
+            "return True",
+            "",
+        ),
+        (
+            "rotate-replaced-meanwhile",
+            "if (status.st_dev, status.st_ino) != (log.device, log.inode):",
+            NEVER,
+            "",
+        ),
+    ),
+)
+
+MAINTENANCE_RUN = (
+    *_of(
+        "maintenance_run",
+        "_core/lease.py",
+        "_core/test_lease.py",
+        ("lease-module-works", "if not lock_free:", NEVER, "test_who_may_take_the_lease"),
+        ("lease-silence", "if silence > SILENCE_SECONDS:", "if silence >= 0:", "test_who_may_take_the_lease"),
+        (
+            "lease-of-somebody-else",
+            "if own and lease.owner == own:",
+            "if own:",
+            "test_ones_own_run_is_taken_over_once_it_does_not_work",
+        ),
+        (
+            "lease-live-run",
+            'if standing.state == "live":',
+            NEVER,
+            "test_a_second_run_is_refused_and_told_by_whom",
+        ),
+        (
+            "lease-release-of-another",
+            "if found is None or found.run_id != run_id:",
+            "if found is None:",
+            "test_a_dead_run_is_taken_over_and_its_modules_stop",
+        ),
+    ),
+    *_of(
+        "maintenance_run",
+        "_core/run_context.py",
+        "_core/test_lease.py",
+        (
+            "lease-lost",
+            "if lease is None or lease.run_id != self.run_id:",
+            "if lease is None:",
+            "test_a_dead_run_is_taken_over_and_its_modules_stop",
+        ),
+        (
+            "lease-check-run",
+            " and not check and not str(self.run_id).startswith(CHECK_PREFIX)",
+            "",
+            "test_check_mode_and_a_check_run_write_nothing",
+        ),
+    ),
+    *_of(
+        "maintenance_run",
+        "_core/state_dir.py",
+        "_core/test_lease.py",
+        (
+            "run-id-is-no-path",
+            'if not run_id or os.sep in run_id or run_id.startswith("."):',
+            NEVER,
+            "test_a_run_id_is_no_path",
+        ),
+    ),
+    *_of(
+        "maintenance_run",
+        "_core/leftovers.py",
+        "_operations/test_leftovers.py",
+        (
+            "leftover-in-the-making",
+            "return self.is_of_another_boot(boot) or not self.process.runs()",
+            "return True",
+            "",
+        ),
+    ),
+    *_of(
+        "maintenance_run",
+        "_operations/leftovers.py",
+        "_operations/test_leftovers.py",
+        ("leftover-state-directory", " or lies_below(state_dir, path)", "", ""),
+        ("leftover-relative-path", 'if not os.path.isabs(path) or path.count("/")', 'if path.count("/")', ""),
+        ("leftover-top-directory", 'path.count("/") < 2', 'path.count("/") < 1', ""),
+        ("leftover-mount", " or os.path.ismount(path)", "", ""),
+        ("leftover-whoever-looks", 'and process.name.startswith("mongo")', "and True", ""),
+        ("leftover-later-process", " and process.start_time == left.start_time", "", ""),
+        ("leftover-another-boot", "leftover.is_of_another_boot(boot_id()):", "False:", ""),
+        ("leftover-half-written", "is_partial(name) and time.time()", "time.time()", ""),
+        ("leftover-being-written", " - os.lstat(path).st_mtime > 3600", " > 3600", ""),
+    ),
+    *_of(
+        "maintenance_run",
+        "_operations/run.py",
+        "_operations/test_run.py",
+        ("run-unknown", "if not mine and not first and not before:", NEVER, ""),
+        ("run-ended-before", 'if not mine and before.get("status") in ("ok", "failed"):', NEVER, ""),
+        ("run-taken-over", 'status = "failed"\n        notes', "notes", ""),
+        ("run-lease-of-another", "if mine:\n        context", "if True:\n        context", ""),
+        ("run-full-disk", "except OSError as error:", "except MemoryError as error:", ""),
+        ("run-check-mode", "if check or run_id.startswith(CHECK_PREFIX):", NEVER, ""),
+    ),
+)
+
+CORE = (
+    *_of(
+        "core",
+        "_core/atomic_file.py",
+        "_core/test_atomic_file.py",
+        (
+            "atomic-synced-before-it-is-renamed",
+            "os.fsync(handle.fileno())",
+            "pass",
+            "test_it_is_on_the_disk_before_it_has_its_name",
+        ),
+        (
+            "atomic-directory-synced",
+            "    sync_directory(os.path.dirname(path))\n",
+            "",
+            "test_it_is_on_the_disk_before_it_has_its_name",
+        ),
+        (
+            "atomic-failure-leaves-nothing",
+            "except BaseException:\n        discard_partial(path)",
+            "except BaseException:",
+            "test_a_failure_leaves_the_old_file_and_nothing_else",
+        ),
+        (
+            "atomic-exclusive",
+            "os.O_CREAT | os.O_EXCL | os.O_CLOEXEC",
+            "os.O_CREAT | os.O_CLOEXEC",
+            "test_what_is_planted_at_the_last_moment_is_not_written_to",
+        ),
+        (
+            "append-torn-line",
+            'if size and os.pread(descriptor, 1, size - 1) != b"\\n":',
+            NEVER,
+            "test_a_torn_line_is_ended_before_the_next",
+        ),
+        (
+            "append-part-of-a-line",
+            "if os.write(descriptor, data) < len(data):",
+            "if os.write(descriptor, data) < 0:",
+            "test_a_part_of_a_line_is_an_error",
+        ),
+    ),
+    *_of(
+        "core",
+        "_core/redaction.py",
+        "_core/test_redaction.py",
+        (
+            "redaction-anywhere",
+            "text = text.replace(secret, MASK)",
+            "pass",
+            "test_a_long_secret_is_masked_wherever_it_stands",
+        ),
+        (
+            "redaction-in-uris",
+            'text = _IN_URI.sub(r"\\g<scheme>\\g<user>:" + MASK + r"@\\g<rest>", text)',
+            "pass",
+            "test_a_short_password_is_masked_in_a_uri_only test_a_password_with_an_at_sign_is_masked_whole",
+        ),
+        (
+            "redaction-keys",
+            "{self._clean_key(key): self.clean(item)",
+            "{key: self.clean(item)",
+            "test_a_long_secret_is_masked_wherever_it_stands",
+        ),
+    ),
+    *_of(
+        "core",
+        "_core/redaction.py",
+        "_core/test_sabotage_redaction.py",
+        ("redaction-paths-stay", "if _WORD.match(secret):", NEVER, ""),
+    ),
+    *_of(
+        "core",
+        "_core/runner.py",
+        "_core/test_runner.py",
+        (
+            "runner-check-mode",
+            "if call.check:\n        answer.take(",
+            "if False:\n        answer.take(",
+            "test_check_mode_stops_after_planning",
+        ),
+        (
+            "runner-abort",
+            "stop = isinstance(failure, AbortPlan)",
+            "stop = False",
+            "test_some_failures_forbid_the_rest",
+        ),
+        (
+            "runner-stop-on-failure",
+            "(stop or task.stop_on_failure)",
+            "stop",
+            "test_where_one_failure_ends_the_plan_nothing_more_is_tried",
+        ),
+        (
+            "runner-verification-fails",
+            "if results.verification.failure is not None:",
+            NEVER,
+            "test_verification_and_report_can_fail",
+        ),
+        (
+            "runner-report-fails",
+            "if report.failure is not None:",
+            NEVER,
+            "test_verification_and_report_can_fail",
+        ),
+        (
+            "runner-failed-action-fails",
+            "if results.failed:",
+            NEVER,
+            "test_a_defect_is_called_one_and_what_was_done_is_told",
+        ),
+        (
+            "runner-result-is-redacted",
+            "SECRETS.clean(capped(answer.values))",
+            "capped(answer.values)",
+            "test_modules_that_read_share_the_frame",
+        ),
+        (
+            "runner-warnings-are-redacted",
+            "module.warn(SECRETS.clean_text(str(warning)))",
+            "module.warn(str(warning))",
+            "test_the_steps_in_their_order",
+        ),
+        (
+            "runner-record-before-the-action",
+            'boundary(task.run, {"event": "begin", "action": action.action, "target": action.target})',
+            "pass",
+            "test_the_record_holds_every_step_and_what_was_found",
+        ),
+    ),
+    *_of(
+        "core",
+        "_core/plan.py",
+        "_core/test_runner.py",
+        (
+            "cap-of-removals",
+            "len(plan.actions) <= limit:",
+            "len(plan.actions) <= limit + 1:",
+            "test_one_function_refuses_too_many",
+        ),
+        ("cap-of-nothing", "if limit is None or", "if not limit or", "test_one_function_refuses_too_many"),
+    ),
+    *_of(
+        "core",
+        "_core/paths.py",
+        "_core/test_paths.py",
+        ("path-lies-below", 'path.startswith(top.rstrip("/") + "/")', "path.startswith(top)", ""),
+    ),
+    *_of(
+        "core",
+        "_host/settings.py",
+        "_host/test_settings.py",
+        ("settings-percentage", "if not 1 <= number <= 100:", NEVER, ""),
+        ("settings-path", "if not text.isprintable() or len(text) > 1024:", NEVER, ""),
+        ("settings-host", 'if not re.match(r"^[A-Za-z0-9._:\\[\\]-]{1,255}$", text):', NEVER, ""),
+    ),
+    *_of(
+        "core",
+        "_host/environment.py",
+        "_host/test_environment.py",
+        ("environment-of-a-process", "if used.kind == PROCESS:", NEVER, ""),
+        ("environment-order", "for source in reversed(sources):", "for source in sources:", ""),
+        ("environment-file-of-a-container", "elif used.mongo_uri() is None:", "elif False:", ""),
+    ),
+)
+
+MUTATIONS: tuple[Mutation, ...] = (
+    *DOCKER,
+    *BACKUP_PRUNE,
+    *MONGO_BACKUP,
+    *MONGO_RESTORE,
+    *MONGO_COMPACT,
+    *MONGO_ORPHANS,
+    *PERM_AUDIT,
+    *MAINTENANCE_FLAG,
+    *LOGS,
+    *MAINTENANCE_RUN,
+    *CORE,
+)
