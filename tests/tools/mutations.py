@@ -33,11 +33,19 @@ ROOT = Path(__file__).resolve().parents[2]
 # What is large and is not changed; the servers of the integration tests lie in the cache.
 SHARED = (".cache", ".venv")
 LEFT_OUT = shutil.ignore_patterns(*SHARED, ".git", ".sandbox", ".hypothesis", "__pycache__", ".*_cache")
+# pytest with hypothesis content with the first example that fails: looking for a simpler one takes minutes.
+PYTEST = """
+import sys, pytest
+from hypothesis import Phase, settings
+settings.register_profile("first", phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False)
+settings.load_profile("first")
+sys.exit(pytest.main(sys.argv[1:]))
+"""
 SECONDS = 180
 SECONDS_BEFORE = 900
 
 NOTICED, NOT_NOTICED, COULD_NOT_RUN = "noticed", "NOT NOTICED", "could not run"
-_FAILED = re.compile(r"^FAILED (?:\S*/)?(\S+?\.py::[^ \[]+)", re.MULTILINE)
+_FAILED = re.compile(r"^FAILED (?:\S*/)?(\S+?\.py::[^\s\[]+)", re.MULTILINE)
 
 
 class ListError(Exception):
@@ -120,7 +128,7 @@ def run_tests(copy: Path, tests: Sequence[str], seconds: float, *options: str) -
     # Compiling all of it anew each time would take longer than most tests; see try_one.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     # The same examples each time: what is noticed once is noticed always.
-    command = [sys.executable, "-m", "pytest", "-q", "-rfE", "--tb=no", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+    command = [sys.executable, "-c", PYTEST, "-q", "-rfE", "--tb=no", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
     process = subprocess.Popen(
         [*command, *options, *tests],
         cwd=copy,

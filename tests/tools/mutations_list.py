@@ -977,7 +977,12 @@ MAINTENANCE_FLAG = (
         "_flag/flag_file.py",
         "_flag/test_flag.py",
         ("flag-end-in-the-past", "if moment <= now:", NEVER, "test_ends"),
-        ("flag-without-a-separator", "if not separator:", "if not separator and not line:", ""),
+        (
+            "flag-without-a-time",
+            "if not separator:",
+            "if not separator and not line:",
+            "test_a_word_in_the_flag_is_a_reason_and_no_time",
+        ),
         (
             "flag-without-a-directory",
             'if not os.path.isdir(os.path.dirname(path) or "."):',
@@ -1220,7 +1225,7 @@ MAINTENANCE_RUN = (
             "lease-release-of-another",
             "if found is None or found.run_id != run_id:",
             "if found is None:",
-            "test_a_dead_run_is_taken_over_and_its_modules_stop",
+            "test_a_lease_is_given_back_by_its_own_run_alone",
         ),
     ),
     *_of(

@@ -76,7 +76,7 @@ def test_only_a_test_that_fails_notices(
 
 def test_how_pytest_ended_decides() -> None:
     assert judge(Ran(None, "FAILED a.py::test_b"), 9) == (COULD_NOT_RUN, "not ended after 9 s")
-    assert judge(Ran(1, "FAILED tests/a.py::test_b[1] - assert 1\n1 failed"), 9) == (NOTICED, "a.py::test_b")
+    assert judge(Ran(1, "FAILED tests/a.py::test_b[1]\n!!! stopping\n1 failed"), 9) == (NOTICED, "a.py::test_b")
     assert judge(Ran(1, "ERROR tests/a.py::test_b\n1 error"), 9) == (COULD_NOT_RUN, "pytest ended with 1: 1 error")
     assert judge(Ran(2, "FAILED tests/a.py::test_b\ninterrupted"), 9)[0] == COULD_NOT_RUN
     assert judge(Ran(5, ""), 9) == (COULD_NOT_RUN, "pytest ended with 5: no output")

@@ -95,6 +95,16 @@ def test_a_dead_run_is_taken_over_and_its_modules_stop(tmp_path: Path) -> None:
         pytest.fail("a run without the lease must not work")
 
 
+def test_a_lease_is_given_back_by_its_own_run_alone(tmp_path: Path) -> None:
+    state = StateDirectory(str(tmp_path))
+    first = take_lease(state, "weekly", "alice", False, NOW).lease
+    second = take_lease(state, "weekly", "bob", True, NOW).lease
+    assert release_lease(state, first.run_id) is False
+    assert read_lease(state) == second
+    assert release_lease(state, second.run_id) is True
+    assert read_lease(state) is None
+
+
 def test_a_run_of_an_earlier_boot_is_dead(tmp_path: Path) -> None:
     state = StateDirectory(str(tmp_path))
     first = take_lease(state, "weekly", "alice", False, NOW)

@@ -190,6 +190,11 @@ def test_a_flag_of_any_content_is_a_flag(content: bytes) -> None:
     assert parse_flag(content.decode("utf-8", "replace")).present
 
 
+def test_a_word_in_the_flag_is_a_reason_and_no_time() -> None:
+    assert parse_flag("disks\n") == Flag(True, "", "disks", "disks")
+    assert parse_flag("2026-11-24T03:00:00Z|disks\n").since == "2026-11-24T03:00:00Z"
+
+
 def test_files(tmp_path: Path) -> None:
     path = str(tmp_path / ".maintenance")
     assert not read_flag(path).present and not remove_file(path)

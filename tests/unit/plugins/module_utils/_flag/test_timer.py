@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.arguments import DEFAULT_STATE_DIR
@@ -211,8 +211,12 @@ def test_it_rings_at_the_end_and_twice_more(end: datetime) -> None:
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126) | st.just(" "), min_size=1))
+@example("a%b")
+@example("a$b")
 def test_any_directory_stays_one_word(name: str) -> None:
     command = unit(render_service(PYTHON, "/" + name))["Service"]["ExecStart"]
+    # One of these alone would be a specifier or a variable of systemd's.
+    assert not set("%$") & set(command.replace("%%", "").replace("$$", ""))
     # systemd's quoting of these is that of a shell, beside its own % and $.
     words = [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(command)]
     normal = timers.os.path.normpath("/" + name)
