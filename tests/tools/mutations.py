@@ -46,6 +46,8 @@ SECONDS_BEFORE = 900
 
 NOTICED, NOT_NOTICED, COULD_NOT_RUN = "noticed", "NOT NOTICED", "could not run"
 _FAILED = re.compile(r"^FAILED (?:\S*/)?(\S+?\.py::[^\s\[]+)", re.MULTILINE)
+# What a guard that was broken clumsily fails with, whatever it guards.
+_CLUMSY = re.compile(r"\b(?:NameError|UnboundLocalError)\b.*")
 
 
 class ListError(Exception):
@@ -128,7 +130,7 @@ def run_tests(copy: Path, tests: Sequence[str], seconds: float, *options: str) -
     # Compiling all of it anew each time would take longer than most tests; see try_one.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     # The same examples each time: what is noticed once is noticed always.
-    command = [sys.executable, "-c", PYTEST, "-q", "-rfE", "--tb=no", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+    command = [sys.executable, "-c", PYTEST, "-q", "-rfE", "--tb=line", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
     process = subprocess.Popen(
         [*command, *options, *tests],
         cwd=copy,
@@ -158,6 +160,9 @@ def judge(ran: Ran, seconds: float) -> tuple[str, str]:
         return COULD_NOT_RUN, f"not ended after {seconds:.0f} s"
     if ran.code == 0:
         return NOT_NOTICED, ""
+    clumsy = _CLUMSY.search(ran.output)
+    if clumsy:
+        return COULD_NOT_RUN, clumsy.group()
     failed = _FAILED.search(ran.output)
     if ran.code == 1 and failed:
         return NOTICED, failed.group(1)

@@ -79,4 +79,6 @@ def test_how_pytest_ended_decides() -> None:
     assert judge(Ran(1, "FAILED tests/a.py::test_b[1]\n!!! stopping\n1 failed"), 9) == (NOTICED, "a.py::test_b")
     assert judge(Ran(1, "ERROR tests/a.py::test_b\n1 error"), 9) == (COULD_NOT_RUN, "pytest ended with 1: 1 error")
     assert judge(Ran(2, "FAILED tests/a.py::test_b\ninterrupted"), 9)[0] == COULD_NOT_RUN
+    clumsy = Ran(1, "/a.py:3: NameError: name 'x' is not defined\nFAILED tests/a.py::test_b\n1 failed")
+    assert judge(clumsy, 9) == (COULD_NOT_RUN, "NameError: name 'x' is not defined")
     assert judge(Ran(5, ""), 9) == (COULD_NOT_RUN, "pytest ended with 5: no output")
