@@ -15,7 +15,7 @@ import os
 import re
 from typing import Dict, Iterator, List, Mapping, Tuple
 
-from .errors import MaintenanceError
+from .errors import MaintenanceError, errno_name
 
 # One assignment. A quoted value may span lines; an unquoted one ends at the first '#' or at the end of the line.
 # The rules are those documented in the README of the npm package dotenv, version 16.
@@ -145,7 +145,7 @@ def read_text(path: str) -> str:
         with open(path, "rb") as handle:
             data = handle.read()
     except OSError as error:
-        code = errno.errorcode.get(error.errno or 0, str(error.errno))
+        code = errno_name(error)
         if error.errno == errno.ENOENT:
             step = "Set env_file (miniecom_env_file) to the shop's environment file."
         elif error.errno in (errno.EACCES, errno.EPERM):

@@ -19,6 +19,8 @@ import stat
 from dataclasses import dataclass
 from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
+from .errors import errno_name
+
 # Each level keeps a descriptor open; the usual limit of a process is 1024.
 DEEPEST = 256
 
@@ -142,7 +144,7 @@ class Walk:
         # Gone, or replaced by something that is no directory, since it was listed: nothing is left to look at.
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             return
-        self.troubles.append(Trouble(path, errno.errorcode.get(error.errno or 0, str(error.errno))))
+        self.troubles.append(Trouble(path, str(errno_name(error))))
 
 
 def matcher(patterns: Sequence[str]) -> Optional[Callable[[str, str], bool]]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.arguments import ArgumentSpec
-from .._core.errors import MaintenanceError, MissingLibrary
+from .._core.errors import MaintenanceError, MissingLibrary, errno_name
 
 try:
     import requests
@@ -122,7 +122,7 @@ def unavailable(error: BaseException, host: str, timeout: int) -> DockerUnavaila
     texts = " ".join(str(item) for item in chain)
     system = _os_error(error)
     number = system.errno if system is not None else None
-    code = errno.errorcode.get(number, number) if number else None
+    code = errno_name(system) if system is not None else None
     if any(isinstance(item, ssl.SSLError) for item in chain) or isinstance(error, (sdk.TLSParameterError,)):
         return DockerUnavailable(
             "the encrypted connection to the Docker Engine failed: %s" % _brief(chain, ssl.SSLError),

@@ -18,7 +18,7 @@ from typing import Any, Dict, Mapping, Optional
 
 from .._core.atomic_file import discard_partial, partial_name, sync_directory, write_atomic
 from .._core.clock import format_utc
-from .._core.errors import MaintenanceError
+from .._core.errors import MaintenanceError, errno_name
 from .._core.units import parse_duration
 
 NOTE_NAME = "maintenance.json"
@@ -136,7 +136,7 @@ def _error(what: str, path: str, error: OSError) -> MaintenanceError:
         step = "Its directory does not exist: set path to ROOT/storage/.maintenance of the shop."
     elif error.errno in (errno.ENOSPC, errno.EROFS):
         step = "Check that the file system is writable and has space."
-    return MaintenanceError(what, target=path, code=errno.errorcode.get(error.errno or 0, error.errno), next_step=step)
+    return MaintenanceError(what, target=path, code=errno_name(error), next_step=step)
 
 
 def read_flag(path: str) -> Flag:
@@ -214,7 +214,7 @@ def read_note(state_dir: str) -> Optional[Note]:
         raise MaintenanceError(
             "cannot read the note of who put maintenance up",
             target=path,
-            code=errno.errorcode.get(error.errno or 0, error.errno),
+            code=errno_name(error),
             next_step="Run as the owner of the state directory, usually root (become: true), or set state_dir.",
         ) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -243,7 +243,7 @@ def write_note(state_dir: str, note: Note) -> None:
         raise MaintenanceError(
             "cannot write the note of who puts maintenance up",
             target=path,
-            code=errno.errorcode.get(error.errno or 0, error.errno),
+            code=errno_name(error),
             next_step="Nothing was changed. Run as root (become: true) or set state_dir, and check that there is space.",
         ) from error
 

@@ -13,6 +13,7 @@ import pwd
 import stat
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
+from .._core.errors import errno_name
 from .job_words import LARGEST
 
 # What is no fault of the host: nothing there, no directory, a FIFO without a writer, a loop of links.
@@ -45,7 +46,7 @@ class Reader:
         self._links: Dict[str, Set[str]] = {}
 
     def _failed(self, path: str, error: OSError) -> None:
-        self.unreadable.append("%s (%s)" % (path, errno.errorcode.get(error.errno or 0, "error")))
+        self.unreadable.append("%s (%s)" % (path, errno_name(error)))
 
     def script(self, path: str, report: bool = False) -> Optional[Script]:
         """A regular file's text, at most LARGEST bytes of it; None where there is none or it cannot be read."""
