@@ -21,7 +21,11 @@ from tests.support.sandboxes import Sandbox
 INVENTORY = ROOT / "inventories" / "sandbox"
 
 # What the running servers write by themselves, and libraries that the first run installs.
-OWN_LIFE = ("mongo/", "log/", "venv/", "run/", "record/", "engine/")
+OWN_LIFE = (
+    *("mongo/", "log/", "venv/", "run/", "record/", "engine/"),
+    # The API notes each of its starts and answers.
+    "opt/miniecom/storage/logs/api.log",
+)
 
 
 # The modules that act on Docker, by deployment.

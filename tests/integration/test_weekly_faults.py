@@ -185,7 +185,7 @@ def test_a_task_that_fails_beside_the_module_fails_its_step(native_sandbox: Sand
     unusable = json.dumps({"logs_optional_directories": [f"{tmp_path}/{'x' * 300}"]})
     run = weekly(native_sandbox, "--tags", "logs", "-e", unusable, log=log)
     assert run.rc != 0
-    assert failed_steps(run) == {"logs"}
+    assert failed_steps(run) == {"log rotation", "old logs"}
     nowhere = tmp_path / "missing" / "logrotate.conf"
     run = weekly(native_sandbox, "--tags", "logs", "-e", f"logs_logrotate_configuration={nowhere}", log=log)
     assert run.rc != 0
