@@ -26,6 +26,8 @@ description:
   - Run by root, logrotate refuses directories that others may write to unless it is told whom to become. That is the owner of the directory. A log
     of another owner that he may not read or truncate is rotated as its own owner, where only the owner of the directory and his own group may write to it.
   - Rotated logs are named with date and second (C(ops.log-20261128-1795905094)), and compressed at the rotation after their own.
+  - A log whose name carries a date (C(ops-20261126.log)) and that nobody has written to for a day is a rotation already, and left to
+    M(miniecom.maintenance.log_prune).
   - Only what lies directly in O(directories) is looked at. What is old is removed by M(miniecom.maintenance.log_prune).
 options:
   directories:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 import stat
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
@@ -26,6 +27,8 @@ from .open_files import UNSEEN
 
 BY_PM2, BY_SIGNAL = "pm2_reload_logs", "signal"
 FILE, LINK = "file", "link"
+# 20261126 or 2026-11-26, set off from what stands before it, as logrotate's dateext and most scripts name what they put away.
+_DATED = re.compile(r"[-._](?:19|20)[0-9]{2}(-?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12][0-9]|3[01])(?![0-9])")
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Log:
         unseen: somebody whom we are not shown has, or may have, it open for writing.
         due: logrotate says so.
         known: logrotate's state has it.
+        idle: nothing was written into it for a day.
         same_as: the same file under another path that is looked at, too; for a link, whatever regular file it leads to.
     """
 
@@ -99,6 +103,7 @@ class Log:
     unseen: bool = False
     due: bool = False
     known: bool = False
+    idle: bool = False
     same_as: str = ""
 
     @property
@@ -213,6 +218,11 @@ def plan_log_rotation(found: Logs, policy: LogRotationPolicy) -> Plan[RotationWo
             if log.same_as not in paths:
                 plan.warnings.append("%s is not rotated: %s." % (harmless_text(log.path, 1000), passed))
             continue
+        if is_finished(log):
+            plan.kept.append(
+                Kept(log.path, "its name carries a date, and nothing was written into it for a day: it is finished")
+            )
+            continue
         directory = found.directories[os.path.dirname(log.path)]
         way = way_of(log, policy)
         su, create, problem = become(log, directory, way.method, found)
@@ -271,6 +281,14 @@ def _passed_over(log: Log) -> str:
     if log.same_as:
         return "it is the same file as %s" % log.same_as
     return ""
+
+
+def is_finished(log: Log) -> bool:
+    """Whether a log is a rotation itself: its name carries a date, and nobody has written into it for a day.
+
+    Rotated once more it would leave an empty file under its name. Its end is a matter of age (log_prune).
+    """
+    return log.idle and bool(_DATED.search(os.path.basename(log.path))) and not log.writers and not log.unseen
 
 
 def way_of(log: Log, policy: LogRotationPolicy) -> Way:

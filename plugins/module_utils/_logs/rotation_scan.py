@@ -11,6 +11,7 @@ import grp
 import os
 import pwd
 import stat
+import time
 from dataclasses import replace
 from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
 
@@ -35,6 +36,7 @@ from .open_files import open_for_writing, unseen_writers
 from .rotation import FILE, LINK, HeldRotation, Log, LogDirectory, Logs, is_open
 
 _COMPRESSED = (".gz", ".xz", ".zst", ".bz2")
+_DAY = 86400
 
 
 def scan_logs(
@@ -151,6 +153,7 @@ def _log(path: str, status: os.stat_result, latest: int) -> Optional[Log]:
         status.st_nlink,
         latest,
         unseen=unseen_writers(status),
+        idle=time.time() - status.st_mtime > _DAY,
     )
 
 

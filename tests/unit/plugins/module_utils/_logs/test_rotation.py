@@ -231,6 +231,27 @@ def test_each_method_occurs_among_the_generated_worlds(method: str) -> None:
     find(st.tuples(WORLDS, POLICIES), occurs, settings=ONLY_DRAW)
 
 
+@pytest.mark.parametrize(
+    ("name", "about", "rotated"),
+    [
+        ("ops-20261126.log", {"idle": True}, False),
+        ("ops.2026-11-26.log", {"idle": True}, False),
+        ("ops-20261126.log", {}, True),
+        ("ops-20261126.log", {"idle": True, "holders": (APPENDER,)}, True),
+        ("ops.log", {"idle": True}, True),
+        ("ops-20261326.log", {"idle": True}, True),
+        ("order-120261126.log", {"idle": True}, True),
+        ("ops-2026-1126.log", {"idle": True}, True),
+    ],
+)
+def test_what_is_a_rotation_already_is_not_rotated_once_more(name: str, about: dict[str, Any], rotated: bool) -> None:
+    log = Log(f"/l/{name}", size=9, device=1, inode=1, due=True, **about)
+    plan = plan_log_rotation(Logs({"/l": HERE}, (log,)), POLICY)
+    assert [action.target for action in plan.actions if action.action == "rotate"] == [log.path] * rotated
+    assert [kept.target for kept in plan.kept] == [log.path] * (not rotated)
+    assert plan.warnings == []
+
+
 def test_a_copy_that_does_not_fit_is_not_begun() -> None:
     logs = tuple(Log(f"/l/{name}.log", 600, holders=(APPENDER,), device=1, due=True) for name in "ab")
     plan = plan_log_rotation(Logs({"/l": replace(HERE, free=1000)}, logs), POLICY)
