@@ -71,6 +71,10 @@ test-integration: venv ## Integration tests against a real mongod and a real pri
 test-engines: venv ## Docker tests that need Engine 26 and 28 or Podman, from Debian trixie and sid
 	@MINIECOM_TEST_ENGINE_RELEASES=1 $(RUN) pytest tests/integration/test_engine_releases.py tests/integration/test_docker_prune.py tests/integration/test_docker_podman.py $(ARGS)
 
+.PHONY: changelog
+changelog: venv ## Render CHANGELOG.rst from the fragments
+	@$(RUN) tests.tools.changelog
+
 .PHONY: test-mutations
 test-mutations: venv ## Break one guard after another; prints which the tests notice (ARGS=names, --list, --jobs 2)
 	@$(RUN) tests.tools.mutations $(ARGS)

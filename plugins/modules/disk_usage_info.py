@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: disk_usage_info
 short_description: Tell how full file systems are, what fills them, and when they will be full
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - miniecom.maintenance contributors (@miniecom)
 description:

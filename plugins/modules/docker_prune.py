@@ -9,6 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: docker_prune
 short_description: Removes exactly the Docker objects that it planned to remove
+version_added: 0.1.0
 description:
   - Removes containers, images, build cache, networks and volumes that nothing uses, as far as the options name them. By default it removes nothing.
   - Each object goes one by one, without force, and only when it was in the plan and no container uses it at the moment of its removal. The engine's own

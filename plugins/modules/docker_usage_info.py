@@ -9,6 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: docker_usage_info
 short_description: Tells what Docker holds, and what of it nothing uses
+version_added: 0.1.0
 description:
   - Returns for each kind of object how many there are, how large they are, and how many bytes would come free if all that nothing uses were removed.
   - What nothing uses is judged as M(miniecom.maintenance.docker_prune) does, from the containers, running and stopped. Containers of compose projects, and what

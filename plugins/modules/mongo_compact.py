@@ -9,6 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: mongo_compact
 short_description: Gives disk space of deleted documents back to the file system
+version_added: 0.1.0
 description:
   - Compacts the collections that are worth it, and says of the others why not.
   - Whether a collection is worth it is decided from the free bytes in its files and those of its indexes, as the server counts them, less what experience says

@@ -9,6 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: mongo_info
 short_description: Tells what a MongoDB server holds, what of it is free, and how it is doing
+version_added: 0.1.0
 description:
   - Returns kind and version of the server, sizes of databases, collections and indexes, the bytes in them that compacting would give back, how
     often each index is used, and the server's health.

@@ -9,6 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: mongo_orphans
 short_description: Finds documents whose reference points nowhere
+version_added: 0.1.0
 description:
   - Looks up every reference of the shop's data, and reports those whose document is gone, with counts and some ids. It changes nothing.
   - A reference counts as good when it is found in any form in which an id may be written, so that the text V(65a1...) finds the ObjectId of the same digits.

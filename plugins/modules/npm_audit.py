@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: npm_audit
 short_description: Report vulnerable and outdated dependencies of an npm project
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - miniecom.maintenance contributors (@miniecom)
 description:

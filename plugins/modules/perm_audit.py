@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: perm_audit
 short_description: Find file modes and owners that expose a shop, and mend them on request
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - miniecom.maintenance contributors (@miniecom)
 description:

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: port_audit
 short_description: Compare what listens and what Docker publishes with what is allowed
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - miniecom.maintenance contributors (@miniecom)
 description:

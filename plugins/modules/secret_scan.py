@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: secret_scan
 short_description: Find passwords, keys and tokens that are written into code and configuration
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - miniecom.maintenance contributors (@miniecom)
 description:

@@ -156,6 +156,7 @@ def docs_commands() -> Iterator[list[str]]:
     yield _program("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", str(ROOT))
     if (ROOT / "changelogs" / "config.yaml").exists():
         yield _program("antsibull-changelog", "lint")
+        yield _module("tests.tools.changelog", "--check")
     if (ROOT / "tests" / "tools" / "role_docs.py").exists():
         yield _module("tests.tools.role_docs", "--check")
 
