@@ -278,9 +278,11 @@ def test_a_second_run_is_refused_while_one_is_going(native_sandbox: Sandbox, log
 
 def start_weekly(sandbox: Sandbox, log: Path, *arguments: str) -> subprocess.Popen[bytes]:
     log.unlink(missing_ok=True)
+    playbook = ROOT / "playbooks" / "weekly.yml"
     with open(log.with_suffix(".out"), "wb") as output:
         return subprocess.Popen(
-            ["ansible-playbook", "-i", str(INVENTORY), str(ROOT / "playbooks" / "weekly.yml"), *arguments],
+            # Tests that run in the background of a shell ignore Ctrl-C, and what they start would, too.
+            ["env", "--default-signal=INT", "ansible-playbook", "-i", str(INVENTORY), str(playbook), *arguments],
             cwd=ROOT,
             env=environment(log, sandbox.environment()),
             stdin=subprocess.DEVNULL,
