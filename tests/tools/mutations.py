@@ -243,6 +243,8 @@ def main(arguments: Sequence[str]) -> int:
     except ListError as error:
         print(f"the list of mutations is not true: {error}")
         return 2
+    # Ended by somebody it takes its copies and its tests with it.
+    signal.signal(signal.SIGTERM, lambda *_arguments: sys.exit(128 + signal.SIGTERM))
     width = max(len(mutation.name) for mutation in mutations)
     if options.list:
         for mutation in mutations:

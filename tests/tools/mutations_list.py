@@ -1025,7 +1025,7 @@ MAINTENANCE_FLAG = (
         ),
         (
             "flag-timer-is-armed",
-            "if not observe_timer(self._state_dir, self._program).armed_for(note.expires):",
+            "if not observe_timer(self._state_dir, observation.program).armed_for(note.expires):",
             NEVER,
             "test_a_timer_that_is_there_but_does_not_run_is_an_error",
         ),
