@@ -24,6 +24,9 @@ class MaintenanceError(Exception):
         details: further return values for the module result; never secrets.
     """
 
+    # What each error of a kind says in the result, whoever raises it.
+    told: Mapping[str, Any] = {}
+
     def __init__(
         self,
         what: str,
@@ -38,7 +41,7 @@ class MaintenanceError(Exception):
         self.target = target
         self.code = code
         self.next_step = next_step
-        self.details = dict(details or {})
+        self.details = dict(details or {}, **self.told)
 
     def __str__(self) -> str:
         text = self.what.rstrip(".")
@@ -55,22 +58,7 @@ class MaintenanceError(Exception):
 class InsufficientSpace(MaintenanceError):
     """There is no room on a file system: whoever can make some may try again. Told as `insufficient_space` in the result."""
 
-    def __init__(
-        self,
-        what: str,
-        *,
-        target: str = "",
-        code: Code = None,
-        next_step: str = "",
-        details: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(
-            what,
-            target=target,
-            code=code,
-            next_step=next_step,
-            details=dict(details or {}, insufficient_space=True),
-        )
+    told = {"insufficient_space": True}
 
 
 class MissingLibrary(MaintenanceError):
