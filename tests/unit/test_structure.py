@@ -377,3 +377,27 @@ def test_one_noun_for_one_thing() -> None:
     for found in ONE_A_DOMAIN:
         rooms = [where.partition("/")[0] for where in places[found]]
         assert len(rooms) == len(set(rooms)), found
+
+
+# -- errors of the system -----------------------------------------------------------------------------------------------
+
+OS_ERRORS = {"OSError", "PermissionError", "FileNotFoundError", "IsADirectoryError", "NotADirectoryError"}
+TRANSLATOR = PLUGINS / "module_utils" / "_core" / "errors.py"
+
+
+@pytest.mark.parametrize("path", [path for path in PYTHON_FILES if path != TRANSLATOR], ids=name)
+def test_errors_of_the_system_have_one_translator(path: Path) -> None:
+    """Who catches one raises what `from_os_error` makes of it, so that each number means one thing and one next step."""
+    for node in ast.walk(tree(path)):
+        if not isinstance(node, ast.ExceptHandler) or node.type is None:
+            continue
+        if not {part.id for part in ast.walk(node.type) if isinstance(part, ast.Name)} & OS_ERRORS:
+            continue
+        made = [
+            call
+            for call in ast.walk(node)
+            if isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Name)
+            and call.func.id in ("MaintenanceError", "InsufficientSpace")
+        ]
+        assert not made, f"{name(path)}:{made[0].lineno} translates an OSError by itself"

@@ -113,9 +113,4 @@ def has_acl(path: str) -> bool:
 
 
 def _refused(path: str, error: OSError) -> MaintenanceError:
-    step = "Run as the owner of the file or as root (become: true)."
-    if error.errno == errno.EROFS:
-        step = "Its file system is mounted read-only."
-    elif error.errno == errno.EPERM and os.geteuid() == 0:
-        step = "It may be immutable (lsattr shows an i): chattr -i takes that away."
-    return from_os_error("cannot change the mode", error, target=printable(path), next_step=step)
+    return from_os_error("cannot change the mode", error, target=printable(path))

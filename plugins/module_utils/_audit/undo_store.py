@@ -67,7 +67,7 @@ def write_undo(state_dir: str, undo_id: str, changes: Iterable[ModeChange]) -> s
             "cannot note how to undo this fix, so nothing was changed",
             error,
             target=path,
-            next_step="Check that state_dir is writable and has space.",
+            otherwise="Check the file system of state_dir.",
         )
         raise AbortPlan(
             cause.what, target=path, code=cause.code, next_step=cause.next_step, details=cause.details
@@ -87,9 +87,7 @@ def read_undo(state_dir: str, wanted: str) -> List[ModeChange]:
     except (FileNotFoundError, NotADirectoryError):
         names = []
     except OSError as error:
-        raise from_os_error(
-            "cannot read the undo data", error, target=base, next_step="Run as root (become: true)."
-        ) from error
+        raise from_os_error("cannot read the undo data", error, target=base) from error
     chosen = [
         name
         for name in names
@@ -114,7 +112,9 @@ def read_undo(state_dir: str, wanted: str) -> List[ModeChange]:
                 continue
             changes = [_change(entry) for entry in found["entries"]]
             files.append((os.stat(path).st_mtime_ns, name, changes))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except OSError as error:
+            raise from_os_error("the undo data cannot be read, so nothing was changed", error, target=path) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise MaintenanceError(
                 "the undo data cannot be read", target=path, code=type(error).__name__, next_step="Nothing was changed."
             ) from error

@@ -13,6 +13,7 @@ record vouches for a file, its head and its end must be those of an archive.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -25,7 +26,7 @@ from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Tupl
 
 from .._core.atomic_file import PARTIAL_SUFFIX, sync_directory, write_atomic
 from .._core.clock import parse_utc
-from .._core.errors import MaintenanceError, from_os_error
+from .._core.errors import from_os_error
 from .plausibility import CUT_SHORT, problem_of
 
 _NAME = re.compile(r"^(?P<date>[0-9]{8}_[0-9]{6})\.tar\.gz(?P<encrypted>\.enc)?$")
@@ -354,17 +355,16 @@ def read_catalogue(path: str, missing_ok: bool = False) -> Catalogue:
     found = Catalogue(path)
     try:
         names = sorted(os.listdir(path))
-    except FileNotFoundError:
-        if missing_ok:
-            return found
-        raise MaintenanceError(
-            "there is no directory of backups",
-            target=path,
-            code="ENOENT",
-            next_step="Check the path, or make a first backup with mongo_backup.",
-        ) from None
     except OSError as error:
-        raise from_os_error("cannot read the directory of backups", error, target=path) from error
+        absent = error.errno == errno.ENOENT
+        if absent and missing_ok:
+            return found
+        raise from_os_error(
+            "there is no directory of backups" if absent else "cannot read the directory of backups",
+            error,
+            target=path,
+            missing="Check the path, or make a first backup with mongo_backup.",
+        ) from error
     for name in names:
         full = os.path.join(path, name)
         backup = look_at(full)

@@ -10,12 +10,10 @@ occur in real files. Nothing is ever expanded or executed.
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 from typing import Dict, Iterator, List, Mapping, Tuple
 
-from .errors import MaintenanceError, errno_name
+from .errors import from_os_error
 
 # One assignment. A quoted value may span lines; an unquoted one ends at the first '#' or at the end of the line.
 # The rules are those documented in the README of the npm package dotenv, version 16.
@@ -145,15 +143,12 @@ def read_text(path: str) -> str:
         with open(path, "rb") as handle:
             data = handle.read()
     except OSError as error:
-        code = errno_name(error)
-        if error.errno == errno.ENOENT:
-            step = "Set env_file (miniecom_env_file) to the shop's environment file."
-        elif error.errno in (errno.EACCES, errno.EPERM):
-            step = (
-                "It is readable by its owner only, as it should be: run as that user or as root (become: true). This process runs as uid %d."
-                % os.geteuid()
-            )
-        else:
-            step = "Check that it is a regular file."
-        raise MaintenanceError("cannot read the environment file", target=path, code=code, next_step=step) from error
+        raise from_os_error(
+            "cannot read the environment file",
+            error,
+            target=path,
+            missing="Set env_file (miniecom_env_file) to the shop's environment file.",
+            forbidden="It is readable by its owner only, as it should be: run as that user or as root (become: true).",
+            otherwise="Check that it is a regular file.",
+        ) from error
     return data.decode("utf-8", "surrogateescape")

@@ -91,12 +91,14 @@ class SkipAction(Exception):
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM)
+_MISSING = (errno.ENOENT, errno.ENOTDIR)
 _STEPS = {
-    errno.EROFS: "The file system is read-only.",
+    errno.EROFS: "The file system is mounted read-only.",
     errno.ENOSPC: "Make room on the file system.",
     errno.EDQUOT: "Make room, or raise the quota.",
     errno.ENOENT: "It, or the directory it is to lie in, does not exist.",
     errno.ENOTDIR: "A part of the path is no directory.",
+    errno.EISDIR: "It is a directory, where a file belongs.",
     errno.EIO: "Look at the kernel's log (dmesg) and at the disk.",
 }
 
@@ -106,18 +108,40 @@ def errno_name(error: OSError) -> Code:
     return errno.errorcode.get(error.errno or 0, error.errno)
 
 
-def from_os_error(what: str, error: OSError, *, target: str = "", next_step: str = "") -> MaintenanceError:
+def from_os_error(
+    what: str,
+    error: OSError,
+    *,
+    target: str = "",
+    next_step: str = "",
+    missing: str = "",
+    forbidden: str = "",
+    otherwise: str = "",
+) -> MaintenanceError:
     """What the system refused, as one clear message.
 
     Args:
         what: what failed, as a sentence fragment.
         error: as the system reported it.
         target: the object; by default the path that the error names.
-        next_step: what to do, where the caller knows it better than the error's kind tells.
+        next_step: what to do whatever the error is, in place of what its number tells.
+        missing: what to do where the object, or a part of its path, does not exist.
+        forbidden: who may, where this process may not; its user is named after it.
+        otherwise: what to do where neither of these fits and the number says nothing that helps.
     """
-    if not next_step and error.errno in _FORBIDDEN:
-        next_step = "Run as its owner or as root (become: true); this process runs as uid %d." % os.geteuid()
-    if not next_step:
-        next_step = _STEPS.get(error.errno or 0, "")
-    kind = InsufficientSpace if error.errno in NO_ROOM else MaintenanceError
-    return kind(what, target=target or str(error.filename or ""), code=errno_name(error), next_step=next_step)
+    number = error.errno or 0
+    if next_step:
+        step = next_step
+    elif number in _MISSING and missing:
+        step = missing
+    elif number == errno.EPERM and os.geteuid() == 0:
+        # What root may not do is forbidden by the file, not by its owner.
+        step = "It may be immutable (lsattr shows an i): chattr -i takes that away."
+    elif number in _FORBIDDEN:
+        step = (forbidden or "Run as its owner or as root (become: true).") + (
+            " This process runs as uid %d." % os.geteuid()
+        )
+    else:
+        step = _STEPS.get(number, otherwise)
+    kind = InsufficientSpace if number in NO_ROOM else MaintenanceError
+    return kind(what, target=target or str(error.filename or ""), code=errno_name(error), next_step=step)

@@ -20,13 +20,13 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM)
 
 def state_error(what: str, path: str, error: OSError) -> MaintenanceError:
     """What the system refused in the state directory."""
-    step = "Check that the file system of state_dir is writable and has space."
-    if error.errno in _FORBIDDEN:
-        step = (
-            "Run as the owner of the state directory, usually root (become: true), or set state_dir. "
-            "This process runs as uid %d." % os.geteuid()
-        )
-    return from_os_error(what, error, target=path, next_step=step)
+    return from_os_error(
+        what,
+        error,
+        target=path,
+        forbidden="Run as the owner of the state directory, usually root (become: true), or set state_dir.",
+        otherwise="Check the file system of state_dir.",
+    )
 
 
 class StateDirectory:

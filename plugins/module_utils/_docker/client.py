@@ -117,7 +117,11 @@ def _os_error(error: BaseException) -> Optional[OSError]:
 
 
 def unavailable(error: BaseException, host: str, timeout: int) -> DockerUnavailable:
-    """Say what kept us from the engine, and what to do about it."""
+    """Say what kept us from the engine, and what to do about it.
+
+    Not `from_os_error`: what failed is a connection, whose error libraries wrap, and its numbers mean something else
+    here (ENOENT is an engine that does not run, not a wrong path).
+    """
     chain = list(_chain(error))
     texts = " ".join(str(item) for item in chain)
     system = _os_error(error)

@@ -18,7 +18,8 @@ from typing import Any, Dict, Mapping, Optional
 
 from .._core.atomic_file import discard_partial, partial_name, sync_directory, write_atomic
 from .._core.clock import format_utc
-from .._core.errors import MaintenanceError, errno_name
+from .._core.errors import MaintenanceError, from_os_error
+from .._core.state_dir import state_error
 from .._core.units import parse_duration
 
 NOTE_NAME = "maintenance.json"
@@ -131,12 +132,13 @@ def parse_flag(text: str) -> Flag:
 
 
 def _error(what: str, path: str, error: OSError) -> MaintenanceError:
-    step = "Run as the owner of the directory or as root (become: true)."
-    if error.errno == errno.ENOENT:
-        step = "Its directory does not exist: set path to ROOT/storage/.maintenance of the shop."
-    elif error.errno in (errno.ENOSPC, errno.EROFS):
-        step = "Check that the file system is writable and has space."
-    return MaintenanceError(what, target=path, code=errno_name(error), next_step=step)
+    return from_os_error(
+        what,
+        error,
+        target=path,
+        missing="Its directory does not exist: set path to ROOT/storage/.maintenance of the shop.",
+        forbidden="Run as the owner of the directory or as root (become: true).",
+    )
 
 
 def read_flag(path: str) -> Flag:
@@ -211,12 +213,7 @@ def read_note(state_dir: str) -> Optional[Note]:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise MaintenanceError(
-            "cannot read the note of who put maintenance up",
-            target=path,
-            code=errno_name(error),
-            next_step="Run as the owner of the state directory, usually root (become: true), or set state_dir.",
-        ) from error
+        raise state_error("cannot read the note of who put maintenance up", path, error) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         # It is written in one step: whoever broke it did so by hand, and what it says must not be guessed.
         raise MaintenanceError(
@@ -240,11 +237,8 @@ def write_note(state_dir: str, note: Note) -> None:
         os.makedirs(state_dir, mode=0o700, exist_ok=True)
         write_atomic(path, (json.dumps(asdict(note), indent=1, sort_keys=True) + "\n").encode("utf-8"), 0o600)
     except OSError as error:
-        raise MaintenanceError(
-            "cannot write the note of who puts maintenance up",
-            target=path,
-            code=errno_name(error),
-            next_step="Nothing was changed. Run as root (become: true) or set state_dir, and check that there is space.",
+        raise state_error(
+            "cannot write the note of who puts maintenance up, so nothing was changed", path, error
         ) from error
 
 

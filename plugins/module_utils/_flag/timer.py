@@ -21,7 +21,7 @@ from typing import Dict
 
 from .._core.arguments import DEFAULT_STATE_DIR
 from .._core.atomic_file import sync_directory, write_atomic
-from .._core.errors import MaintenanceError
+from .._core.errors import MaintenanceError, from_os_error
 from .flag_file import parse_moment
 
 UNIT = "miniecom-maintenance-expiry"
@@ -176,9 +176,7 @@ def _read(path: str) -> bytes:
     except (FileNotFoundError, NotADirectoryError):
         return b""
     except OSError as error:
-        raise MaintenanceError(
-            "cannot read a part of the maintenance timer", target=path, code=error.strerror
-        ) from error
+        raise from_os_error("cannot read a part of the maintenance timer", error, target=path) from error
 
 
 def _systemctl(*arguments: str, check: bool = True) -> str:
@@ -232,10 +230,10 @@ def arm(timer: Timer, expires: str, program: bytes) -> None:
         write_atomic(_path(timer.unit, "service"), render_service(timer.python, timer.state_dir).encode("utf-8"), 0o644)
         write_atomic(_path(timer.unit, "timer"), render_timer(expires).encode("utf-8"), 0o644)
     except OSError as error:
-        raise MaintenanceError(
+        raise from_os_error(
             "cannot write the maintenance timer",
+            error,
             target=str(error.filename or UNIT_DIR),
-            code=error.strerror,
             next_step="With timer: none (maintenance_mode_timer=none) maintenance is put up without one.",
         ) from error
     _systemctl("daemon-reload")
@@ -261,8 +259,8 @@ def disarm(timer: Timer, from_within: bool = False) -> None:
                 os.unlink(path)
                 sync_directory(os.path.dirname(path))
     except OSError as error:
-        raise MaintenanceError(
-            "cannot remove the maintenance timer", target=str(error.filename or UNIT_DIR), code=error.strerror
+        raise from_os_error(
+            "cannot remove the maintenance timer", error, target=str(error.filename or UNIT_DIR)
         ) from error
     if not timer.problem:
         _systemctl("daemon-reload", check=False)
