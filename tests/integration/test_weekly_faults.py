@@ -300,7 +300,12 @@ def wait_for_task(process: subprocess.Popen[bytes], log: Path, action: str, star
     while time.monotonic() < deadline:
         if log.exists() and needle in log.read_text(encoding="utf-8"):
             return
-        assert process.poll() is None, log.with_suffix(".out").read_text()[-4000:]
+        if process.poll() is not None:
+            output = log.with_suffix(".out").read_text()
+            told = [line for line in output.splitlines() if line.startswith(("fatal:", "ERROR", "[ERROR]"))]
+            raise AssertionError(
+                f"ended with {process.returncode} before {action}: {' '.join(told)[:1500]}\n{output[-3000:]}"
+            )
         time.sleep(0.02)
     raise AssertionError(f"{action} was not reached")
 
