@@ -43,8 +43,8 @@ test: venv ## Run every check and test; says at the end what took how long
 	@$(RUN) tests.tools.run_tests
 
 .PHONY: test-long
-test-long: venv ## The same, with all that needs MongoDB on every server version there is
-	@MINIECOM_TEST_MONGOD=every $(RUN) tests.tools.run_tests
+test-long: venv ## The same, with all that needs MongoDB on every server version there is, and runs killed in every phase
+	@MINIECOM_TEST_MONGOD=every MINIECOM_TEST_EVERY_PHASE=1 $(RUN) tests.tools.run_tests
 
 .PHONY: lint
 lint: venv ## ruff, mypy, ansible-lint, yamllint
