@@ -298,9 +298,11 @@ def wait_for_task(process: subprocess.Popen[bytes], log: Path, action: str, star
     needle = f'"{"started" if started else "action"}": "{full}"'
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
+        # Asked before the log is read: what ends after that may have got there in between.
+        ended = process.poll() is not None
         if log.exists() and needle in log.read_text(encoding="utf-8"):
             return
-        if process.poll() is not None:
+        if ended:
             output = log.with_suffix(".out").read_text()
             told = [line for line in output.splitlines() if line.startswith(("fatal:", "ERROR", "[ERROR]"))]
             raise AssertionError(
