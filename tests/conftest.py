@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.sandbox.fetch import MONGOD_VERSION, MONGOD_VERSIONS, ProgramUnavailable, mongod_binary, mongod_environment
 from tests.support import modules
@@ -21,6 +22,10 @@ from tests.support import old_python as oldest
 if TYPE_CHECKING:
     from tests.sandbox.engine import Engine
     from tests.sandbox.mongod import Mongod
+
+# No test judges time: on a busy machine an example takes as long as it takes. All else is as Hypothesis has it here or in CI.
+settings.register_profile("unhurried", parent=settings.get_profile(settings.get_current_profile_name()), deadline=None)
+settings.load_profile("unhurried")
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 _missing: pytest.StashKey[set[str]] = pytest.StashKey()
