@@ -7,8 +7,12 @@
 from __future__ import annotations
 
 import json
+import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -138,3 +142,110 @@ def test_a_compose_host_whose_engine_is_down_fails_and_says_so(compose_sandbox: 
     steps = {step["step"]: step["status"] for step in run.result("maintenance_report")["steps"]}
     assert steps["docker clean-up"] == "failed"
     assert steps["permissions"] in ("ok", "changed"), "what does not need the engine goes on"
+
+
+def rows(run: PlaybookRun) -> dict[str, dict[str, object]]:
+    return {step["step"]: step for step in run.result("maintenance_report")["steps"]}
+
+
+def test_a_day_is_told_in_one_table(native_sandbox: Sandbox, log: Path) -> None:
+    play("backup", native_sandbox, log).assert_ok()
+    errors = native_sandbox.root / "storage" / "logs" / "api.log"
+    play("daily", native_sandbox, log, "--tags", "logs_errors").assert_ok()
+    with errors.open("a") as handle:
+        handle.write("2026-11-29T03:00:00Z [ERROR] till 7 burns\n" * 3)
+    for again in (False, True):
+        run = play("daily", native_sandbox, log).assert_ok()
+        assert run.changed() == []
+        told = rows(run)
+        assert list(told) == ["context", "health", "disk", "backup age", "log errors"]
+        assert "newest verified one is" in str(told["backup age"]["headline"])
+        assert ("[ERROR] till # burns (3)" in str(told["log errors"]["headline"])) is not again
+    old = play("daily", native_sandbox, log, "--tags", "backup_age", "-e", "backup_max_age_hours=0")
+    assert old.rc != 0
+    assert rows(old)["backup age"]["status"] == "failed"
+
+
+def test_maintenance_that_should_be_over_turns_a_day_red(native_sandbox: Sandbox, log: Path) -> None:
+    play("enter_maintenance", native_sandbox, log, "-e", "maintenance_mode_timer=none").assert_ok()
+    note = native_sandbox.directory / "state" / "maintenance.json"
+    try:
+        play("maintenance_status", native_sandbox, log).assert_ok()
+        note.write_text(json.dumps({**json.loads(note.read_text()), "expires": "2026-01-01T00:00:00Z"}))
+        status = play("maintenance_status", native_sandbox, log)
+        assert status.rc != 0
+        assert "run exit_maintenance" in status.output
+        day = play("daily", native_sandbox, log, "--tags", "health_check")
+        assert day.rc != 0
+        assert rows(day)["health"]["status"] == "failed"
+        play("weekly", native_sandbox, log, "--tags", "health_check").assert_ok()
+    finally:
+        play("exit_maintenance", native_sandbox, log, "-e", "maintenance_mode_force=true").assert_ok()
+
+
+def test_modes_are_narrowed_and_given_back(native_sandbox: Sandbox, log: Path) -> None:
+    env = native_sandbox.root / ".env"
+    env.chmod(0o644)
+    checked = play("fix_permissions", native_sandbox, log, "--check", "--diff").assert_ok()
+    assert checked.result("perm_audit")["changed"]
+    assert env.stat().st_mode & 0o777 == 0o644
+    fixed = play("fix_permissions", native_sandbox, log).assert_ok()
+    assert env.stat().st_mode & 0o777 == 0o600
+    assert "undo" not in rows(fixed)
+    again = play("fix_permissions", native_sandbox, log).assert_ok()
+    assert again.changed() == []
+    nothing = play("undo", native_sandbox, log)
+    assert nothing.rc != 0
+    assert "undo_run=" in nothing.output
+    run_id = fixed.result("maintenance_report")["run_id"]
+    undone = play("undo", native_sandbox, log, "-e", f"undo_run={run_id}").assert_ok()
+    assert rows(undone)["undo"]["status"] == "changed"
+    assert env.stat().st_mode & 0o777 == 0o644
+    env.chmod(0o600)
+
+
+@contextmanager
+def health_of(well: Callable[[], bool]) -> Iterator[str]:
+    """A health endpoint of a shop that is well as long as a condition holds."""
+
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"status": "ok", "mongoConnected": True}).encode()
+            self.send_response(200 if well() else 500)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(body if well() else b"{}")
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Health) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/api/health"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_fix_that_the_shop_does_not_bear_is_taken_back(native_sandbox: Sandbox, log: Path) -> None:
+    env = native_sandbox.root / ".env"
+    env.chmod(0o644)
+    with health_of(lambda: env.stat().st_mode & 0o044 == 0o044) as url:
+        run = play("fix_permissions", native_sandbox, log, "-e", f"health_check_url={url}")
+    assert run.rc != 0
+    told = rows(run)
+    assert (told["permission fix"]["status"], told["health after"]["status"]) == ("changed", "failed")
+    assert told["undo"]["status"] == "changed"
+    assert env.stat().st_mode & 0o777 == 0o644
+    env.chmod(0o600)
+
+
+def test_the_database_alone_and_a_restore_test_alone(native_sandbox: Sandbox, log: Path) -> None:
+    play("database", native_sandbox, log).assert_ok()
+    again = play("database", native_sandbox, log).assert_ok()
+    assert again.changed() == []
+    assert list(rows(again)) == ["context", "health", "backup", "compaction", "orphans", "indexes", "health after"]
+    tested = play("restore_test", native_sandbox, log).assert_ok()
+    assert "restores" in str(rows(tested)["restore test"]["headline"])

@@ -14,7 +14,9 @@ import pytest
 from tests.support.outline import VALIDATION, Task, outlines
 
 WITHIN_MAINTENANCE = ["weekly", "monthly"]
-FRAMED = ["backup", "security_audit", "enter_maintenance", "exit_maintenance", *WITHIN_MAINTENANCE]
+SINGLE = ["backup", "security_audit", "enter_maintenance", "exit_maintenance", "restore_test", "undo"]
+STEPS = {"daily": 4, "database": 6, "fix_permissions": 4, "weekly": 10, "monthly": 13}
+FRAMED = [*SINGLE, *STEPS]
 
 # Names without what the implicit first task of a role says about it.
 BEGIN = ["context : Begin the run"]
@@ -75,7 +77,7 @@ def test_what_ends_a_run_is_noted_whatever_the_tags(playbook: str, found: dict[s
     assert [task["path"] for task in noted] == paths
 
 
-@pytest.mark.parametrize("playbook", WITHIN_MAINTENANCE)
+@pytest.mark.parametrize("playbook", STEPS)
 def test_every_step_is_noted_under_its_own_tags(playbook: str, found: dict[str, dict[str, Any]]) -> None:
     """Otherwise a step that is asked for by its tag and fails would end the run."""
     tasks = [task for task in found[playbook]["tasks"] if VALIDATION not in task["name"]]
@@ -86,7 +88,7 @@ def test_every_step_is_noted_under_its_own_tags(playbook: str, found: dict[str, 
             assert task["path"] == ["rescue"]
             # The tasks of a step have its tags; a task of its own may have more.
             assert set(task["tags"]) <= set(before["tags"]), before["name"]
-    assert notes == {"weekly": 10, "monthly": 13}[playbook]
+    assert notes == STEPS[playbook]
 
 
 @pytest.mark.parametrize("playbook", FRAMED)
