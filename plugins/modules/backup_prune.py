@@ -158,7 +158,7 @@ summary:
     bytes_freed: {description: The same., type: int}
     implausible: {description: How many files have the name of a backup and cannot be one., type: int}
     blocked: {description: Whether jobs of the shop stood in the way., type: bool}
-    findings: {description: How many findings., type: int}
+    findings_total: {description: How many findings; none of them counts as news., type: int}
 """
 
 from ..module_utils._backup.rotation import BackupPrune

@@ -256,7 +256,11 @@ def test_while_a_job_of_the_shop_is_active(directory: Path, state_dir: Path) -> 
     result = ok(run(directory, state_dir, blocked_by=["crontab of root: scripts/rotate_backups.sh"]))
     assert not result.changed
     assert tree(directory) == before
-    assert result.result["summary"]["blocked"]
+    summary = result.result["summary"]
+    assert summary["blocked"] and summary["findings_total"] == 1 and "findings" not in summary
+    assert re.match(
+        r"removed nothing: [1-9]\d* backups that no rule keeps stay .*rotate_backups\.sh$", summary["headline"]
+    )
     assert result.result["findings"][0]["severity"] == "critical"
     assert "rotate_backups.sh" in result.result["findings"][0]["target"]
     assert re.fullmatch("backup-deleted-by-another-job-[0-9a-f]{8}", result.result["findings"][0]["id"])

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.playbooks import ROOT, PlaybookRun, run_playbook
-from tests.support.sandboxes import Sandbox
+from tests.support.sandboxes import Sandbox, switch_off_jobs
 
 INVENTORY = ROOT / "inventories" / "sandbox"
 
@@ -75,6 +75,10 @@ def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     after = snapshot(sandbox.directory)
     runs["first"] = weekly(sandbox, "--diff", log=log)
     runs["second"] = weekly(sandbox, log=log)
+    # The shop's crontab ends in a rotation of its own. Whoever heeds what the run says of it gets ours.
+    switch_off_jobs(sandbox, runs["second"].result("context_info")["context"]["blocking_jobs"])
+    runs["rotation_check"] = weekly(sandbox, "--check", "--tags", "backup_rotate", log=log)
+    runs["rotation"] = weekly(sandbox, "--tags", "backup_rotate", log=log)
     return Story(sandbox, runs, {key for key in {**before, **after} if before.get(key) != after.get(key)})
 
 
@@ -90,8 +94,10 @@ def test_check_mode_changes_nothing_on_the_host(story: Story) -> None:
 
 
 def test_check_mode_predicts_the_first_run(story: Story) -> None:
-    for action in ("backup_prune", "log_prune", "mongo_compact", *DOCKER[story.sandbox.deployment]):
-        predicted, done = story["check"].result(action), story["first"].result(action)
+    acting = ("backup_prune", "log_prune", "mongo_compact", *DOCKER[story.sandbox.deployment])
+    pairs = [(action, "check", "first") for action in acting] + [("backup_prune", "rotation_check", "rotation")]
+    for action, check, real in pairs:
+        predicted, done = story[check].result(action), story[real].result(action)
         assert predicted["changed"] == done["changed"], action
         assert {(entry["action"], entry["target"]) for entry in predicted["plan"]} == {
             (entry["action"], entry["target"]) for entry in done["plan"]
@@ -104,9 +110,34 @@ def test_the_first_run_does_real_work(story: Story) -> None:
     assert compaction["bytes_freed"] > 50 * 1024**2
     backup = story["first"].result("mongo_backup")
     assert backup["changed"]
-    assert story["first"].result("backup_prune")["changed"]
     for action in DOCKER[story.sandbox.deployment]:
         assert story["first"].result(action)["summary"]["bytes_freed"] > 0
+
+
+def test_a_shop_that_rotates_by_itself_is_told_so_and_nothing_is_removed_beside_it(story: Story) -> None:
+    crontab = story.sandbox.directory / "cron" / "root"
+    for run in (story["check"], story["first"], story["second"]):
+        jobs = run.result("context_info")["context"]["blocking_jobs"]
+        assert f"{crontab}:2 (backup.sh, rotate_backups.sh, find -delete)" in jobs
+        rotation = run.result("backup_prune")
+        assert not rotation["changed"] and rotation["summary"]["blocked"]
+        assert {finding["target"] for finding in rotation["findings"]} == set(jobs)
+    row = next(
+        step for step in story["second"].result("maintenance_report")["steps"] if step["step"] == "backup rotation"
+    )
+    assert (row["status"], row["findings"], row["findings_total"]) == ("ok", None, len(jobs)), "said, and not as news"
+    assert row["headline"].startswith("removed nothing: ") and "Switch them off" in row["headline"]
+    assert f"{crontab}:2" in story["second"].output.rpartition("Findings (")[2], "below the table as well"
+
+
+def test_backups_are_rotated_once_the_shop_does_not(story: Story) -> None:
+    story["rotation"].assert_ok()
+    assert story["rotation"].result("context_info")["context"]["blocking_jobs"] == []
+    summary = story["rotation"].result("backup_prune")["summary"]
+    assert summary["removed"] > 300 and not summary["blocked"]
+    left = list((story.sandbox.root / "storage" / "backups").glob("*.tar.gz"))
+    assert len(left) == summary["kept"] > 30
+    assert story["first"].result("mongo_backup")["path"] in {str(path) for path in left}
 
 
 def test_the_second_run_has_nothing_to_do(story: Story) -> None:

@@ -37,7 +37,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.reten
 from tests.conftest import lacking
 from tests.support.archives import small_archive
 from tests.support.playbooks import ROOT, PlaybookRun, environment, run_playbook
-from tests.support.sandboxes import Sandbox, sandbox_command
+from tests.support.sandboxes import Sandbox, sandbox_command, switch_off_jobs
 
 INVENTORY = ROOT / "inventories" / "sandbox"
 # BACKUP_RETENTION_DAYS, _WEEKS and _MONTHS of the sandbox's environment file.
@@ -109,7 +109,8 @@ def answers(port: int) -> bool:
 
 @pytest.fixture(scope="module", autouse=True)
 def libraries(native_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The sandbox has its libraries before the faults begin."""
+    """The sandbox has its libraries before the faults begin, and no jobs of its own that keep backups from being rotated."""
+    switch_off_jobs(native_sandbox)
     log = tmp_path_factory.mktemp("libraries") / "tasks.jsonl"
     weekly(native_sandbox, "--tags", "prerequisites", log=log).assert_ok()
 
@@ -419,6 +420,7 @@ def test_a_controller_killed_in_any_phase_loses_nothing(
 ) -> None:
     """Each run is killed one phase later than the one before; the last one may finish and clears up after all of them."""
     sandbox: Sandbox = request.getfixturevalue(f"{deployment}_sandbox")
+    switch_off_jobs(sandbox)
     weekly(sandbox, "--tags", "prerequisites", log=log).assert_ok()
     sandbox_command("renew", deployment, sandbox.directory)
     before = backups(sandbox)

@@ -35,7 +35,16 @@ from tests.sandbox.fetch import PackagesUnavailable, logrotate_into, mongod_bina
 from tests.sandbox.image import shop_images
 from tests.sandbox.mongod import free_port
 from tests.sandbox.seed import add_reclaimable, delete_products, seed_shop
-from tests.sandbox.shopfiles import ROOT_USER, ShopSettings, root_password, write_application_files, write_shop
+from tests.sandbox.shopfiles import (
+    ROOT_USER,
+    ShopSettings,
+    crontab,
+    let_through,
+    root_password,
+    web_server,
+    write_application_files,
+    write_shop,
+)
 from tests.sandbox.standin.api import read_env
 from tests.sandbox.trouble import make_trouble
 
@@ -269,7 +278,7 @@ class Compose:
     def _make(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         # The .env that everybody can read is part of the trouble; that nobody really can is this directory's doing.
-        self.directory.chmod(0o700)
+        let_through(self.directory, web_server(self.directory))
         self.facts = {
             "format": FORMAT,
             "deployment": self.deployment,
@@ -308,7 +317,9 @@ class Compose:
         )
         self.facts["database"] = settings.database
         compose_file = COMPOSE_FILE.format(images=images, ports=self.ports)
-        write_shop(settings, {"docker-compose.yml": compose_file})
+        write_shop(settings, {"docker-compose.yml": compose_file}, web_server(self.directory))
+        # Where this sandbox's runs look for jobs. Nothing runs them.
+        (self.directory / "cron/root").write_text(crontab(self.root), encoding="utf-8")
         # In containers, what customers upload and the API writes is not in the shop's directory.
         for name in ("uploads", "storage"):
             shutil.rmtree(self.root / "backend" / name, ignore_errors=True)

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The native sandbox: a MiniEcom whose API, frontend and mongod are processes of this machine.
 
-Everything lies in one directory and listens on free loopback ports; no root is needed. The processes outlive the command
+Everything lies in one directory; no root is needed. All listens on free ports of the loopback address but the API, which
+listens on all addresses, as the shop's does, and turns away whoever is not on this machine. The processes outlive the command
 and the terminal. After a reboot ``up`` starts them again on the same data and ports.
 """
 
@@ -29,7 +30,15 @@ from tests.sandbox.daemon import Daemon, of_directory, spawn
 from tests.sandbox.fetch import PackagesUnavailable, logrotate_into, mongod_binary
 from tests.sandbox.mongod import Mongod, free_port
 from tests.sandbox.seed import add_reclaimable, delete_products, seed_shop
-from tests.sandbox.shopfiles import DATABASE, ShopSettings, root_password, write_shop
+from tests.sandbox.shopfiles import (
+    DATABASE,
+    ShopSettings,
+    crontab,
+    let_through,
+    root_password,
+    web_server,
+    write_shop,
+)
 from tests.sandbox.standin.api import read_env
 from tests.sandbox.trouble import make_trouble
 
@@ -187,7 +196,8 @@ class Native:
         program = mongod_binary(self.say)
         self.directory.mkdir(parents=True, exist_ok=True)
         # The .env that everybody can read is part of the trouble; that nobody really can is this directory's doing.
-        self.directory.chmod(0o700)
+        web = web_server(self.directory)
+        let_through(self.directory, web)
         self.facts = {
             "format": FORMAT,
             "deployment": self.deployment,
@@ -213,11 +223,12 @@ class Native:
             password=root_password(),
             api_port=self.ports["api"],
             frontend_port=self.ports["frontend"],
-            host="127.0.0.1",
-            # As the shop's guide for native installations has it.
-            extra={"UPLOAD_DIR": "./storage/uploads", "STORAGE_PATH": "./storage"},
+            # Both are set, as in the shop's guide for native installations, and neither is where it would be without.
+            extra={"UPLOAD_DIR": "./storage/uploads", "STORAGE_PATH": "../storage"},
         )
-        write_shop(settings)
+        write_shop(settings, logs_owner=web)
+        # Where this sandbox's runs look for jobs. Nothing runs them.
+        (self.directory / "cron/root").write_text(crontab(self.root), encoding="utf-8")
         self._start_mongod()
         self.say(f"filling the database with a shop, then {self.megabytes} MB of which two thirds are deleted again")
         with self._mongod().client() as client:
@@ -282,7 +293,10 @@ class Native:
                 "PYTHONDONTWRITEBYTECODE": "1",
             }
             log = self.directory / "log" / f"{name}.log"
+            if name == "frontend":
+                environment["HOST"] = "127.0.0.1"
             if name == "api":
+                environment["STANDIN_VISITORS"] = "local"
                 # As in the shop's systemd and pm2 layouts: its output goes to a log that it holds open for appending.
                 log = self.root / "storage/logs/api.log"
             self._remember(name, spawn([sys.executable, str(path)], directory, log, environment))

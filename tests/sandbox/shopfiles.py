@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import os
+import pwd
 import random
 import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 STANDIN = Path(__file__).resolve().parent / "standin"
@@ -54,6 +56,40 @@ find "$BACKUP_DIR" -type d -name '20*' -mtime +"$RETENTION" -exec rm -rf {} +
 }
 
 
+# Whom the shop's guides give the folder of its logs to, by distribution.
+WEB_SERVERS = ("www-data", "http", "nginx", "apache")
+
+
+class Owner(NamedTuple):
+    """A user and his own group."""
+
+    uid: int
+    gid: int
+
+
+def web_server(directory: Path) -> Owner | None:
+    """The user of the machine's web server; None for whoever may give nothing away, or where he could not get there.
+
+    directory: what his files lie in; he must be able to pass through all that is above it.
+    """
+    if os.geteuid() != 0 or not all(path.stat().st_mode & 0o001 for path in directory.absolute().parents):
+        return None
+    for name in WEB_SERVERS:
+        try:
+            found = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Owner(found.pw_uid, found.pw_gid)
+    return None
+
+
+def let_through(directory: Path, owner: Owner | None) -> None:
+    """Close a directory to everybody but its owner, and to the web server, who may pass through it to what is his."""
+    directory.chmod(0o700 if owner is None else 0o710)
+    if owner is not None:
+        os.chown(directory, -1, owner.gid)
+
+
 def crontab(root: Path | str) -> str:
     """The crontab that comes with the shop: its variable, and the scripts by it."""
     return (
@@ -81,7 +117,7 @@ class ShopSettings:
 
     root: the shop's directory.
     mongo: host and port as the API reaches them.
-    host: address that API and frontend listen on; empty for all, as in a container.
+    host: address that API and frontend listen on; empty for all, as the shop itself does.
     api_port, frontend_port: their ports.
     password: of the database's root user.
     former_database: what MONGODB_URI names where compose passes only MONGO_URI to the API, as the shop's own file does: a database
@@ -171,14 +207,17 @@ def env_text(settings: ShopSettings) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_shop(settings: ShopSettings, compose_files: Mapping[str, str] | None = None) -> None:
+def write_shop(
+    settings: ShopSettings, compose_files: Mapping[str, str] | None = None, logs_owner: Owner | None = None
+) -> None:
     """Write the shop's directory in good order: what is wrong with it comes from trouble.py.
 
     compose_files: file name -> text, instead of the shop's own compose files (for a shop that really runs from them).
+    logs_owner: whom the folder of its logs is given to, as the shop's guides do; it stays the caller's otherwise.
     """
     root = settings.root
     shutil.copytree(STANDIN / "shop", root, dirs_exist_ok=True)
-    for directory in ("backend/src", "backend/uploads/products", "backend/storage/invoices", "backend/storage/labels"):
+    for directory in ("backend/src", "backend/uploads/products"):
         (root / directory).mkdir(parents=True, exist_ok=True)
     for directory in ("storage/logs", "storage/backups", "storage/uploads", "scripts"):
         (root / directory).mkdir(parents=True, exist_ok=True)
@@ -192,11 +231,16 @@ def write_shop(settings: ShopSettings, compose_files: Mapping[str, str] | None =
     for name in SCRIPTS:
         text = f'#!/usr/bin/env bash\n# stands for the shop\'s own script\necho "{name}: nothing to do in a sandbox"\n'
         (root / "scripts" / f"{name}.sh").write_text(HABITS.get(name, text), encoding="utf-8")
-    # As it comes; no sandbox has it active, since nothing is rotated beside such jobs.
+    # As it comes. A sandbox has it active as well, in a directory of its own beside the machine's crontabs.
     (root / "scripts" / "crontab.example").write_text(crontab("/opt/miniecom"), encoding="utf-8")
-    write_application_files(root / "backend", settings.extra.get("UPLOAD_DIR", "uploads"))
+    extra = settings.extra
+    write_application_files(root / "backend", extra.get("UPLOAD_DIR", "uploads"), extra.get("STORAGE_PATH", "storage"))
     for path in [root, *root.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
+    # The shop's guides open it to a group, so that its user and those of the scripts can write there.
+    (root / "storage/logs").chmod(0o775)
+    if logs_owner is not None:
+        os.chown(root / "storage/logs", *logs_owner)
     descriptor = os.open(root / ".env", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as handle:
         handle.write(env_text(settings))
@@ -219,21 +263,24 @@ def _write_compose(root: Path, files: Mapping[str, str] | None) -> None:
         (root / name).write_text(text, encoding="utf-8")
 
 
-def write_application_files(directory: Path, uploads: str = "uploads", rng_seed: int = 1) -> None:
-    """What customers and staff have uploaded and the API has written, below the API's working directory.
+def write_application_files(
+    directory: Path, uploads: str = "uploads", storage: str = "storage", rng_seed: int = 1
+) -> None:
+    """What customers and staff have uploaded and the API has written, from the API's working directory.
 
     uploads: where its UPLOAD_DIR puts what is uploaded.
+    storage: where its STORAGE_PATH puts invoices and labels.
     """
     rng = random.Random(rng_seed)
     products = directory / uploads / "products"
-    for kind in (f"{uploads}/products", "storage/invoices", "storage/labels"):
+    for kind in (f"{uploads}/products", f"{storage}/invoices", f"{storage}/labels"):
         (directory / kind).mkdir(parents=True, exist_ok=True)
     for number in range(24):
         image = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + rng.randbytes(rng.randrange(4_000, 40_000)) + b"\xff\xd9"
         (products / f"bowl-{number}.jpg").write_bytes(image)
     # A name as a customer's camera and language make them.
     (products / "Schüssel (1) it's new.jpg").write_bytes(b"\xff\xd8\xff\xe0" + rng.randbytes(5_000))
-    for kind, prefix in (("storage/invoices", "INV"), ("storage/labels", "LBL")):
+    for kind, prefix in (("invoices", "INV"), ("labels", "LBL")):
         for number in range(15):
             page = b"%PDF-1.4\n" + rng.randbytes(2_000).hex().encode() + b"\n%%EOF\n"
-            (directory / kind / f"{prefix}-{number:06d}.pdf").write_bytes(page)
+            (directory / storage / kind / f"{prefix}-{number:06d}.pdf").write_bytes(page)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -51,6 +52,20 @@ class Sandbox:
                 found |= {password, unquote(password)}
         assert found, "a shop without secrets proves nothing"
         return found
+
+
+def switch_off_jobs(sandbox: Sandbox, jobs: Iterable[str] | None = None) -> None:
+    """Do what a run advises about the shop's own jobs: a # before their lines.
+
+    jobs: as context_info names those that delete backups (file:line and what was recognised); by default every line.
+    """
+    for path in (sandbox.directory / "cron").iterdir():
+        wanted = None if jobs is None else {int(job.partition(f"{path}:")[2].split()[0]) for job in jobs}
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines, 1):
+            if "=" not in line.split()[0] and not line.startswith("#") and (wanted is None or number in wanted):
+                lines[number - 1] = f"# {line}"
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def sandbox_command(verb: str, deployment: str, directory: Path) -> None:

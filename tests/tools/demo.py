@@ -53,6 +53,12 @@ def up(deployment: str, further: list[str]) -> int:
     say(f"sandbox: {raised - started:.0f} s, weekly run: {ended - raised:.0f} s")
     if status == 0:
         say("The sandbox is still up. Run the same again: nothing is left to do (changed=0).")
+        for crontab in sorted((ROOT / ".sandbox/current/cron").glob("*")):
+            if any(line[:1].isdigit() for line in crontab.read_text(encoding="utf-8").splitlines()):
+                say(
+                    "Its own crontab deletes backups, as the shop's does, so none was removed beside it. Switch it off,"
+                )
+                say(f"and the next run rotates them: sed -i 's/^[0-9]/#&/' {crontab.relative_to(ROOT)}")
     else:
         say("The run ended failed; the summary above names the step.")
     say("Try any other playbook on it: .venv/bin/ansible-playbook -i inventories/sandbox playbooks/assess.yml")

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, List, Optional, Sequence, Tuple, Union
 
 from .._core.errors import MaintenanceError
-from .._core.finding import Finding, fingerprint
+from .._core.finding import KNOWN, Finding, fingerprint
 from .._core.plan import Action, Kept, Plan, refuse_above
 from .._core.units import format_duration
 from .catalogue import ArchiveId, Backup, Catalogue
@@ -188,9 +188,17 @@ def _block(plan: Plan[RotationWork], surplus: Sequence[Tuple[Backup, str]], poli
     plan.warnings.append("No backup is removed: the shop's own %s would delete backups beside us." % jobs)
 
 
+def kept_back(plan: Plan[Any]) -> int:
+    """How many backups that no rule keeps stay on account of the shop's own jobs. Pure."""
+    return sum(kept.reason.startswith(_BLOCKED) for kept in plan.kept)
+
+
 def blocking_findings(plan: Plan[Any], policy: RotationPolicy) -> List[Finding]:
-    """A finding for each of the shop's own jobs on whose account backups stay that would go. Pure."""
-    if not any(kept.reason.startswith(_BLOCKED) for kept in plan.kept):
+    """A finding for each of the shop's own jobs on whose account backups stay that would go. Pure.
+
+    They stand as long as the job does and are never news: a job that was there all the time must not look new every week.
+    """
+    if not kept_back(plan):
         return []
     findings = [
         Finding(
@@ -203,4 +211,4 @@ def blocking_findings(plan: Plan[Any], policy: RotationPolicy) -> List[Finding]:
         )
         for job in policy.blocked_by
     ]
-    return [replace(finding, fingerprint=fingerprint(_FINGERPRINT_KEY, finding)) for finding in findings]
+    return [replace(finding, status=KNOWN, fingerprint=fingerprint(_FINGERPRINT_KEY, finding)) for finding in findings]

@@ -28,6 +28,7 @@ from .pruning import (
     RotationPolicy,
     RotationWork,
     blocking_findings,
+    kept_back,
     plan_rotation,
 )
 from .retention import Policy
@@ -132,8 +133,11 @@ class BackupPrune(Task[RotationObservation]):
         verb = results.words("removed", "would remove")
         headline = "%s %d backups (%s), kept %d" % (verb, removed, format_size(results.bytes), kept)
         if findings:
-            jobs = ", ".join(finding.target for finding in findings)
-            headline = "%s nothing: %s would delete backups beside us" % (verb, jobs)
+            headline = (
+                "%s nothing: %d backups that no rule keeps stay as long as the shop's own jobs delete backups beside us."
+                " Switch them off, and the next run rotates: %s"
+                % (verb, kept_back(plan), ", ".join(finding.target for finding in findings))
+            )
         entries = [finding.as_dict() for finding in findings]
         return Report(
             headline,
@@ -145,7 +149,7 @@ class BackupPrune(Task[RotationObservation]):
                 "bytes_freed": results.bytes,
                 "implausible": len(observation.catalogue.implausible),
                 "blocked": bool(findings),
-                "findings": len(findings),
+                "findings_total": len(findings),
             },
             values={"findings": entries},
             record={"findings": entries} if entries else {},

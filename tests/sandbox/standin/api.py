@@ -8,7 +8,8 @@ One file for both deployments; it needs the standard library and pymongo. Native
 API, as the Node process of a real installation can. In an image that directory is ``/app``.
 
 Configuration comes from the environment, then from ``.env`` in the working directory or above it, as the shop's does:
-MONGODB_URI (wins) or MONGO_URI, PORT (3001), HOST (all addresses).
+MONGODB_URI (wins) or MONGO_URI, PORT (3001), HOST (all addresses). STANDIN_VISITORS=local, which the shop does not know, turns
+away whoever comes from another machine.
 """
 
 from __future__ import annotations
@@ -167,11 +168,20 @@ class Handler(BaseHTTPRequestHandler):
         sys.stdout.flush()
 
 
-class Server(ThreadingHTTPServer):
-    """As Node does it, one socket for both protocols: a visitor of 192.0.2.1 is seen as ::ffff:192.0.2.1."""
+class PlainServer(ThreadingHTTPServer):
+    """Where the machine has no IPv6."""
 
     daemon_threads = True
     request_queue_size = 64
+    local_only = False
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        return not self.local_only or is_local(str(client_address[0]))
+
+
+class Server(PlainServer):
+    """As Node does it, one socket for both protocols: a visitor of 192.0.2.1 is seen as ::ffff:192.0.2.1."""
+
     address_family = socket.AF_INET6
 
     def server_bind(self) -> None:
@@ -179,14 +189,12 @@ class Server(ThreadingHTTPServer):
         super().server_bind()
 
 
-class PlainServer(ThreadingHTTPServer):
-    """Where the machine has no IPv6."""
-
-    daemon_threads = True
-    request_queue_size = 64
+def is_local(address: str) -> bool:
+    """Whether a visitor is on this machine, by either spelling of his address."""
+    return address == "::1" or address.replace("::ffff:", "", 1).startswith("127.")
 
 
-def serve_on(host: str, port: int) -> ThreadingHTTPServer:
+def serve_on(host: str, port: int) -> PlainServer:
     """The server on an IPv4 address, or on all addresses with an empty one."""
     try:
         return Server(("::ffff:" + host if host else "::", port), Handler)
@@ -201,6 +209,7 @@ def main() -> None:
     uri = values.get("MONGODB_URI") or values.get("MONGO_URI") or "mongodb://localhost:27017/%s" % DEFAULT_DATABASE
     Handler.shop = Shop(uri)
     server = serve_on(values.get("HOST") or "", int(values.get("PORT") or DEFAULT_PORT))
+    server.local_only = values.get("STANDIN_VISITORS") == "local"
     # As process 1 of a container only signals with a handler arrive. shutdown() waits for the loop in this thread.
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     host, port = server.server_address[:2]

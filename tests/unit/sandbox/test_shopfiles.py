@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.dotenv import parse
-from tests.sandbox.shopfiles import ShopSettings, env_text, root_password, write_shop
+from tests.sandbox.shopfiles import Owner, ShopSettings, env_text, let_through, root_password, web_server, write_shop
 from tests.sandbox.standin.api import read_env
 
 # What a password may hold and still stand in double quotes.
@@ -79,6 +79,25 @@ def test_other_compose_files(tmp_path: Path) -> None:
     write_shop(shop(root, "x" * 8), {"docker-compose.yml": "services: {}\n"})
     assert (root / "docker-compose.yml").read_text() == "services: {}\n"
     assert not (root / "docker-compose.prod.yml").exists()
+
+
+def test_the_directory_of_the_logs_is_the_web_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[Path, int, int]] = []
+    monkeypatch.setattr("os.chown", lambda path, uid, gid: given.append((Path(path), uid, gid)))
+    write_shop(shop(tmp_path / "miniecom", "x" * 8), logs_owner=Owner(33, 44))
+    logs = tmp_path / "miniecom/storage/logs"
+    assert given == [(logs, 33, 44)]
+    assert stat.S_IMODE(logs.stat().st_mode) == 0o775
+    let_through(tmp_path, Owner(33, 44))
+    assert given[1:] == [(tmp_path, -1, 44)]
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o710
+    let_through(tmp_path, None)
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+
+
+def test_nothing_is_given_to_whom_cannot_get_there(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o700)
+    assert web_server(tmp_path / "closed" / "native") is None
 
 
 @pytest.mark.parametrize("kind", ["uploads/products", "storage/invoices", "storage/labels"])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sandbox.standin.api import maintenance
+from tests.sandbox.standin.api import maintenance, serve_on
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
@@ -71,3 +71,24 @@ def test_addresses_match_exactly() -> None:
 def test_never_breaks(value: Any) -> None:
     for document in (setting(value), {"type": "json", "value": value}, setting({"enabled": value, "message": value})):
         assert maintenance(document, "127.0.0.1") is None or isinstance(maintenance(document, "127.0.0.1"), str)
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [
+        ("127.0.0.1", True),
+        ("::ffff:127.0.0.1", True),
+        ("::1", True),
+        ("::ffff:192.0.2.7", False),
+        ("2001:db8::1", False),
+        ("192.0.2.7", False),
+    ],
+)
+def test_a_sandbox_that_listens_on_all_addresses_turns_other_machines_away(address: str, local: bool) -> None:
+    server = serve_on("127.0.0.1", 0)
+    try:
+        assert server.verify_request(None, (address, 40000)), "the shop itself turns nobody away"
+        server.local_only = True
+        assert server.verify_request(None, (address, 40000)) is local
+    finally:
+        server.server_close()

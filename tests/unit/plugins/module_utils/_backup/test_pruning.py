@@ -120,6 +120,8 @@ def test_a_job_of_the_shop_blocks_everything_and_is_a_finding() -> None:
     assert len(plan.kept) == 401
     findings = pruning.blocking_findings(plan, policy)
     assert [finding.target for finding in findings] == list(jobs)
+    assert {finding.status for finding in findings} == {"known"}, "the same jobs are no news every week"
+    assert pruning.kept_back(plan) == sum("is active; else:" in kept.reason for kept in plan.kept) > 300
     assert plan.warnings
     # Each is known by a fingerprint and an id of its own, the same each time.
     assert len({finding.fingerprint for finding in findings}) == len({finding.id for finding in findings}) == 2
