@@ -35,7 +35,8 @@ class Step:
         findings: new findings; None where news is not told from what is known, or nothing could be audited.
         findings_total: all that was found, known and new; None for steps that look for nothing or could not.
         effect: what the bytes do to the disk: "freed", "written" or empty.
-        found: what was found, as the record keeps it: findings, relations with orphans, unused indexes. Not in as_dict.
+        found: what was found, as the record keeps it: findings, relations with orphans or malformed references, unused indexes,
+            counts of documents that are wrong. Not in as_dict.
         variable: the name under which its task registers, by which failures find it. Not in as_dict.
     """
 
@@ -75,12 +76,34 @@ def found_in(values: Mapping[str, Any]) -> Dict[str, Any]:
             found[key] = list(values[key])
     relations = values.get("relations")
     if isinstance(relations, (list, tuple)):
-        concerned = [item for item in relations if isinstance(item, Mapping) and item.get("orphans")]
-        if concerned:
-            found["relations"] = concerned
+        for key, number in (("relations", "orphans"), ("malformed_references", "malformed")):
+            concerned = [item for item in relations if isinstance(item, Mapping) and item.get(number)]
+            if concerned:
+                found[key] = concerned
+    wrong = _wrong_counts(values)
+    if wrong:
+        found["wrong_counts"] = wrong
     if values.get("undo_id"):
         found["undo_id"] = values["undo_id"]
     return found
+
+
+def _wrong_counts(values: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    """The collections whose statistics are wrong, each with both numbers where the list of collections reaches that far."""
+    names, collections = values.get("wrong_counts"), values.get("collections")
+    if not isinstance(names, (list, tuple)):
+        return []
+    known = {
+        "%s.%s" % (item.get("database"), item.get("name")): item
+        for item in (collections if isinstance(collections, (list, tuple)) else ())
+        if isinstance(item, Mapping)
+    }
+    return [
+        dict(
+            {key: known.get(str(name), {}).get(key) for key in ("documents", "documents_counted")}, collection=str(name)
+        )
+        for name in names
+    ]
 
 
 def _number(value: Any, kind: type) -> Any:
@@ -140,10 +163,11 @@ def _findings(result: Mapping[str, Any], summary: Mapping[str, Any]) -> Tuple[in
     """How many findings are new and how many there are; None where nobody looked."""
     if _could_not_look(result):
         return None, None
-    # Orphans and unused indexes are counted, but no baseline tells which of them are new.
-    for key in ("findings_total", "orphans", "unused_indexes"):
-        if summary.get(key) is not None:
-            return _number(summary.get("findings"), int), _number(summary[key], int)
+    # What stands beside each other in one summary is one total, and no baseline tells what of orphans and the like is new.
+    for keys in (("findings_total",), ("orphans", "malformed"), ("unused_indexes", "wrong_counts")):
+        counted = [_number(summary.get(key), int) for key in keys]
+        if counted[0] is not None:
+            return _number(summary.get("findings"), int), sum(number for number in counted if number)
     new = _number(summary.get("findings"), int)
     return new, new
 
@@ -310,7 +334,13 @@ def found_lines(steps: Sequence[Step], everything: bool, where: str) -> List[str
     """
     lines: List[str] = []
     for step in steps:
-        entries = _finding_entries(step, everything) + _relation_entries(step)
+        entries = (
+            _finding_entries(step, everything)
+            + _relation_entries(step)
+            + _malformed_entries(step)
+            + _count_entries(step)
+            + ["%s: an index that nobody used" % name for name in step.found.get("unused_indexes", ())]
+        )
         if not entries:
             continue
         shown = entries if everything else entries[:SHOWN]
@@ -359,21 +389,49 @@ def _finding_entries(step: Step, everything: bool) -> List[str]:
 
 
 def _relation_entries(step: Step) -> List[str]:
-    entries = []
-    for item in step.found.get("relations", ()):
-        samples = ", ".join(str(sample) for sample in item.get("samples") or ())
-        entries.append(
-            "%s -> %s: %s orphan%s in %s document%s%s"
-            % (
-                item.get("relation"),
-                item.get("references"),
-                item.get("orphans"),
-                "" if item.get("orphans") == 1 else "s",
-                item.get("documents"),
-                "" if item.get("documents") == 1 else "s",
-                " (such as %s)" % samples if samples else "",
-            )
+    return [
+        "%s -> %s: %s orphan%s in %s document%s%s"
+        % (
+            item.get("relation"),
+            item.get("references"),
+            item.get("orphans"),
+            "" if item.get("orphans") == 1 else "s",
+            item.get("documents"),
+            "" if item.get("documents") == 1 else "s",
+            _such_as(item.get("samples")),
         )
+        for item in step.found.get("relations", ())
+    ]
+
+
+def _malformed_entries(step: Step) -> List[str]:
+    return [
+        "%s -> %s: %s malformed reference%s, text that never was an id%s"
+        % (
+            item.get("relation"),
+            item.get("references"),
+            item.get("malformed"),
+            "" if item.get("malformed") == 1 else "s",
+            _such_as(item.get("malformed_samples"), " in "),
+        )
+        for item in step.found.get("malformed_references", ())
+    ]
+
+
+def _such_as(samples: Any, where: str = " ") -> str:
+    text = ", ".join(str(sample) for sample in samples or ())
+    return " (such as%s%s)" % (where, text) if text else ""
+
+
+def _count_entries(step: Step) -> List[str]:
+    entries = []
+    for item in step.found.get("wrong_counts", ()):
+        counted = item.get("documents_counted")
+        text = "%s: its count of documents is wrong, as after a killed server" % item["collection"]
+        if counted is not None:
+            text += ": the statistics say %s, counting finds %s" % (item["documents"], counted)
+        # Measured: validate mends no count of a collection without documents.
+        entries.append(text + "; validate mends it" + (" once there is a document again" if counted == 0 else ""))
     return entries
 
 

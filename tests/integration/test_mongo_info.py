@@ -153,6 +153,7 @@ def test_the_fast_count_after_a_crash_is_told_to_be_wrong(tmp_path, state_dir):
         assert (found["emptied"]["documents"], found["emptied"]["documents_counted"]) == (500, 0)
         assert (found["right"]["documents"], found["right"]["documents_counted"]) == (70, 70)
         assert run.result["wrong_counts"] == ["shop.emptied", "shop.filled"]
+        assert run.result["summary"]["headline"].startswith("the count of documents is wrong in 2 collections; ")
         assert "shop.filled: the statistics say 1 documents, counting finds 3001" in str(run.result["warnings"])
         assert run.result["summary"]["wrong_counts"] == 2 and run.result["summary"]["collections_counted"] == 3
         left_out = run_module("mongo_info", {**params, "count_time": "0"})

@@ -91,6 +91,13 @@ def _read(connection: Connection, params: Mapping[str, Any]) -> Report:
         format_size(storage),
         format_size(reclaimable),
     )
+    if wrong:
+        # First, as it is what somebody has to do something about.
+        headline = "the count of documents is wrong in %d collection%s; %s" % (
+            len(wrong),
+            "" if len(wrong) == 1 else "s",
+            headline,
+        )
     return Report(
         headline,
         summary={

@@ -156,6 +156,54 @@ def test_relations_with_orphans_are_named() -> None:
     assert not any("orders.userId" in line for line in lines)
 
 
+def test_malformed_references_are_shown_beside_orphans_and_alone() -> None:
+    both = {
+        "relation": "orders.userId",
+        "references": "users._id",
+        "orphans": 1,
+        "documents": 1,
+        "samples": ["65a1"],
+        "malformed": 2,
+        "malformed_samples": ["65a2", "65a3"],
+    }
+    alone = dict(both, relation="carts.userId", orphans=0, documents=0, samples=[], malformed=1, malformed_samples=[])
+    sound = dict(alone, relation="reviews.userId", malformed=0)
+    result = {"summary": {"headline": "x", "orphans": 1, "malformed": 3}, "relations": [both, alone, sound]}
+    step = step_of("orphans", result, False)
+    assert (step.findings_total, step.findings) == (4, None)
+    assert table([step], "t").splitlines()[4].split()[:6] == ["orphans", "ok", "-", "-", "4", "-"]
+    text = " ".join(" ".join(found_lines([step], False, "there")).split())
+    assert "orders.userId -> users._id: 1 orphan in 1 document (such as 65a1)" in text
+    assert (
+        "orders.userId -> users._id: 2 malformed references, text that never was an id (such as in 65a2, 65a3)" in text
+    )
+    assert "carts.userId -> users._id: 1 malformed reference, text that never was an id" in text
+    assert "carts.userId -> users._id: 0 orphans" not in text and "reviews" not in text
+    assert step.found["malformed_references"] == [both, alone], "the controller's record has them as well"
+
+
+def test_counts_that_are_wrong_are_shown_with_both_numbers() -> None:
+    collections = [
+        {"database": "shop", "name": "orders", "documents": 5000, "documents_counted": 0},
+        {"database": "shop", "name": "users", "documents": 3, "documents_counted": 3},
+    ]
+    result = {
+        "summary": {"headline": "x", "unused_indexes": 1, "wrong_counts": 2},
+        "collections": collections,
+        "wrong_counts": ["shop.orders", "shop.beyond.the.cap"],
+        "unused_indexes": ["shop.orders.status_1"],
+    }
+    step = step_of("indexes", result, False)
+    assert step.findings_total == 3
+    text = " ".join(" ".join(found_lines([step], False, "there")).split())
+    assert "shop.orders: its count of documents is wrong" in text
+    assert "the statistics say 5000, counting finds 0; validate mends it once there is a document again" in text
+    assert "shop.beyond.the.cap: its count of documents is wrong, as after a killed server; validate mends it" in text
+    assert "shop.orders.status_1: an index that nobody used" in text and "shop.users" not in text
+    looped = step_of("indexes", {"results": [result, result]}, False)
+    assert len(looped.found["wrong_counts"]) == 4
+
+
 def test_a_loop_keeps_the_findings_of_all() -> None:
     one, two = ({"summary": {"findings_total": 1}, "findings": [finding(number)]} for number in (1, 2))
     assert len(step_of("updates", {"results": [one, two]}, False).found["findings"]) == 2
