@@ -98,21 +98,40 @@ def _backup(backups: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     lost = _not_found(context)
     if lost:
         return "NOT PROVEN: what the application is told to use cannot be found: %s" % ", ".join(lost)
+    spoilt = int(backups["summary"].get("implausible") or 0)
+    told = "; %s" % _spoilt(backups, spoilt) if spoilt else ""
     newest = backups.get("newest_verified")
     if newest:
         tested = newest.get("restore_tested")
-        return "yes, %s, %s old, verified%s" % (
+        return "yes, %s, %s old, verified%s%s" % (
             newest["name"],
             _age(newest),
             ", restored on %s" % tested if tested else "; a restore was never tested",
+            told,
         )
     any_backup = backups.get("newest")
     if any_backup:
-        return "NOT PROVEN: %d backups, the newest %s old, none verified" % (
-            backups["summary"]["backups"],
+        return "NOT PROVEN: %d backups, the newest %s old, none verified%s" % (
+            backups["summary"]["backups"] - spoilt,
             _age(any_backup),
+            told,
         )
-    return "NO: there is no backup"
+    if backups["summary"]["backups"] > spoilt:
+        return "NO: each backup that could be one is dated in the future%s" % told
+    return "NO: there is no backup" + told
+
+
+def _spoilt(backups: Mapping[str, Any], count: int) -> str:
+    """Files that are named like backups and can be none: nobody may take one for a night's backup."""
+    named = [backup for backup in backups.get("backups") or [] if backup.get("problem")]
+    text = "%d file%s of that name CANNOT BE %s" % (count, *(("", "ONE") if count == 1 else ("s", "ANY")))
+    if not named:
+        return text
+    return "%s: %s%s" % (
+        text,
+        ", ".join("%s (%s)" % (backup["name"], backup["problem"]) for backup in named[:3]),
+        " and %d more" % (count - 3) if count > 3 else "",
+    )
 
 
 def _uploads(context: Mapping[str, Any]) -> str:

@@ -84,6 +84,33 @@ def test_what_is_said_of_backups_and_what_comes_next(backups: dict[str, object],
     assert found["next"] == "ansible-playbook miniecom." + then
 
 
+def spoilt(*problems: str) -> list[dict[str, str]]:
+    return [{"name": f"2026112{n}.tar.gz", "problem": problem} for n, problem in enumerate(problems)]
+
+
+def test_files_that_cannot_be_backups_are_told_and_prove_nothing() -> None:
+    def said(**backups: Any) -> str:
+        return lines_of(backups=backups)["restorable backup"]
+
+    alone = said(summary={"backups": 2, "implausible": 2}, backups=spoilt("empty", "cut short: it has no end"))
+    assert alone == (
+        "NO: there is no backup; 2 files of that name CANNOT BE ANY: 20261120.tar.gz (empty), "
+        "20261121.tar.gz (cut short: it has no end)"
+    )
+    beside = said(
+        summary={"backups": 3, "implausible": 1}, newest={"age_hours": 50.0}, backups=spoilt("no gzip", "", "")
+    )
+    assert beside.startswith(
+        "NOT PROVEN: 2 backups, the newest 2 d 2 h old, none verified; 1 file of that name CANNOT BE ONE"
+    )
+    assert "20261120.tar.gz (no gzip)" in beside and "20261121" not in beside
+    proven = said(**{**PROVEN, "summary": {"backups": 9, "implausible": 5}, "backups": spoilt(*["empty"] * 5)})
+    assert proven.startswith("yes, b.tar.gz, 2 h old, verified") and proven.endswith("and 2 more")
+    assert said(summary={"backups": 1, "implausible": 0}) == "NO: each backup that could be one is dated in the future"
+    unseen = said(summary={"backups": 900, "implausible": 1}, newest={"age_hours": 2.0}, backups=spoilt(*[""] * 200))
+    assert unseen.endswith("CANNOT BE ONE")
+
+
 def test_subject_and_answer_fit() -> None:
     found = lines_of()
     assert found["MongoDB would give back"] == "about 0 B, of 1.0 MiB in 23 collections"
