@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.removals import read_removals
 from tests.sandbox.mongod import Mongod
 from tests.sandbox.standin import api
 from tests.support.kill import kill_at_every_change
@@ -256,7 +257,26 @@ def test_a_shop_without_a_setting_gets_one_and_loses_it_again(shop: Shop) -> Non
     with shop.mongod.client() as client:
         client[shop.database].settings.delete_one({"key": "site"})
     assert not shop.call().failed and shop.closed()
+    assert read_removals(str(shop.state_dir)) == {}
     assert not shop.call(state="absent").failed and shop.text() is None
+    # So that no compaction freezes what was removed into the file.
+    assert list(read_removals(str(shop.state_dir))) == [f"{shop.database}.settings"]
+
+
+def test_a_removal_that_cannot_be_noted_keeps_no_shop_closed(shop: Shop) -> None:
+    with shop.mongod.client() as client:
+        client[shop.database].settings.delete_one({"key": "site"})
+    assert not shop.call().failed and shop.closed()
+    (shop.state_dir / "mongo-removals.jsonl").mkdir()
+    opened = shop.call(state="absent")
+    assert not opened.failed, opened.msg
+    assert shop.text() is None and not shop.flag.exists()
+    assert "when documents were removed" in json.dumps(opened.result["warnings"])
+
+
+def test_a_setting_of_the_shops_own_is_put_back_and_nothing_is_removed(shop: Shop) -> None:
+    assert shop.call().changed and shop.call(state="absent").changed
+    assert shop.text() == TEXT and read_removals(str(shop.state_dir)) == {}
 
 
 @pytest.mark.parametrize("check", [True, False])

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Mapping, Optional, Type
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Type
 
+from .._core.clock import utc_now
 from .._core.errors import MaintenanceError, SkipAction
 from .._core.lease import read_lease
 from .._core.plan import Action, Outcome, Plan
@@ -42,8 +43,9 @@ from .._flag.switch import (
     WriteNote,
 )
 from .._flag.timer import Timer, arm, disarm, observe_timer
-from .._mongo.application_setting import plan_setting, read_setting, update_setting
+from .._mongo.application_setting import COLLECTION, plan_setting, read_setting, update_setting
 from .._mongo.client import Connection, connect
+from .._mongo.removals import note_removal
 from .environment import with_environment
 
 CONNECT_TIMEOUT = 5
@@ -213,7 +215,15 @@ class Maintenance:
         _before, change = update_setting(self._database(observation), False, previous=previous)
         if change is None:
             raise SkipAction("somebody else has just done so")
-        return Outcome()
+        return Outcome(warnings=self._note_removal(observation) if change.action == "delete" else ())
+
+    def _note_removal(self, observation: MaintenanceObservation) -> Tuple[str, ...]:
+        """Let compaction wait for a document that we have made and removed again. The shop is open: nothing fails by it."""
+        try:
+            note_removal(self._state_dir, "%s.%s" % (self._database(observation).name, COLLECTION), utc_now())
+        except MaintenanceError as error:
+            return ("%s" % error,)
+        return ()
 
     def _arm(self, action: Action[ArmTimer], observation: MaintenanceObservation) -> Outcome:
         if observation.layers.timer is None or observation.program is None:
