@@ -165,6 +165,8 @@ def _exposure(context: Mapping[str, Any]) -> str:
         where = why if why.startswith("on another machine") else "unknown from where it can be reached: " + why
     quality = context.get("credentials_quality", "unknown")
     text = "%s; credentials: %s" % (where, quality if quality == "strong" else str(quality).upper())
+    if mongo.get("stop_problem"):
+        text += "; " + str(mongo["stop_problem"])
     return "%s; TWO DATABASES: %s" % (text, mongo["conflict"]) if mongo.get("conflict") else text
 
 

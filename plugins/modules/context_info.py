@@ -146,6 +146,10 @@ context:
           right as it stands, and C(why); C(database), the C(source) variable, C(hosts), C(tls), C(srv) and C(replica_set) of the connection
           string; natively C(pid) and C(exe) of its mongod, in compose its C(container) and C(image_id); C(data_path), the directory of this host
           in which it keeps its data, empty when that is not known.
+        - C(set_members) are the containers of the shop in which a member of a replica set runs, each with C(container), C(service), C(replica_set),
+          C(stop_grace_seconds) (how long the engine waits before it kills it, null for ever) and C(stop_grace_seconds_in_file) (what the compose files say
+          now, null where they say nothing). C(stop_problem) says in one sentence which of them are killed before they can have stopped, empty when
+          none is.
         - C(exposure) says from where it can be reached, V(exposed) (from beyond this host), V(loopback) (from this host only) or V(unknown), and
           C(exposure_why) by what that is known, or why it is not. C(exposed) lists the addresses beyond loopback on which it accepts connections.
       type: dict
@@ -190,8 +194,21 @@ context:
     libraries:
       description: C(python), C(interpreter), and the versions of C(pymongo) and C(docker), empty when missing.
       type: dict
+findings:
+  description:
+    - One for each member of a replica set in a container that is killed before it can have stopped. A member of a set of two or more needs up to
+      18 seconds, and Docker gives it 10 where C(stop_grace_period) says nothing else.
+    - A standalone stops in 2 seconds and a set of one member in 3; of these there is none. None of them counts as news.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {"id": "mongod-killed-when-stopped-1f2e3d4c", "rule": "mongod-killed-when-stopped", "severity": "medium", "target": "miniecom_mongo",
+       "message": "It is killed 10 s after it is asked to stop, ...", "remediation": "Write stop_grace_period: 30s under the service mongo ...",
+       "fingerprint": "1f2e3d4c5b6a79881f2e3d4c5b6a7988", "status": "known"}
 summary:
-  description: C(headline), C(dangerous_jobs) and C(unknown_jobs) (active ones) and C(seconds).
+  description: C(headline), C(dangerous_jobs) and C(unknown_jobs) (active ones), C(findings_total) where a member of a replica set runs in a container, and
+    C(seconds).
   returned: success
   type: dict
   sample: {"headline": "MiniEcom at /opt/miniecom, compose project miniecom, API on port 3001", "dangerous_jobs": 1, "unknown_jobs": 0, "seconds": 0.12}

@@ -35,6 +35,21 @@ services:
     tmpfs: [/app/uploads]
 volumes: {data: {}, store: {}}
 """
+# Two members of a replica set, as far as the engine is told.
+MEMBERS = """\
+name: %(name)s
+services:
+  mongo:
+    image: "%(image)s"
+    command: [sh, -c, "sleep 1000; : mongod --replSet rs0 --bind_ip_all"]
+    ports: ["127.0.0.1:%(port)d:27017"]
+    tty: true
+  mongo2:
+    image: "%(image)s"
+    command: [sh, -c, "sleep 1000; : mongod --replSet rs0 --bind_ip_all"]
+    tty: true
+  api: {image: "%(image)s", command: [sleep, "1000"], working_dir: /app, ports: ["127.0.0.1:%(api)d:3001"]}
+"""
 # Two programs that listen, as mongod and API on the host's own network.
 HOST_NETWORK = """\
 name: miniecom
@@ -113,6 +128,58 @@ def test_another_shop_of_the_host_is_left_alone(engine: Engine, tmp_path: Path) 
         assert found["mongo"]["address"] == "" and found["mongo"]["exposure"] == "unknown"
         assert found["storage"]["uploads"]["kind"] == "unknown"
         assert staging.look()[0]["mongo"]["address"] == "127.0.0.1:%d" % staging.port
+
+
+def test_members_that_are_killed_before_they_have_stopped(engine: Engine, tmp_path: Path) -> None:
+    """What the engine waits comes from the container, whatever has been written into the file since."""
+    shop = Shop(engine, tmp_path / "miniecom", "miniecom", MEMBERS)
+    file = shop.directory / "docker-compose.yml"
+    text = file.read_text()
+    params = {"root": shop.directory, "docker_host": engine.docker_host, "state_dir": shop.directory / "state"}
+    params["cron_paths"] = [str(shop.directory / "no-cron")]
+
+    def look() -> dict[str, Any]:
+        done = run_module("context_info", params)
+        assert not done.failed, done.msg
+        return done.result
+
+    with shop.up():
+        found = look()
+        assert [item["target"] for item in found["findings"]] == ["miniecom-mongo-1", "miniecom-mongo2-1"]
+        assert found["summary"]["findings_total"] == 2
+        assert (
+            "Docker kills MongoDB before it has stopped (miniecom-mongo-1, miniecom-mongo2-1)"
+            in found["summary"]["headline"]
+        )
+        assert str(file) in found["findings"][0]["remediation"]
+        members = found["context"]["mongo"]["set_members"]
+        assert [(item["service"], item["replica_set"], item["stop_grace_seconds"]) for item in members] == [
+            ("mongo", "rs0", 10.0),
+            ("mongo2", "rs0", 10.0),
+        ]
+        file.write_text(text.replace("    tty: true\n", "    stop_grace_period: 30s\n"))
+        older = look()
+        assert {item["stop_grace_seconds_in_file"] for item in older["context"]["mongo"]["set_members"]} == {30.0}
+        assert all("older than stop_grace_period" in item["remediation"] for item in older["findings"])
+        assert [item["id"] for item in older["findings"]] == [item["id"] for item in found["findings"]]
+        shop.compose("up", "-d", "-t", "0")
+        mended = look()
+        assert mended["findings"] == [] and mended["summary"]["findings_total"] == 0
+        assert mended["context"]["mongo"]["stop_problem"] == ""
+        assert {item["stop_grace_seconds"] for item in mended["context"]["mongo"]["set_members"]} == {30.0}
+        shop.compose("rm", "-s", "-f", "mongo2")
+        file.write_text(text)
+        shop.compose("up", "-d", "-t", "0", "mongo", "api")
+        alone = look()
+        assert alone["findings"] == [], "one that is alone stops in three seconds"
+        assert [item["stop_grace_seconds"] for item in alone["context"]["mongo"]["set_members"]] == [10.0]
+
+
+def test_a_standalone_is_given_time_enough(engine: Engine, tmp_path: Path) -> None:
+    shop = Shop(engine, tmp_path / "miniecom", "miniecom")
+    with shop.up():
+        found, _warnings = shop.look()
+        assert found["mongo"]["set_members"] == [] and found["mongo"]["stop_problem"] == ""
 
 
 def test_the_stopped_shops_port_is_the_other_ones_now(engine: Engine, tmp_path: Path) -> None:

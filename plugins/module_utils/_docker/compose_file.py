@@ -19,6 +19,8 @@ _IMAGE = re.compile(r"(?:^|[\s{,])[\"']?image[\"']?\s*:\s*(\"[^\"]*\"|'[^']*'|[^
 _VARIABLE = re.compile(r"\$(?:\{[^{}]*\}|[A-Za-z_]\w*)")
 _FILE = re.compile(r"(?:[\"']([^\"']+\.ya?ml)[\"']|([^\s\"'\[\]{},:]+\.ya?ml))(?=$|[\s,\]}])")
 _NAME = re.compile(r"^[\w.\"'-]+:$")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|ns)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,24 @@ def parse_compose_file(text: str) -> ComposeFile:
         if section == "include" or re.search(r"(?:^|[\s{,])file\s*:", word):
             files.extend(quoted or plain for quoted, plain in _FILE.findall(word))
     return ComposeFile(project, *(tuple(dict.fromkeys(items)) for items in (services, images, files)))
+
+
+def stop_grace_periods(text: str) -> Dict[str, float]:
+    """Seconds that each service of a compose file is given to stop, of those for which it says so in plain words."""
+    found: Dict[str, float] = {}
+    section, service, level = "", "", -1
+    for indent, word in _lines(text):
+        if indent == 0:
+            section, service, level = word.rstrip(":"), "", -1
+        elif section == "services":
+            if (level == -1 or indent == level) and _NAME.match(word):
+                level, service = indent, word.rstrip(":").strip("\"'")
+            elif service and word.startswith("stop_grace_period:"):
+                value = word.partition(":")[2].strip().strip("\"'")
+                parts = _DURATION.findall(value)
+                if parts and "".join(number + unit for number, unit in parts) == value:
+                    found[service] = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    return found
 
 
 def profiles(text: str) -> Dict[str, List[str]]:

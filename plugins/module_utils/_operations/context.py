@@ -44,14 +44,22 @@ def find_shop(call: Call) -> Report:
     headline = "MiniEcom at %s, %s, API on port %s" % (found["root"], kind, found["ports"]["api"] or "unknown")
     if found["mongo"]["conflict"]:
         headline += "; " + found["mongo"]["conflict"]
+    if found["mongo"]["stop_problem"]:
+        headline += "; " + found["mongo"]["stop_problem"]
     if active:
         headline += "; %d dangerous job%s of its own active" % (active, "" if active == 1 else "s")
     if unknown:
         headline += "; %d scheduled job%s near it not understood" % (unknown, "" if unknown == 1 else "s")
+    summary = {"dangerous_jobs": active, "unknown_jobs": unknown}
+    findings = [finding.as_dict() for finding in reader.findings]
+    # Where there is no member of a replica set in a container, nothing was looked for.
+    if found["mongo"]["set_members"]:
+        summary["findings_total"] = len(findings)
     return Report(
         headline,
-        summary={"dangerous_jobs": active, "unknown_jobs": unknown},
-        values={"context": found},
+        summary=summary,
+        values={"context": found, "findings": findings},
+        record={"findings": findings} if findings else {},
         warnings=reader.warnings,
     )
 

@@ -15,6 +15,7 @@ from .._docker.project import Container, place
 from .._host import shop
 from .._host.mongo_uri import MONGO_SERVICE, MongoUri, host_text, is_loopback
 from .host_reader import API_PORTS, FRONTEND_PORTS, HostReader, directory_place, port_of, usable
+from .mongo_stop import stop_values
 
 
 def compose_parts(reader: HostReader) -> Dict[str, Any]:
@@ -50,7 +51,7 @@ def compose_parts(reader: HostReader) -> Dict[str, Any]:
         "api_url": "http://" + host_text(host, port) if port else "",
         "frontend_url": "http://" + host_text(front_host, front_port) if front_port else "",
         "ports": {"api": port, "frontend": front_port, "mongo": port_of(reach.address)},
-        "mongo": reader.mongo_values(reach, container),
+        "mongo": dict(reader.mongo_values(reach, container), **stop_values(reader)),
         "storage": {
             name: _inside(api, detail, os.path.normpath(os.path.join(cwd, directory)))
             for name, directory in reader.storage_directories().items()

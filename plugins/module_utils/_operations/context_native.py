@@ -28,7 +28,8 @@ def native_parts(reader: HostReader) -> Dict[str, Any]:
         "api_url": "http://" + host_text(usable(address), port),
         "frontend_url": "http://" + host_text(usable(frontend.address), frontend.port) if frontend else "",
         "ports": {"api": port, "frontend": frontend.port if frontend else 0, "mongo": port_of(reach.address)},
-        "mongo": reader.mongo_values(reach),
+        # systemd waits for 90 s, and pm2 starts no mongod: nothing kills it before it has stopped.
+        "mongo": dict(reader.mongo_values(reach), set_members=[], stop_problem=""),
         "storage": {
             name: directory_place(os.path.normpath(os.path.join(cwd, directory)))
             for name, directory in reader.storage_directories().items()

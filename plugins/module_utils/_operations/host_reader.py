@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from .._core import dotenv, processes
 from .._core.errors import MaintenanceError, MissingLibrary, from_os_error
+from .._core.finding import Finding
 from .._docker import ports as docker_ports
 from .._docker.client import Docker, DockerUnavailable, docker_errors
 from .._docker.project import Container, Project, find_project, place
@@ -66,6 +67,7 @@ class HostReader:
         environment: what the application was given.
         uri: the connection string that it uses, without the password.
         warnings: sentences for the user, as they come up.
+        findings: what is not as it should be, as it comes up.
     """
 
     def __init__(self, params: Mapping[str, Any]) -> None:
@@ -73,6 +75,7 @@ class HostReader:
         self.root = os.path.normpath(str(params["root"]))
         self.env_file = str(params.get("env_file") or os.path.join(self.root, ".env"))
         self.warnings: List[str] = []
+        self.findings: List[Finding] = []
         self.docker: Optional[Docker] = None
         self.engine_reason, self.engine_message = "", ""
         self.project: Optional[Project] = None

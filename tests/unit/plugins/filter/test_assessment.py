@@ -231,6 +231,12 @@ def test_two_databases_are_told() -> None:
     assert "TWO DATABASES: the application uses the database a" in said
 
 
+def test_a_database_that_docker_kills_is_told() -> None:
+    problem = "Docker kills MongoDB before it has stopped (m): give it stop_grace_period: 30s"
+    said = lines_of({"mongo": {**CONTEXT["mongo"], "stop_problem": problem}})["MongoDB"]
+    assert said.endswith("; " + problem)
+
+
 def test_a_backup_without_what_the_application_is_told_to_use_is_not_proven() -> None:
     lost = {**place(), "path": "/srv/pictures", "exists": False, "configured_by": "UPLOAD_DIR"}
     said = lines_of({"storage": {**CONTEXT["storage"], "uploads": lost}})["restorable backup"]

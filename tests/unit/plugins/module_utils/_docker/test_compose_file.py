@@ -17,6 +17,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.compo
     ComposeFile,
     parse_compose_file,
     profiles,
+    stop_grace_periods,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.compose_needs import read_compose_needs
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import Container, ImageNeed
@@ -46,6 +47,37 @@ services:
 volumes:
   data:
 """
+
+
+def test_how_long_services_are_given_to_stop() -> None:
+    text = """\
+x-other:
+  stop_grace_period: 9s
+services:
+  mongo:
+    image: "mongo:7"
+    stop_grace_period: 1m30s   # a comment
+  "mongo2":
+    stop_grace_period: "500ms"
+  odd:
+    stop_grace_period: ${GRACE:-30s}
+  bare:
+    stop_grace_period: 30
+  api:
+    build: .
+volumes:
+  data:
+    stop_grace_period: 8s
+"""
+    assert stop_grace_periods(text) == {"mongo": 90.0, "mongo2": 0.5}
+    assert stop_grace_periods("") == stop_grace_periods(SHOP) == {}
+
+
+@given(st.text())
+def test_any_text_is_read_for_it(text: str) -> None:
+    assert all(
+        seconds >= 0 for seconds in stop_grace_periods("services:\n  a:\n    stop_grace_period: " + text).values()
+    )
 
 
 def test_what_a_compose_file_names() -> None:
