@@ -178,8 +178,10 @@ def test_the_record_tells_what_was_found(story: Story) -> None:
     found = {step["step"]: step["found"] for step in json.loads(copy)["steps"]}
     for finding in found["permissions"]["findings"]:
         assert (f"[{finding['id']}]" in story["second"].output) == (finding["severity"] in ("high", "critical"))
-    log = (story.sandbox.directory / "state" / "maintenance-log.md").read_text().rpartition("- Weekly maintenance")[2]
+    entries = (story.sandbox.directory / "state" / "maintenance-log.md").read_text().split("- Weekly maintenance")
+    [log] = [entry for entry in entries if f"(run {report['run_id']} " in entry]
     assert "- Permissions: " in log and "- Orphans: " in log
+    assert "- Backup rotation: removed nothing: " in log
 
 
 def test_no_secret_leaves_the_host(story: Story, tmp_path: Path) -> None:
