@@ -1024,6 +1024,12 @@ MAINTENANCE_FLAG = (
             "test_who_enters_at_the_same_moment_and_is_slower_is_refused",
         ),
         (
+            "flag-removal-is-noted",
+            'self._note_removal(observation) if change.action == "delete" else ()',
+            "()",
+            "test_a_setting_that_is_taken_away_is_noted_for_compaction",
+        ),
+        (
             "flag-timer-is-armed",
             "if not observe_timer(self._state_dir, observation.program).armed_for(note.expires):",
             NEVER,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +17,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan im
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag import flag_file, switch
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_file import Flag
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.timer import Timer
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.removals import read_removals
 from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import maintenance
 
 
@@ -65,6 +67,20 @@ def test_a_flag_that_is_not_as_it_was_left_is_an_error(tmp_path: Path, state: st
     else:
         flag_file.write_flag(path, "2026-11-24T02:00:00Z|r")
     task.verify(seen, Plan())
+
+
+@pytest.mark.parametrize(("action", "noted"), [("delete", ["shop.settings"]), ("update", [])])
+def test_a_setting_that_is_taken_away_is_noted_for_compaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str, noted: list[str]
+) -> None:
+    state = str(tmp_path / "state")
+    task = maintenance.Maintenance(switch.Policy("absent", str(tmp_path / "flag"), "me"), state, None, None)
+    monkeypatch.setattr(task, "_database", lambda _observation: SimpleNamespace(name="shop"))
+    change = SimpleNamespace(action=action)
+    monkeypatch.setattr(maintenance, "update_setting", lambda *_args, **_options: (None, change))
+    seen = maintenance.MaintenanceObservation(switch.Layers(Flag(True), None))
+    outcome = task.act(Action("switch_application_off", "x", "", switch.SwitchApplicationOff()), seen)
+    assert outcome.warnings == () and list(read_removals(state)) == noted
 
 
 def test_an_application_that_cannot_be_found_again_keeps_the_note(tmp_path: Path) -> None:
