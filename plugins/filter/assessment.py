@@ -101,6 +101,13 @@ def _backup(backups: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     spoilt = int(backups["summary"].get("implausible") or 0)
     told = "; %s" % _spoilt(backups, spoilt) if spoilt else ""
     newest = backups.get("newest_verified")
+    if newest and newest.get("lacking"):
+        return "NOT PROVEN: %s, %s old, lacks files that its database names: %s%s" % (
+            newest["name"],
+            _age(newest),
+            "; ".join("%s: %s" % pair for pair in sorted(newest["lacking"].items())),
+            told,
+        )
     if newest:
         tested = newest.get("restore_tested")
         return "yes, %s, %s old, verified%s%s" % (

@@ -50,15 +50,18 @@ def backup_include(context: Mapping[str, Any]) -> List[Dict[str, Any]]:
         entries: List[Dict[str, Any]] = []
         for name in ("uploads", "invoices", "labels"):
             place = storage[name]
+            more: Dict[str, Any] = {"optional": True}
+            if place.get("configured_by"):
+                more["configured_by"] = str(place["configured_by"])
             if place.get("path"):
-                entries.append({"name": name, "path": str(place["path"]), "optional": True})
+                entries.append({"name": name, "path": str(place["path"]), **more})
             elif place.get("container") and place.get("container_path"):
                 entries.append(
                     {
                         "name": name,
                         "path": str(place["container_path"]),
                         "container": str(place["container"]),
-                        "optional": True,
+                        **more,
                     }
                 )
         entries.append({"name": ".env", "path": str(context["env_file"]), "optional": False})

@@ -76,6 +76,7 @@ backups:
     problem: {description: Why it can be no backup in spite of its name; empty when nothing speaks against it., type: str}
     database: {description: Name of the database in it., type: str}
     components: {description: What else is in it., type: list, elements: str}
+    lacking: {description: "What it lacks of the files that its database names, by the name of the component.", type: dict}
     consistency: {description: "V(snapshot), V(locked) or V(none).", type: str}
     documents: {description: How many documents., type: int}
     invalid_documents:

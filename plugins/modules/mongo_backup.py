@@ -25,6 +25,10 @@ description:
     backup; what it does leave is removed by the next call.
   - That it was verified is recorded in a hidden file beside the archive, C(.NAME.verified.json). The record counts only while size and modification
     time of the archive are unchanged. M(miniecom.maintenance.backup_info), M(miniecom.maintenance.backup_prune) and O(fresh_within) rely on it.
+  - For C(uploads), C(invoices) and C(labels) it is looked whether they hold what the database names (C(images) of C(products), C(pdfPath) of C(invoices),
+    C(labelFilename) of C(shipments)). A directory that is not there or is empty while files in it are named, or that holds none of those named in the
+    newest thousand documents (50 where it lies in a container), is a warning, and stands in the headline, in the manifest and in the record of the backup,
+    which is not called restorable by the playbook C(assess), and not reused once the files are there.
   - Only one backup at a time is written to a directory.
 options:
   database:
@@ -63,6 +67,11 @@ options:
             written. What is there but cannot be read is an error in any case, and so is an engine that does not answer.
         type: bool
         default: false
+      configured_by:
+        description:
+          - Name of the variable by which the application is told of this place, as M(miniecom.maintenance.context_info) returns it. That the place is not
+            there then counts like files that are (see RV(summary.lacking)).
+        type: str
   fresh_within:
     description:
       - A verified backup of the same database that is younger than this is reused, and nothing is written, if it holds everything in O(include) from
@@ -218,6 +227,11 @@ summary:
     collections: {description: How many collections and views., type: int}
     components: {description: What else is in it., type: list, elements: str}
     missing: {description: "Optional entries of O(include) that were not there.", type: list, elements: str}
+    lacking:
+      description: What entries of O(include) lack at present of the files that the database names, or that they are not there though configured; by name.
+      type: dict
+      sample:
+        uploads: empty, though the database names files in it (products.images, such as products/bowl.jpg)
     age_hours: {description: Age of its data., type: float}
     consistency: {description: "V(snapshot), V(locked) or V(none).", type: str}
     seconds: {description: Duration., type: float}
@@ -254,6 +268,7 @@ SPEC = (
                     "path": {"type": "str", "required": True},
                     "container": {"type": "str"},
                     "optional": {"type": "bool", "default": False},
+                    "configured_by": {"type": "str"},
                 },
             },
             "fresh_within": {"type": "str", "default": "20h"},

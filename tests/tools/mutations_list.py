@@ -589,6 +589,35 @@ MONGO_BACKUP = (
     ),
     *_of(
         "mongo_backup",
+        "_operations/backup_completeness.py",
+        "_operations/test_backup_completeness.py",
+        ("lacking-empty", "if seen.problem or not sources.any_file(entry):", NEVER, "test_what_is_lacking"),
+        ("lacking-others-only", "if sources.holds(entry, name):", ALWAYS, "test_what_is_lacking"),
+    ),
+    *_of(
+        "mongo_backup",
+        "_backup/planning.py",
+        "_backup/test_planning.py",
+        (
+            "reuse-lacks-files-that-are-there",
+            "elif healed:",
+            "elif False:",
+            "test_what_lacks_files_is_reused_until_they_are_there",
+        ),
+    ),
+    *_of(
+        "backup_prune",
+        "_backup/catalogue.py",
+        "_backup/test_catalogue.py",
+        (
+            "parts-that-lack-files",
+            "{*record.empty, *dict(record.lacking)}",
+            "{*record.empty}",
+            "test_parts_are_what_holds_files",
+        ),
+    ),
+    *_of(
+        "mongo_backup",
         "_backup/planning.py",
         "_backup/test_sabotage_reuse.py",
         (

@@ -62,6 +62,7 @@ class VerificationRecord:
         check: how it was checked when it was made: documents or checksums; "" in records that do not tell.
         empty: those of the components that hold no file.
         invalid_documents: how many documents do not pass their collection's validator.
+        lacking: what it lacks of the files that its database names, as (name of the part, reason).
     """
 
     size: int
@@ -83,6 +84,7 @@ class VerificationRecord:
     check: str = ""
     empty: Tuple[str, ...] = ()
     invalid_documents: int = 0
+    lacking: Tuple[Tuple[str, str], ...] = ()
 
     def fits(self, status: os.stat_result) -> bool:
         """Whether a file has size and time of the archive that this is about; a copy may keep whole seconds only."""
@@ -97,6 +99,7 @@ class VerificationRecord:
             components=list(self.components),
             empty=list(self.empty),
             sources=dict(self.sources),
+            lacking=dict(self.lacking),
             format=1,
         )
         return (json.dumps(values, sort_keys=True, indent=1) + "\n").encode()
@@ -122,12 +125,17 @@ def parse_verification(data: bytes) -> Optional[VerificationRecord]:
             verified=_checked_time(values["verified"]),
             components=tuple(str(item) for item in values.get("components", [])),
             empty=tuple(str(item) for item in values.get("empty", [])),
-            sources=tuple(sorted((str(name), str(source)) for name, source in values.get("sources", {}).items())),
+            sources=_pairs(values.get("sources", {})),
+            lacking=_pairs(values.get("lacking", {})),
             **texts,
             **numbers,  # type: ignore[arg-type]
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _pairs(values: Mapping[str, Any]) -> Tuple[Tuple[str, str], ...]:
+    return tuple(sorted((str(key), str(value)) for key, value in values.items()))
 
 
 def _checked_time(text: str) -> str:
@@ -182,7 +190,7 @@ class Backup:
     def parts(self) -> FrozenSet[str]:
         """What is known to be in it beside the database: nothing of one that is not verified."""
         record = self.verification
-        return frozenset() if record is None else frozenset(record.components) - frozenset(record.empty)
+        return frozenset() if record is None else frozenset(record.components) - {*record.empty, *dict(record.lacking)}
 
     @property
     def restore_failed(self) -> str:
@@ -437,4 +445,5 @@ def describe_backup(backup: Backup, now: datetime) -> Dict[str, Any]:
     for key in ("database", "consistency", "documents", "invalid_documents", "collections", "restore_tested"):
         entry[key] = record.get(key)
     entry["components"] = list(record.get("components", ()))
+    entry["lacking"] = dict(record.get("lacking", ()))
     return entry

@@ -267,6 +267,7 @@ def _publish(job: ArchiveJob, handle: BinaryIO, plain_sha256: str = "") -> Verif
         check=job.check,
         empty=tuple(component.name for component in manifest.components if not component.files),
         invalid_documents=manifest.invalid_documents,
+        lacking=tuple(sorted(manifest.lacking.items())),
     )
     # Before the archive gets its name: an archive under its final name is always a verified one.
     write_sidecar(job.path, verification)

@@ -63,7 +63,12 @@ class ComponentRecord:
 
 @dataclass
 class Manifest:
-    """What a backup holds. Times are UTC timestamps."""
+    """What a backup holds. Times are UTC timestamps.
+
+    Attributes:
+        missing: entries that were not there, with source and reason.
+        lacking: what entries lack of the files that the database names, by their name.
+    """
 
     name: str
     started: str
@@ -80,6 +85,7 @@ class Manifest:
     components: List[ComponentRecord] = field(default_factory=list)
     missing: List[Dict[str, str]] = field(default_factory=list)
     notes: List[str] = field(default_factory=list)
+    lacking: Dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
     def to_json(self) -> bytes:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Mapping, Optional, Sequence, Tuple, Union
 
@@ -19,6 +19,10 @@ from .catalogue import Backup, Catalogue, backup_name
 # Raw BSON of a shop shrinks to about half (measured: 0.46 to 0.49); some more, for data that shrinks less.
 DEFAULT_RATIO = 0.6
 MARGIN = 1.1
+LACKING_STEP = (
+    "A shop restored from this would be without them: see whether this is where the application writes (UPLOAD_DIR,"
+    " STORAGE_PATH), and whether what is to be mounted there is."
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Included:
         problem: why it cannot be read; "" when it can.
         optional: a problem is noted and does not stand in the way.
         bytes, files: as found now.
+        lacking: what it lacks of that which the application or its database says to be there; "" when nothing is known to be.
     """
 
     name: str
@@ -37,6 +42,7 @@ class Included:
     files: int = 0
     optional: bool = False
     problem: str = ""
+    lacking: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,7 @@ class BackupObservation:
         locks_left: ids of the notes about a lock that a killed run has left on the server.
         locks_gone: of those about one that cannot stand any more.
         unknown_lock: what to say of a lock that may be anybody's; "" when there is none.
+        unknown_lacks: what to say of entries of which nobody could find out whether they lack anything.
     """
 
     database: str
@@ -95,6 +102,12 @@ class BackupObservation:
     locks_left: Tuple[str, ...] = ()
     locks_gone: Tuple[str, ...] = ()
     unknown_lock: str = ""
+    unknown_lacks: Tuple[str, ...] = ()
+
+    @property
+    def lacking(self) -> Mapping[str, str]:
+        """What a backup made now would lack, by the name of the entry."""
+        return {entry.name: entry.lacking for entry in self.included if entry.lacking}
 
 
 @dataclass(frozen=True)
@@ -118,12 +131,14 @@ class MakeBackup:
 
     Attributes:
         wanted: what must be in one that somebody else makes meanwhile, so that it will do: sources by name.
+        lacking: what it will lack, by the name of the entry; for its manifest and record.
     """
 
     path: str
     database: str
     consistency: DumpConsistency
     wanted: Mapping[str, str]
+    lacking: Mapping[str, str] = field(default_factory=dict)
 
 
 BackupWork = Union[RemoveLeftover, ReleaseLock, MakeBackup]
@@ -135,13 +150,20 @@ def wanted_components(included: Sequence[Included]) -> Mapping[str, str]:
 
 
 def reusable(
-    catalogue: Catalogue, database: str, address: str, wanted: Mapping[str, str], policy: BackupPolicy, now: datetime
+    catalogue: Catalogue,
+    database: str,
+    address: str,
+    wanted: Mapping[str, str],
+    lacking: Mapping[str, str],
+    policy: BackupPolicy,
+    now: datetime,
 ) -> Tuple[Optional[Backup], str]:
     """The verified backup that makes a new one unnecessary, and if there is none why not.
 
     Args:
         address: of the server; "" for any.
         wanted: where each component that must be in it comes from, by its name.
+        lacking: what a new one would lack as well.
     """
     if policy.fresh_within <= 0:
         return None, "fresh_within is 0"
@@ -163,11 +185,14 @@ def reusable(
             )
         missing = sorted(set(wanted) - set(record.components))
         known = dict(record.sources)
+        healed = [name for name, _why in record.lacking if name not in lacking]
         moved = sorted(name for name in wanted if known.get(name) != wanted[name])
         if record.database != database:
             why = "%s is of another database (%s)" % (backup.name, record.database)
         elif record.address and address and record.address != address:
             why = "%s is of another server (%s)" % (backup.name, record.address)
+        elif healed:
+            why = "%s lacks files of %s, which are there now" % (backup.name, ", ".join(healed))
         elif missing:
             why = "%s holds no %s" % (backup.name, ", ".join(missing))
         elif moved:
@@ -221,7 +246,12 @@ def plan_backup(observation: BackupObservation, policy: BackupPolicy, now: datet
     for entry in observation.included:
         if entry.problem and entry.optional:
             plan.warnings.append("%s will not be in the backup: %s (%s)" % (entry.name, entry.problem, entry.source))
-    backup, why = reusable(observation.catalogue, observation.database, observation.address, wanted, policy, now)
+        if entry.lacking:
+            plan.warnings.append("%s (%s): %s. %s" % (entry.name, entry.source, entry.lacking, LACKING_STEP))
+    plan.warnings += observation.unknown_lacks
+    backup, why = reusable(
+        observation.catalogue, observation.database, observation.address, wanted, observation.lacking, policy, now
+    )
     if backup is not None:
         plan.kept.append(
             Kept(
@@ -244,7 +274,7 @@ def plan_backup(observation: BackupObservation, policy: BackupPolicy, now: datet
             details={"bytes_free": observation.free, "bytes_needed": needed + policy.min_free},
         )
     target = os.path.join(policy.dest, backup_name(now, policy.encrypted))
-    work = MakeBackup(target, observation.database, observation.consistency, wanted)
+    work = MakeBackup(target, observation.database, observation.consistency, wanted, observation.lacking)
     plan.actions.append(Action("back_up", target, why, work, size, predicted=True))
     return plan
 

@@ -382,6 +382,16 @@ def _open_stream(stream: Any) -> Any:
     )
 
 
+def begins_with_file(chunks: Any) -> bool:
+    """Whether a tar stream holds a regular file; reads no further than to the first."""
+    with _open_stream(_ChunkReader(chunks)) as tar:
+        for info in tar:
+            if info.isreg():
+                return True
+            tar.members = []  # else tarfile keeps every entry in memory
+    return False
+
+
 class _ChunkReader(io.RawIOBase):
     """read(n) over an iterable of bytes."""
 

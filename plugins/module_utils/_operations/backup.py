@@ -50,6 +50,7 @@ from .._mongo import dump, fsync_lock
 from .._mongo.archive import ArchiveReader
 from .._mongo.client import Connection, connect
 from .._mongo.document_check import DocumentCheck
+from .backup_completeness import compare_with_database
 from .backup_sources import Sources, read_entries
 
 MAX_NOTES = 20
@@ -117,19 +118,27 @@ class MongoBackup(Task[BackupObservation]):
             )
         consistency = dump.choose_consistency(self.params["consistency"], connection.server)
         left, gone, unknown = self._locks_left_behind(connection)
+        included, unknown_lacks = [], []
+        for entry in self._sources.entries:
+            seen = self._sources.look_at(entry, False)
+            seen, why = compare_with_database(self._sources, connection, database, entry, seen)
+            included.append(seen)
+            unknown_lacks += [why] if why else []
         observation = BackupObservation(
             database,
             connection.address.where,
             read_catalogue(dest, missing_ok=True),
             utc_now(),
             DumpConsistency(consistency.mode, consistency.note, consistency.fallback),
-            included=tuple(self._sources.look_at(entry, False) for entry in self._sources.entries),
+            included=tuple(included),
             locks_left=left,
             locks_gone=gone,
             unknown_lock=unknown,
+            unknown_lacks=tuple(unknown_lacks),
         )
         wanted = planning.wanted_components(observation.included)
-        if reusable(observation.catalogue, database, observation.address, wanted, self.policy, observation.at)[0]:
+        address, lacking = observation.address, observation.lacking
+        if reusable(observation.catalogue, database, address, wanted, lacking, self.policy, observation.at)[0]:
             return observation
         # Only a new backup needs to know how much there is.
         sources = dump.list_sources(connection, database)
@@ -143,7 +152,10 @@ class MongoBackup(Task[BackupObservation]):
             collections=len([source for source in sources if source.type != "view"]),
             documents=documents,
             bytes_documents=sum(source.bytes for source in sources),
-            included=tuple(self._sources.look_at(entry, True) for entry in self._sources.entries),
+            included=tuple(
+                replace(self._sources.look_at(entry, True), lacking=seen.lacking)
+                for entry, seen in zip(self._sources.entries, included)
+            ),
             free=status.f_bavail * status.f_frsize,
         )
 
@@ -207,7 +219,9 @@ class MongoBackup(Task[BackupObservation]):
         with self._alone():
             # Another call may have made the wanted backup while this one waited for its turn.
             found = read_catalogue(self.policy.dest)
-            other, _why = reusable(found, work.database, observation.address, work.wanted, self.policy, utc_now())
+            other, _why = reusable(
+                found, work.database, observation.address, work.wanted, work.lacking, self.policy, utc_now()
+            )
             if other is not None:
                 raise SkipAction("a verified backup has been made meanwhile: %s" % other.name)
             warnings: Tuple[str, ...] = ()
@@ -268,6 +282,7 @@ class MongoBackup(Task[BackupObservation]):
             consistency_note=consistency.note,
             compression="%s (%s)" % (self.params["compression"], compression_engine()),
             tool=TOOL,
+            lacking=dict(work.lacking),
         )
         parts = []
         for entry in self._sources.entries:
@@ -419,6 +434,11 @@ class MongoBackup(Task[BackupObservation]):
             headline, summary = _summary_without(observation, plan, results.check)
         summary["reused"] = bool(plan.kept)
         summary["missing"] = [entry.name for entry in observation.included if entry.problem]
+        lacking = dict(observation.lacking)
+        if lacking:
+            # The table shows the headline, and no warnings.
+            headline += "; WARNING: " + "; ".join("%s: %s" % pair for pair in sorted(lacking.items()))
+        summary["lacking"] = lacking
         values: Dict[str, Any] = {}
         warnings = []
         if backup is not None:

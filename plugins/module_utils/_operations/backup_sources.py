@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from .._backup.making import measure_parts
 from .._backup.planning import Included
-from .._backup.tarball import RESERVED
+from .._backup.tarball import RESERVED, begins_with_file
 from .._core.errors import MaintenanceError
 from .._docker.client import Docker, EngineError
 
@@ -27,12 +27,17 @@ COPY_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class IncludedEntry:
-    """One entry of include."""
+    """One entry of include.
+
+    Attributes:
+        configured_by: the variable by which the application is told of this place; "" where nobody has said so.
+    """
 
     name: str
     path: str
     container: str
     optional: bool
+    configured_by: str = ""
 
     @property
     def source(self) -> str:
@@ -44,7 +49,11 @@ def read_entries(include: Sequence[Mapping[str, Any]]) -> List[IncludedEntry]:
     entries: List[IncludedEntry] = []
     for raw in include:
         entry = IncludedEntry(
-            str(raw["name"]), str(raw["path"]), str(raw.get("container") or ""), bool(raw.get("optional"))
+            str(raw["name"]),
+            str(raw["path"]),
+            str(raw.get("container") or ""),
+            bool(raw.get("optional")),
+            str(raw.get("configured_by") or ""),
         )
         taken = entry.name in RESERVED or entry.name in [other.name for other in entries]
         if taken or entry.name in ("", ".", "..") or "/" in entry.name or "\0" in entry.name:
@@ -59,6 +68,13 @@ def read_entries(include: Sequence[Mapping[str, Any]]) -> List[IncludedEntry]:
             )
         entries.append(entry)
     return entries
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 class Sources:
@@ -122,6 +138,50 @@ class Sources:
                     yield data
 
         return chunks
+
+    def any_file(self, entry: IncludedEntry) -> bool:
+        """Whether the backup of an entry would hold at least one file; reads no further than to the first."""
+        if entry.container:
+            docker = self._engine()
+            with docker.errors("cannot look into the container", entry.source):
+                chunks, _status = self._archive(docker, entry)
+                try:
+                    return begins_with_file(chunks)
+                finally:
+                    chunks.close()
+        if os.path.isfile(entry.path):
+            return True
+        return any(
+            _is_file(os.path.join(directory, name))
+            for directory, _directories, names in os.walk(entry.path)
+            for name in names
+        )
+
+    def holds(self, entry: IncludedEntry, name: str) -> bool:
+        """Whether the backup of an entry would hold a file.
+
+        Args:
+            name: relative to the directory. What lies behind a link is not in the backup, which saves the bare link.
+        """
+        if entry.container:
+            path = entry.path.rstrip("/") + "/" + name
+            docker = self._engine()
+            try:
+                with docker.errors("cannot look into the container", entry.source):
+                    chunks, status = docker.api.get_archive(entry.container, path, chunk_size=COPY_BYTES)
+                    chunks.close()
+            except EngineError as error:
+                if error.status != 404:
+                    raise
+                return False
+            return not status.get("linkTarget")
+        path = entry.path
+        *directories, last = name.split("/")
+        for part in directories:
+            path = os.path.join(path, part)
+            if os.path.islink(path):
+                return False
+        return _is_file(os.path.join(path, last))
 
     def _archive(self, docker: Docker, entry: IncludedEntry) -> Tuple[Any, Mapping[str, Any]]:
         """What the engine sends of an entry. Of a link it sends the bare link: then what it leads to is asked for.

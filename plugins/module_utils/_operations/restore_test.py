@@ -428,6 +428,7 @@ def record_success(
             sources=tuple((item.name, item.source) for item in manifest.components) if manifest else (),
             empty=tuple(sorted(name for name, component in found.components.items() if not component.files)),
             invalid_documents=tested.invalid_documents,
+            lacking=tuple(sorted(manifest.lacking.items())) if manifest is not None else (),
         )
         write_sidecar(backup.path, verification)
     except OSError as error:

@@ -111,6 +111,12 @@ def test_files_that_cannot_be_backups_are_told_and_prove_nothing() -> None:
     assert unseen.endswith("CANNOT BE ONE")
 
 
+def test_a_backup_without_the_files_that_its_database_names_is_not_called_restorable() -> None:
+    newest = {**PROVEN["newest_verified"], "restore_tested": "2026-11-24T03:00:00Z", "lacking": {"uploads": "empty"}}
+    said = lines_of(backups={**PROVEN, "newest_verified": newest})["restorable backup"]
+    assert said == "NOT PROVEN: b.tar.gz, 2 h old, lacks files that its database names: uploads: empty"
+
+
 def test_subject_and_answer_fit() -> None:
     found = lines_of()
     assert found["MongoDB would give back"] == "about 0 B, of 1.0 MiB in 23 collections"

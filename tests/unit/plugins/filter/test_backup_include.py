@@ -38,6 +38,13 @@ def test_each_directory_is_taken_from_where_it_really_is() -> None:
     assert entries[".env"] == {"name": ".env", "path": "/opt/miniecom/.env", "optional": False}
 
 
+def test_who_says_where_a_directory_is_goes_along() -> None:
+    storage = {**CONTEXT["storage"], "labels": {**place(path="/srv/labels"), "configured_by": "STORAGE_PATH"}}  # type: ignore[dict-item]
+    entries = {entry["name"]: entry for entry in backup_include({**CONTEXT, "storage": storage})}
+    assert entries["labels"]["configured_by"] == "STORAGE_PATH"
+    assert "configured_by" not in entries["invoices"]
+
+
 def test_something_else_than_a_context_is_refused() -> None:
     with pytest.raises(AnsibleFilterError, match="not a context"):
         backup_include({"root": "/opt/miniecom"})

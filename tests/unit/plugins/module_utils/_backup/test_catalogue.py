@@ -119,6 +119,11 @@ def test_parts_are_what_holds_files(tmp_path: Path) -> None:
     seen = catalogue.look_at(str(path))
     assert seen is not None
     assert seen.parts == {".env"}
+    # Other files than those that its database names are no uploads either.
+    catalogue.write_sidecar(str(path), record(path, lacking=(("uploads", "holds none of them"),)))
+    seen = catalogue.look_at(str(path))
+    assert seen is not None
+    assert seen.parts == {".env"}
     os.utime(path, (1, 1))
     seen = catalogue.look_at(str(path))
     assert seen is not None
@@ -160,7 +165,9 @@ def test_any_bytes_are_accepted_as_a_record_without_failing(data: bytes) -> None
 def test_a_record_reads_back_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"abc")
-    written = record(path, documents=3, empty=("uploads",), restore_tested="2026-11-24T03:00:00Z")
+    written = record(
+        path, documents=3, empty=("uploads",), lacking=(("labels", "empty"),), restore_tested="2026-11-24T03:00:00Z"
+    )
     assert catalogue.parse_verification(written.to_json()) == written
     assert json.loads(written.to_json())["format"] == 1
 

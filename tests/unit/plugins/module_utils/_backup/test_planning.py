@@ -125,6 +125,18 @@ def test_what_has_all_that_was_asked_for_or_more_is_reused(
     assert planning.plan_backup(observation(backup(3, **changes)), asked, NOW).actions == []
 
 
+def test_what_lacks_files_is_reused_until_they_are_there() -> None:
+    found = backup(3, lacking=(("uploads", "empty, though"),))
+    lacking = planning.Included("uploads", "/srv/uploads", lacking="empty, though files are named")
+    plan = planning.plan_backup(observation(found, included=(lacking,)), POLICY, NOW)
+    assert plan.actions == [] and "uploads (/srv/uploads): empty, though files are named" in plan.warnings[0]
+    (action,) = planning.plan_backup(observation(found), POLICY, NOW).actions
+    assert "lacks files of uploads, which are there now" in action.reason
+    (action,) = planning.plan_backup(observation(included=(lacking,)), POLICY, NOW).actions
+    assert isinstance(action.work, planning.MakeBackup)
+    assert action.work.lacking == {"uploads": "empty, though files are named"}
+
+
 def test_sources_that_are_not_asked_for_do_not_matter() -> None:
     assert planning.plan_backup(observation(backup(3, sources=()), included=[]), POLICY, NOW).actions == []
 

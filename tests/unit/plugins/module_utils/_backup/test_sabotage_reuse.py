@@ -25,11 +25,11 @@ def directory(address: str) -> catalogue.Catalogue:
 
 
 def test_a_backup_of_another_server_is_not_reused() -> None:
-    reused, why = planning.reusable(directory("10.0.0.2:27017"), "shop", HERE, {}, POLICY, NOW)
+    reused, why = planning.reusable(directory("10.0.0.2:27017"), "shop", HERE, {}, {}, POLICY, NOW)
     assert reused is None and "another server (10.0.0.2:27017)" in why
 
 
 def test_one_of_the_same_server_is_and_one_that_does_not_say() -> None:
-    assert planning.reusable(directory("10.0.0.1:27017"), "shop", HERE, {}, POLICY, NOW)[0] is not None
-    assert planning.reusable(directory(""), "shop", HERE, {}, POLICY, NOW)[0] is not None
-    assert planning.reusable(directory("10.0.0.2:27017"), "shop", "", {}, POLICY, NOW)[0] is not None
+    assert planning.reusable(directory("10.0.0.1:27017"), "shop", HERE, {}, {}, POLICY, NOW)[0] is not None
+    assert planning.reusable(directory(""), "shop", HERE, {}, {}, POLICY, NOW)[0] is not None
+    assert planning.reusable(directory("10.0.0.2:27017"), "shop", "", {}, {}, POLICY, NOW)[0] is not None
