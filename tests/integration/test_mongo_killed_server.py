@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +13,17 @@ from typing import Any
 
 import pytest
 from pymongo import WriteConcern
+from pymongo.monitoring import CommandListener, CommandStartedEvent
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import dump
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import connect
 from tests.sandbox.mongod import Mongod
 from tests.support.modules import run_module
 
 pytestmark = [pytest.mark.every_server, pytest.mark.usefixtures("mongod_libraries")]
 
 # Collection: documents that the server says it has, and that it has.
+SMALL = 6000
 COUNTS = {"orders": (100, 4000), "emptied": (5000, 0), "users": (0, 3000)}
 
 
@@ -35,7 +40,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, mongod_version: str) -> Ite
             shop.create_collection("users")
             lost = client.get_database("lost", write_concern=WriteConcern(w=1, j=True))
             lost.orders.insert_many([{"_id": n} for n in range(1000)])
+            fat = client.get_database("fat", write_concern=WriteConcern(w=1, j=True))
+            fat.events.insert_one({"_id": -1, "x": "x" * 2_000_000})
             client.admin.command("fsync")
+            fat.events.insert_many([{"_id": n} for n in range(SMALL)])
             # The last tenth has users that are gone.
             shop.orders.insert_many([{"_id": n, "userId": n % 3300, "oldId": n} for n in range(100, 4000)])
             shop.users.insert_many([{"_id": n} for n in range(3000)])
@@ -79,6 +87,31 @@ def test_a_backup_holds_what_is_there(params: dict[str, Any], tmp_path: Path) ->
     tested = run_module("mongo_restore", {**params, "src": str(dest), "min_free": "1MiB"})
     assert not tested.failed, tested.msg
     assert tested.result["summary"]["documents"] == made.result["summary"]["documents"]
+
+
+def test_a_wrong_count_does_not_make_a_dump_slow(server: Mongod) -> None:
+    """By the server's counts a document has two megabytes, and a batch of them would be two documents."""
+    asked: list[str] = []
+
+    class Listener(CommandListener):
+        def started(self, event: CommandStartedEvent) -> None:
+            if event.command_name in ("find", "getMore"):
+                asked.append(event.command_name)
+
+        def succeeded(self, event: Any) -> None:
+            pass
+
+        failed = succeeded
+
+    out = io.BytesIO()
+    with connect({"uri": server.uri_for("fat")}, event_listeners=[Listener()]) as connection:
+        assert connection.client.fat.events.estimated_document_count() == 1
+        sources = dump.list_sources(connection, "fat")
+        writer, _result = dump.dump_database(
+            connection, "fat", sources, out.write, dump.Consistency("none", ""), "test"
+        )
+    assert writer.totals[("fat", "events")].documents == SMALL + 1
+    assert len(asked) < 20, len(asked)
 
 
 def test_no_backup_of_a_database_that_only_seems_to_have_documents(params: dict[str, Any], tmp_path: Path) -> None:

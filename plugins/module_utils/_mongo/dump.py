@@ -30,6 +30,8 @@ from .errors import error_number, error_text, mongo_errors
 # A batch of about a megabyte is read fastest: larger ones wait, smaller ones ask more often (measured).
 BATCH_BYTES = 1024 * 1024
 MAX_BATCH_DOCUMENTS = 20000
+DEFAULT_BATCH_DOCUMENTS = 1000
+MEASURED_DOCUMENTS = 64
 READ_AHEAD = 3
 LISTING_ATTEMPTS = 5
 SNAPSHOT_SINCE = (5, 0)  # https://www.mongodb.com/docs/manual/reference/read-concern-snapshot/
@@ -53,7 +55,7 @@ class DumpSource:
         uuid: of the collection where its documents stand, in hexadecimal; "" for views and where the server tells none.
         metadata: for the archive's head.
         indexes: names of its indexes.
-        bytes, documents: as the server counts them now; for predictions and batch sizes only.
+        bytes, documents: as the server counts them now, which is wrong after it was killed: for predictions only.
         id_index: name of its index on _id where that is another order than the natural one; "" where there is none such.
         validator: what its documents must pass on insert; {} where nothing is refused.
     """
@@ -69,13 +71,6 @@ class DumpSource:
     uuid: str = ""
     id_index: str = ""
     validator: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def batch_documents(self) -> int:
-        """How many documents make a batch of about BATCH_BYTES."""
-        if not self.documents or not self.bytes:
-            return 1000
-        return int(max(2, min(MAX_BATCH_DOCUMENTS, BATCH_BYTES * self.documents // max(1, self.bytes))))
 
 
 @dataclass(frozen=True)
@@ -437,9 +432,8 @@ def _batches(
     def read() -> None:
         try:
             collection = connection.client[database][source.data]
-            cursor = collection.find_raw_batches(
-                {}, batch_size=source.batch_documents, session=session, hint=hint or None
-            )
+            size = measure_batch(collection, session, hint)
+            cursor = collection.find_raw_batches({}, batch_size=size, session=session, hint=hint or None)
             try:
                 for batch in cursor:
                     if not put(batch):
@@ -463,6 +457,35 @@ def _batches(
     finally:
         stop.set()
         thread.join()
+
+
+def documents_per_batch(sizes: Sequence[int]) -> int:
+    """How many documents make a batch of about BATCH_BYTES. Pure.
+
+    Args:
+        sizes: of some documents, in bytes. Half of them are smaller: one that is much larger than the others decides
+            nothing. The server ends a batch at 16 MB, however many are asked for.
+    """
+    if not sizes:
+        return DEFAULT_BATCH_DOCUMENTS
+    return max(2, min(MAX_BATCH_DOCUMENTS, BATCH_BYTES // max(1, sorted(sizes)[len(sizes) // 2])))
+
+
+def measure_batch(collection: Any, session: Optional[Any] = None, hint: str = "") -> int:
+    """How many documents of a collection make a batch, by the first few of them: the server's own count may be wrong.
+
+    Args:
+        hint: name of the index in whose order it will be read; "" for the natural one.
+    """
+    sizes: List[int] = []
+    # Negative: one batch, and no cursor stays open.
+    for batch in collection.find_raw_batches({}, limit=-MEASURED_DOCUMENTS, session=session, hint=hint or None):
+        position = 0
+        while position < len(batch):
+            # A document begins with its own length.
+            sizes.append(int.from_bytes(batch[position : position + 4], "little"))
+            position += max(sizes[-1], 5)
+    return documents_per_batch(sizes)
 
 
 def _raise(error: BaseException, where: str, session: Optional[Any]) -> None:

@@ -35,7 +35,7 @@ except ImportError:  # pragma: no cover - the client raises MissingLibrary first
 from .._core.errors import MaintenanceError
 from .archive import ArchiveReader, CollectionMetadata, count_documents
 from .client import Connection
-from .dump import DumpSource, count_invalid, list_sources
+from .dump import DumpSource, count_invalid, list_sources, measure_batch
 from .errors import error_number, mongo_errors
 
 # About a megabyte and at most a thousand documents in one insert (measured: larger ones are slower).
@@ -377,7 +377,7 @@ def compare_restored(connection: Connection, reader: ArchiveReader) -> Compariso
         result.differences += compare_metadata(where, head.metadata, source_.metadata)
         if head.type == "view":
             continue
-        restored = read_collection(connection, head.db, head.data_collection, source_.batch_documents)
+        restored = read_collection(connection, head.db, head.data_collection)
         result.collections[(head.db, head.data_collection)] = restored
         invalid = count_invalid(connection, head.db, head.collection, source_.validator)
         if invalid:
@@ -391,12 +391,13 @@ def compare_restored(connection: Connection, reader: ArchiveReader) -> Compariso
     return result
 
 
-def read_collection(connection: Connection, database: str, name: str, batch_documents: int = 1000) -> Restored:
+def read_collection(connection: Connection, database: str, name: str) -> Restored:
     """Count and hash the raw documents of a collection in its natural order."""
     digest = hashlib.sha256()
     documents, size = 0, 0
     with mongo_errors("cannot read the collection", "%s.%s" % (database, name)):
-        for batch in connection.client[database][name].find_raw_batches({}, batch_size=batch_documents):
+        collection = connection.client[database][name]
+        for batch in collection.find_raw_batches({}, batch_size=measure_batch(collection)):
             digest.update(batch)
             documents += count_documents(batch, "%s.%s" % (database, name))
             size += len(batch)
