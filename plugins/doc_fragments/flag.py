@@ -40,6 +40,12 @@ options:
       address:
         description: Host and port that replace those of the connection string, as M(miniecom.maintenance.context_info) returns them.
         type: str
+      tls_files:
+        description:
+          - Where files lie on the host that the connection string names by a path inside a container, as in M(miniecom.maintenance.mongo_info). Where
+            O(application_setting.env_from) is a container they are found through its mounts.
+        type: dict
+        default: {}
       database:
         description: The shop's database. By default the one that the connection string names.
         type: str

@@ -10,7 +10,8 @@ from __future__ import annotations
 class ModuleDocFragment:
     """The connection."""
 
-    DOCUMENTATION = r"""
+    # Where the server is.
+    ADDRESS = r"""
 options:
   uri:
     description:
@@ -42,12 +43,19 @@ options:
     description:
       - Where files lie on the host that the connection string names, in C(tlsCAFile) and the like, by a path inside a container; each path as the
         string has it, with the one of the host, for example V(/certs/ca.pem) with V(/opt/miniecom/certs/ca.pem).
+      - Where O(env_from) is a container they are found through its mounts, and need not be given. What is given here counts more.
     type: dict
     default: {}
-  connect_timeout:
-    description: Seconds to wait for the server.
-    type: int
-    default: 5
 requirements:
   - pymongo >= 4.10.1 on the host
 """
+
+    # The same, and how long to wait for it.
+    DOCUMENTATION = ADDRESS.replace(
+        "requirements:",
+        """  connect_timeout:
+    description: Seconds to wait for the server.
+    type: int
+    default: 5
+requirements:""",
+    )

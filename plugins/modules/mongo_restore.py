@@ -85,17 +85,9 @@ options:
   env_file:
     description: The shop's environment file, from which the connection string is read. One of this, O(uri) and O(mongod_program) is needed.
     type: path
-  env_from:
-    description:
-      - From where the application itself has its connection string, as M(miniecom.maintenance.context_info) returns it.
-      - For the values see M(miniecom.maintenance.mongo_info).
-    type: str
-    default: file
-  address:
-    description: V(HOST:PORT) that replaces the hosts of the connection string.
-    type: str
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.acting
+  - miniecom.maintenance.mongo.address
   - miniecom.maintenance.docker
   - miniecom.maintenance.run
 requirements:
@@ -185,6 +177,7 @@ summary:
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run
 from ..module_utils._docker.client import DOCKER_ARGUMENTS
+from ..module_utils._mongo.client import ADDRESS_ARGUMENTS
 from ..module_utils._operations.connection import prepare_connection
 from ..module_utils._operations.restore_test import MongoRestore
 
@@ -208,14 +201,10 @@ SPEC = (
             "mongod_program": {"type": "path"},
             "work_dir": {"type": "path"},
             "min_free": {"type": "str", "default": "256MiB"},
-            "uri": {"type": "str", "no_log": True},
-            "env_file": {"type": "path"},
-            "env_from": {"type": "str", "default": "file"},
-            "address": {"type": "str"},
         },
         required_one_of=[("uri", "env_file", "mongod_program")],
-        mutually_exclusive=[("uri", "env_file")],
     )
+    + ADDRESS_ARGUMENTS
     + DOCKER_ARGUMENTS
     + RUN_ARGUMENTS
 )

@@ -273,7 +273,10 @@ def test_groups_by_server_tell_the_truth() -> None:
         documentation = constants(path)["DOCUMENTATION"]
         fragments = documentation.get("extends_documentation_fragment", [])
         options = set(documentation.get("options", {}))
-        takes_mongo = "miniecom.maintenance.mongo" in fragments or {"uri", "env_file", "address"} <= options
+        takes_mongo = (
+            any(item.startswith("miniecom.maintenance.mongo") for item in fragments)
+            or {"uri", "env_file", "address"} <= options
+        )
         assert (path.stem in groups["mongo"]) == takes_mongo, path.stem
         takes_docker = (
             any(item.startswith("miniecom.maintenance.docker") for item in fragments) or "docker_host" in options

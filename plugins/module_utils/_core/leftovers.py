@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Type, Union
 
 from .atomic_file import write_atomic
@@ -64,13 +64,19 @@ class ContainerLeft:
 
 @dataclass(frozen=True)
 class LockLeft:
-    """A lock on a database server against writes. keeper: the process that holds it and releases it when its time is over."""
+    """A lock on a database server against writes.
+
+    Attributes:
+        tls_files: where the host has the files that the connection string names.
+        keeper: the process that holds it and releases it when its time is over.
+    """
 
     address: str
     env_file: str = ""
     env_from: str = ""
     docker_host: str = ""
     keeper: ProcessId = ProcessId()
+    tls_files: Mapping[str, str] = field(default_factory=dict)
     purpose: str = ""
 
 
@@ -165,6 +171,8 @@ def _parse(note: Mapping[str, Any]) -> Leftover:
                 values[name] = _process_id(value)
             elif name in ("pid", "start_time"):
                 values[name] = int(value or 0)
+            elif name == "tls_files":
+                values[name] = {str(path): str(place) for path, place in (value or {}).items()}
             else:
                 values[name] = str(value or "")
         left = kind(**values)

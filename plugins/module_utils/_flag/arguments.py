@@ -19,6 +19,7 @@ FLAG_ARGUMENTS = ArgumentSpec(
                 "env_from": {"type": "str", "default": "file"},
                 "docker_host": {"type": "str"},
                 "address": {"type": "str"},
+                "tls_files": {"type": "dict", "default": {}},
                 "database": {"type": "str"},
                 "visitor_message": {"type": "str", "aliases": ["message"]},
                 "allow_ips": {"type": "list", "elements": "str"},

@@ -241,6 +241,16 @@ def _database(name: str, source: str) -> str:
     return name
 
 
+def named_paths(uri: str) -> List[str]:
+    """The files that a connection string names, as it has them. Of one that is not well-formed none: `resolve` says so. Pure."""
+    try:
+        scheme, _userinfo, _hosts, _path, query = _take_apart(uri.strip(), "")
+        options = translate_options(query, "", scheme == "mongodb+srv")
+    except MaintenanceError:
+        return []
+    return [value for name, value in options.values if name in FILES]
+
+
 def own_files(options: ConnectionOptions, params: Mapping[str, Any], source: str) -> List[Tuple[str, str]]:
     """The options, with the files that they name as this host has them.
 
@@ -248,16 +258,22 @@ def own_files(options: ConnectionOptions, params: Mapping[str, Any], source: str
         MaintenanceError: there is no such file here.
     """
     places: Mapping[str, str] = params.get("tls_files") or {}
+    place = str(params.get("environment_place") or "")
     values = []
     for name, value in options.values:
         if name in FILES:
             path = str(places.get(value, value))
             if not os.path.isfile(path):
+                why = "Is it a path inside a container? Then say"
+                if place.startswith("container "):
+                    why = "No mount of the %s holds it on this host: say" % place
+                    if path != value:
+                        why = "It is where the mounts of the %s, or tls_files, have it: say" % place
                 raise MaintenanceError(
                     "this host has no such file, which the option %s of the connection string names" % name,
                     target=path,
-                    next_step="Is it a path inside a container? Then say in the option tls_files where it lies on the host"
-                    " (%s: PATH); the connection string is that of %s." % (value, source),
+                    next_step="%s in the option tls_files where it lies on the host (%s: PATH);"
+                    " the connection string is that of %s." % (why, value, source),
                 )
             value = path
         values.append((name, value))

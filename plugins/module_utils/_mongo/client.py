@@ -25,17 +25,20 @@ except ImportError:  # pragma: no cover - address.resolve says so
 
 AUTHENTICATION_FAILED = 18
 
-MONGO_ARGUMENTS = ArgumentSpec(
+# Where the server is, for modules that may do without one as well; the fragment `mongo.address` documents them.
+ADDRESS_ARGUMENTS = ArgumentSpec(
     {
         "uri": {"type": "str", "no_log": True},
         "env_file": {"type": "path"},
         "env_from": {"type": "str", "default": "file"},
         "address": {"type": "str"},
-        "connect_timeout": {"type": "int", "default": 5},
         "tls_files": {"type": "dict", "default": {}},
     },
-    required_one_of=[("uri", "env_file")],
     mutually_exclusive=[("uri", "env_file")],
+)
+MONGO_ARGUMENTS = ADDRESS_ARGUMENTS + ArgumentSpec(
+    {"connect_timeout": {"type": "int", "default": 5}},
+    required_one_of=[("uri", "env_file")],
 )
 
 

@@ -366,6 +366,7 @@ class MongoBackup(Task[BackupObservation]):
                 self.params["env_from"],
                 self.params["docker_host"] or "",
                 keeper,
+                tls_files=self.params["tls_files"],
             )
             notes.append(self.run.leftovers.register(left))
             return self.run.leftovers.path_of(notes[-1])

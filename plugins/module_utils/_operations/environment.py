@@ -10,16 +10,19 @@ The secret never leaves the process that needs it: modules are told the place (`
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Mapping, Optional
+import posixpath
+from typing import Any, Dict, Iterable, Mapping, Optional
 
 from .._core import dotenv
 from .._core.errors import MaintenanceError, from_os_error
 from .._core.processes import is_running, list_processes, listening_sockets
+from .._docker import project
 from .._docker.client import Docker, docker_errors
 from .._host import compose_file
 from .._host.environment import COMPOSE, CONTAINER, FILE, PROCESS
 from .._host.mongo_uri import URI_KEYS
 from .._host.shop import find_api
+from .._mongo.address import named_paths
 
 # The file as compose reads it, with variables put in; dotenv puts in none.
 EXPANDED = "expanded"
@@ -41,18 +44,17 @@ def with_environment(params: Mapping[str, Any], root: str = "") -> Dict[str, Any
     env_from, env_file = str(params.get("env_from") or FILE), str(params.get("env_file") or "")
     if env_from == FILE or params.get("uri") or not env_file:
         return found
-    engine = (params.get("docker_host"), int(params.get("docker_timeout") or DOCKER_TIMEOUT))
+    kind, _colon, place = env_from.partition(":")
+    if kind == CONTAINER and place:
+        return _of_container(found, place, env_file)
     try:
-        values = read_variables(env_from, env_file, *engine)
+        values = read_variables(env_from, env_file)
     except ProcessEnded:
         if not root:
             raise
         values = _of_present_process(root, env_file)
-    given = {key: values[key] for key in URI_KEYS if values.get(key, "").strip()}
-    place = env_from.partition(":")[2] or env_file
-    if not given and env_from.partition(":")[0] == CONTAINER:
-        # As in `_host.environment.choose`: what is not given to a container is read from the file.
-        return dict(found, env_from=FILE)
+    given = _uris(values)
+    place = place or env_file
     if not given:
         raise MaintenanceError(
             "the application was given neither %s nor %s" % URI_KEYS,
@@ -60,7 +62,51 @@ def with_environment(params: Mapping[str, Any], root: str = "") -> Dict[str, Any
             next_step="Leave env_from out to read env_file, or give the option uri.",
         )
     found["environment"] = given
-    found["environment_place"] = "%s %s" % (env_from.partition(":")[0], place.partition(":")[0])
+    found["environment_place"] = "%s %s" % (kind, place.partition(":")[0])
+    return found
+
+
+def _uris(values: Mapping[str, str]) -> Dict[str, str]:
+    return {key: values[key] for key in URI_KEYS if values.get(key, "").strip()}
+
+
+def _of_container(params: Dict[str, Any], name: str, env_file: str) -> Dict[str, Any]:
+    """Options completed from a container: its connection string, and where the files that this names lie on the host."""
+    timeout = int(params.get("docker_timeout") or DOCKER_TIMEOUT)
+    with Docker.connect(params.get("docker_host"), timeout) as docker, docker_errors(
+        "cannot look at the container of the application", name
+    ):
+        inspected = docker.api.inspect_container(name)
+    given = _uris(container_variables(inspected))
+    found = dict(params)
+    if given:
+        found["environment"] = given
+        found["environment_place"] = "%s %s" % (CONTAINER, name)
+    else:
+        # As in `_host.environment.choose`: what is not given to a container is read from the file, by it as well.
+        found["env_from"] = FILE
+        given = _uris(dotenv.load(env_file))
+    told = params.get("tls_files") or {}
+    found["tls_files"] = {**files_through_mounts(inspected, given.values()), **told}
+    return found
+
+
+def files_through_mounts(inspected: Mapping[str, Any], uris: Iterable[str]) -> Dict[str, str]:
+    """Where files lie on the host that connection strings name by a path inside a container. Pure.
+
+    What lies in the container's own layer or in memory is left out: the host has no path for it.
+
+    Args:
+        inspected: the container, as the engine's inspect gives it.
+        uris: connection strings.
+    """
+    # Node takes a path that is not absolute from its working directory.
+    start = str((inspected.get("Config") or {}).get("WorkingDir") or "/")
+    found = {}
+    for path in (path for uri in uris for path in named_paths(uri)):
+        on_host = project.place(inspected, posixpath.normpath(posixpath.join(start, path))).path
+        if on_host:
+            found[path] = on_host
     return found
 
 
@@ -96,13 +142,12 @@ def process_variables(pid: int) -> Optional[Dict[str, str]]:
     return {key: value for key, _equals, value in entries}
 
 
-def read_variables(env_from: str, env_file: str, docker_host: Optional[str], timeout: int) -> Dict[str, str]:
-    """The variables that the application uses.
+def read_variables(env_from: str, env_file: str) -> Dict[str, str]:
+    """The variables that the application uses, where that is no container.
 
     Args:
-        env_from: file, file:expanded, container:NAME, process:PID:START or compose:PATH.
+        env_from: file, file:expanded, process:PID:START or compose:PATH.
         env_file: the shop's environment file.
-        docker_host, timeout: how to reach the engine of a container; seconds for each answer.
 
     Raises:
         MaintenanceError: the place is not there, or may not be read.
@@ -111,11 +156,6 @@ def read_variables(env_from: str, env_file: str, docker_host: Optional[str], tim
     if kind == FILE:
         text = dotenv.read_text(env_file)
         return dotenv.parse_for_compose(text) if rest == EXPANDED else dotenv.parse(text)
-    if kind == CONTAINER and rest:
-        with Docker.connect(docker_host, timeout) as docker, docker_errors(
-            "cannot look at the container of the application", rest
-        ):
-            return container_variables(docker.api.inspect_container(rest))
     if kind == PROCESS and rest:
         return _of_process(rest, env_file)
     if kind == COMPOSE and rest:

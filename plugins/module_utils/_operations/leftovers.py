@@ -141,6 +141,7 @@ def _clear_lock(left: LockLeft, leftover: Leftover, state_dir: str, timeout: int
         "docker_host": left.docker_host,
         "docker_timeout": timeout,
         "address": left.address,
+        "tls_files": left.tls_files,
     }
     with connect(with_environment(place)) as connection:
         state = fsync_lock.judge_lock(connection, leftover, boot_id())

@@ -145,6 +145,7 @@ class Maintenance:
                 "env_from": options.get("env_from") or "",
                 "docker_host": options.get("docker_host") or "",
                 "address": options.get("address") or "",
+                "tls_files": dict(options.get("tls_files") or {}),
                 "database": database.name,
             },
             "settings of %s (key site)" % database.name,

@@ -119,6 +119,16 @@ def test_nothing_outlives_a_boot(monkeypatch: pytest.MonkeyPatch, left: ProcessL
     assert clear(Leftover("id", left, boot=boot_id()), "/state", 1) == "cleared"
 
 
+def test_how_a_server_is_reached_is_read_back_from_the_note(tmp_path: Path) -> None:
+    """Whoever releases the lock of a killed dump needs the same files to connect."""
+    left = LockLeft("db:27017", "/srv/.env", "container:api", "", ProcessId(1, 2), tls_files={"/certs/ca": "/srv/ca"})
+    notes = RunContext(None, str(tmp_path)).leftovers
+    for written in (left, LockLeft("db:27017")):
+        note = notes.register(written)
+        assert [found.left for found in notes.found()] == [written]
+        notes.done(note)
+
+
 def test_what_a_module_still_works_on_is_not_abandoned(tmp_path: Path) -> None:
     notes = RunContext(None, str(tmp_path)).leftovers
     notes.register(PathLeft("/w/half"))
