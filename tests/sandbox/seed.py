@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from bson import ObjectId
 
+from tests.sandbox.shopfiles import IMAGES, PAGES
+
 if TYPE_CHECKING:
     from pymongo.database import Database
 
@@ -233,11 +235,23 @@ def _collections(make: _Maker, users: int, orders: int, products: int) -> dict[s
         for position, payment in enumerate(shop["payments"][::20])
     ]
     shop["shipments"] = [
-        {"_id": make.new_id(), "orderId": str(order["_id"]), "carrier": "Delhivery", "status": "delivered"}
-        for order in paid[::2]
+        {
+            "_id": make.new_id(),
+            "orderId": str(order["_id"]),
+            "carrier": "Delhivery",
+            "status": "delivered",
+            "labelFilename": f"LBL-{position:06d}.pdf" if position < PAGES else None,
+        }
+        for position, order in enumerate(paid[::2])
     ]
     shop["invoices"] = [
-        {"_id": make.new_id(), "orderId": str(order["_id"]), "number": f"INV-{position:06d}"}
+        {
+            "_id": make.new_id(),
+            "orderId": str(order["_id"]),
+            "number": f"INV-{position:06d}",
+            # Of the others no PDF could be made.
+            "pdfPath": f"storage/invoices/INV-{position:06d}.pdf" if position < PAGES else None,
+        }
         for position, order in enumerate(paid)
     ]
 
@@ -294,12 +308,18 @@ def _collections(make: _Maker, users: int, orders: int, products: int) -> dict[s
     return shop
 
 
+def _image(number: int) -> Any:
+    """An image of a product, as the application has written it over the years."""
+    url = f"/uploads/products/bowl-{number % IMAGES}.jpg"
+    return url if number % 2 else {"filename": url.rpartition("/")[2], "url": url, "alt": f"Bowl {number}"}
+
+
 def _product(number: int, make: _Maker, categories: list[Document]) -> Document:
     product: Document = {
         "name": f"Handmade bowl {number}",
         "description": "Thrown and glazed by hand.",
         "price": make.rng.randrange(100, 5000),
-        "images": [f"/uploads/products/bowl-{number}.jpg"],
+        "images": [_image(number)],
     }
     if number % 5 == 1:
         product["categoryId"] = None

@@ -263,6 +263,10 @@ def _write_compose(root: Path, files: Mapping[str, str] | None) -> None:
         (root / name).write_text(text, encoding="utf-8")
 
 
+# How many images, and invoices and labels each, the shop has; documents name them.
+IMAGES, PAGES = 24, 15
+
+
 def write_application_files(
     directory: Path, uploads: str = "uploads", storage: str = "storage", rng_seed: int = 1
 ) -> None:
@@ -275,12 +279,12 @@ def write_application_files(
     products = directory / uploads / "products"
     for kind in (f"{uploads}/products", f"{storage}/invoices", f"{storage}/labels"):
         (directory / kind).mkdir(parents=True, exist_ok=True)
-    for number in range(24):
+    for number in range(IMAGES):
         image = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + rng.randbytes(rng.randrange(4_000, 40_000)) + b"\xff\xd9"
         (products / f"bowl-{number}.jpg").write_bytes(image)
     # A name as a customer's camera and language make them.
     (products / "Schüssel (1) it's new.jpg").write_bytes(b"\xff\xd8\xff\xe0" + rng.randbytes(5_000))
     for kind, prefix in (("invoices", "INV"), ("labels", "LBL")):
-        for number in range(15):
+        for number in range(PAGES):
             page = b"%PDF-1.4\n" + rng.randbytes(2_000).hex().encode() + b"\n%%EOF\n"
             (directory / storage / kind / f"{prefix}-{number:06d}.pdf").write_bytes(page)
