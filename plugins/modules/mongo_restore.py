@@ -159,6 +159,10 @@ summary:
     path: {description: The archive., type: str}
     restored: {description: Whether it was restored and nothing differs., type: bool}
     documents: {description: How many documents were restored and compared., type: int}
+    lacking:
+      description: What the backup lacks of the files that its database names, by name (C(uploads), C(invoices), C(labels)). It is not called restorable by the
+        playbook C(assess) then.
+      type: dict
     invalid_documents:
       description: How many of them do not pass their collection's validator; C(mongorestore) loses them without C(--bypassDocumentValidation).
       type: int

@@ -195,3 +195,24 @@ def test_a_backup_that_lacks_files_does_not_push_out_one_that_has_them(
     rotation = {"path": params["dest"], "keep_daily": 1, "state_dir": params["state_dir"]}
     planned = ok(run_module("backup_prune", rotation, check=True)).result
     assert {entry["target"] for entry in planned["kept"]} == {whole, lacking}, planned["plan"]
+
+
+@pytest.mark.usefixtures("mongod_libraries")
+def test_a_restore_test_says_what_the_archive_lacks(
+    mongod: Mongod, mongo_database: str, params: dict[str, Any], state_dir: Path, tmp_path: Path
+) -> None:
+    """Also of one whose maker did not look, as the shop's own script does not."""
+    insert(mongod, mongo_database, "uploads")
+    params["include"] = []
+    made = ok(run_module("mongo_backup", params))
+    assert made.result["summary"]["lacking"] == {}, "it was not asked for"
+    test = {"uri": params["uri"], "src": params["dest"], "state_dir": str(state_dir), "min_free": "1MiB"}
+    tested = ok(run_module("mongo_restore", test))
+    headline, warnings = said(tested)
+    words = "uploads: not in the backup, though the database names files in it (products.images, such as 17_ab.jpg)"
+    assert f"WARNING: {words}" in headline and words in warnings and tested.result["summary"]["restored"]
+    assert set(tested.result["summary"]["lacking"]) == {"uploads"}
+    text = assessed(tmp_path / "dest", state_dir)
+    assert text.startswith("NOT PROVEN") and words in text
+    # Who does not want uploads in it gets no other backup on their account.
+    assert not ok(run_module("mongo_backup", params)).changed

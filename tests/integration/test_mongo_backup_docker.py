@@ -105,6 +105,39 @@ def test_uploads_in_a_containers_writable_layer_are_saved_and_it_all_restores(
     assert docker_engine.docker("volume", "ls", "-q") == volumes
 
 
+def test_what_the_database_names_is_looked_for_in_the_container(
+    docker_engine: Engine, params: dict[str, Any], shop: dict[str, Any], tmp_path: Path
+) -> None:
+    directory = tmp_path / "pictures"
+    (directory / "sub").mkdir(parents=True)
+    docker_engine.docker("cp", str(directory), "test_api:/srv/pictures")
+    params["include"] = [{"name": "uploads", "path": "/srv/pictures", "container": "test_api", "optional": True}]
+
+    def lacking() -> str:
+        result = ok(run_module("mongo_backup", params, check=True)).result["summary"]
+        assert ("WARNING" in result["headline"]) == bool(result["lacking"])
+        return str(result["lacking"].get("uploads", ""))
+
+    with pymongo.MongoClient(
+        shop["uri"].replace("mongo:27017", shop["address"]), serverSelectionTimeoutMS=60000, directConnection=True
+    ) as client:
+        assert lacking() == ""
+        client.shop.products.insert_many([{"images": [f"/uploads/sub/{n}.jpg"]} for n in range(60)])
+        try:
+            assert lacking().startswith("empty, though")
+            (directory / "README").write_text("x" * 2_000_000)
+            docker_engine.docker("cp", f"{directory}/.", "test_api:/srv/pictures")
+            # Each file is a request to the engine: so many and no more.
+            assert "none of the 50 files that the database names in its newest documents" in lacking()
+            (directory / "sub" / "30.jpg").write_text("image")
+            docker_engine.docker("cp", f"{directory}/.", "test_api:/srv/pictures")
+            assert lacking() == ""
+            params["include"][0]["path"] = "/srv/nowhere"
+            assert lacking().startswith("not found, though")
+        finally:
+            client.shop.products.drop()
+
+
 def test_a_directory_that_is_a_link_in_the_container_is_saved_and_not_the_bare_link(
     docker_engine: Engine, params: dict[str, Any], uploads: Path, tmp_path: Path
 ) -> None:

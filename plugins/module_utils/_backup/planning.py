@@ -185,7 +185,7 @@ def reusable(
             )
         missing = sorted(set(wanted) - set(record.components))
         known = dict(record.sources)
-        healed = [name for name, _why in record.lacking if name not in lacking]
+        healed = [name for name, _why in record.lacking if name in wanted and name not in lacking]
         moved = sorted(name for name in wanted if known.get(name) != wanted[name])
         if record.database != database:
             why = "%s is of another database (%s)" % (backup.name, record.database)

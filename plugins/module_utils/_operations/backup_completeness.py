@@ -10,13 +10,14 @@ mounted: the archive would be sound and verified, and the shop restored from it 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
-from typing import Tuple
+from typing import Dict, Mapping, Tuple
 
 from .._backup.planning import Included
 from .._core.errors import MaintenanceError
 from .._mongo.client import Connection
-from .._mongo.named_files import LIMIT, NAMINGS, named_files
+from .._mongo.named_files import LIMIT, NAMINGS, Naming, named_files
 from .backup_sources import IncludedEntry, Sources
 
 # Of a container the engine is asked for each file by a request of its own.
@@ -38,6 +39,29 @@ def compare_with_database(
         return seen, "whether %s holds what the database names is not known: %s" % (entry.name, error)
 
 
+def lacking_of_archive(connection: Connection, database: str, files: Mapping[str, int]) -> Dict[str, str]:
+    """What an archive lacks as a whole: the parts of which it holds no file while its own database names some.
+
+    Args:
+        connection: to a server that the database was restored to.
+        database: "" where nobody knows which one is the shop's.
+        files: how many files the archive holds of each part.
+    """
+    lacking: Dict[str, str] = {}
+    for name, naming in NAMINGS.items():
+        if files.get(name) or not database:
+            continue
+        with suppress(MaintenanceError):  # says nothing about the archive
+            first = next(named_files(connection, database, naming), None)
+            if first is not None:
+                lacking[name] = _named_but("empty" if name in files else "not in the backup", naming, first)
+    return lacking
+
+
+def _named_but(what: str, naming: Naming, name: str) -> str:
+    return "%s, though the database names files in it (%s, such as %s)" % (what, naming.field, name)
+
+
 def _lacking(sources: Sources, connection: Connection, database: str, entry: IncludedEntry, seen: Included) -> str:
     configured = "not found, though %s says that it is there" % entry.configured_by if entry.configured_by else ""
     naming = NAMINGS.get(entry.name)
@@ -49,11 +73,7 @@ def _lacking(sources: Sources, connection: Connection, database: str, entry: Inc
         first = next(names, None)
         if first is None:
             return configured if seen.problem else ""
-        return "%s, though the database names files in it (%s, such as %s)" % (
-            "not found" if seen.problem else "empty",
-            naming.field,
-            first,
-        )
+        return _named_but("not found" if seen.problem else "empty", naming, first)
     last, looked_for = "", 0
     for name in names:
         if sources.holds(entry, name):

@@ -44,6 +44,7 @@ from .._mongo.address import resolve
 from .._mongo.archive import ArchiveError, ArchiveReader
 from .._mongo.client import Connection
 from . import leftovers
+from .backup_completeness import lacking_of_archive
 from .throwaway_server import PURPOSE, ContainerServer, Origins
 
 PREFIX = "restore-test-"
@@ -61,6 +62,7 @@ class TestOutcome:
         manifest: whether the backup has one of ours to compare with.
         invalid_documents: how many of the documents do not pass their collection's validator.
         invalid_in: the collections that they are in.
+        lacking: what it lacks of the files that its database names, as (name of the part, reason).
     """
 
     differences: Tuple[str, ...]
@@ -74,6 +76,7 @@ class TestOutcome:
     backup_version: str = ""
     invalid_documents: int = 0
     invalid_in: Tuple[str, ...] = ()
+    lacking: Tuple[Tuple[str, str], ...] = ()
 
 
 class MongoRestore(Task[RestoreObservation]):
@@ -278,6 +281,9 @@ class MongoRestore(Task[RestoreObservation]):
         if not documents and not problems:
             problems = ["there is not one document in it"]
         heads = restore.data_heads(reader)
+        files = {name: component.files for name, component in found.components.items()}
+        lacking = lacking_of_archive(connection, database, files)
+        lacking.update(manifest.lacking if manifest is not None else {})
         tested = TestOutcome(
             tuple(dict.fromkeys(problems)),
             connection.server.version,
@@ -290,6 +296,7 @@ class MongoRestore(Task[RestoreObservation]):
             reader.prelude.server_version,
             sum(compared.invalid.values()),
             tuple(sorted(compared.invalid)),
+            tuple(sorted(lacking.items())),
         )
         if not problems:
             notes += record_success(backup, manifest, database, found, tested)
@@ -359,6 +366,11 @@ class MongoRestore(Task[RestoreObservation]):
         if tested is not None and tested.invalid_documents:
             headline += ", %d of them only with --bypassDocumentValidation" % tested.invalid_documents
             warnings.append(lost_without_bypass(tested.invalid_documents, tested.invalid_in, summary["path"]))
+        if tested is not None and tested.lacking:
+            text = "; ".join("%s: %s" % pair for pair in tested.lacking)
+            headline += "; WARNING: " + text
+            warnings.append("a shop restored from %s would be without files: %s" % (name, text))
+        summary["lacking"] = dict(tested.lacking) if tested is not None else {}
         return Report(
             headline,
             # A restore test leaves everything as it was; only clearing away what a killed one left is a change.
@@ -408,7 +420,8 @@ def record_success(
                     "%s restores, but it is not the archive that its record was made of: it stays unverified"
                     % backup.path,
                 )
-            making.mark_restore_tested(backup.path, replace(backup.record, mtime_ns=backup.mtime_ns), now)
+            record = replace(backup.record, mtime_ns=backup.mtime_ns, lacking=tested.lacking)
+            making.mark_restore_tested(backup.path, record, now)
             return ()
         verification = VerificationRecord(
             backup.size,
@@ -428,7 +441,7 @@ def record_success(
             sources=tuple((item.name, item.source) for item in manifest.components) if manifest else (),
             empty=tuple(sorted(name for name, component in found.components.items() if not component.files)),
             invalid_documents=tested.invalid_documents,
-            lacking=tuple(sorted(manifest.lacking.items())) if manifest is not None else (),
+            lacking=tested.lacking,
         )
         write_sidecar(backup.path, verification)
     except OSError as error:

@@ -132,6 +132,8 @@ def test_what_lacks_files_is_reused_until_they_are_there() -> None:
     assert plan.actions == [] and "uploads (/srv/uploads): empty, though files are named" in plan.warnings[0]
     (action,) = planning.plan_backup(observation(found), POLICY, NOW).actions
     assert "lacks files of uploads, which are there now" in action.reason
+    # Whoever leaves uploads out on purpose gets no other backup on their account.
+    assert planning.plan_backup(observation(found, included=()), POLICY, NOW).actions == []
     (action,) = planning.plan_backup(observation(included=(lacking,)), POLICY, NOW).actions
     assert isinstance(action.work, planning.MakeBackup)
     assert action.work.lacking == {"uploads": "empty, though files are named"}

@@ -15,6 +15,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import backup_completeness
 from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.backup_completeness import (
     compare_with_database,
+    lacking_of_archive,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.backup_sources import (
     Sources,
@@ -94,3 +95,19 @@ def test_what_is_not_known_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
     said, unknown = lacking(monkeypatch, tmp_path, refuse)
     assert not said and unknown.startswith("whether uploads holds what the database names is not known: cannot read")
+
+
+def test_what_a_whole_archive_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backup_completeness, "named_files", Names(["a"]))
+    found = lacking_of_archive(CONNECTION, "shop", {"uploads": 3, "invoices": 0, ".env": 1})
+    assert set(found) == {"invoices", "labels"}
+    assert found["invoices"].startswith("empty") and found["labels"].startswith("not in the backup")
+    assert lacking_of_archive(CONNECTION, "", {}) == {}, "nobody knows which database is the shop's"
+    monkeypatch.setattr(backup_completeness, "named_files", Names([]))
+    assert lacking_of_archive(CONNECTION, "shop", {}) == {}
+
+    def refuse(*_arguments: Any) -> Iterator[str]:
+        raise MaintenanceError("cannot read which files the database names")
+
+    monkeypatch.setattr(backup_completeness, "named_files", refuse)
+    assert lacking_of_archive(CONNECTION, "shop", {}) == {}

@@ -93,6 +93,19 @@ def test_a_success_makes_no_other_archive_verified(tmp_path: Path) -> None:
     assert not look_again(Path(tested.path)).verified
 
 
+def test_what_an_archive_lacks_is_recorded_with_its_success(tmp_path: Path) -> None:
+    tested = archive(tmp_path)
+    outcome = restore_test.TestOutcome((), "6.0.5", 1, 1, lacking=(("uploads", "empty"),))
+    assert record_success(tested, None, "shop", ReadBack(), outcome) == ()
+    seen = look_again(Path(tested.path)).verification
+    assert seen is not None and seen.restore_tested and seen.lacking == (("uploads", "empty"),)
+    # Of an archive that has no record yet one is made.
+    Path(catalogue.sidecar_path(tested.path)).unlink()
+    assert record_success(look_again(Path(tested.path)), None, "shop", ReadBack(), outcome) == ()
+    seen = look_again(Path(tested.path)).verification
+    assert seen is not None and seen.lacking == (("uploads", "empty"),)
+
+
 def test_what_speaks_against_an_archive(tmp_path: Path) -> None:
     plain = archive(tmp_path)
     encrypted = replace(plain, encrypted=True)
