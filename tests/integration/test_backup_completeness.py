@@ -18,7 +18,7 @@ from tests.sandbox.mongod import Mongod
 from tests.support.modules import ModuleResult, run_module
 from tests.unit.plugins.filter.test_assessment import lines_of
 
-KINDS = {
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "uploads": ("products", {"images": [{"filename": "17_ab.jpg", "url": "http://shop:3001/uploads/17_ab.jpg"}]}),
     "invoices": ("invoices", {"pdfPath": "storage/invoices/INV-1.pdf"}),
     "labels": ("shipments", {"labelFilename": "AWB_1.pdf"}),

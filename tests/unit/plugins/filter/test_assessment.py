@@ -37,7 +37,7 @@ CONTEXT: dict[str, Any] = {
 FAILED = {"failed": True, "msg": "it is down"}
 MONGO = {"summary": {"reclaimable_bytes": 0, "storage_bytes": 1 << 20, "collections": 23, "headline": "MongoDB 8.0"}}
 DOCKER = {"reclaimable_bytes": 1 << 20, "reclaimable_bytes_max": 1 << 20, "summary": {"headline": "x"}}
-PROVEN = {
+PROVEN: dict[str, Any] = {
     "summary": {"backups": 1},
     "newest": {"age_hours": 2.0},
     "newest_verified": {"name": "b.tar.gz", "age_hours": 2.0, "restore_tested": ""},
