@@ -3,12 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Orphans: our report against the guide's count
 
-300,000 orders of 100,000 users, 3 % of them of users who are gone. Once with references as ObjectIds, which is the only
-form that the guide's command is right about, and once as text, as the shop stores them.
+Orders, 3 % of them of users who are gone: 300,000 of 100,000 users, once with references as ObjectIds, which is the only form
+that the guide's command is right about, and once as text, as the shop stores them; then 1,000,000 of 300,000 users. More
+can be named, in millions of orders, in MINIECOM_BENCH_ORPHANS ("3,10"); the guide's command fails from about 840,000
+users on. Each way runs three times, one way after the other, and the fastest run counts.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,34 +25,46 @@ from bson import ObjectId
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphans import OrphanFinder
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.relations import Relation
 from tests.sandbox.mongod import Mongod
+from tests.support.looked_up import EachLookedUp
 
-USERS = 100_000
-ORDERS = 300_000
+# Orders, users, and whether the references are text.
+SIZES = ((300_000, 100_000, False), (300_000, 100_000, True), (1_000_000, 300_000, True))
+RUNS = 3
+# One in so many orders is an orphan.
+ONE_IN = 33
 
 
 def identity(number: int) -> ObjectId:
     return ObjectId(number.to_bytes(12, "big"))
 
 
-def fill(database: Any, text: bool) -> None:
+def fill(database: Any, orders: int, users: int, text: bool) -> None:
     database.orders.drop()
-    if database.users.estimated_document_count() != USERS:
-        for start in range(0, USERS, 10_000):
+    if database.users.count_documents({}) != users:
+        database.users.drop()
+        for start in range(0, users, 10_000):
             database.users.insert_many([{"_id": identity(n), "name": "x" * 200} for n in range(start, start + 10_000)])
-    for start in range(0, ORDERS, 10_000):
+    for start in range(0, orders, 10_000):
         batch = []
         for n in range(start, start + 10_000):
-            user = identity(n * 7 % USERS + (10**9 if n % 33 == 0 else 0))
-            batch.append({"_id": identity(10**7 + n), "userId": str(user) if text else user, "note": "x" * 400})
+            user = identity(n * 7 % users + (10**9 if n % ONE_IN == 0 else 0))
+            batch.append({"_id": identity(10**8 + n), "userId": str(user) if text else user, "note": "x" * 400})
         database.orders.insert_many(batch)
 
 
-def ours(uri: str) -> int:
+def found_by(finder: type[OrphanFinder], uri: str) -> int:
     import pymongo
 
     with pymongo.MongoClient(uri) as client:
-        finder = OrphanFinder(client.bench, datetime.now(timezone.utc))
-        return finder.find(Relation("orders", "userId", "users")).orphans
+        return finder(client.bench, datetime.now(timezone.utc)).find(Relation("orders", "userId", "users")).orphans
+
+
+def ours(uri: str) -> int:
+    return found_by(OrphanFinder, uri)
+
+
+def each_looked_up(uri: str) -> int:
+    return found_by(EachLookedUp, uri)
 
 
 def guides(uri: str) -> int:
@@ -58,18 +73,6 @@ def guides(uri: str) -> int:
     with pymongo.MongoClient(uri) as client:
         database = client.bench
         return database.orders.count_documents({"userId": {"$nin": database.users.distinct("_id")}})
-
-
-def looked_up(uri: str) -> int:
-    import pymongo
-
-    stages: list[dict[str, Any]] = [
-        {"$lookup": {"from": "users", "localField": "userId", "foreignField": "_id", "as": "u"}},
-        {"$match": {"u": []}},
-        {"$count": "n"},
-    ]
-    with pymongo.MongoClient(uri) as client:
-        return next(iter(client.bench.orders.aggregate(stages)))["n"]
 
 
 def _peak() -> float:
@@ -97,33 +100,40 @@ def measured(function: Callable[[str], int], uri: str) -> tuple[int, float, floa
     return answer
 
 
+def sizes() -> list[tuple[int, int, bool]]:
+    further = [int(text) for text in os.environ.get("MINIECOM_BENCH_ORPHANS", "").split(",") if text]
+    return [*SIZES, *((millions * 1_000_000, millions * 200_000, True) for millions in further)]
+
+
 def main() -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    truth = len(range(0, ORDERS, 33))
+    ways = (("guide: $nin distinct", guides), ("each looked up", each_looked_up), ("ours", ours))
     with tempfile.TemporaryDirectory() as directory, Mongod(directory) as server, server.client() as client:
-        for text in (False, True):
-            fill(client.bench, text)
-            first = 0.0
+        for orders, users, text in sizes():
+            fill(client.bench, orders, users, text)
             for index in (True, False):
                 if index:
                     client.bench.orders.create_index("userId")
                 else:
                     client.bench.orders.drop_index("userId_1")
-                for name, function in (("ours", ours), ("guide: $nin distinct", guides), ("$lookup", looked_up)):
-                    if name == "$lookup" and not index:
-                        continue
-                    found, seconds, memory = measured(function, server.uri)
-                    first = first or seconds
+                # From some size on the guide's list of ids is more than a command may have.
+                possible = [way for way in ways if way[1] is not guides or users < 800_000]
+                runs = [(name, measured(function, server.uri)) for _ in range(RUNS) for name, function in possible]
+                for name, _function in possible:
+                    found, seconds, memory = min((run for way, run in runs if way == name), key=lambda run: run[1])
+                    first = min(run[1] for way, run in runs if way == possible[0][0])
                     rows.append(
                         {
+                            "orders": orders,
                             "references": "text" if text else "ObjectId",
                             "index": "yes" if index else "no",
                             "way": name,
                             "seconds": seconds,
                             "ratio": seconds / first,
+                            "us/order": 1e6 * seconds / orders,
                             "client MiB": memory,
                             "called orphans": found,
-                            "wrong": found - truth,
+                            "wrong": found - len(range(0, orders, ONE_IN)),
                         }
                     )
     return rows

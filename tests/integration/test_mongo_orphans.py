@@ -13,7 +13,12 @@ import pytest
 from bson import DBRef, Decimal128, Int64, ObjectId, Regex
 from bson.binary import Binary
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import orphans
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import (
+    held_keys,
+    key_ranges,
+    orphans,
+    raw_cursor,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.relations import Relation
 from tests.sandbox import seed
 from tests.support.modules import run_module
@@ -271,16 +276,36 @@ def test_batches_are_bounded_and_complete(shop, monkeypatch):
         assert (report.orphans, report.documents, report.references) == (200, 200, 150)
 
 
-def test_index_answers_without_the_documents(shop):
+def test_index_answers_without_the_documents(shop, monkeypatch):
+    """References and keys alike: each command that reads them is one that the server answers from an index alone."""
     database, _params = shop
-    database.orders.insert_many([{"userId": n % 5} for n in range(200)])
-    database.orders.create_index([("userId", 1), ("createdAt", -1)])
-    seen = []
-    collection = database.orders
-    stages = [{"$sort": {"userId": 1}}, {"$group": {"_id": "$userId"}}]
-    plan = database.command("aggregate", "orders", pipeline=stages, explain=True)
-    seen.append("DISTINCT_SCAN" in str(plan))
-    assert seen == [True] and collection.count_documents({}) == 200
+    users = [old_id() for _ in range(60)]
+    database.users.insert_many([{"_id": user, "name": "x"} for user in users])
+    database.orders.insert_many([{"userId": str(user), "note": "x"} for user in users * 3])
+    monkeypatch.setattr(orphans, "REFERENCE_BATCH", 20)
+    monkeypatch.setattr(key_ranges, "FEWEST_IDS", 2)
+    read = []
+
+    def reading(database, command, batch_size):
+        read.append(command)
+        return raw_cursor.RawCursor(database, command, batch_size)
+
+    for module in (orphans, key_ranges, held_keys):
+        monkeypatch.setattr(module, "RawCursor", reading)
+    for indexed in (False, True):
+        if indexed:
+            database.orders.create_index([("userId", 1), ("createdAt", -1)])
+        report = orphans.OrphanFinder(database, datetime.now(timezone.utc)).find(Relation("orders", "userId", "users"))
+        assert (report.references, report.orphans) == (60, 0)
+    ways = []
+    for command in read:
+        command = {**command, "cursor": {}} if "aggregate" in command else command
+        plan = str(database.command({"explain": command, "verbosity": "queryPlanner"}))
+        stages = [stage for stage in ("COLLSCAN", "FETCH", "IXSCAN", "DISTINCT_SCAN") if f"'{stage}'" in plan]
+        ways.append((next(iter(command)), *stages))
+    keys = ("find", "IXSCAN")
+    # Without an index the references are read from the documents, and all keys at once.
+    assert ways == [("find", "COLLSCAN"), keys, ("aggregate", "DISTINCT_SCAN"), keys, keys, keys]
 
 
 @pytest.mark.parametrize(

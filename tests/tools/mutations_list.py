@@ -862,6 +862,69 @@ MONGO_ORPHANS = (
             'for option in ("hidden",)',
             "",
         ),
+        (
+            "orphans-other-spelling",
+            'certain = self._objectids.discard_existing(left) and not self._types["string"]',
+            "certain = self._objectids.discard_existing(left)",
+            "test_a_key_in_another_spelling_is_looked_for_before_a_reference_is_lost",
+        ),
+        (
+            "orphans-other-spelling-of-text",
+            'certain = self._objectids.discard_existing(absent) and not self._types["string"]',
+            "certain = self._objectids.discard_existing(absent)",
+            "test_a_key_in_another_spelling_is_looked_for_before_a_reference_is_lost",
+        ),
+    ),
+    *_of(
+        "mongo_orphans",
+        "_mongo/key_ranges.py",
+        "_mongo/test_held_keys.py",
+        (
+            "orphans-range-read-whole",
+            "if read < limit:",
+            ALWAYS,
+            "test_a_range_that_was_not_read_whole_tells_of_no_absence",
+        ),
+    ),
+    *_of(
+        "mongo_orphans",
+        "_mongo/held_keys.py",
+        "_mongo/test_held_keys.py",
+        (
+            "orphans-usual-spelling",
+            "if not texts_are_ids or together != together.lower():",
+            "if not texts_are_ids:",
+            "test_text_that_is_not_the_usual_spelling_is_left_to_be_looked_up",
+        ),
+        (
+            "orphans-equal-only-by-bytes",
+            "if len(document) > 5 and document[4] not in _PLAIN_TYPES:",
+            NEVER,
+            "test_what_equals_more_than_its_own_bytes_is_given_up",
+        ),
+        (
+            "orphans-all-keys-held",
+            "if ids.texts or ids.others or len(keys) > MOST_KEYS:",
+            NEVER,
+            "test_all_keys_are_held_or_none",
+        ),
+    ),
+    *_of(
+        "mongo_orphans",
+        "_mongo/raw_ids.py",
+        "_mongo/test_raw_ids.py",
+        (
+            "orphans-ids-of-one-form",
+            "if part[digits + 2 + place :: step] != form.head[place : place + 1] * there:",
+            NEVER,
+            "test_every_value_comes_out_as_it_went_in",
+        ),
+        (
+            "orphans-digits-only",
+            "if not _are_digits(ids.texts):",
+            NEVER,
+            "test_every_value_comes_out_as_it_went_in",
+        ),
     ),
 )
 

@@ -4,10 +4,11 @@
 
 """References that point nowhere, found without ever taking a good one for bad.
 
-The distinct references of a field are streamed from the server (from an index alone where there is one) and looked up
-in batches in the collection that they refer to, in each form in which an id may be written. The documents that hold the
-missing ones are then read, and the missing ones looked up once more: whatever was inserted in between is no orphan.
-Memory is bounded on both sides, however large the collections. Nothing is ever written.
+The distinct references of a field are streamed from the server in order (from an index alone where there is one). Ids that
+are among the keys of the collection referred to, read in the same order, are good, and never decoded. All others are looked up
+there in batches, in each form in which an id may be written. The documents that hold the missing ones are then read, and the
+missing ones looked up once more: whatever was inserted in between is no orphan. Memory is bounded on both sides, however large
+the collections. Nothing is ever written.
 
 What cannot be compared is not judged: text that is no id where all keys are ObjectIds, lists where one value is expected,
 and everything when the collection referred to is missing or empty, which is more likely a misspelt name than the end of all.
@@ -19,21 +20,30 @@ import math
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from itertools import chain
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from .errors import error_number, mongo_errors
+from .held_keys import HeldKeys, hold_keys
+from .key_ranges import KeyRange
+from .raw_cursor import RawCursor
+from .raw_ids import RawIds, cut_ids, objectids_of, split_texts
+from .read_ahead import read_ahead
 from .relations import Relation
 from .storage import VIEW_CODE
 
 try:
-    from bson import DBRef, Decimal128, ObjectId
+    from bson import DBRef, Decimal128, ObjectId, decode
     from bson.codec_options import CodecOptions, DatetimeConversion
     from pymongo.collation import Collation
     from pymongo.errors import OperationFailure
 except ImportError:  # the client says so
     DBRef = Decimal128 = ObjectId = Collation = CodecOptions = DatetimeConversion = None  # type: ignore[assignment,misc]
+    decode = None  # type: ignore[assignment]
     OperationFailure = Exception  # type: ignore[assignment,misc]
 
+# Distinct references read at once, about half a megabyte of them.
+REFERENCE_BATCH = 20000
 # Measured: larger batches gain nothing.
 PROBE_BATCH = 5000
 # Without an index each look for the holders reads the whole collection: fewer, larger looks. The ids still take
@@ -80,7 +90,7 @@ def judge_value(value: Any, relation: Relation, types: Mapping[str, bool], datab
         return inner if inner.kind == "reference" else OTHER
     if isinstance(value, ObjectId):
         probes = [(value, "objectId")]
-        if "hex_string" in relation.id_forms:
+        if "hex_string" in relation.id_forms and types["string"]:
             probes.extend([(str(value), "string"), (str(value).upper(), "string")])
     elif isinstance(value, str):
         if value in relation.ignore:
@@ -153,7 +163,7 @@ def created(document: Mapping[str, Any]) -> Optional[datetime]:
     """When a document was made, the later of its createdAt and the time in its _id; None when neither tells. Pure."""
     moments = []
     stamp, identity = document.get("createdAt"), document.get("_id")
-    if isinstance(stamp, datetime):
+    if stamp is not None and isinstance(stamp, datetime):
         moments.append(stamp if stamp.tzinfo else stamp.replace(tzinfo=timezone.utc))
     if isinstance(identity, ObjectId):
         moments.append(identity.generation_time)
@@ -266,6 +276,60 @@ class _KeyTypes(Dict[str, bool]):
         return found
 
 
+def _values(ids: RawIds) -> List[Any]:
+    return [*map(ObjectId, ids.objectids), *(text.decode("ascii") for text in ids.texts)]
+
+
+class _KeyReader:
+    """Tells ids that are good for certain from those that have to be looked up, by reading keys in their order.
+
+    Args:
+        relation: its key is _id.
+        types: of its keys.
+    """
+
+    def __init__(self, database: Any, relation: Relation, types: Mapping[str, bool]) -> None:
+        self._relation = relation
+        self._types = types
+        self._objectids = KeyRange(database, relation.references, ObjectId, lambda ids: ids.objectids)
+        self._texts = KeyRange(database, relation.references, lambda key: key.decode("ascii"), lambda ids: ids.texts)
+
+    def sift(self, ids: RawIds, report: RelationFindings) -> Tuple[List[Any], List[Any]]:
+        """The ids that are lost for certain, and those to be looked up; all others are good. The report counts them."""
+        texts, ignored = split_texts(ids.texts, self._relation.ignore)
+        lost, unknown = self._sift_objectids(ids.objectids)
+        more_lost, more_unknown = self._sift_texts(texts)
+        lost, unknown = [*lost, *more_lost], [*unknown, *more_unknown]
+        report.references += len(ids.objectids) + len(texts) - len(unknown)
+        report.missing += len(lost)
+        return lost, [*unknown, *ignored]
+
+    def _sift_objectids(self, ids: List[bytes]) -> Tuple[List[Any], List[Any]]:
+        left, certain = set(ids), False
+        if left and self._types["objectId"]:
+            certain = self._objectids.discard_existing(left) and not self._types["string"]
+        if left and "hex_string" in self._relation.id_forms and self._types["string"]:
+            written = {key.hex().encode("ascii") for key in left}
+            self._texts.discard_existing(written)
+            left = set(objectids_of(list(written)))
+        values = [ObjectId(key) for key in ids if key in left]
+        return (values, []) if certain else ([], values)
+
+    def _sift_texts(self, texts: List[bytes]) -> Tuple[List[Any], List[Any]]:
+        left, certain = texts, False
+        if left and "objectid" in self._relation.id_forms and self._types["objectId"]:
+            meant = objectids_of(left)
+            absent = set(meant)
+            certain = self._objectids.discard_existing(absent) and not self._types["string"]
+            left = [text for text, key in zip(left, meant) if key in absent]
+        if left and self._types["string"]:
+            written = set(left)
+            self._texts.discard_existing(written)
+            left = [text for text in left if text in written]
+        values = [text.decode("ascii") for text in left]
+        return (values, []) if certain else ([], values)
+
+
 class OrphanFinder:
     """Finds the orphans of relations in one database.
 
@@ -280,10 +344,10 @@ class OrphanFinder:
         self, database: Any, cutoff: datetime, samples: int = 5, progress: Callable[[], None] = lambda: None
     ) -> None:
         # One date beyond the year 9999, or one broken text, must not keep everything else from being judged.
-        options = CodecOptions(
+        self._options = CodecOptions(
             datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
         )
-        self._database = database.with_options(options)
+        self._database = database.with_options(self._options)
         self._cutoff = cutoff
         self._samples = samples
         self._progress = progress
@@ -357,8 +421,11 @@ class OrphanFinder:
             self._types[known] = _KeyTypes(self._database[relation.references], relation.key)
         return self._types[known]
 
-    def _distinct(self, relation: Relation, indexed: bool) -> Iterator[Any]:
-        """Each value of the field once, as a stream."""
+    def _distinct(self, relation: Relation, indexed: bool) -> RawCursor:
+        """A cursor over batches of documents whose _id is a value of the field, each value once.
+
+        They come in order where that is of use; nothing rests on it.
+        """
         stages: List[Dict[str, Any]] = []
         if indexed:
             # This pair the server answers from the index alone, hopping from value to value.
@@ -368,33 +435,85 @@ class OrphanFinder:
                 stages.append({"$project": {"_id": 0, relation.path: 1}})
             stages.extend({"$unwind": "$" + path} for path in relation.lists)
         stages.append({"$group": {"_id": "$" + relation.path}})
-        cursor = self._database[relation.collection].aggregate(
-            stages, allowDiskUse=True, batchSize=PROBE_BATCH, **self._exact(relation.collection)
-        )
-        with cursor:
-            for entry in cursor:
-                yield entry.get("_id")
+        if not indexed and self._is_read_in_order(relation):
+            stages.append({"$sort": {"_id": 1}})
+        command = {"aggregate": relation.collection, "pipeline": stages, "allowDiskUse": True}
+        if relation.collection in self._collated:
+            command["collation"] = Collation("simple").document
+        return RawCursor(self._database, command, REFERENCE_BATCH)
+
+    def _is_read_in_order(self, relation: Relation) -> bool:
+        """Whether the keys referred to can be read in their order: a list of them would have several."""
+        return relation.key == "_id" and relation.references in self._plain
 
     def _dangling(self, relation: Relation, report: RelationFindings, indexed: bool) -> Iterator[Any]:
         """The stored values that point nowhere at the moment."""
+        in_order = self._is_read_in_order(relation)
+        if in_order and not indexed and self._may_be_compared_at_once(relation):
+            held = self._compared_at_once(relation)
+            if held is not None:
+                yield from self._left_of(held, relation, report)
+                return
+        keys = _KeyReader(self._database, relation, self._key_types(relation))
+        with read_ahead(lambda: self._distinct(relation, indexed)) as batches:
+            for batch in batches:
+                ids = cut_ids(batch)
+                lost, unknown = keys.sift(ids, report) if in_order else ([], _values(ids))
+                yield from lost
+                values = (decode(document, self._options).get("_id") for document in ids.others)
+                for part in _batches(chain(unknown, values), PROBE_BATCH):
+                    yield from self._looked_up(relation, part, report)
+                self._progress()
+
+    def _compared_at_once(self, relation: Relation) -> Optional[HeldKeys]:
+        """All references held against all keys; None where that would take too much memory, or is not worth it."""
+        command = {"find": relation.collection, "projection": {"_id": 0, relation.field: 1}}
+        held: Optional[HeldKeys] = None
+        with read_ahead(lambda: RawCursor(self._database, command, REFERENCE_BATCH)) as batches:
+            for batch in batches:
+                ids = cut_ids(batch, relation.field)
+                if held is None and ids.total >= REFERENCE_BATCH:
+                    held = hold_keys(self._database, relation.references)
+                if held is None or not held.compare(ids, "objectid" in relation.id_forms):
+                    return None
+                self._progress()
+        return held
+
+    def _left_of(self, held: HeldKeys, relation: Relation, report: RelationFindings) -> Iterator[Any]:
+        """Those of the references that were no keys which point nowhere."""
+        lost = [*map(ObjectId, held.lost), *(key.hex() for key in held.lost_texts)]
+        report.references += held.seen + len(lost)
+        report.missing += len(lost)
+        yield from lost
+        texts = (text.decode("ascii") for text in held.texts)
+        values = (decode(document, self._options).get(relation.field) for document in held.others)
+        for part in _batches(chain(texts, values), PROBE_BATCH):
+            yield from self._looked_up(relation, part, report)
+
+    def _may_be_compared_at_once(self, relation: Relation) -> bool:
+        """Whether references and keys are compared as they stand: ids, and no list on the way."""
         types = self._key_types(relation)
-        for batch in _batches(self._distinct(relation, indexed), PROBE_BATCH):
-            references: Dict[Any, Tuple[Any, ...]] = {}
-            for value in batch:
-                judgement = judge_value(value, relation, types, self._database.name)
-                if judgement.kind in ("reference", "malformed"):
-                    references[value] = judgement.probes
-                    report.references += judgement.kind == "reference"
-                elif judgement.kind == "other":
-                    report.incomparable += 1
-                elif judgement.kind == "absent" and not relation.optional:
-                    yield None
-            existing = self._existing(relation, references.values())
-            for value, probes in references.items():
-                if not existing.intersection(probes):
-                    report.missing += not is_malformed(value)
-                    yield value
-            self._progress()
+        only_ids = types["objectId"] and not types["string"] and not any(len(text) == 24 for text in relation.ignore)
+        return only_ids and "." not in relation.field and not relation.lists and relation.field != "_id"
+
+    def _looked_up(self, relation: Relation, values: List[Any], report: RelationFindings) -> Iterator[Any]:
+        """Those of the stored values that point nowhere, each of them looked up."""
+        types = self._key_types(relation)
+        references: Dict[Any, Tuple[Any, ...]] = {}
+        for value in values:
+            judgement = judge_value(value, relation, types, self._database.name)
+            if judgement.kind in ("reference", "malformed"):
+                references[value] = judgement.probes
+                report.references += judgement.kind == "reference"
+            elif judgement.kind == "other":
+                report.incomparable += 1
+            elif judgement.kind == "absent" and not relation.optional:
+                yield None
+        existing = self._existing(relation, references.values())
+        for value, probes in references.items():
+            if existing.isdisjoint(probes):
+                report.missing += not is_malformed(value)
+                yield value
 
     def _existing(self, relation: Relation, probes: Iterable[Tuple[Any, ...]]) -> Set[Any]:
         """Those of the keys that exist."""
@@ -462,17 +581,23 @@ class OrphanFinder:
             {relation.path: {"$in": dangling}}, projection, **self._exact(relation.collection)
         )
         parts = relation.field.split(".")
+        plain = "" if len(parts) > 1 or relation.lists else relation.field
         for chunk in _batches(holders, PROBE_BATCH):
             held: List[Tuple[Mapping[str, Any], List[Any]]] = []
+            probes: Dict[Any, Tuple[Any, ...]] = {}
             for document in chunk:
-                values = [value for value in values_at(document, parts) if _hashable(value) and value in missing]
+                reached = (document.get(plain),) if plain else values_at(document, parts)
+                values = [value for value in reached if _is_one_of(value, missing)]
                 if values:
                     held.append((document, values))
-            references = {value for _document, values in held for value in values if value is not None}
-            probes = {value: judge_value(value, relation, types, self._database.name).probes for value in references}
+                for value in values:
+                    if value is not None and value not in probes:
+                        probes[value] = judge_value(value, relation, types, self._database.name).probes
             # After the documents were read: a document inserted before the one it refers to has that one by now.
             existing = self._existing(relation, probes.values())
-            appeared = {value for value, several in probes.items() if existing.intersection(several)}
+            appeared = (
+                {value for value, several in probes.items() if not existing.isdisjoint(several)} if existing else ()
+            )
             for document, values in held:
                 self._add(document, [value for value in values if value not in appeared], report)
             self._progress()
@@ -484,7 +609,7 @@ class OrphanFinder:
         if moment is not None and moment > self._cutoff:
             report.too_young += len(values)
             return
-        malformed = sum(1 for value in values if is_malformed(value))
+        malformed = len([value for value in values if is_malformed(value)])
         if malformed:
             report.malformed += malformed
             self._sample(document, report.malformed_samples)
@@ -504,6 +629,10 @@ def _comparable(value: Any) -> Any:
         number = value.to_decimal()
         return None if number.is_nan() else number
     return value if _hashable(value) else None
+
+
+def _is_one_of(value: Any, several: Set[Any]) -> bool:
+    return (type(value) in (ObjectId, str) or _hashable(value)) and value in several
 
 
 def _hashable(value: Any) -> bool:

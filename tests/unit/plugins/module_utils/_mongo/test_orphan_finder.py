@@ -11,8 +11,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from bson import ObjectId
+from bson import ObjectId, encode
+from bson.raw_bson import RawBSONDocument
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import key_ranges
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphans import (
     OrphanFinder,
     RelationFindings,
@@ -28,12 +30,14 @@ ANN, BOB, GONE = (ObjectId(f"{number:024x}") for number in (1, 2, 3))
 BUYER = Relation("orders", "userId", "users")
 
 
-class Cursor(list[Any]):
-    def __enter__(self) -> Cursor:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
+class Session:
+    def end_session(self) -> None:
         pass
+
+
+class Client:
+    def start_session(self) -> Session:
+        return Session()
 
 
 class Collection:
@@ -52,10 +56,6 @@ class Collection:
     def find_one(self, query: Mapping[str, Any], *_projection: Any) -> Mapping[str, Any] | None:
         return next(iter(self.find(query)), None)
 
-    def aggregate(self, stages: list[dict[str, Any]], **_options: Any) -> Any:
-        field = stages[-1]["$group"]["_id"][1:]
-        return Cursor({"_id": value} for value in dict.fromkeys(item.get(field) for item in self.documents))
-
 
 def met(value: Any, wanted: Any) -> bool:
     if not isinstance(wanted, dict):
@@ -72,12 +72,26 @@ def met(value: Any, wanted: Any) -> bool:
 
 class Database(dict[str, Collection]):
     name = "shop"
+    client = Client()
 
     def with_options(self, _options: Any) -> Database:
         return self
 
     def list_collections(self) -> list[dict[str, Any]]:
         return [{"name": name, "type": "collection"} for name in self]
+
+    def command(self, command: Mapping[str, Any], **_options: Any) -> RawBSONDocument:
+        """All values of a field, or each of them once."""
+        if "find" in command:
+            documents = self[command["find"]].documents
+            fields = [name for name, shown in command["projection"].items() if shown]
+            batch = [{name: item[name] for name in fields if name in item} for item in documents]
+        else:
+            field = command["pipeline"][-2 if "$sort" in command["pipeline"][-1] else -1]["$group"]["_id"][1:]
+            values = dict.fromkeys(item.get(field) for item in self[command["aggregate"]].documents)
+            batch = [{"_id": value} for value in values]
+        reply = {"cursor": {"firstBatch": batch, "id": 0, "ns": "shop.any"}, "ok": 1}
+        return RawBSONDocument(encode(reply))
 
 
 def found(database: Database, relation: Relation = BUYER) -> RelationFindings:
@@ -140,6 +154,15 @@ def test_what_has_appeared_since_the_first_look_is_no_orphan() -> None:
     orders.find = late  # type: ignore[method-assign]
     report = found(Database(users=users, orders=orders))
     assert (report.missing, report.orphans) == (1, 0)
+
+
+def test_a_key_in_another_spelling_is_looked_for_before_a_reference_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_ranges, "FEWEST_IDS", 1)
+    spelt = ObjectId("ab" * 12)
+    users = Collection({"_id": ANN}, {"_id": str(spelt).upper()})
+    for reference in (spelt, str(spelt)):
+        report = found(Database(users=users, orders=Collection(order(ANN), order(reference))))
+        assert (report.references, report.missing, report.orphans) == (2, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ids are cut out of a batch exactly as the driver would decode them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import bson
+import pytest
+from bson import DBRef, ObjectId
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.raw_cursor import split_reply
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.raw_ids import (
+    cut_ids,
+    objectids_of,
+    split_texts,
+)
+
+ABSENT = object()
+OBJECTIDS = st.binary(min_size=12, max_size=12).map(ObjectId)
+DIGITS = st.text("0123456789abcdefABCDEF", min_size=24, max_size=24)
+OTHERS = st.one_of(
+    st.none(),
+    st.just(ABSENT),
+    st.text(max_size=30),
+    # As long as an id, in bytes.
+    st.text("0123456789abcdef -\n\0\u00e9", min_size=22, max_size=24),
+    st.integers(-(2**40), 2**40),
+    st.floats(),
+    st.binary(min_size=11, max_size=13),
+    st.lists(OBJECTIDS, max_size=2),
+    st.dictionaries(st.just("_id"), OBJECTIDS),
+    OBJECTIDS.map(lambda identity: DBRef("users", identity)),
+)
+# Long runs of one form, as in a sorted stream, with something else now and then.
+RUNS = st.lists(
+    st.tuples(OBJECTIDS, st.integers(1, 120))
+    | st.tuples(DIGITS, st.integers(1, 120))
+    | st.tuples(OTHERS, st.integers(1, 3)),
+    max_size=6,
+)
+
+
+def array(values: list[Any], name: str) -> bytes:
+    """The documents as an array, as a reply holds it."""
+    documents = [{} if value is ABSENT else {name: value} for value in values]
+    return bson.encode({"a": documents})[7:-1]
+
+
+@pytest.mark.parametrize("name", ["_id", "userId", "\u00fc"])
+def test_every_value_comes_out_as_it_went_in(name: str) -> None:
+    reached: Counter[str] = Counter()
+
+    @settings(max_examples=300, deadline=None)
+    @given(RUNS)
+    def check(runs: list[tuple[Any, int]]) -> None:
+        values = [value for value, times in runs for _ in range(times)]
+        ids = cut_ids(array(values, name), name)
+        objectids = [value.binary for value in values if isinstance(value, ObjectId)]
+        texts = [value.encode() for value in values if isinstance(value, str) and is_id(value)]
+        others = [value for value in values if not isinstance(value, ObjectId) and not (is_id(value))]
+        assert ids.objectids == objectids
+        assert ids.texts == texts
+        decoded = [bson.encode(bson.decode(document)) for document in ids.others]
+        assert sorted(decoded) == sorted(bson.encode({} if value is ABSENT else {name: value}) for value in others)
+        assert ids.total == len(values)
+        reached.update({"objectids": len(objectids) > 100, "texts": len(texts) > 100, "others": len(others) > 0})
+        reached["mixed"] += bool(objectids and texts and others)
+
+    check()
+    assert all(reached[what] > 5 for what in ("objectids", "texts", "others", "mixed")), reached
+
+
+def is_id(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 24 and all(digit in "0123456789abcdefABCDEF" for digit in value)
+
+
+@given(st.lists(DIGITS, max_size=20))
+def test_digits_as_the_ids_that_they_write(texts: list[str]) -> None:
+    assert objectids_of([text.encode() for text in texts]) == [ObjectId(text).binary for text in texts]
+
+
+def test_texts_that_stand_for_nothing_are_set_apart() -> None:
+    zeros, other = b"0" * 24, b"a" * 24
+    assert split_texts([other, zeros, other], ("", "guest", "\u00fc", "0" * 24)) == ([other, other], ["0" * 24])
+    assert split_texts([other], ("", "guest")) == ([other], [])
+
+
+@pytest.mark.parametrize("name", ["firstBatch", "nextBatch"])
+@pytest.mark.parametrize("before", [{}, {"id": bson.Int64(7), "ns": "shop.orders"}])
+def test_batch_and_state_of_a_reply(name: str, before: dict[str, Any]) -> None:
+    state = {"id": bson.Int64(7), "ns": "shop.orders", "partialResultsReturned": False}
+    documents = [{"_id": "\x04nextBatch"}, {"_id": 2}]
+    batch, rest = split_reply(bson.encode({**before, name: documents, **state}))
+    assert list(bson.decode(batch).values()) == documents
+    assert rest == state
