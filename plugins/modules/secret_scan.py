@@ -17,14 +17,15 @@ description:
     in code, compose, unit and configuration files, fallbacks of environment variables and defaults of compose files, command lines of scripts and
     crontabs (C(mongodump -p), C(--password=), C(PGPASSWORD=)), headers, addresses, and login files such as C(.netrc), C(.pgpass) and C(.npmrc).
   - Of a setting's name the last word counts. C(API_TOKEN) names a secret, C(TOKEN_LIFETIME) and C(API_KEY_HEADER) do not.
-  - No secret is ever returned, logged or written. A finding carries the file, the line and a keyed fingerprint of the secret, which stays the
-    same when the line moves and tells nothing about the secret.
+  - No secret is ever returned, logged or written. A finding carries the file, all lines, the column, the name that stands before the secret and a
+    keyed fingerprint of it, which stays the same when the line moves and tells nothing about the secret.
   - Kingfisher is kept from trying the secrets on the network, from looking for updates, from reading the history of a Git repository and
     from unpacking archives.
-  - C(.env) and C(.env.*) files are where secrets belong and are not reported, nor are private keys in C(.pem) and C(.key)
+  - C(.env) and C(.env.*) files are where secrets belong and are not reported, but their copies are (C(.env.bak), C(.env~), C(.env.20261101)), as
+    nobody looks after them. Not reported either are private keys in C(.pem) and C(.key)
     files; M(miniecom.maintenance.perm_audit) looks at their modes.
     Placeholders in samples and documentation are not reported; a well-known default password anywhere else is, as V(default-credentials).
-  - In tests, seeds, samples and documentation the severity is V(medium), elsewhere V(high). Files above 10 MB are not read.
+  - In samples and documentation the severity is V(low), in tests and seeds V(medium), elsewhere V(high). Files above 10 MB are not read.
   - Nothing is changed but the baseline, the key of the fingerprints and Kingfisher's cache of compiled rules, all in O(state_dir).
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.info
@@ -92,6 +93,9 @@ findings:
       severity: high
       target: /opt/miniecom/backend/src/mailer.js
       line: 12
+      column: 22
+      lines: [12, 40]
+      excerpt: "smtpPassword: ********"
       message: a password, key or token is written into this file
       remediation: Move it to .env (mode 0600) and read it from the environment; then change it.
       fingerprint: 8c1f6a8e0b5f4a2d9e0d3c1b7a695847
@@ -103,7 +107,7 @@ resolved:
   elements: dict
 kept:
   description:
-    - What was not read, with counts - excluded directories, packed files (they are not unpacked), files above 10 MB, style sheets.
+    - What was not read, with counts - environment files, excluded directories, packed files (they are not unpacked), files above 10 MB, style sheets.
     - Lock files, pictures and fonts are read, but only our own rules are applied to them.
   returned: always
   type: list

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher import scan_paths
-from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_matches import to_secret_findings
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_scan import findings_in
 from tests.conftest import lacking
 from tests.support.secret_corpus import MEASURED, WORK, Score, cases, lay_out, score
 
@@ -51,7 +51,7 @@ def test_precision_and_recall(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     root = str(tmp_path / "files")
     places = lay_out(tmp_path / "files", cases())
     scan = scan_paths(str(program), [root], [".env"], str(tmp_path / "cache"), str(tmp_path / "workspace"), 300)
-    found = to_secret_findings(scan.matches, [root], [])
+    found = findings_in(scan.matches, [root], [])
     scores, words = score(places, [(item.target, item.line, item.subject) for item in found])
     with capsys.disabled():
         print("".join(f"\nsecret_scan, {half} half: {mine}" for half, mine in scores.items()))

@@ -169,7 +169,13 @@ def parse_output(output: bytes) -> Tuple[Scan, bool]:
             if "finding" in entry:
                 found = entry["finding"]
                 result.matches.append(
-                    Match(str(entry["rule"]["id"]), str(found["path"]), int(found["line"]), str(found["snippet"]))
+                    Match(
+                        str(entry["rule"]["id"]),
+                        str(found["path"]),
+                        int(found["line"]),
+                        str(found["snippet"]),
+                        int(found.get("column_start", 0)),
+                    )
                 )
             elif "audit" in entry:
                 summary = entry["audit"].get("summary", {})

@@ -39,6 +39,8 @@ def to_sarif(tool: str, findings: Iterable[Finding]) -> Dict[str, Any]:
         place: Dict[str, Any] = {"artifactLocation": {"uri": _uri(finding.target)}}
         if finding.line:
             place["region"] = {"startLine": finding.line}
+            if finding.column:
+                place["region"]["startColumn"] = finding.column
         result: Dict[str, Any] = {
             "ruleId": finding.rule,
             "level": _LEVELS[finding.severity],

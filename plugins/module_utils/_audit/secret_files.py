@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+
 # Files of keys and credentials by the end of the name; public halves and samples are no secrets.
 SECRET_ENDINGS = frozenset(("key", "p12", "pfx", "jks", "keystore", "kdbx", "ppk", "passphrase", "enc"))
 _SECRET_NAMES = frozenset(
@@ -42,12 +44,21 @@ ARCHIVE_ENDINGS = (
     ".bson",
     ".bak",
 )
+_COPY = re.compile(
+    r"(?i)(?:[._-](?:bak|old|orig|save|saved|backup|copy|bkp|prev)[0-9]{0,2}|~|[._-]\d{4}-?\d\d-?\d\d(?:[-_T]?[\d:-]{4,8})?)$"
+)
 # A PEM file may hold a private key or only certificates: its content decides.
 PEM_ENDINGS = frozenset(("pem",))
 
 
 def env_file(name: str) -> bool:
+    """Whether a file is one that an application reads its secrets from, and not a sample of it; copies are among them."""
     return (name == ".env" or name.startswith(".env.")) and not name.endswith(_SAMPLE_ENDINGS)
+
+
+def copied_file(name: str) -> bool:
+    """Whether a file is a copy that somebody has left behind: its name says so, or holds a day."""
+    return bool(_COPY.search(name))
 
 
 def secret_file(name: str) -> bool:

@@ -7,88 +7,43 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .._core.finding import Finding, printable
 from .._core.paths import lies_below
 from .._core.walker import matcher
-from .secret_files import env_file, secret_file
-from .secret_rules import (
-    FALLBACK,
-    FALLBACK_CALL,
-    HEADER,
-    HTPASSWD,
-    INLINE,
-    MACHINE,
-    PGPASS,
-    PREFIX,
-    QUOTED,
-    SASL,
-    SHELL_DEFAULT,
-    UNQUOTED,
-    UNQUOTED_KEY,
-    URL,
-)
+from .secret_files import copied_file, env_file, secret_file
+from .secret_rules import FALLBACK, FALLBACK_CALL, PREFIX, SHELL_DEFAULT
+from .secret_values import is_secret, well_known
 
 
 @dataclass(frozen=True)
 class Match:
-    """One match of a rule. The value is a secret: it must not leave this process."""
+    """One match of a rule. The value is a secret: it must not leave this process.
+
+    column: of the value; before: the name that stands before it.
+    """
 
     rule: str
     path: str
     line: int
     value: str
+    column: int = 0
+    before: str = ""
 
     def __repr__(self) -> str:
         return "Match(%s, %s, %d)" % (self.rule, self.path, self.line)
 
 
-# Passwords that everybody tries first, with separators taken out.
-_WELL_KNOWN = frozenset(
-    "changeme changeit changethis password passw0rd pass1234 password1 password123 admin admin123 administrator secret supersecret "
-    "mysecret topsecret secret123 secretkey jwtsecret yoursecret yoursecretkey yourjwtsecret yoursupersecretkey yourpassword "
-    "yourtoken yourapikey default root toor letmein qwerty 1234 12345 123456 1234567 12345678 123456789 test test123 testing "
-    "guest demo example mongo mongodb miniecom placeholder replaceme replacethis todo dummy insecure devsecret "
-    "developmentsecret".split()
-)
-_PLACEHOLDER = re.compile(
-    r"(?i)change.?(me|this|it)|replace.?(me|this|with)|^your[-_. ]|placeholder|^<.*>$|^(x+|\*+|\.+)$"
-)
-_REFERENCE = re.compile(
-    r"process\.env|import\.meta|\$\{|\$\(|\{\{|<%|^\$|^%\(|%s|^\{\w*\}|^ENC\[|^!vault|^vault:|os\.environ|getenv"
-)
-# Words of a user interface, routes, identifiers: letters with separators, one of the words being what the rule looks for.
-_WORDS = re.compile(r"^[A-Za-z]+(?:[._:/-][A-Za-z]+)*$")
-_KEYWORD = re.compile(r"(?i)passw|passphrase|pwd|secret|token|key|auth|login")
-_LABEL = re.compile(r"^[A-Z][a-z]+$")
-_PATH = re.compile(r"^(?:~|\.{1,2})?/[\w./@-]+$|^https?://[^@]*$")
-# What a setting says of a secret instead of being one.
-_SETTINGS = frozenset(
-    "true false null none yes no on off enabled disabled required optional strict strong weak medium standard default auto "
-    "text string number boolean object error warn header body query cookie bearer basic digest field email hidden input local "
-    "login plain file vault env bcrypt argon2 scrypt pbkdf2 md5 public private secret token key password undefined".split()
-)
-_NUMBER = re.compile(r"^\d{1,5}(?:ms|[smhdwy])?$")
-_CALL = re.compile(r"^[A-Za-z_][\w.]*\(|^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+[\])};,]*$|^String[,;]?$")
-_KIND = re.compile(r"^X-[A-Z][\w-]*$|^(?:HS|RS|ES|PS)\d{3}$|^(?:sha|aes)[\d-]+", re.ASCII)
-_UPPER_WORD = re.compile(r"^[A-Z_]+$")
-# Application passwords of mail providers: four groups of four.
-_MAIL_PASSWORD = re.compile(r"^[a-z0-9]{4}(?: [a-z0-9]{4}){3}$")
-_LOGIN_FILE = re.compile(r"/[._](?:netrc|authinfo|msmtprc|fetchmailrc)$")
 _SAMPLE_FILE = re.compile(
     r"(?i)(\.(example|sample|template|dist|md|rst|adoc)$|[._-](example|sample|template)\.[a-z]+$|/(docs?|examples?)/)"
 )
 _TEST_FILE = re.compile(
     r"(?i)(/(tests?|__tests__|__mocks__|spec|specs|fixtures|e2e|seeds?|seeders?)/|[._-](test|spec)\.[a-z]+$)"
 )
-_INTERFACE_FILE = re.compile(r"(?i)(/(locales?|i18n|lang|translations)/|\.min\.js$|/dist/|/build/)")
-_UNQUOTED_FILE = re.compile(
-    r"(?i)(\.(ya?ml|conf|cfg|ini|sh|bash|properties|toml|tf|env|service|list|example|sample|template|dist|bak|old|orig|save|txt|md)~?$"
-    r"|[.-]\d{6,8}$|/dockerfile[^/]*$|/[^/.]+$|/\.[^/]+$)"
-)
-
+MASK = "********"
+_FALLBACKS = (FALLBACK, FALLBACK_CALL, SHELL_DEFAULT)
 _MOVE = "Move it to .env (mode 0600) and read it from the environment; then change it, as everybody who has seen the file knows it."
 
 
@@ -115,17 +70,15 @@ def classify_secret(rule: str, path: str, value: str) -> Optional[SecretVerdict]
         where secrets belong.
     """
     name = path.rpartition("/")[2]
-    if env_file(name):
+    if env_file(name) and not copied_file(name):
         return None
     if "private-key" in rule and (secret_file(name) or name.lower().endswith(".pem")):
         return None  # its place is a file of its own, whose mode perm_audit looks at
-    value = value.strip()
+    value = unquoted(value)
     sample, test = bool(_SAMPLE_FILE.search(path)), bool(_TEST_FILE.search(path))
-    bare = re.sub(r"[^a-z0-9]", "", value.lower())
-    known = bare in _WELL_KNOWN or bool(_PLACEHOLDER.search(value))
+    known = well_known(value)
     ours = rule.startswith(PREFIX)
-    reference = rule != HTPASSWD and _REFERENCE.search(value)
-    if ours and (len(value) < 4 or reference or not _is_secret(rule, path, value, bare, known)):
+    if ours and not is_secret(rule, path, value, sample):
         return None
     if known:
         # A sample shows where a secret goes; elsewhere it is a lock whose key hangs beside it.
@@ -137,7 +90,8 @@ def classify_secret(rule: str, path: str, value: str) -> Optional[SecretVerdict]
             "a default password or key that everybody knows is set here",
             "Set a long random value in .env, let this file refer to it without a default, and change it in the service too.",
         )
-    softer = "medium" if sample or test else "high"
+    # What an example shows was hardly ever in use; what a test logs in with may be.
+    softer = "low" if sample else "medium" if test else "high"
     if rule in (FALLBACK, FALLBACK_CALL):
         return SecretVerdict(
             "secret-fallback",
@@ -158,6 +112,14 @@ def classify_secret(rule: str, path: str, value: str) -> Optional[SecretVerdict]
     return SecretVerdict(name, softer, "a secret is written into this file (%s)" % name.replace("-", " "), _MOVE)
 
 
+def unquoted(value: str) -> str:
+    """A value without the quotes that stand around it. Pure."""
+    value = value.strip()
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'`":
+        value = value[1:-1].strip()
+    return value.rstrip(";,") if len(value) > 4 else value
+
+
 def provider_rule(rule: str) -> str:
     """The name of our finding for one of Kingfisher's own rules. Pure.
 
@@ -169,59 +131,54 @@ def provider_rule(rule: str) -> str:
     return parts[-1]
 
 
-def _is_secret(rule: str, path: str, value: str, bare: str, known: bool) -> bool:
-    """Whether what one of our rules has captured is a secret, by the kind of the value and of the file."""
-    configuration = bool(_UNQUOTED_FILE.search(path))
-    if rule == MACHINE:
-        return bool(_LOGIN_FILE.search(path))
-    if rule == PGPASS:
-        return path.endswith("/.pgpass")
-    if rule == SASL:
-        return "sasl_passwd" in path.rpartition("/")[2]
-    if rule == HTPASSWD:
-        return "htpasswd" in path.rpartition("/")[2]
-    if rule in (UNQUOTED, UNQUOTED_KEY, INLINE) and not configuration:
-        return False
-    if rule == QUOTED:
-        return not _PATH.match(value) and not _is_text(value, path, bare, configuration)
-    if rule in (FALLBACK, FALLBACK_CALL, SHELL_DEFAULT):
-        return True
-    if bare in ("pass", "passwd", "pwd") or (rule != UNQUOTED and _UPPER_WORD.match(value)):
-        return False  # what documentation writes in the place of one
-    if rule == URL:
-        return True
-    if _NUMBER.match(value) or _PATH.match(value) or _CALL.match(value) or _KIND.match(value):
-        return False
-    if bare in _SETTINGS and rule != UNQUOTED:
-        return False
-    if rule == UNQUOTED:
-        return bare not in _SETTINGS or bare in _WELL_KNOWN
-    if rule == UNQUOTED_KEY:
-        # A key or token is no word; a password may be one.
-        return known or bool(re.search(r"\d", value)) or len(value) >= 20
-    if re.search(r"\s", value):
-        return bool(re.search(r"\d", value) or _MAIL_PASSWORD.match(value))
-    return rule != HEADER or bool(re.search(r"\d", value))
+def suspicious(matches: Sequence[Match]) -> List[Match]:
+    """The matches that come to a finding, without quotes; most are settings about secrets, or words of a form. Pure."""
+    found = []
+    for match in matches:
+        if classify_secret(match.rule, match.path, match.value) is not None:
+            value = unquoted(match.value)
+            found.append(replace(match, value=value, column=match.column + match.value.find(value)))
+    return found
 
 
-def _is_text(value: str, path: str, bare: str, configuration: bool) -> bool:
-    """Whether a quoted value is a label, a message, a route or an identifier, not a secret."""
-    if re.search(r"\s", value.strip()):
-        # A sentence; in a configuration file, where there are none to be read by people, a pass phrase may have digits.
-        return not _MAIL_PASSWORD.match(value) and not (configuration and re.search(r"\d", value))
-    if _INTERFACE_FILE.search(path) or value[0] in "^[(<#" or _NUMBER.match(value) or _KIND.match(value):
-        return True
-    if len(set(value)) == 1 or bare in ("password", "passwd", "pass", "secret", "token"):
-        return True
-    if bare in _WELL_KNOWN:
-        return False
-    if bare in _SETTINGS or re.match(r"^pk_(?:example|test)", value):
-        return True
-    return bool(_LABEL.match(value)) or bool(_WORDS.match(value) and _KEYWORD.search(value))
+def _told_once(matches: Sequence[Match]) -> List[Match]:
+    """One match for each secret on a line: several rules may see the same, or a part of it."""
+    best: List[Match] = []
+    # A provider's rule knows better what it has seen; then that of a fallback; then the one that has seen more of it.
+    ranked = sorted(
+        matches,
+        key=lambda match: (
+            not _specific(match),
+            match.rule not in _FALLBACKS,
+            -len(match.value),
+            match.column,
+            match.rule,
+        ),
+    )
+    by_line: Dict[Tuple[str, int], List[Match]] = {}
+    for match in ranked:
+        seen = by_line.setdefault((match.path, match.line), [])
+        if not any(
+            match.value in other.value or other.value in match.value for other in seen if _overlap(match, other)
+        ):
+            seen.append(match)
+            best.append(match)
+    return best
+
+
+def _specific(match: Match) -> bool:
+    return not match.rule.startswith(PREFIX)
+
+
+def _overlap(one: Match, other: Match) -> bool:
+    """Whether two matches of a line share a part of it; two rules of a provider may differ in where they begin."""
+    if _specific(one) and _specific(other):
+        return one.rule == other.rule or one.value == other.value
+    return one.column < other.column + len(other.value) and other.column < one.column + len(one.value)
 
 
 def to_secret_findings(matches: Sequence[Match], roots: Sequence[str], exclude: Sequence[str]) -> List[Finding]:
-    """Findings, one for each secret in each file, with the first line it stands on. Pure.
+    """Findings, one for each secret in each file, with all the lines it stands on. Pure.
 
     Args:
         matches: what Kingfisher found.
@@ -231,30 +188,23 @@ def to_secret_findings(matches: Sequence[Match], roots: Sequence[str], exclude: 
     excluded = matcher(exclude)
     by_place: Dict[Tuple[str, str, str], List[Match]] = {}
     verdicts: Dict[Tuple[str, str, str], SecretVerdict] = {}
-    specific = {(match.path, match.line) for match in matches if not match.rule.startswith(PREFIX)}
-    specific_values: Dict[Tuple[str, int], List[str]] = {}
-    for match in matches:
-        if not match.rule.startswith(PREFIX):
-            specific_values.setdefault((match.path, match.line), []).append(match.value)
-    for match in matches:
-        place = (match.path, match.line)
-        if match.rule.startswith(PREFIX) and place in specific:
-            # A provider's rule has seen the same value and knows better what it is.
-            if any(match.value in value or value in match.value for value in specific_values[place]):
-                continue
+    values: Dict[Tuple[str, int], List[str]] = {}
+    for match in _told_once(matches):
         root = _root_of(match.path, roots)
         if excluded is not None and _below_excluded(match.path[len(root) :].strip("/"), excluded):
             continue
         verdict = classify_secret(match.rule, match.path, match.value)
         if verdict is None:
             continue
-        key = (verdict.rule, match.path, match.value.strip())
+        key = (verdict.rule, match.path, unquoted(match.value))
         verdicts[key] = verdict
         by_place.setdefault(key, []).append(match)
+        values.setdefault((match.path, match.line), []).append(unquoted(match.value))
     found = []
     for key, group in by_place.items():
         rule, path, value = key
         lines = sorted({match.line for match in group})
+        first = min(group, key=lambda match: (match.line, match.column))
         verdict = verdicts[key]
         message = verdict.message
         if len(lines) > 1:
@@ -268,11 +218,21 @@ def to_secret_findings(matches: Sequence[Match], roots: Sequence[str], exclude: 
                 message=message,
                 remediation=verdict.remediation,
                 line=lines[0],
+                column=first.column,
+                lines=tuple(lines),
+                excerpt=_masked(first.before, values[(path, first.line)]),
                 scope=_root_of(path, roots),
                 subject=value,
             )
         )
     return found
+
+
+def _masked(before: str, values: Sequence[str]) -> str:
+    """The name that stands before a secret and a mask for it; nothing where another secret of the line is part of it."""
+    if not before or any(value in before for value in values):
+        return ""
+    return printable(before) + MASK
 
 
 def _root_of(path: str, roots: Sequence[str]) -> str:

@@ -14,13 +14,15 @@ from typing import List, Sequence
 from .._core.call import Call
 from .._core.clock import utc_now
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.finding import Finding
 from .._core.plan import Report
 from .._core.units import parse_duration
 from .._core.walker import outermost
 from . import kingfisher
 from .audit_state import AuditState
 from .report import Coverage, conclude, finding_policy
-from .secret_matches import to_secret_findings
+from .secret_matches import Match, suspicious, to_secret_findings
+from .secret_places import located
 from .unscanned import NOT_READ, kept_entries, passed_over
 
 ALWAYS_EXCLUDED = [
@@ -44,7 +46,7 @@ def scan_secrets(call: Call) -> Report:
     state = AuditState(call.run.state_dir)
     memory = state.read("secret_scan", policy.sarif)
     scan = _scan(call, program, roots, exclude, timeout)
-    found = to_secret_findings(scan.matches, roots, exclude)
+    found = findings_in(scan.matches, roots, exclude)
     conclusion = conclude("secret_scan", policy, memory, found, utc_now(), Coverage(roots), check=call.check)
     if not call.check:
         state.write(conclusion.writes)
@@ -67,6 +69,11 @@ def scan_secrets(call: Call) -> Report:
         values=dict(report.values, kept=[kept.as_dict() for kept in kept_entries(passed)]),
         warnings=warnings,
     )
+
+
+def findings_in(matches: Sequence[Match], roots: Sequence[str], exclude: Sequence[str]) -> List[Finding]:
+    """What of a scanner's matches is a finding, each with its places in the file."""
+    return to_secret_findings(located(suspicious(matches)), roots, exclude)
 
 
 def _readable(paths: Sequence[str]) -> List[str]:

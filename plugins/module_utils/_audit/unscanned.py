@@ -14,9 +14,11 @@ from typing import Dict, Iterable, List, Sequence
 from .._core.finding import printable
 from .._core.plan import Kept
 from .._core.walker import Walk, matcher
+from .secret_files import copied_file, env_file
 
-EXCLUDED, LARGE, PACKED, STYLES, OURS_ONLY = (
+EXCLUDED, ENVIRONMENT, LARGE, PACKED, STYLES, OURS_ONLY = (
     "excluded directories",
+    "environment files",
     "large files",
     "packed files",
     "style sheets",
@@ -33,6 +35,7 @@ LOCK_NAMES = frozenset(
 )
 _REASONS = {
     EXCLUDED: "%d %s such as %s: excluded",
+    ENVIRONMENT: "%d %s such as %s: secrets belong there; perm_audit looks at their modes",
     LARGE: "%d %s such as %s: larger than the scan reads",
     PACKED: "%d %s such as %s: they are not unpacked",
     STYLES: "%d %s such as %s: Kingfisher does not read them",
@@ -57,6 +60,8 @@ def unscanned_kind(name: str, size: int, limit: int) -> str:
         size: in bytes.
         limit: the largest size that is read, in bytes.
     """
+    if env_file(name) and not copied_file(name):
+        return ENVIRONMENT
     ending = name.rpartition(".")[2].lower() if "." in name else ""
     if ending in PACKED_ENDINGS:
         return PACKED

@@ -57,6 +57,9 @@ class Finding:
         message: what is wrong; never a secret.
         remediation: what to do about it, a full sentence.
         line: line number in the target, 0 when there is none.
+        column: column of what was found in that line, from 1; 0 when it is not known.
+        lines: all lines on which the same was found.
+        excerpt: what stands there, with the secret masked.
         scope: what was audited when it was found (a path, "ports"); baselines are kept for each scope.
         subject: what tells it from other findings of the same rule and target; may be a secret, and is never
             returned, shown or stored: it only enters the keyed fingerprint.
@@ -69,6 +72,9 @@ class Finding:
     message: str
     remediation: str
     line: int = 0
+    column: int = 0
+    lines: Tuple[int, ...] = ()
+    excerpt: str = ""
     scope: str = ""
     subject: str = ""
     fingerprint: str = ""
@@ -94,6 +100,12 @@ class Finding:
         }
         if self.line:
             entry["line"] = self.line
+        if self.column:
+            entry["column"] = self.column
+        if len(self.lines) > 1:
+            entry["lines"] = list(self.lines)
+        if self.excerpt:
+            entry["excerpt"] = self.excerpt
         return entry
 
 
