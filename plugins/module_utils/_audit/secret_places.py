@@ -19,7 +19,7 @@ from .secret_matches import Match
 
 # The name of a setting or an option, and what joins it to its value; nothing else of a line is ever shown.
 _NAME = re.compile(
-    r"(?:\$?[A-Za-z_][\w.-]{0,39}[\"'\])}]{0,3}\s{0,4}(?::?=>?|:)\s{0,4}|-{1,2}[a-zA-Z][\w-]{0,39}[= ]{0,2})[\"'`]?$",
+    r"""(?:^|[\s"'`{\[(,;&?])(\$?[A-Za-z_][\w.-]{0,39}["'\])}]{0,3}\s{0,4}(?::?=>?|:)\s{0,4}["'`]?|-{1,2}[a-zA-Z][\w-]{0,39}[= ]{0,2}["'`]?)$""",
     re.ASCII,
 )
 
@@ -66,7 +66,7 @@ def place_in_line(before: bytes) -> Tuple[int, int, str]:
     earlier = before.count(b"\r")
     last = before.rpartition(b"\r")[2]
     name = _NAME.search(last[-100:].decode("utf-8", "ignore"))
-    return earlier, len(last.decode("utf-8", "replace")) + 1, name.group(0) if name else ""
+    return earlier, len(last.decode("utf-8", "replace")) + 1, name.group(1) if name else ""
 
 
 def _decode(content: bytes) -> str:
