@@ -1558,6 +1558,31 @@ CORE = (
     ),
 )
 
+SECRET_SCAN = (
+    *_of(
+        "secret_scan",
+        "_audit/secret_places.py",
+        "_audit/test_secret_places.py",
+        (
+            "excerpt-begins-where-a-word-begins",
+            r'''r"""(?:^|[\s"'`{\[(,;&?])(''',
+            r'''r"""(''',
+            "test_a_place_in_a_line",
+        ),
+    ),
+    *_of(
+        "secret_scan",
+        "_audit/secret_matches.py",
+        "_audit/test_secret_places.py",
+        (
+            "excerpt-with-another-secret",
+            "if not before or any(value in before for value in values):",
+            "if not before:",
+            "test_an_excerpt_shows_the_name_alone",
+        ),
+    ),
+)
+
 MUTATIONS: tuple[Mutation, ...] = (
     *DOCKER,
     *BACKUP_PRUNE,
@@ -1566,6 +1591,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     *MONGO_COMPACT,
     *MONGO_ORPHANS,
     *PERM_AUDIT,
+    *SECRET_SCAN,
     *MAINTENANCE_FLAG,
     *LOGS,
     *MAINTENANCE_RUN,
