@@ -20,7 +20,7 @@ import pytest
 
 from tests.conftest import lacking
 from tests.sandbox import shopfiles
-from tests.support.modules import ModuleResult, run_module
+from tests.support.modules import ModuleResult, for_other_users, run_module
 from tests.support.sandboxes import Sandbox
 
 AWKWARD = """\
@@ -43,7 +43,7 @@ CANARIES = ("canary",)
 
 
 def look(root: Path, **params: Any) -> ModuleResult:
-    options = {key: params.pop(key) for key in ("python", "env") if key in params}
+    options = {key: params.pop(key) for key in ("python", "env", "place") if key in params}
     params.setdefault("cron_paths", [str(root / "no-cron")])
     params.setdefault("docker_host", "unix:///nonexistent/docker.sock")
     result = run_module("context_info", {"root": root, "state_dir": root / "state", **params}, **options)
@@ -177,10 +177,11 @@ def test_an_environment_file_of_another_user(root: Path) -> None:
         as_nobody = Path(place) / "python"
         as_nobody.write_text('#!/bin/sh\nexec setpriv --reuid=65534 --regid=65534 --clear-groups %s "$@"\n' % python)
         as_nobody.chmod(0o755)
-        refused = look(shop, python=as_nobody)
+        collection = for_other_users(Path(place))
+        refused = look(shop, python=as_nobody, place=collection)
         assert refused.failed and "EACCES" in refused.msg and "become: true" in refused.msg
         (shop / ".env").chmod(0o644)
-        allowed = look(shop, python=as_nobody, cron_paths=["/root"])
+        allowed = look(shop, python=as_nobody, place=collection, cron_paths=["/root"])
         assert not allowed.failed, allowed.msg
         assert "not looked at for scheduled jobs" in warnings_of(allowed)
         assert allowed.result["context"]["jobs_unreadable"] == ["/root (EACCES)"]

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.kill import boundaries, kill_and_run_again, kill_at_every_change
-from tests.support.modules import run_module
+from tests.support.modules import for_other_users, run_module
 
 DAY = 86400
 
@@ -205,14 +205,15 @@ def held(log: Path, how: str) -> Iterator[None]:
 def test_without_root_no_line_of_a_process_that_hides_is_lost(nobodys: Path, how: str) -> None:
     log = nobodys / "logs" / "api.log.1"
     params = {"paths": [str(log.parent)], "compress_after": "7d", "state_dir": str(nobodys / "state")}
+    place = for_other_users(nobodys)
     with held(log, how):
-        done = run_module("log_prune", params, python=nobodys / "python")
+        done = run_module("log_prune", params, python=nobodys / "python", place=place)
         assert not done.failed, done.msg
         assert done.result["kept"] == [{"target": str(log), "reason": "a process has it open"}]
     assert log.read_text().endswith("the last line\n")
     os.utime(log, (time.time() - 10 * DAY,) * 2)
     # A process that hides, and has other things open: the kernel tells that nobody writes to this one.
     with held(nobodys / "logs" / "other.log", "hidden"):
-        done = run_module("log_prune", params, python=nobodys / "python")
+        done = run_module("log_prune", params, python=nobodys / "python", place=place)
     assert done.result["summary"]["compressed"] == 1, done.result["kept"]
     assert gzip.decompress((log.parent / "api.log.1.gz").read_bytes()).endswith(b"the last line\n")

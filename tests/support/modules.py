@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -73,11 +74,37 @@ def _library() -> Path:
     return directory
 
 
-def module_environment(env: Mapping[str, str | None] | None = None) -> dict[str, str]:
-    """The environment of a module under test; a None in ``env`` takes the variable away."""
+def for_other_users(directory: Path) -> Path:
+    """Take all that a module needs into a directory that everybody can enter; where the checkout lies, others may not.
+
+    Returns:
+        The place, for ``run_module(place=...)``.
+    """
+    import ansible
+
+    place = directory / "checkout"
+    package, source = place / ".cache/ansible-package/ansible", Path(ansible.__file__).parent
+    collection = Path("collections/ansible_collections/miniecom/maintenance/plugins")
+    for name in ("modules", "module_utils"):
+        shutil.copytree(ROOT / "plugins" / name, place / collection / name)
+    shutil.copytree(ROOT / "tests/support", place / "tests/support")
+    for name in ("module_utils", "_vendor"):
+        shutil.copytree(source / name, package / name)
+    for name in ("__init__.py", "release.py"):
+        shutil.copy(source / name, package)
+    for path in [place, *place.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return place
+
+
+def module_environment(env: Mapping[str, str | None] | None = None, place: Path = ROOT) -> dict[str, str]:
+    """The environment of a module under test; a None in ``env`` takes the variable away. For place see ``run_module``."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTEST_"))}
     # The trap is named first, before a sitecustomize that the machine may have.
-    environment["PYTHONPATH"] = os.pathsep.join([str(TRAP), str(_library()), str(ROOT / "collections")])
+    library = _library() if place == ROOT else place / ".cache/ansible-package"
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [str(place / TRAP.relative_to(ROOT)), str(library), str(place / "collections")]
+    )
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
     environment["DOCKER_HOST"] = NO_DOCKER_HOST
     for name, value in (env or {}).items():
@@ -99,13 +126,14 @@ def start_module(
     kill_at: int | None = None,
     kill_at_change: tuple[Path, int] | None = None,
     stop_at: int | None = None,
+    place: Path = ROOT,
 ) -> subprocess.Popen[str]:
     """Start a module and return its process at once; ``finish_module`` waits for it. See ``run_module``.
 
     stop_at: the module stops (SIGSTOP) just before it passes its action boundary of this number; ``wait_until_stopped``
         waits for that, and SIGCONT lets it go on.
     """
-    environment = module_environment(env)
+    environment = module_environment(env, place)
     if kill_at is not None:
         environment["MINIECOM_TEST_KILL_AT"] = str(kill_at)
     if stop_at is not None:
@@ -115,7 +143,7 @@ def start_module(
     given = {key: (os.fspath(value) if isinstance(value, os.PathLike) else value) for key, value in params.items()}
     arguments = {"_ansible_check_mode": check, "_ansible_diff": diff, **given}
     process = subprocess.Popen(
-        [os.fspath(python or sys.executable), str(ROOT / "tests" / "support" / "module_process.py"), name],
+        [os.fspath(python or sys.executable), str(place / "tests/support/module_process.py"), name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -177,6 +205,7 @@ def run_module(
     timeout: float = 120,
     kill_at: int | None = None,
     kill_at_change: tuple[Path, int] | None = None,
+    place: Path = ROOT,
 ) -> ModuleResult:
     """Run a module and wait for it.
 
@@ -186,9 +215,17 @@ def run_module(
     timeout: in seconds.
     kill_at: the module kills itself (SIGKILL) just before it passes its action boundary of this number. There is one
         before each action and one after it: 0 is before the first action, 1 after it, 2 before the second.
+    place: where the collection lies, when the interpreter is another user's; see ``for_other_users``.
     kill_at_change: the same just before its change of this number to what lies below the directory, the first one being 0.
     """
     process = start_module(
-        name, params, check=check, diff=diff, python=python, env=env, kill_at=kill_at, kill_at_change=kill_at_change
+        *(name, params),
+        check=check,
+        diff=diff,
+        python=python,
+        env=env,
+        kill_at=kill_at,
+        kill_at_change=kill_at_change,
+        place=place,
     )
     return finish_module(process, timeout)
