@@ -14,13 +14,21 @@ from ansible.errors import AnsibleFilterError
 from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible.parsing.dataloader import DataLoader
 
+from ..plugin_utils.command_line import Command, read_command, tags_of
+from ..plugin_utils.known_names import OWN_VARIABLES, known_variables, meant, misspelt_tags, misspelt_variables
+
 DOCUMENTATION = r"""
 name: targets
-short_description: Refuse a host pattern that names nobody
+short_description: Refuse a host pattern that names nobody, and a command that is misspelt
 version_added: 0.1.0
 description:
   - Returns the pattern. Fails when it selects no host of the inventory, and when a part of it selects the group C(all), as V(all), V(*) and V(~.*) do.
   - Without it, a play on an empty or misspelt group does nothing and ends with success, which in a scheduled job looks like maintenance.
+  - For the same reason it fails, before anything is done anywhere, when C(--tags) or C(--skip-tags) name a tag that no task has, when C(--limit) names
+    a host that the inventory does not know or leaves no host to maintain, and when C(-e) sets a variable that begins like one of this collection's
+    and is none. The nearest right name is told.
+  - Where a playbook of another origin runs, which may have tags and variables of its own, only what is nearly one of ours is refused. A name that is
+    none of ours is let through by C(miniecom_own_variables), a list of names or patterns.
 options:
   _input:
     description: A host pattern.
@@ -65,7 +73,42 @@ def targets(pattern: Any, groups: Mapping[str, Sequence[str]]) -> str:
             "no host to maintain: %r names no host of this inventory. Put the shop's hosts into the group miniecom of the "
             "inventory given with -i, or name another group with -e miniecom_hosts=GROUP." % text
         )
+    command = read_command()
+    problems = _limit_problems(command, parts, groups) + _tag_problems(command) + _variable_problems(command)
+    if problems:
+        raise AnsibleFilterError("Nothing was done. " + " ".join(problems))
     return text
+
+
+def _limit_problems(command: Command, parts: List[str], groups: Mapping[str, Sequence[str]]) -> List[str]:
+    """What is wrong with --limit: Ansible passes over a part of it that names nobody."""
+    problems: List[str] = []
+    if not command.limit:
+        return problems
+    limits = split_host_pattern(command.limit)
+    for part in limits:
+        name = part.lstrip("!&")
+        # A file of hosts, as a run that failed leaves it.
+        if name and not name.startswith("@") and not _selected([name], groups):
+            hosts = {str(host) for group in groups.values() for host in group}
+            known = hosts | set(groups) - {"all", "ungrouped"}
+            problems.append("--limit: %s is no host or group of this inventory. %s" % (name, meant(name, known)))
+    if not problems and command.ours and not _selected(parts, groups, limits):
+        problems.append("--limit %s leaves no host of %s to maintain." % (command.limit, ",".join(parts)))
+    return problems
+
+
+def _tag_problems(command: Command) -> List[str]:
+    """What is wrong with --tags and --skip-tags."""
+    if not command.tags - {"all"}:
+        return []
+    return misspelt_tags(command.tags, tags_of(command.playbooks), known_variables(), command.ours)
+
+
+def _variable_problems(command: Command) -> List[str]:
+    """What is wrong with the variables given by -e."""
+    own = command.variables.get(OWN_VARIABLES) or []
+    return misspelt_variables(command.variables, known_variables(), own, command.ours)
 
 
 def _means_all(part: str) -> bool:
@@ -78,15 +121,16 @@ def _means_all(part: str) -> bool:
     return fnmatch.fnmatch("all", part)
 
 
-def _selected(parts: List[str], groups: Mapping[str, Sequence[str]]) -> List[Any]:
-    """The hosts that a pattern selects, as ansible itself reads it."""
+def _selected(parts: List[str], groups: Mapping[str, Sequence[str]], limits: Sequence[str] = ()) -> List[Any]:
+    """The hosts that a pattern selects, within the limits, as ansible itself reads it."""
     manager = InventoryManager(loader=DataLoader(), sources=None, parse=False)
     for group, hosts in groups.items():
         manager.groups.get(group) or manager.add_group(str(group))
         for host in hosts:
             manager.add_host(str(host), group=str(group))
     manager.reconcile_inventory()
-    return list(manager.list_hosts(parts))
+    manager.subset(list(limits))
+    return list(manager.get_hosts(parts))
 
 
 class FilterModule:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.outline import VALIDATION, Task, outlines
+from tests.support.outline import ROOT, VALIDATION, Task, outlines
 
 WITHIN_MAINTENANCE = ["weekly", "monthly"]
 SINGLE = ["backup", "security_audit", "enter_maintenance", "exit_maintenance", "restore_test", "undo"]
@@ -19,7 +19,7 @@ STEPS = {"daily": 4, "database": 6, "fix_permissions": 4, "weekly": 10, "monthly
 FRAMED = [*SINGLE, *STEPS]
 
 # Names without what the implicit first task of a role says about it.
-BEGIN = ["context : Begin the run"]
+BEGIN = ["Check that no variable is misspelt", "context : Begin the run"]
 PREPARE = [
     *("prerequisites : Install distribution packages", "prerequisites : Make a temporary environment"),
     *("prerequisites : Look for the environment", "prerequisites : Make the environment"),
@@ -134,3 +134,15 @@ def test_single_jobs_do_only_theirs(found: dict[str, dict[str, Any]]) -> None:
         assert {name.partition(" ")[0] for name in work(playbook)[1:]} == {"health_check"}
     week, month = work("weekly"), work("monthly")
     assert [name for name in month if name in week] == week, "a month's run holds a week's, in its order"
+
+
+def test_every_playbook_refuses_a_command_or_an_inventory_with_a_slip() -> None:
+    import yaml
+
+    names = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml") if path.stem != "sandbox")
+    assert set(FRAMED) < set(names)
+    for name in names:
+        (play,) = yaml.safe_load((ROOT / "playbooks" / f"{name}.yml").read_text(encoding="utf-8"))
+        assert play["hosts"].endswith(" | miniecom.maintenance.targets(groups) }}"), name
+        first = play["tasks"][0]["ansible.builtin.import_tasks"]
+        assert first == ("tasks/frame.yml" if name in FRAMED else "tasks/known.yml"), name
