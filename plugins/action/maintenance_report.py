@@ -16,9 +16,19 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._core.atomic_file import write_atomic
+from ..plugin_utils.audience import read_by_people
+from ..plugin_utils.lasting import passing
 from ..plugin_utils.step_report import collect, found_lines, table, verdict, with_failures
 
 DISPLAY = Display()
+
+
+def show(text: str) -> bool:
+    """Print something for people, unless a program reads what is printed. Returns whether it was printed."""
+    if read_by_people():
+        DISPLAY.display("\n" + text + "\n")
+        return True
+    return False
 
 
 class ActionModule(ActionBase):
@@ -46,7 +56,7 @@ class ActionModule(ActionBase):
             required_one_of=[("lines", "run_id")],
         )
         if args["lines"] is not None:
-            DISPLAY.display("\n" + "\n".join(args["lines"]) + "\n")
+            show("\n".join(args["lines"]))
             result.update(changed=False, lines=args["lines"])
             return result
         check = bool(self._task.check_mode)
@@ -89,7 +99,8 @@ class ActionModule(ActionBase):
         text = table(steps, title, found_lines(steps, args["findings"] == "all", where) + footer)
         if copy:
             self._write(copy + ".txt", text)
-        DISPLAY.display("\n" + text + "\n")
+        if not show(text):
+            result["table"] = text.splitlines()
         short = [step.as_dict() for step in steps]
         result.update(
             changed=False,

@@ -19,6 +19,8 @@ description:
     rescued failure still ends the run failed. The role P(miniecom.maintenance.report#role) does.
   - Works the same in check mode, where the table says WOULD and the host is left alone.
   - With O(lines) it only prints these lines.
+  - Where the callback for standard output writes for programs, as C(json) and C(jsonl) do, nothing is printed beside it; RV(table) or RV(lines)
+    has what people would read.
 options:
   run_id:
     description: The run to end, as returned by M(miniecom.maintenance.maintenance_run).
@@ -168,6 +170,11 @@ copy:
   description: The record on the controller.
   returned: when O(directory) is set
   type: str
+table:
+  description: The lines of the summary, where it was not printed because a program reads the output.
+  returned: when a run was ended and the callback for standard output does not write for people
+  type: list
+  elements: str
 lines:
   description: The lines printed.
   returned: when O(lines) is set

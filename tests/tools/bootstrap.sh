@@ -18,7 +18,7 @@ if command -v flock >/dev/null 2>&1; then
 fi
 
 ansible_wheel="ansible==12.3.0"
-wanted_collections="community/docker community/library_inventory_filtering_v1"
+wanted_collections="ansible/posix community/docker community/library_inventory_filtering_v1"
 
 stop() {
     printf '%s\n' "$@" >&2
