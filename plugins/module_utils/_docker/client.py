@@ -152,6 +152,8 @@ def unavailable(error: BaseException, host: str, timeout: int) -> DockerUnavaila
             "It may be busy: allow more seconds (docker_timeout). It goes on with a request it has begun, so look before you "
             "repeat it.",
         )
+    if "AF_UNIX path too long" in texts:
+        return _too_long(host)
     if number in (errno.ENOENT, errno.ENOTDIR):
         return DockerUnavailable(
             "there is no Docker Engine here, the socket does not exist",
@@ -201,6 +203,28 @@ def unavailable(error: BaseException, host: str, timeout: int) -> DockerUnavaila
         "connection",
         code,
         "Look at the engine's log (journalctl -u docker) and run this again: what was not done is done then.",
+    )
+
+
+def _too_long(host: str) -> DockerUnavailable:
+    """The kernel takes no more than 107 bytes for a socket's path: nobody connects by a longer one, whoever listens there."""
+    path = host.partition("://")[2] or host
+    size = len(os.fsencode(path))
+    if os.path.lexists(path):
+        return DockerUnavailable(
+            "the path of the Docker Engine's socket is too long (%d bytes, and the system allows 107)" % size,
+            host,
+            "address",
+            None,
+            "Name a shorter path in docker_host, such as that of a link to its directory.",
+        )
+    return DockerUnavailable(
+        "there is no Docker Engine here, the socket does not exist and could not, with a path of %d bytes (107 are allowed)"
+        % size,
+        host,
+        "missing",
+        None,
+        "Start it (systemctl start docker), and name its socket in docker_host.",
     )
 
 

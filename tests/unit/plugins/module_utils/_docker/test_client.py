@@ -88,6 +88,20 @@ def test_a_missing_socket_is_no_engine(tmp_path: Path) -> None:
     assert (error.reason, error.code) == ("missing", "ENOENT")
 
 
+def test_a_path_too_long_for_a_socket_is_no_engine_unless_there_is_one(tmp_path: Path) -> None:
+    directory = tmp_path / ("d" * 100)
+    directory.mkdir()
+    error = failure(f"unix://{directory}/docker.sock")
+    assert error.reason == "missing"
+    assert f"{len(str(directory / 'docker.sock'))} bytes" in str(error)
+    (tmp_path / "short").symlink_to(directory)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{tmp_path}/short/docker.sock")
+        error = failure(f"unix://{directory}/docker.sock")
+    assert error.reason == "address"
+    assert "too long" in str(error)
+
+
 def test_a_socket_that_nobody_listens_on(tmp_path: Path) -> None:
     path = tmp_path / "dead.sock"
     with socket.socket(socket.AF_UNIX) as dead:
