@@ -13,6 +13,7 @@ brackets, ``[list]`` or ``[str: auto, compose, native]`` (choices); otherwise th
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from dataclasses import dataclass
@@ -83,11 +84,67 @@ def _shown(value: Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True, width=10**6).replace("\n...", "").strip()
 
 
+class Literal(str):
+    """Text that Ansible must not fill in: a default is shown as it stands, and only the role itself knows what it refers to."""
+
+
+def _literal(value: Any) -> Any:
+    """A default for the specification, with all templates in it as they stand."""
+    if isinstance(value, str):
+        # Folded over several lines it would be hard to read as one value.
+        text = " ".join(value.split()) if "{{" in value else value
+        return Literal(text) if "{{" in text else text
+    if isinstance(value, list):
+        return [_literal(item) for item in value]
+    return {key: _literal(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def entry_points(role: Path) -> dict[str, str]:
+    """The files of tasks that a play may name, with what each does, in the order of the README, which lists them."""
+    text = (role / "README.md").read_text("utf-8")
+    named = re.findall(r"^\| `(\w+)` \| (.+?) \|$", text.split("## Variables", 1)[0], re.MULTILINE)
+    return {entry: about.strip() for entry, about in named if (role / "tasks" / f"{entry}.yml").is_file()}
+
+
+def used_by(role: Path, entry: str) -> set[str]:
+    """The role's variables that an entry point reads, by itself, by a file that it imports or by another variable."""
+    values: dict[str, str] = {}
+    for path in (role / "defaults/main.yml", role / "vars/main.yml"):
+        if path.is_file():
+            loaded = yaml.safe_load(path.read_text("utf-8")) or {}
+            values.update({name: json.dumps(value) for name, value in loaded.items()})
+    used: set[str] = set()
+    texts = [_tasks_text(role, f"{entry}.yml", set())]
+    while texts:
+        words = set(re.findall(r"\w+", texts.pop()))
+        fresh = (words & set(values)) - used
+        used |= fresh
+        texts.extend(values[name] for name in sorted(fresh))
+    return used
+
+
+def _tasks_text(role: Path, name: str, seen: set[str]) -> str:
+    """A file of tasks and what it imports."""
+    if name in seen:
+        return ""
+    seen.add(name)
+    text = re.sub(r"(?m)^\s*#.*$", "", (role / "tasks" / name).read_text("utf-8"))
+    further = re.findall(r"(?:import|include)_tasks: (\w+\.yml)", text)
+    return "\n".join([text, *(_tasks_text(role, other, seen) for other in further)])
+
+
 def specification(role: Path) -> str:
-    """The text of meta/argument_specs.yml."""
-    options = {}
+    """The text of meta/argument_specs.yml: each entry point with the options that it reads.
+
+    What none of them reads, because a playbook does, is an option of the one that the README names first.
+    """
+    options: dict[str, dict[str, Any]] = {}
     for variable in variables(role):
-        entry: dict[str, Any] = {"type": variable.type, "description": variable.description}
+        entry: dict[str, Any] = {
+            "type": variable.type,
+            "default": _literal(variable.default),
+            "description": variable.description,
+        }
         if variable.type == "list" and isinstance(variable.default, list):
             element = _type_of(variable.default[0]) if variable.default else None
             if element:
@@ -95,11 +152,13 @@ def specification(role: Path) -> str:
         if variable.choices:
             entry["choices"] = list(variable.choices)
         options[variable.name] = entry
+    points = entry_points(role)
+    used = {point: used_by(role, point) for point in points}
+    used[next(iter(points))] |= set(options) - set().union(*used.values())
     specs = {}
-    for tasks in sorted((role / "tasks").glob("*.yml")):
-        about = _about(role, tasks.stem)
-        if about:
-            specs[tasks.stem] = {"short_description": about, "description": about, "options": options}
+    for point in sorted(points):
+        chosen = {name: entry for name, entry in options.items() if name in used[point]}
+        specs[point] = {"short_description": points[point], "description": points[point], "options": chosen}
     return "---\n# Made from defaults/main.yml by `python -m tests.tools.role_docs`.\n" + yaml.dump(
         {"argument_specs": specs}, Dumper=_NoAliases, sort_keys=False, width=140
     )
@@ -113,12 +172,7 @@ class _NoAliases(yaml.SafeDumper):
         return super().increase_indent(flow, False)
 
 
-def _about(role: Path, entry: str) -> str:
-    """What an entry point does: the README's list of entry points says it. Files that are none are not listed."""
-    match = re.search(
-        r"^\| `%s` \| (.+?) \|$" % re.escape(entry), (role / "README.md").read_text("utf-8"), re.MULTILINE
-    )
-    return match.group(1).strip() if match else ""
+_NoAliases.add_representer(Literal, lambda dumper, text: dumper.represent_scalar("!unsafe", str(text), style="'"))
 
 
 def readme(role: Path) -> str:

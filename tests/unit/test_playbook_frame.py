@@ -128,7 +128,7 @@ def test_single_jobs_do_only_theirs(found: dict[str, dict[str, Any]]) -> None:
         return names(found[playbook]["orders"][""])[len(BEGIN + PREPARE) : -len(END)]
 
     assert work("backup") == ["backup : Back up the shop"]
-    assert [name.partition(" ")[0] for name in work("security_audit")] == ["security_audit"] * 3
+    assert [name.partition(" ")[0] for name in work("security_audit")] == ["security_audit"] * 4
     for playbook, does in (("enter_maintenance", "Put up"), ("exit_maintenance", "Take down")):
         assert work(playbook)[0] == f"maintenance_mode : {does} maintenance mode"
         assert {name.partition(" ")[0] for name in work(playbook)[1:]} == {"health_check"}

@@ -291,7 +291,8 @@ def test_groups_by_server_tell_the_truth() -> None:
 def test_role_arguments_agree_with_defaults(role: Path) -> None:
     """Every variable is declared and described, and every declared one that is not required has a default."""
     defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text(encoding="utf-8")) or {}
-    specs = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+    text = (role / "meta" / "argument_specs.yml").read_text(encoding="utf-8").replace(" !unsafe ", " ")
+    specs = yaml.safe_load(text)["argument_specs"]
     assert "main" in specs
     declared: dict[str, Any] = {}
     for entry in specs.values():
