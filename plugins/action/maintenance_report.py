@@ -79,6 +79,9 @@ class ActionModule(ActionBase):
         told = verdict(steps, check)
         if lost:
             told = "; ".join(ended["record"].get("notes") or []) or "the host's record says that this run failed"
+        # Nothing that a step did or could do; but who reads only one sentence must not miss it.
+        risks = passing((variables.get("context_result") or {}).get("context") or {})
+        told = "; ".join([told, *("AT RISK: " + risk for risk in risks)])
         footer = [told]
         copy = self._keep(args["directory"], host, args["run_id"], record, footer)
         if ended.get("record_path"):

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import shlex
+from types import MappingProxyType
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 from ..module_utils._core.units import format_duration, format_size
+from ..plugin_utils.lasting import FILES, passing
 
 DOCUMENTATION = r"""
 name: assessment
@@ -53,6 +55,14 @@ options:
     type: list
     elements: str
     default: []
+  compaction:
+    description: Result of M(miniecom.maintenance.mongo_compact) in check mode, with the options of the weekly run.
+    type: dict
+    default: {}
+  cleanup:
+    description: Result of M(miniecom.maintenance.docker_prune) in check mode, with the options of the weekly run.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -142,17 +152,10 @@ def _spoilt(backups: Mapping[str, Any], count: int) -> str:
 
 
 def _uploads(context: Mapping[str, Any]) -> str:
-    places = {name: context["storage"][name] for name in ("uploads", "invoices", "labels")}
-    parts = []
-    for lost, where in (
-        ([name for name, place in places.items() if place.get("in_writable_layer")], "a container's writable layer"),
-        ([name for name, place in places.items() if place.get("kind") == "tmpfs"], "memory (tmpfs)"),
-    ):
-        if lost:
-            parts.append("%s lie in %s and go with it" % (", ".join(lost), where))
+    parts = passing(context)
     if parts:
         return "NO: " + "; ".join(parts)
-    unseen = [name for name, place in places.items() if place.get("kind") == "unknown"]
+    unseen = [name for name in FILES if context["storage"][name].get("kind") == "unknown"]
     if unseen:
         why = "the shop has no container of the API to look at"
         if not context["docker"]["available"]:
@@ -177,21 +180,32 @@ def _exposure(context: Mapping[str, Any]) -> str:
     return "%s; TWO DATABASES: %s" % (text, mongo["conflict"]) if mongo.get("conflict") else text
 
 
-def _mongo(mongo: Mapping[str, Any]) -> str:
-    if not _good(mongo):
-        return _unknown(mongo)
-    summary = mongo["summary"]
-    return "about %s, of %s in %d collections" % (
-        format_size(summary["reclaimable_bytes"]),
-        format_size(summary["storage_bytes"]),
-        summary["collections"],
+def _weekly(preview: Mapping[str, Any]) -> str:
+    """What the weekly run would do about it, in its own words."""
+    if not preview:
+        return ""
+    return "; weekly %s" % (
+        preview["summary"]["headline"] if _good(preview) else "would fail: " + _unknown(preview)[9:]
     )
 
 
-def _docker(docker: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+def _mongo(mongo: Mapping[str, Any], compaction: Mapping[str, Any]) -> str:
+    if not _good(mongo):
+        return _unknown(mongo)
+    summary = mongo["summary"]
+    return "about %s, of %s in %d collections%s" % (
+        format_size(summary["reclaimable_bytes"]),
+        format_size(summary["storage_bytes"]),
+        summary["collections"],
+        _weekly(compaction),
+    )
+
+
+def _docker(docker: Mapping[str, Any], context: Mapping[str, Any], cleanup: Mapping[str, Any]) -> str:
     if _good(docker):
         low, high = docker["reclaimable_bytes"], docker["reclaimable_bytes_max"]
-        return format_size(low) if low == high else "between %s and %s" % (format_size(low), format_size(high))
+        every = format_size(low) if low == high else "between %s and %s" % (format_size(low), format_size(high))
+        return every + _weekly(cleanup)
     if not context["docker"]["available"]:
         if context["docker"].get("absent"):
             return "not applicable: no engine on this host"
@@ -295,6 +309,10 @@ def _next(
         more = ["and %d more" % (len(active) - 3)] if len(active) > 3 else []
         ways = ", ".join(list(dict.fromkeys(map(_switch_off, active[:3]))) + more)
         steps.append("switch the dangerous jobs off (%s)" % ways)
+    if passing(context):
+        steps.append(
+            "give what goes with a container a volume of its own in the compose file (until then every backup holds it)"
+        )
     playbook, options = "weekly", " --check --diff"
     if not _good(mongo):
         playbook, options = "assess", ""
@@ -313,6 +331,8 @@ def assessment(
     backups: Mapping[str, Any],
     flag: Mapping[str, Any],
     inventory: Sequence[str] = (),
+    compaction: Mapping[str, Any] = MappingProxyType({}),
+    cleanup: Mapping[str, Any] = MappingProxyType({}),
 ) -> List[str]:
     """The ten lines."""
     rows = [
@@ -320,8 +340,8 @@ def assessment(
         ("restorable backup", _backup(backups, context)),
         ("uploads survive a recreate", _uploads(context)),
         ("MongoDB", _exposure(context)),
-        ("MongoDB would give back", _mongo(mongo)),
-        ("Docker would give back", _docker(docker, context)),
+        ("MongoDB would give back", _mongo(mongo, compaction)),
+        ("Docker would give back", _docker(docker, context, cleanup)),
         ("disk", _disk(disk)),
         ("the shop's dangerous jobs", _jobs(context)),
         ("maintenance mode", _maintenance(flag)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Iterable, List, Optional, Sequence, Set, Tuple
 
 from .._core.plan import Action, Result
-from .._core.units import format_size
+from .._core.units import format_duration, format_size
 from .inventory import Inventory
 from .works import VERBS, Removal, RemoveBuildCache, RemoveContainer, RemoveImage, RemoveVolume
 
@@ -88,10 +88,16 @@ def vanished_volumes(before: Inventory, after: Inventory, tried: Iterable[Action
     return sorted(v.name for v in before.volumes if v.name not in there and v.name not in ours)
 
 
-def removal_headline(actions: Sequence[Action[Removal]], freed: Optional[int]) -> str:
-    """One sentence; freed is None in check mode."""
+def removal_headline(actions: Sequence[Action[Removal]], freed: Optional[int], older_than: float = 0) -> str:
+    """One sentence, with the age that decided.
+
+    Args:
+        freed: bytes; None in check mode.
+        older_than: seconds; younger things stay.
+    """
+    age = "; younger than %s stays" % format_duration(older_than) if older_than > 0 else ""
     if not actions:
-        return "nothing to remove" if freed is None else "nothing removed"
+        return ("nothing to remove" if freed is None else "nothing removed") + age
     counts = []
     for work, (_verb, kind) in VERBS.items():
         count = sum(isinstance(action.work, work) for action in actions)
@@ -101,8 +107,8 @@ def removal_headline(actions: Sequence[Action[Removal]], freed: Optional[int]) -
             counts.append("%d %s%s" % (count, kind, "" if count == 1 else "s"))
     expected = format_range(*expected_range(actions))
     if freed is None:
-        return "would remove %s and free %s" % (", ".join(counts), expected)
-    return "removed %s and freed %s (predicted %s)" % (", ".join(counts), format_size(freed), expected)
+        return "would remove %s and free %s%s" % (", ".join(counts), expected, age)
+    return "removed %s and freed %s (predicted %s)%s" % (", ".join(counts), format_size(freed), expected, age)
 
 
 def format_range(low: int, high: int) -> str:

@@ -159,7 +159,7 @@ class DockerPrune(Task[Inventory]):
             name = kind if kind == "build_cache" else kind + "s"
             summary[name + "_removed"] = sum(isinstance(action.work, work) for action in results.effective)
         return Report(
-            removal_headline(results.effective, None if results.check else freed),
+            removal_headline(results.effective, None if results.check else freed, self.policy.older_than),
             changed=bool(results.effective or removed_late),
             summary=summary,
             warnings=warnings,

@@ -151,7 +151,9 @@ class MongoCompact(Task[CompactionObservation]):
         predicted = sum(action.bytes for action in results.effective)
         measured = results.details(Compaction)
         return Report(
-            compaction_headline(freed, predicted, len(results.effective), results.check, observation.server),
+            compaction_headline(
+                freed, predicted, len(results.effective), results.check, observation.server, self.policy
+            ),
             changed=bool(plan.actions) if results.check else any(item.bytes >= CHANGED_FROM for item in results.done),
             summary={
                 "bytes": results.bytes,

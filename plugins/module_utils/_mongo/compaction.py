@@ -258,17 +258,33 @@ def compact_command(server: Server, collection: str, policy: Policy, comment: st
     return command
 
 
-def compaction_headline(freed: int, predicted: int, count: int, check: bool, server: Server) -> str:
-    """One sentence for a person."""
+def worth_from(policy: Policy) -> str:
+    """From where on a collection is worth it, for a person."""
+    return "%s and %g %% of a collection's files on" % (format_size(policy.min_reclaimable), policy.min_ratio * 100)
+
+
+def compaction_headline(freed: int, predicted: int, count: int, check: bool, server: Server, policy: Policy) -> str:
+    """One sentence for a person, with the thresholds that decided."""
     collections = "%d collection%s" % (count, "" if count == 1 else "s")
     rough = ", " + ROUGH if server.topology == "replica set" else ""
     if check:
         if not count:
-            return "would compact nothing: no collection is worth it"
-        return "would compact %s and free about %s%s" % (collections, format_size(predicted), rough)
+            return "would compact nothing: worth it from %s" % worth_from(policy)
+        return "would compact %s and free about %s%s; worth it from %s" % (
+            collections,
+            format_size(predicted),
+            rough,
+            worth_from(policy),
+        )
     if not count:
-        return "compacted nothing: no collection was worth it"
-    return "freed %s in %s (predicted %s%s)" % (format_size(freed), collections, format_size(predicted), rough)
+        return "compacted nothing: worth it from %s" % worth_from(policy)
+    return "freed %s in %s (predicted %s%s); worth it from %s" % (
+        format_size(freed),
+        collections,
+        format_size(predicted),
+        rough,
+        worth_from(policy),
+    )
 
 
 def shortfall_warnings(results: Sequence[Compaction]) -> List[str]:

@@ -79,7 +79,8 @@ def test_ten_lines_whatever_failed() -> None:
     ],
 )
 def test_what_is_said_of_backups_and_what_comes_next(backups: dict[str, object], said: str, then: str) -> None:
-    found = lines_of({"jobs": []}, backups=backups)
+    lasting = {**CONTEXT["storage"], "uploads": place()}
+    found = lines_of({"jobs": [], "storage": lasting}, backups=backups)
     assert said in found["restorable backup"]
     assert found["next"] == "ansible-playbook miniecom." + then
 
@@ -117,10 +118,19 @@ def test_a_backup_without_the_files_that_its_database_names_is_not_called_restor
     assert said == "NOT PROVEN: b.tar.gz, 2 h old, lacks files that its database names: uploads: empty"
 
 
+def test_what_goes_with_a_container_comes_before_the_next_run() -> None:
+    assert lines_of({"jobs": []})["next"].startswith("give what goes with a container a volume of its own")
+
+
 def test_subject_and_answer_fit() -> None:
     found = lines_of()
     assert found["MongoDB would give back"] == "about 0 B, of 1.0 MiB in 23 collections"
     assert found["Docker would give back"] == "1.0 MiB"
+    agreed = lines_of(
+        compaction={"changed": True, "summary": {"headline": "would compact 1 collection"}}, cleanup=FAILED
+    )
+    assert agreed["MongoDB would give back"].endswith("; weekly would compact 1 collection")
+    assert agreed["Docker would give back"] == "1.0 MiB; weekly would fail: it is down"
     assert found["maintenance mode"] == "off; the shop answers (0.015 s)"
     ranged = lines_of(docker={**DOCKER, "reclaimable_bytes_max": 1 << 30})
     assert ranged["Docker would give back"] == "between 1.0 MiB and 1.0 GiB"
@@ -193,7 +203,8 @@ def test_jobs_that_were_not_understood_are_neither_dangerous_nor_none() -> None:
 def test_how_to_switch_each_kind_of_job_off() -> None:
     timer = {**CRON, "source": "/etc/systemd/system/tidy.timer", "line": 0}
     script = {**CRON, "source": "/etc/cron.weekly/tidy", "line": 0}
-    found = lines_of({"jobs": [CRON, timer, script, {**CRON, "active": False}]})["next"]
+    lasting = {**CONTEXT["storage"], "uploads": place()}
+    found = lines_of({"jobs": [CRON, timer, script, {**CRON, "active": False}], "storage": lasting})["next"]
     assert found == (
         "switch the dangerous jobs off (put a # before line 3 of /etc/cron.d/shop, systemctl disable --now tidy.timer, "
         "chmod -x /etc/cron.weekly/tidy), then ansible-playbook miniecom.maintenance.weekly -i INVENTORY --check --diff"

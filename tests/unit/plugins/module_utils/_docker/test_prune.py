@@ -803,3 +803,7 @@ def test_headlines() -> None:
     assert removal_headline(entries, None) == "would remove 2 entries of the build cache and free 2.0 KiB"
     assert removal_headline(entries[:1], None) == "would remove 1 entry of the build cache and free 1.0 KiB"
     assert removal_headline([], None) == "nothing to remove"
+    assert removal_headline([], None, 604800) == "nothing to remove; younger than 7 d stays"
+    assert removal_headline([], 0, 604800) == "nothing removed; younger than 7 d stays"
+    aged = removal_headline(entries[:1], 5, 3600)
+    assert aged == "removed 1 entry of the build cache and freed 5 B (predicted 1.0 KiB); younger than 1 h stays"

@@ -265,10 +265,10 @@ def test_a_replica_set_is_told_to_be_a_rough_guide():
     assert "rough guide" in action.reason
     [kept] = plan_of(observed(collection(size=20 * MIB, free=7 * MIB), server=SECONDARY), POLICY).kept
     assert "rough guide" in kept.reason and "min_reclaimable" in kept.reason
-    assert "rough guide" in compaction_headline(5, 100, 1, False, SECONDARY)
-    assert "rough guide" in compaction_headline(0, 100, 1, True, SECONDARY)
+    assert "rough guide" in compaction_headline(5, 100, 1, False, SECONDARY, POLICY)
+    assert "rough guide" in compaction_headline(0, 100, 1, True, SECONDARY, POLICY)
     [alone] = plan_of(observed(collection()), POLICY).actions
-    assert "rough" not in alone.reason + compaction_headline(5, 100, 1, False, STANDALONE)
+    assert "rough" not in alone.reason + compaction_headline(5, 100, 1, False, STANDALONE, POLICY)
 
 
 @pytest.mark.parametrize(("ago", "kept"), [(0, True), (299, True), (300, False), (-5, True), (10**6, False)])
@@ -305,3 +305,11 @@ def test_member_lag():
     )
     assert [entry.lag_seconds for entry in members] == [0.0, 8.0, None, None]
     assert interpret_members({"members": [member("SECONDARY", 22)]})[0].lag_seconds is None
+
+
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_the_thresholds_that_decided_are_named(check: bool, count: int):
+    policy = replace(POLICY, min_reclaimable=256 * MIB, min_ratio=0.25)
+    told = compaction_headline(5, 100, count, check, STANDALONE, policy)
+    assert told.endswith("worth it from 256.0 MiB and 25 % of a collection's files on")
