@@ -4,6 +4,7 @@ SHELL := /bin/sh
 .SUFFIXES:
 
 DEPLOYMENT ?= native
+PLAYBOOK ?= assess
 ifeq ($(filter native compose,$(DEPLOYMENT)),)
 $(error DEPLOYMENT is native or compose, not "$(DEPLOYMENT)")
 endif
@@ -15,7 +16,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 export PATH := $(BIN):$(PATH)
 # pip's cache would otherwise lie in the home directory.
 export PIP_CACHE_DIR ?= $(CURDIR)/.cache/pip
-RUN := $(BIN)/python -m
+# In quotes: the checkout may lie in a directory with a space in its name.
+RUN := "$(BIN)/python" -m
 
 .PHONY: help
 help: ## List the targets
@@ -29,6 +31,10 @@ venv: ## Set up .venv and the collections that tests need (all other targets do 
 .PHONY: demo
 demo: venv ## Raise a sandbox shop and run the weekly maintenance on it
 	@$(RUN) tests.tools.demo up --deployment $(DEPLOYMENT)
+
+.PHONY: try
+try: venv ## Run another playbook on the sandbox: PLAYBOOK=monthly ARGS="--check --diff"
+	@$(RUN) tests.tools.demo try $(PLAYBOOK) -- $(ARGS)
 
 .PHONY: demo-down
 demo-down: venv ## Remove the sandbox without trace
