@@ -1583,6 +1583,62 @@ SECRET_SCAN = (
     ),
 )
 
+SCHEDULE = (
+    *_of(
+        "schedule_jobs",
+        "_schedule/planning.py",
+        "_schedule/test_planning.py",
+        ("schedule-what-is-in-the-way", "if in_the_way:", NEVER, "test_what_is_not_ours_is_never_touched"),
+        (
+            "schedule-what-is-wanted-stays",
+            "if path not in wanted and path != CRON_FILE:",
+            "if path != CRON_FILE:",
+            "test_from_any_schedule_to_any_other",
+        ),
+    ),
+    *_of(
+        "schedule_jobs",
+        "_schedule/clock_change.py",
+        "_schedule/test_clock_change.py",
+        (
+            "schedule-between-one-and-three",
+            "return _FIRST <= moment < _LAST or _is_left_out(_seconds(moment), zone)",
+            "return _is_left_out(_seconds(moment), zone)",
+            "test_between_one_and_three_there_is_a_warning",
+        ),
+        (
+            "schedule-a-change-at-another-hour",
+            "return _FIRST <= moment < _LAST or _is_left_out(_seconds(moment), zone)",
+            "return _FIRST <= moment < _LAST",
+            "test_a_change_at_another_hour_counts_as_well",
+        ),
+    ),
+    *_of(
+        "schedule_jobs",
+        "_schedule/cron_table.py",
+        "_schedule/test_clock_change.py",
+        (
+            "schedule-days-that-have-to-fit-both",
+            "if calendar.weekdays is not None and calendar.days is not None:",
+            NEVER,
+            "test_what_cron_cannot_express_is_refused test_a_crontab_means_what_was_asked_for",
+        ),
+    ),
+    *_of(
+        "shop_jobs",
+        "_schedule/switching.py",
+        "_schedule/test_planning.py",
+        ("shop-job-not-active", "if not job.active:", NEVER, "test_only_what_is_active_and_understood_is_switched_off"),
+        (
+            "shop-job-not-understood",
+            "elif job.unknown and not unknown:",
+            "elif False:",
+            "test_only_what_is_active_and_understood_is_switched_off",
+        ),
+        ("shop-job-not-switched-off", "if entry.off:", ALWAYS, "test_only_what_is_off_is_switched_on"),
+    ),
+)
+
 MUTATIONS: tuple[Mutation, ...] = (
     *DOCKER,
     *BACKUP_PRUNE,
@@ -1595,5 +1651,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     *MAINTENANCE_FLAG,
     *LOGS,
     *MAINTENANCE_RUN,
+    *SCHEDULE,
     *CORE,
 )
