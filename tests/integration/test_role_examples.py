@@ -17,7 +17,8 @@ from tests.integration.conftest import raised
 from tests.support.playbooks import ROOT, PlaybookRun, run_playbook
 from tests.support.sandboxes import Sandbox
 
-ROLES = sorted(path.parent.name for path in ROOT.glob("roles/*/README.md"))
+# The role schedule gives the machine it runs on timers: its example is for a host of its own, in test_schedule.py.
+ROLES = sorted(path.parent.name for path in ROOT.glob("roles/*/README.md") if path.parent.name != "schedule")
 AUDIT = "security_audit"
 
 
