@@ -50,12 +50,11 @@ requirements:
   - pymongo >= 4.10.1 on the host
 """
 
-    # The same, and how long to wait for it.
-    DOCUMENTATION = ADDRESS.replace(
-        "requirements:",
-        """  connect_timeout:
+    # How long to wait for it; beside the other.
+    DOCUMENTATION = r"""
+options:
+  connect_timeout:
     description: Seconds to wait for the server.
     type: int
     default: 5
-requirements:""",
-    )
+"""

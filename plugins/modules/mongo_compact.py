@@ -26,6 +26,7 @@ description:
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.acting
   - miniecom.maintenance.mongo
+  - miniecom.maintenance.mongo.address
   - miniecom.maintenance.docker
   - miniecom.maintenance.run
 attributes:

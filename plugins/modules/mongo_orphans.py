@@ -27,6 +27,7 @@ description:
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.info
   - miniecom.maintenance.mongo
+  - miniecom.maintenance.mongo.address
   - miniecom.maintenance.docker
   - miniecom.maintenance.run
 options:

@@ -30,9 +30,9 @@ def example(role: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+def sandbox() -> Iterator[Sandbox]:
     """One of this file's own: the examples rotate backups and close the shop."""
-    yield from raised("native", tmp_path_factory)
+    yield from raised("native")
 
 
 @pytest.fixture

@@ -140,11 +140,12 @@ def specification(role: Path) -> str:
     """
     options: dict[str, dict[str, Any]] = {}
     for variable in variables(role):
-        entry: dict[str, Any] = {
-            "type": variable.type,
-            "default": _literal(variable.default),
-            "description": variable.description,
-        }
+        default = _literal(variable.default)
+        entry: dict[str, Any] = {"type": variable.type, "default": default, "description": variable.description}
+        if isinstance(default, Literal) and variable.type not in ("str", "list"):
+            # Tools that read specifications want a default of the option's type, which text with a template in it is not.
+            del entry["default"]
+            entry["description"] = Literal(f"{variable.description} By default {default}")
         if variable.type == "list" and isinstance(variable.default, list):
             element = _type_of(variable.default[0]) if variable.default else None
             if element:

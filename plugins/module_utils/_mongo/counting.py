@@ -12,7 +12,7 @@ empty. It stays wrong over restarts and compactions, and mostly until a foregrou
 from __future__ import annotations
 
 import time
-from typing import Dict, Iterable, List, NamedTuple, Optional
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence
 
 from .._core.errors import MaintenanceError
 from .client import Connection
@@ -20,6 +20,8 @@ from .errors import error_number, mongo_errors
 from .storage import CollectionStatistics
 
 TOO_SLOW = 50
+# So often it is looked whether a count is wrong while others write.
+LOOKS = 6
 # A standalone and each member count for themselves; through mongos a sum over shards is no number of a file.
 _COUNTABLE = ("standalone", "replica set")
 
@@ -42,6 +44,23 @@ def outside(before: int, counted: int, after: int) -> int:
     """By how much a count lies outside what the statistics said just before and just after it; 0 where it does not. Pure."""
     low, high = min(before, after), max(before, after)
     return min(0, counted - low) or max(0, counted - high)
+
+
+def is_wrong(offsets: Sequence[int], quiet: bool) -> Optional[bool]:
+    """Whether a count is wrong, by what `outside` gave each time it was looked at; None where another look must tell. Pure.
+
+    A wrong count is wrong every time, by the same number while nobody writes. What others write meanwhile puts a right one
+    outside now and then, to one side or the other.
+
+    Args:
+        offsets: at least one, the latest last.
+        quiet: the statistics were the same before and after the latest look.
+    """
+    if not offsets[-1] or (len(offsets) > 1 and offsets[-1] * offsets[-2] < 0):
+        return False
+    if len(offsets) > 1 and quiet and offsets[-1] == offsets[-2]:
+        return True
+    return True if len(offsets) == LOOKS else None
 
 
 def count_collections(
@@ -85,10 +104,9 @@ def _count(connection: Connection, entry: CollectionStatistics, deadline: float)
                 counted = collection.count_documents({}, hint="_id_", maxTimeMS=left)
                 after = collection.estimated_document_count()
                 offsets.append(outside(before, counted, after))
-                # What others write meanwhile may put it outside once, hardly twice and on the same side.
-                if not offsets[-1] or len(offsets) == 2:
-                    wrong = len(offsets) == 2 and offsets[0] * offsets[1] > 0
-                    return Count(after, counted, wrong)
+                verdict = is_wrong(offsets, before == after)
+                if verdict is not None:
+                    return Count(after, counted, verdict)
     except MaintenanceError as error:
         if error_number(error.__cause__ or error) == TOO_SLOW:
             return None

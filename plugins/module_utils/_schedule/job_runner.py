@@ -11,6 +11,7 @@ the job, so that units and crontabs hold no text of anybody's variables.
 from __future__ import annotations
 
 import fcntl
+import http.client
 import json
 import os
 import pwd
@@ -22,9 +23,8 @@ import subprocess
 import sys
 import syslog
 import time
-import urllib.error
-import urllib.request
 from typing import Any, Callable, Dict, List, Mapping, Optional
+from urllib.parse import urlsplit
 
 from .._core.processes import read_process
 
@@ -61,7 +61,7 @@ def main(arguments: List[str]) -> int:
                 tell_failure(job, name, str(status), say)
             return status
     except (OSError, ValueError, KeyError, TypeError) as error:
-        print("<2>the job %s cannot be read: %s" % (name, error), file=sys.stderr)
+        sys.stderr.write("<2>the job %s cannot be read: %s\n" % (name, error))
         return BROKEN
 
 
@@ -71,7 +71,8 @@ def _say_to(log: str, name: str) -> Say:
         return syslog.syslog
 
     def say(level: int, text: str) -> None:
-        print("<%d>%s" % (level, text), flush=True)
+        sys.stdout.write("<%d>%s\n" % (level, text))
+        sys.stdout.flush()
 
     return say
 
@@ -185,10 +186,17 @@ def _greet(connection: socket.socket) -> bytes:
 
 def shop_has_its_database(url: str) -> bool:
     """Whether the shop's health endpoint says that it is connected to MongoDB."""
+    place = urlsplit(url)
+    kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
     try:
-        with urllib.request.urlopen(url, timeout=2 * _ANSWER_SECONDS) as answer:  # noqa: S310
-            found = json.loads(answer.read(_LARGEST_ANSWER))
-    except (OSError, ValueError):
+        connection = kind(place.hostname or "", place.port, timeout=2 * _ANSWER_SECONDS)
+        try:
+            connection.request("GET", (place.path or "/") + ("?" + place.query if place.query else ""))
+            answer = connection.getresponse()
+            found = json.loads(answer.read(_LARGEST_ANSWER)) if answer.status == 200 else None
+        finally:
+            connection.close()
+    except (OSError, ValueError, http.client.HTTPException):
         return False
     return isinstance(found, dict) and found.get("mongoConnected") is True
 

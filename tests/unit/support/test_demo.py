@@ -59,7 +59,12 @@ def test_ctrl_c_lets_what_runs_end_and_prints_no_traceback(tmp_path: Path) -> No
 
 def test_the_next_demo_takes_over_what_an_interrupted_one_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[list[str]] = []
-    monkeypatch.setattr(demo, "call", lambda command, environment=None: called.append(command) or 0)
+
+    def call(command: list[str], environment: dict[str, str] | None = None) -> int:
+        called.append(command)
+        return 0
+
+    monkeypatch.setattr(demo, "call", call)
     assert demo.main(["up", "--", "--check"]) == 0
     assert called[-1][-4:] == [str(demo.ROOT / "playbooks/weekly.yml"), "-e", "context_takeover_own=true", "--check"]
     assert demo.main(["try", "monthly", "--", "--check", "--diff"]) == 0
