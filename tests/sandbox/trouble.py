@@ -84,7 +84,7 @@ def _secrets_in_code(root: Path, trouble: Trouble) -> None:
     """Secrets in files of the shop. They stay what they are: other ones would be news to an audit that knows these."""
     directory = root / "backend/src/config"
     directory.mkdir(parents=True, exist_ok=True)
-    razorpay = "".join(random.choices("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=24))
+    razorpay = "".join(random.choices("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=23)) + "7"
     smtp, database = secrets.token_urlsafe(15), secrets.token_hex(12)
     texts = {
         directory / "payments.js": (

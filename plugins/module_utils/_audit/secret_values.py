@@ -210,7 +210,12 @@ def _mixed(value: str) -> bool:
 
 def _random(value: str) -> bool:
     """What a key or token looks like."""
-    return bool(_DIGIT.search(value)) or (len(value) >= 20 and not _WORDS.match(value))
+    return bool(_DIGIT.search(value)) or (len(value) >= 20 and (not _WORDS.match(value) or _scrambled(value)))
+
+
+def _scrambled(value: str) -> bool:
+    """Letters whose case changes more often than between the words of a name: one random key in forty has no digit."""
+    return value.isalpha() and 5 * len(re.findall(r"[a-z][A-Z]", value)) >= len(value)
 
 
 def _is_phrase(value: str) -> bool:
