@@ -204,7 +204,7 @@ DOCKER = (
             "docker-image-built-upon",
             "stays.update(_built_upon(draft, inventory, stays))",
             "pass",
-            "test_an_image_goes_after_all_that_was_built_upon_it",
+            "test_an_image_stays_as_long_as_one_stays_that_was_built_upon_it",
         ),
         ("docker-cache-in-use", "if entry.in_use:", NEVER, "test_build_cache_that_stays"),
         (
@@ -234,7 +234,7 @@ DOCKER = (
             "docker-older-than",
             "if age < self.policy.older_than:",
             NEVER,
-            "test_what_is_protected_out_of_scope_or_too_young_never_goes",
+            "test_what_is_younger_than_wanted_stays",
         ),
         (
             "docker-unknown-age",
@@ -293,8 +293,8 @@ DOCKER = (
         ),
         (
             "docker-engine-gone",
-            "aborted = AbortPlan(",
-            "aborted = MaintenanceError(",
+            'aborted = AbortPlan.because_of(error, next_step=error.next_step + " Nothing further was tried.")',
+            "aborted = error",
             "test_an_engine_that_goes_away_ends_the_plan",
         ),
     ),

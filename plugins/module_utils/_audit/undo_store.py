@@ -69,9 +69,7 @@ def write_undo(state_dir: str, undo_id: str, changes: Iterable[ModeChange]) -> s
             target=path,
             otherwise="Check the file system of state_dir.",
         )
-        raise AbortPlan(
-            cause.what, target=path, code=cause.code, next_step=cause.next_step, details=cause.details
-        ) from error
+        raise AbortPlan.because_of(cause) from error
     return path
 
 

@@ -77,6 +77,21 @@ class MissingLibrary(MaintenanceError):
 class AbortPlan(MaintenanceError):
     """An action failed in a way that forbids all that come after it."""
 
+    @classmethod
+    def because_of(cls, error: MaintenanceError, *, next_step: str = "") -> AbortPlan:
+        """The same error, which ends the plan.
+
+        Args:
+            next_step: in place of its own.
+        """
+        return cls(
+            error.what,
+            target=error.target,
+            code=error.code,
+            next_step=next_step or error.next_step,
+            details=error.details,
+        )
+
 
 class SkipAction(Exception):
     """Raised by an action whose precondition no longer holds: the world changed since planning.

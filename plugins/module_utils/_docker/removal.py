@@ -83,13 +83,7 @@ def _failed(action: Action[Removal], error: MaintenanceError, detail: Optional[U
             raise SkipAction("the engine refuses: %s" % error.words) from error
         # Forbidden by somebody else: a clean-up that may never remove anything must not end green.
         return Outcome(failure=error, detail=detail)
-    aborted = AbortPlan(
-        error.what,
-        target=error.target,
-        code=error.code,
-        next_step=error.next_step + " Nothing further was tried.",
-        details=error.details,
-    )
+    aborted = AbortPlan.because_of(error, next_step=error.next_step + " Nothing further was tried.")
     return Outcome(failure=aborted, detail=detail)
 
 

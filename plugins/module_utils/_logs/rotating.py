@@ -95,13 +95,13 @@ class LogRotate(Task[Logs]):
                 handle.write(render_configuration(sections, work.rules).encode("utf-8"))
         except OSError as error:
             failure = from_os_error("cannot write logrotate's configuration", error, target=self.configuration)
-            raise _abort(failure) from error
+            raise AbortPlan.because_of(failure) from error
         try:
             code, output = run_logrotate(
                 find_logrotate(self.params["logrotate"]), ["--state", self.state, self.configuration]
             )
         except MaintenanceError as error:
-            raise _abort(error) from error
+            raise AbortPlan.because_of(error) from error
         errors = errors_in(output)
         if not code and not errors:
             return Outcome()
@@ -210,10 +210,6 @@ def _check_pattern(pattern: str) -> None:
             target=ascii(pattern),
             next_step="Write a glob such as *.log, without slashes, quotes and control characters.",
         )
-
-
-def _abort(error: MaintenanceError) -> AbortPlan:
-    return AbortPlan(error.what, target=error.target, code=error.code, next_step=error.next_step, details=error.details)
 
 
 def _latest(sections: Sequence[Section]) -> Dict[str, int]:

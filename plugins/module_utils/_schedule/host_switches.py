@@ -163,9 +163,7 @@ def write_switch_note(state_dir: str, undo_id: str, notes: Sequence[SwitchNote])
             target=path,
             otherwise="Check the file system of state_dir.",
         )
-        raise AbortPlan(
-            cause.what, target=path, code=cause.code, next_step=cause.next_step, details=cause.details
-        ) from error
+        raise AbortPlan.because_of(cause) from error
 
 
 def read_notes(state_dir: str, wanted: str) -> List[Tuple[str, List[SwitchNote]]]:

@@ -417,6 +417,21 @@ def test_an_image_of_two_repositories_stays_when_one_of_them_wants_it() -> None:
     assert repository_of("mirror/app:1") == "mirror/app"
 
 
+def test_an_image_stays_as_long_as_one_stays_that_was_built_upon_it() -> None:
+    base, top = Image("i", ("base:1",), NOW - 9 * DAY, 1), Image("j", ("app:1",), NOW - DAY, 1)
+    world = Inventory(images=(base, top), parents={"j": "step", "step": "i"})
+    assert not plan_removals(world, ALL, NOW).kept
+    kept = reasons(world, replace(ALL, older_than=7 * DAY))
+    assert kept["image base:1"] == "the image app:1, which stays, was built upon it"
+    assert set(kept) == {"image base:1", "image app:1"}
+
+
+def test_what_is_younger_than_wanted_stays() -> None:
+    young, old = Image("i", ("app:1",), NOW - 6 * DAY, 1), Image("j", ("app:2",), NOW - 8 * DAY, 1)
+    plan = plan_removals(Inventory(images=(young, old)), replace(ALL, older_than=7 * DAY), NOW)
+    assert [action.target for action in plan.actions] == ["app:2"]
+
+
 def test_an_image_that_was_tagged_here_lately_is_young() -> None:
     old = Image("i", ("app:1",), NOW - 400 * DAY, 1, tagged=NOW - DAY)
     policy = replace(ALL, older_than=7 * DAY)
