@@ -993,8 +993,8 @@ PERM_AUDIT = (
         "_audit/test_undo_store.py",
         (
             "modes-no-note-no-change",
-            "raise AbortPlan(",
-            "raise MaintenanceError(",
+            "raise AbortPlan.because_of(cause) from error",
+            "raise cause from error",
             "test_without_a_note_nothing_further_is_tried",
         ),
         (

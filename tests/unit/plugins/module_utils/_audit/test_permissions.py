@@ -339,7 +339,9 @@ def test_a_mode_changed_since_planning_is_left_alone(planned: NarrowMode) -> Non
     assert mode_of(planned.path) == 0o640
 
 
-def test_another_file_under_the_name_is_left_alone(planned: NarrowMode) -> None:
+@pytest.mark.parametrize("born", [True, False], ids=["born", "not known when it was born"])
+def test_another_file_under_the_name_is_left_alone(planned: NarrowMode, born: bool) -> None:
+    planned = planned if born else replace(planned, born=0)
     os.rename(planned.path, planned.path + ".old")
     Path(planned.path).touch(0o644)
     os.chmod(planned.path, 0o644)
