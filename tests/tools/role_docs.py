@@ -161,7 +161,7 @@ def specification(role: Path) -> str:
         chosen = {name: entry for name, entry in options.items() if name in used[point]}
         specs[point] = {"short_description": points[point], "description": points[point], "options": chosen}
     return "---\n# Made from defaults/main.yml by `python -m tests.tools.role_docs`.\n" + yaml.dump(
-        {"argument_specs": specs}, Dumper=_NoAliases, sort_keys=False, width=140
+        {"argument_specs": specs}, Dumper=_NoAliases, sort_keys=False, width=100
     )
 
 
