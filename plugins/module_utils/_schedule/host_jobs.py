@@ -49,7 +49,10 @@ def chosen_kind(asked: str) -> str:
     if not os.path.isdir(os.path.dirname(CRON_FILE)) or not any(
         process.name in _CRON_DAEMONS and not process.contained for process in list_processes()
     ):
-        raise MaintenanceError("no cron runs on this host", next_step="Install and start cron, or set kind: systemd.")
+        raise MaintenanceError(
+            "no cron runs on this host" if booted else "neither systemd nor cron runs on this host",
+            next_step="Install and start cron" + (", or set kind: systemd (schedule_kind=systemd)." if booted else "."),
+        )
     return CRON
 
 
