@@ -52,6 +52,9 @@ _value:
   type: str
 """
 
+# Where Ansible puts the words of -e that follow a space and have no name of their own; it then passes over them.
+_REST = "_raw_params"
+
 
 def targets(pattern: Any, groups: Mapping[str, Sequence[str]]) -> str:
     """The pattern, when it selects at least one host, and not by a name that means all of them.
@@ -108,7 +111,13 @@ def _tag_problems(command: Command) -> List[str]:
 def _variable_problems(command: Command) -> List[str]:
     """What is wrong with the variables given by -e."""
     own = command.variables.get(OWN_VARIABLES) or []
-    return misspelt_variables(command.variables, known_variables(), own, command.ours)
+    problems = misspelt_variables(set(command.variables) - {_REST}, known_variables(), own, command.ours)
+    if command.ours and command.variables.get(_REST):
+        problems.append(
+            "-e: %s belongs to no variable. A value with spaces needs quotes of its own: -e \"NAME='some words'\"."
+            % command.variables[_REST]
+        )
+    return problems
 
 
 def _means_all(part: str) -> bool:

@@ -25,6 +25,7 @@ SLIPS = {
     ("-e", "backup_fresh_withn=0s"): ["no variable backup_fresh_withn. Is backup_fresh_within meant?"],
     ("-e", '{"backup_of": 1}'): ["no variable backup_of. "],
     ("-e", "miniecom_host=miniecom"): ["no variable miniecom_host. Is miniecom_hosts meant?"],
+    ("-e", "maintenance_mode_reason=New till"): ["-e: till belongs to no variable. "],
     ("--limit", "shop1,shop22,!shop-1"): [
         "--limit: shop22 is no host or group of this inventory. Is shop2 meant?",
         "--limit: shop-1 is no host or group of this inventory. Is shop1 meant?",
