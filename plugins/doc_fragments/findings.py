@@ -16,13 +16,23 @@ options:
     description:
       - The module fails when there is a V(new) finding of this severity or above. V(never) never does.
       - The first audit of a place sets its baseline and does not fail; V(known) and V(waived) findings never do.
-      - A finding that was there at the baseline and has become more severe counts as V(new).
+      - A finding that was there at the baseline and has become more severe counts as V(new). It stays V(new) until it is mended, waived or taken into the
+        baseline by O(update_baseline).
+      - What a rule finds that no earlier audit of the host had, as after an upgrade of this collection, is told as V(new) with C(new_rule=true),
+        fails nothing, and is V(known) from then on. A warning names what would have failed.
     type: str
     choices: [low, medium, high, critical, never]
     default: high
+  fail_for:
+    description:
+      - Which findings at or above O(fail_on) make the module fail, V(new) ones, or V(all) that are not waived, also at the first audit.
+    type: str
+    choices: [new, all]
+    default: new
   waivers:
     description:
-      - Findings that may stand for a while. An expired waiver no longer covers anything and is itself a finding of severity V(medium).
+      - Findings that may stand for a while, beside those that M(miniecom.maintenance.finding_waiver) has written down on the host.
+      - An expired waiver no longer covers anything and is itself a finding of severity V(medium). What it covered is V(new) then.
       - Each names what it covers by O(waivers[].fingerprint), or by globs for O(waivers[].target), O(waivers[].rule) or both.
     type: list
     elements: dict

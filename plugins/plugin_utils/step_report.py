@@ -371,6 +371,9 @@ def found_lines(steps: Sequence[Step], everything: bool, where: str) -> List[str
 
 def _finding_entries(step: Step, everything: bool) -> List[str]:
     findings = [item for item in step.found.get("findings", ()) if isinstance(item, Mapping)]
+    # What was mended since the last audit, by whomever.
+    gone = [item for item in step.found.get("resolved", ()) if isinstance(item, Mapping)]
+    findings += [dict(item, status=FIXED, message=item.get("message") or "gone since the last audit") for item in gone]
     chosen = [item for item in findings if everything or notable(item)]
     # The order of the module, the most severe first, within news and the rest.
     chosen.sort(key=lambda item: item.get("status") != NEW)

@@ -15,13 +15,16 @@ import os
 import secrets
 import stat
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from .._core.atomic_file import write_atomic
 from .._core.errors import MaintenanceError, from_os_error
-from .._core.finding import SEVERITIES, Baseline, BaselineEntry, key_id
+from .._core.finding import SEVERITIES, key_id
+from .._core.judgement import Baseline, BaselineEntry, Remembered
 from .._core.private_dir import private_directory
 from .._core.state_dir import state_error
+from .._core.waiver import Waiver
+from .waiver_file import audit_waivers, read_waiver_file
 
 KEY_BYTES = 32
 BASELINE_VERSION = 1
@@ -36,19 +39,25 @@ class Memory:
         key: the key of the host's fingerprints.
         key_is_new: there is none on the host yet; this one was made up a moment ago.
         key_path: where it lies.
-        baseline: what earlier audits of this kind left, empty when there is nothing.
+        remembered: what earlier audits of this kind left, empty when there is nothing.
         baseline_path: where it lies.
         other_key: there is a baseline, but of another key: it says nothing.
         sarif_digest: SHA-256 of the SARIF log as it stands, "" without one.
+        waivers: what was waived on this host for this audit.
     """
 
     key: bytes
     key_is_new: bool
     key_path: str
-    baseline: Baseline
+    remembered: Remembered
     baseline_path: str
     other_key: bool = False
     sarif_digest: str = ""
+    waivers: Tuple[Waiver, ...] = ()
+
+    @property
+    def baseline(self) -> Mapping[str, Mapping[str, BaselineEntry]]:
+        return self.remembered.baseline
 
     def __repr__(self) -> str:
         return "Memory(%s)" % self.baseline_path
@@ -63,7 +72,7 @@ class Writes:
     """
 
     memory: Memory
-    baseline: Baseline
+    after: Remembered
     sarif_path: str = ""
     sarif: Optional[bytes] = None
 
@@ -94,14 +103,21 @@ class AuditState:
             sarif_path: where its SARIF log lies, "" when none is wanted.
 
         Raises:
-            MaintenanceError: key or baseline cannot be read or understood.
+            MaintenanceError: key, baseline or waivers cannot be read or understood.
         """
         key = self._read_key()
         fresh = key or secrets.token_bytes(KEY_BYTES)
         path = self.baseline_path(audit)
-        baseline, other_key = _read_baseline(path, fresh)
+        remembered, other_key = read_baseline(path, fresh)
         return Memory(
-            fresh, not key, self.key_path, baseline, path, other_key, _file_digest(sarif_path) if sarif_path else ""
+            fresh,
+            not key,
+            self.key_path,
+            remembered,
+            path,
+            other_key,
+            _file_digest(sarif_path) if sarif_path else "",
+            tuple(audit_waivers(read_waiver_file(self.state_dir), audit)),
         )
 
     def write(self, writes: Writes) -> None:
@@ -113,7 +129,7 @@ class AuditState:
         memory = writes.memory
         if memory.key_is_new:
             self._write_key(memory.key)
-        self._write_baseline(memory.baseline_path, memory.key, writes.baseline)
+        self._write_baseline(memory.baseline_path, memory.key, writes.after)
         if writes.sarif is not None:
             try:
                 write_atomic(writes.sarif_path, writes.sarif)
@@ -161,19 +177,16 @@ class AuditState:
                 next_step="Run this one again: its baseline was not written.",
             )
 
-    def _write_baseline(self, path: str, key: bytes, baseline: Baseline) -> None:
-        text = json.dumps(
-            {
-                "version": BASELINE_VERSION,
-                "key": key_id(key),
-                "scopes": {
-                    scope: {mark: entry.as_dict() for mark, entry in entries.items()}
-                    for scope, entries in baseline.items()
-                },
-            },
-            indent=1,
-            sort_keys=True,
-        )
+    def _write_baseline(self, path: str, key: bytes, after: Remembered) -> None:
+        content: Dict[str, Any] = {
+            "version": BASELINE_VERSION,
+            "key": key_id(key),
+            "scopes": _written(after.baseline),
+            "open": _written(after.open),
+        }
+        if after.rules is not None:
+            content["rules"] = sorted(after.rules)
+        text = json.dumps(content, indent=1, sort_keys=True)
         data = (text + "\n").encode("utf-8")
         try:
             private_directory(self.state_dir, "baselines")
@@ -183,13 +196,38 @@ class AuditState:
             raise state_error("cannot write the baseline", path, error) from error
 
 
-def _read_baseline(path: str, key: bytes) -> Tuple[Baseline, bool]:
-    """The baseline, empty when there is none, and whether there is one of another key."""
+def _written(entries_by_scope: Mapping[str, Mapping[str, BaselineEntry]]) -> Dict[str, Any]:
+    return {
+        scope: {mark: entry.as_dict() for mark, entry in entries.items()} for scope, entries in entries_by_scope.items()
+    }
+
+
+def _read(written: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Baseline:
+    """The entries of each scope.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: they are none.
+    """
+    found = {
+        str(scope): {str(mark): BaselineEntry(**entry) for mark, entry in entries.items()}
+        for scope, entries in written.items()
+    }
+    if any(entry.severity not in SEVERITIES for entries in found.values() for entry in entries.values()):
+        raise ValueError("severity")
+    return found
+
+
+def read_baseline(path: str, key: bytes) -> Tuple[Remembered, bool]:
+    """What was remembered, empty when there is nothing, and whether there is something of another key.
+
+    Raises:
+        MaintenanceError: it cannot be read or understood.
+    """
     try:
         with open(path, encoding="utf-8") as handle:
             found = json.load(handle)
     except (FileNotFoundError, NotADirectoryError):
-        return {}, False
+        return Remembered(), False
     except OSError as error:
         raise state_error("cannot read the baseline", path, error) from error
     except ValueError:
@@ -197,12 +235,12 @@ def _read_baseline(path: str, key: bytes) -> Tuple[Baseline, bool]:
     try:
         if found["version"] != BASELINE_VERSION:
             raise ValueError("version")
-        baseline = {
-            str(scope): {str(mark): BaselineEntry(**entry) for mark, entry in entries.items()}
-            for scope, entries in found["scopes"].items()
-        }
-        if any(entry.severity not in SEVERITIES for entries in baseline.values() for entry in entries.values()):
-            raise ValueError("severity")
+        rules = found.get("rules")
+        remembered = Remembered(
+            _read(found["scopes"]),
+            _read(found.get("open") or {}),
+            None if rules is None else frozenset(str(rule) for rule in rules),
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         # Guessing here would turn known findings red, or new ones green.
         raise MaintenanceError(
@@ -210,7 +248,7 @@ def _read_baseline(path: str, key: bytes) -> Tuple[Baseline, bool]:
             target=path,
             next_step="Restore it from a backup, or remove it: the next audit then sets a new one.",
         ) from error
-    return ({}, True) if found.get("key") != key_id(key) else (baseline, False)
+    return (Remembered(), True) if found.get("key") != key_id(key) else (remembered, False)
 
 
 def _file_digest(path: str) -> str:

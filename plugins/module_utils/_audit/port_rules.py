@@ -195,6 +195,7 @@ _DANGERS = (
         (9229,),
     ),
 )
+PORT_RULES = frozenset([danger.rule for danger in _DANGERS] + ["published-port-not-allowed", "port-not-allowed"])
 _UI = re.compile(r"mongo-?express|adminer|phpmyadmin|redis-?commander")
 
 

@@ -20,21 +20,21 @@ from .._core.finding import (
     NEW,
     SEVERITIES,
     WAIVED,
-    BaselineEntry,
     Finding,
-    Judgement,
-    Waiver,
     fingerprint,
-    judge_findings,
-    parse_waivers,
+    severity_rank,
+    urgency,
 )
+from .._core.judgement import Gone, Judgement, judge_findings
 from .._core.plan import Report
+from .._core.waiver import Waiver, parse_waivers
 from .audit_state import Memory, Writes, sarif_digest
 from .sarif import to_sarif
 
 FINDING_ARGUMENTS = ArgumentSpec(
     {
         "fail_on": {"type": "str", "choices": list(FAIL_ON), "default": "high"},
+        "fail_for": {"type": "str", "choices": [NEW, "all"], "default": NEW},
         "waivers": {
             "type": "list",
             "elements": "dict",
@@ -62,12 +62,14 @@ class FindingPolicy:
         waivers: what may stand for a while.
         update_baseline: take everything found as known from now on.
         sarif: path of the SARIF log, "" for none.
+        fail_for: "new", or "all" when known findings fail the audit as well.
     """
 
     fail_on: str = "high"
     waivers: Tuple[Waiver, ...] = ()
     update_baseline: bool = False
     sarif: str = ""
+    fail_for: str = NEW
 
 
 def finding_policy(params: Mapping[str, Any]) -> FindingPolicy:
@@ -81,6 +83,7 @@ def finding_policy(params: Mapping[str, Any]) -> FindingPolicy:
         tuple(parse_waivers(params["waivers"])),
         bool(params["update_baseline"]),
         params["sarif"] or "",
+        params.get("fail_for") or NEW,
     )
 
 
@@ -92,11 +95,13 @@ class Coverage:
         scopes: where.
         rules: the rules that were examined, None for all.
         blind: paths below which nothing could be seen.
+        all_rules: every rule that this audit has, where they can be listed.
     """
 
     scopes: Sequence[str]
     rules: Optional[Collection[str]] = None
     blind: Sequence[str] = ()
+    all_rules: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -140,8 +145,8 @@ def conclude(
     """
     judgement = judge_findings(
         found,
-        memory.baseline,
-        policy.waivers,
+        memory.remembered,
+        (*policy.waivers, *memory.waivers),
         policy.fail_on,
         memory.key,
         now,
@@ -149,6 +154,8 @@ def conclude(
         coverage.rules,
         coverage.blind,
         policy.update_baseline,
+        coverage.all_rules,
+        policy.fail_for,
     )
     failing = [finding for finding in judgement.failing if (finding.rule, finding.target) not in excused]
     judgement = replace(judgement, failing=failing)
@@ -157,13 +164,13 @@ def conclude(
     mended_places = {(finding.rule, finding.target) for finding in mended}
     resolved = [entry for entry in judgement.resolved if (entry.rule, entry.target) not in mended_places]
     sarif = _sarif_log(audit, judgement.findings) if policy.sarif else b""
-    writes = Writes(memory, judgement.baseline)
+    writes = Writes(memory, judgement.after)
     if policy.sarif and sarif_digest(sarif) != memory.sarif_digest:
         writes = replace(writes, sarif_path=policy.sarif, sarif=sarif)
     first = [scope for scope in judgement.first if scope in coverage.scopes]
     counts = _by_severity(finding for finding in judgement.findings if finding.status != WAIVED)
     lists: Dict[str, List[Dict[str, Any]]] = {
-        "findings": [finding.as_dict() for finding in mended + judgement.findings],
+        "findings": [finding.as_dict() for finding in sorted(mended, key=urgency) + judgement.findings],
         "resolved": [entry.as_dict() for entry in resolved],
     }
     report = Report(
@@ -179,8 +186,8 @@ def conclude(
             },
         ),
         record={name: found_there for name, found_there in lists.items() if found_there},
-        warnings=_warnings(memory, check),
-        failure=_failure(audit, policy.fail_on, failing) if failing else None,
+        warnings=_warnings(memory, check) + _new_rules(judgement, policy),
+        failure=_failure(audit, policy, failing) if failing else None,
     )
     return Conclusion(judgement, report, writes)
 
@@ -193,7 +200,7 @@ def _by_severity(findings: Iterable[Finding]) -> Dict[str, int]:
 
 
 def _summary(
-    judgement: Judgement, counts: Dict[str, int], mended: Sequence[Finding], resolved: Sequence[BaselineEntry]
+    judgement: Judgement, counts: Dict[str, int], mended: Sequence[Finding], resolved: Sequence[Gone]
 ) -> Dict[str, Any]:
     return {
         "findings": judgement.count(NEW),
@@ -202,6 +209,7 @@ def _summary(
         "findings_waived": judgement.count(WAIVED),
         "findings_fixed": len(mended),
         "findings_resolved": len(resolved),
+        "findings_by_new_rules": len(judgement.by_new_rules),
         "findings_failing": len(judgement.failing),
         "by_severity": counts,
         "new_by_severity": _by_severity(finding for finding in judgement.findings if finding.status == NEW),
@@ -223,22 +231,43 @@ def _warnings(memory: Memory, check: bool) -> List[str]:
     return warnings
 
 
-def _failure(audit: str, fail_on: str, failing: Sequence[Finding]) -> MaintenanceError:
+def _new_rules(judgement: Judgement, policy: FindingPolicy) -> List[str]:
+    """What would have failed the audit, had its rule been there before."""
+    if policy.fail_on == "never":
+        return []
+    threshold = severity_rank(policy.fail_on)
+    serious = [finding for finding in judgement.by_new_rules if severity_rank(finding.severity) >= threshold]
+    if not serious:
+        return []
+    return [
+        "%d finding%s of severity %s or above by rules that no earlier audit of this host had (%s). They may have been there all along, "
+        "so they fail nothing this time; from now on they are known."
+        % (
+            len(serious),
+            "" if len(serious) == 1 else "s",
+            policy.fail_on,
+            ", ".join(sorted({finding.rule for finding in serious})),
+        )
+    ]
+
+
+def _failure(audit: str, policy: FindingPolicy, failing: Sequence[Finding]) -> MaintenanceError:
     worst = failing[0]
     return MaintenanceError(
-        "%s has %d new %s of severity %s or above; first: %s: %s%s: %s"
+        "%s has %d %s%s of severity %s or above; first: %s: %s%s: %s"
         % (
             audit,
             len(failing),
+            "" if policy.fail_for == "all" else "new ",
             "finding" if len(failing) == 1 else "findings",
-            fail_on,
+            policy.fail_on,
             worst.severity,
             worst.target,
             " line %d" % worst.line if worst.line else "",
             worst.message,
         ),
-        next_step="%s All of them are in findings. A finding that may stand is named in waivers, with a reason and an expiry."
-        % worst.remediation,
+        next_step="%s All of them are in findings. What may stand for a while is waived: playbook waive, with -e finding=%s -e reason=... "
+        "-e expires=90d." % (worst.remediation, worst.id),
     )
 
 
@@ -258,7 +287,12 @@ def audit_headline(
         text += "; first audit, %s as the baseline" % ("would be taken" if check else "taken")
     else:
         text += "; %d new" % judgement.count(NEW)
-    for count, word in ((fixed, "fixed"), (resolved, "resolved since"), (judgement.count(WAIVED), "waived")):
+    for count, word in (
+        (len(judgement.by_new_rules), "of them by new rules"),
+        (fixed, "fixed"),
+        (resolved, "fixed since the last audit"),
+        (judgement.count(WAIVED), "waived"),
+    ):
         if count:
             text += ", %d %s" % (count, word)
     return text

@@ -53,7 +53,10 @@ def to_sarif(tool: str, findings: Iterable[Finding]) -> Dict[str, Any]:
         else:
             result["locations"] = [{"logicalLocations": [{"fullyQualifiedName": finding.target}]}]
         if finding.status == WAIVED:
-            result["suppressions"] = [{"kind": "external", "status": "accepted"}]
+            suppression = {"kind": "external", "status": "accepted"}
+            if finding.reason:
+                suppression["justification"] = "%s (until %s)" % (finding.reason, finding.until)
+            result["suppressions"] = [suppression]
         results.append(result)
     return {
         "$schema": SCHEMA,

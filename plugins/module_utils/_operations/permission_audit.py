@@ -34,6 +34,7 @@ from .._audit.permission_problems import (
     to_permission_findings,
     with_modes,
 )
+from .._audit.permission_rules import RULES
 from .._audit.permission_walk import look_at_sockets, walk_tree
 from .._audit.report import Conclusion, Coverage, conclude
 from .._audit.undo_store import new_undo_id, read_undo, undo_path, write_undo
@@ -187,7 +188,9 @@ class PermissionAudit(Task[PermissionObservation]):
             memory,
             found if results.check else left,
             observation.at,
-            Coverage(observation.scopes, self.policy.rules, [printable(item.path) for item in observation.unreadable]),
+            Coverage(
+                observation.scopes, self.policy.rules, [printable(item.path) for item in observation.unreadable], RULES
+            ),
             check=results.check,
             fixed=[] if results.check else mended,
             excused={(finding.rule, finding.target) for finding in mended} if results.check else (),

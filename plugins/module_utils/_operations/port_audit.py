@@ -14,6 +14,7 @@ from .._audit.audit_state import AuditState
 from .._audit.port_rules import (
     DOCKER_SCOPE,
     HOST_SCOPE,
+    PORT_RULES,
     PROXIES,
     Port,
     judge_ports,
@@ -65,7 +66,7 @@ def audit_ports(call: Call) -> Report:
         docker = docker_ports(call.params["docker_host"], call.params["compose_project"])
     ports = merge_ports(sockets, docker.ports)
     found, fine = judge_ports(ports, allowed)
-    coverage = Coverage([HOST_SCOPE, DOCKER_SCOPE] if docker.asked else [HOST_SCOPE])
+    coverage = Coverage([HOST_SCOPE, DOCKER_SCOPE] if docker.asked else [HOST_SCOPE], all_rules=PORT_RULES)
     conclusion = conclude("port_audit", policy, memory, found, utc_now(), coverage, check=call.check)
     if not call.check:
         state.write(conclusion.writes)

@@ -141,6 +141,13 @@ def test_nothing_notable_prints_nothing() -> None:
     assert found_lines([audit()], True, "there") == []
 
 
+def test_what_was_mended_since_the_last_audit_is_shown_once_whatever_its_severity() -> None:
+    gone = {"id": "env-readable-0000000a", "severity": "low", "target": "/srv/.env", "status": "fixed"}
+    step = step_of("permissions", {"summary": {"findings": 0, "findings_total": 0}, "resolved": [gone]}, False)
+    text = " ".join(" ".join(found_lines([step], False, "there")).split())
+    assert "low fixed /srv/.env: gone since the last audit [env-readable-0000000a]" in text
+
+
 def test_relations_with_orphans_are_named() -> None:
     relation = {
         "relation": "inventory.productId",

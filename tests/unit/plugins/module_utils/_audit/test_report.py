@@ -97,7 +97,7 @@ def test_concluding_writes_nothing_and_says_what_is_to_be_written(tmp_path: Path
     state.write(conclusions[0].writes)
     assert {path.name for path in content(tmp_path)} == {"audit.key", "perm_audit.json", "log.sarif"}
     assert conclusions[0].writes.sarif == (tmp_path / "log.sarif").read_bytes()
-    assert state.read("perm_audit").baseline == conclusions[0].writes.baseline
+    assert state.read("perm_audit").remembered == conclusions[0].writes.after
 
 
 def test_news_fail_and_are_told_all_the_same(tmp_path: Path) -> None:

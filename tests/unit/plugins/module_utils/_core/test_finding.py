@@ -11,6 +11,7 @@ import os
 import stat
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,14 +25,18 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.audit_
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.finding import (
     SEVERITIES,
-    Baseline,
     Finding,
-    Judgement,
     fingerprint,
-    judge_findings,
-    parse_waivers,
     printable,
+    urgency,
 )
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.judgement import (
+    Baseline,
+    Judgement,
+    Remembered,
+    judge_findings,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.waiver import parse_waivers
 
 KEY = b"k" * 32
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=timezone.utc)
@@ -52,9 +57,10 @@ def finding(rule: str = "env-readable", severity: str = "high", target: str = "/
     return Finding(rule, severity, target, "m", "r", scope="/srv", **more)  # type: ignore[arg-type]
 
 
-def verdict(found: list[Finding], baseline: Baseline, fail_on: str = "high", **more: object) -> Judgement:
+def verdict(found: list[Finding], before: Baseline | Remembered, fail_on: str = "high", **more: object) -> Judgement:
     waivers = parse_waivers(more.pop("waivers", []))  # type: ignore[arg-type]
-    return judge_findings(found, baseline, waivers, fail_on, KEY, NOW, ["/srv"], **more)  # type: ignore[arg-type]
+    before = before if isinstance(before, Remembered) else Remembered(before)
+    return judge_findings(found, before, waivers, fail_on, KEY, NOW, ["/srv"], **more)  # type: ignore[arg-type]
 
 
 @given(st.lists(findings, max_size=8))
@@ -105,7 +111,7 @@ def test_a_new_finding_stays_new_until_it_is_mended_or_accepted() -> None:
 def test_another_place_has_a_first_audit_of_its_own() -> None:
     first = verdict([finding()], {})
     other = judge_findings(
-        [Finding("x", "critical", "/opt/f", "m", "r", scope="/opt")], first.baseline, [], "low", KEY, NOW, ["/opt"]
+        [Finding("x", "critical", "/opt/f", "m", "r", scope="/opt")], first.after, [], "low", KEY, NOW, ["/opt"]
     )
     assert other.first == ["/opt"] and not other.failing
     assert not other.resolved, "what was not audited is not resolved"
@@ -179,14 +185,108 @@ def test_any_file_name_is_one_printable_line(name: bytes) -> None:
     shown.encode("utf-8")
 
 
+# -- against the last audit ---------------------------------------------------------------------------------------------
+
+
+def test_what_was_new_and_was_mended_is_told_as_fixed_once() -> None:
+    red = verdict([finding()], verdict([], {}).after)
+    green = verdict([], red.after)
+    assert [gone.as_dict()["status"] for gone in green.resolved] == ["fixed"]
+    assert green.resolved[0].as_dict()["id"] == red.findings[0].id
+    assert not verdict([], green.after).resolved
+
+
+@given(st.lists(findings, max_size=6), st.lists(findings, max_size=6))
+def test_each_finding_of_the_last_audit_is_found_again_or_fixed(before: list[Finding], after: list[Finding]) -> None:
+    """Whatever it was then: what stood there is now either among the findings or told as fixed, never neither and never both."""
+    waivers = [{"rule": "x", "reason": "r", "expires": "2030-01-01"}]
+    last = verdict(before, verdict([], {}).after, waivers=waivers)
+    now = verdict(after, last.after)
+    stood = {item.fingerprint for item in last.findings}
+    found, fixed = {item.fingerprint for item in now.findings}, {gone.fingerprint for gone in now.resolved}
+    assert stood - found == fixed and not found & fixed
+
+
+def test_a_finding_says_since_when_it_is_known_of() -> None:
+    clean = verdict([], {})
+    red = verdict([finding()], clean.after)
+    assert red.findings[0].since == "2026-11-24T03:00:00Z"
+    later = judge_findings([finding()], red.after, [], "high", KEY, NOW.replace(day=30), ["/srv"])
+    assert (later.findings[0].status, later.findings[0].since) == ("new", "2026-11-24T03:00:00Z")
+
+
+def test_a_known_finding_that_was_waived_is_news_when_the_waiver_ends() -> None:
+    """The waiver was somebody's promise to look at it by then: what nobody promised anything of stays known."""
+    first = verdict([finding(), finding(target="/srv/b")], {})
+    waived = verdict([finding(), finding(target="/srv/b")], first.after, waivers=[dict(WAIVER, target="/srv/.env")])
+    late = verdict([finding(), finding(target="/srv/b")], waived.after)
+    assert {item.target: item.status for item in late.findings} == {"/srv/.env": "new", "/srv/b": "known"}
+
+
+def test_what_a_new_rule_finds_is_told_once_and_fails_nothing() -> None:
+    old = verdict([finding()], {}, all_rules=["env-readable"])
+    rules = ["env-readable", "setuid-file"]
+    found = [finding(), finding(rule="setuid-file", severity="critical")]
+    upgraded = verdict(found, old.after, all_rules=rules)
+    assert {item.rule: (item.status, item.new_rule) for item in upgraded.findings} == {
+        "env-readable": ("known", False),
+        "setuid-file": ("new", True),
+    }
+    assert not upgraded.failing and len(upgraded.by_new_rules) == 1
+    again = verdict(found, upgraded.after, all_rules=rules)
+    assert again.count("known") == 2 and not again.by_new_rules
+    another = verdict([*found, finding(rule="setuid-file", target="/srv/c")], upgraded.after, all_rules=rules)
+    assert [item.target for item in another.failing] == ["/srv/c"], "the rule is new once"
+
+
+def test_rules_that_were_left_out_are_new_when_they_are_asked_for() -> None:
+    some = verdict([], {}, all_rules=["env-readable", "setuid-file"], rules=["env-readable"])
+    every = verdict([finding(rule="setuid-file")], some.after, all_rules=["env-readable", "setuid-file"])
+    assert every.by_new_rules and not every.failing
+
+
+def test_a_baseline_that_names_no_rules_makes_none_of_them_new() -> None:
+    """It was written by an older release: what it does not hold is news as before."""
+    old = Remembered(verdict([], {}).baseline)
+    assert verdict([finding()], old, all_rules=["env-readable"]).failing
+
+
+def test_everything_fails_when_that_is_asked_for_but_what_is_waived() -> None:
+    first = verdict([finding(), finding(target="/srv/b"), finding(severity="low", target="/srv/c")], {}, fail_for="all")
+    assert [item.target for item in first.failing] == ["/srv/.env", "/srv/b"]
+    again = verdict(
+        [finding(), finding(target="/srv/b")], first.after, fail_for="all", waivers=[dict(WAIVER, target="/srv/b")]
+    )
+    assert [item.target for item in again.failing] == ["/srv/.env"]
+    assert not verdict([finding()], first.after, "never", fail_for="all").failing
+
+
+def test_findings_stand_in_the_order_of_the_guide_within_a_severity() -> None:
+    rules = ["port-x", "hard-coded-secret", "world-writable-directory", "env-readable"]
+    found = [*(finding(rule=rule) for rule in rules), finding(rule="z", severity="critical")]
+    ordered = [item.rule for item in verdict(found, {}).findings]
+    assert ordered == ["z", "env-readable", "world-writable-directory", "hard-coded-secret", "port-x"]
+    assert sorted(found, key=urgency)[0].rule == "z"
+
+
+def test_an_expired_waiver_is_told_by_the_audit_whose_rules_it_names() -> None:
+    late = [dict(WAIVER, expires="2026-11-01")]
+    assert [item.rule for item in verdict([], {}, waivers=late, all_rules=["env-readable"]).findings] == [
+        "waiver-expired"
+    ]
+    assert verdict([], {}, waivers=late, all_rules=["port-x"]).findings == []
+    gone = [{"fingerprint": "env-readable-12345678", "reason": "r", "expires": "2026-11-01"}]
+    assert verdict([], {}, waivers=gone, all_rules=["env-readable"]).findings == [], "what it covered is gone"
+
+
 # -- on disk ----------------------------------------------------------------------------------------------------------
 
 
-def keep(directory: Path, baseline: Baseline, audit: str = "a") -> Memory:
+def keep(directory: Path, baseline: Baseline, audit: str = "a", **more: Any) -> Memory:
     """What an audit does at its end; returns what it knew at its beginning."""
     state = AuditState(str(directory))
     memory = state.read(audit)
-    state.write(Writes(memory, baseline))
+    state.write(Writes(memory, Remembered(baseline, **more)))
     return memory
 
 
@@ -209,7 +309,7 @@ def test_of_two_first_audits_at_once_the_second_is_told_and_spoils_nothing(tmp_p
     slow = state.read("a")
     quick = keep(tmp_path, {"/srv": {}}, "b")
     with pytest.raises(MaintenanceError, match="at the same moment"):
-        state.write(Writes(slow, {"/srv": {}}))
+        state.write(Writes(slow, Remembered({"/srv": {}})))
     assert state.read("b").key == quick.key and sorted(os.listdir(tmp_path / "baselines")) == ["b.json"]
     assert sorted(os.listdir(tmp_path)) == ["audit.key", "baselines"]
 
@@ -252,10 +352,16 @@ def test_a_damaged_key_is_told(tmp_path: Path) -> None:
 
 def test_what_shows_a_memory_does_not_show_its_key(tmp_path: Path) -> None:
     memory = AuditState(str(tmp_path)).read("a")
-    assert repr(memory.key)[2:-1] not in repr(Writes(memory, {}))
+    assert repr(memory.key)[2:-1] not in repr(Writes(memory, Remembered()))
 
 
 def test_the_baseline_file_is_json_that_a_person_can_read(tmp_path: Path) -> None:
     memory = keep(tmp_path, verdict([finding()], {}).baseline)
     found = json.loads(Path(memory.baseline_path).read_text())
     assert next(iter(found["scopes"]["/srv"].values()))["target"] == "/srv/.env"
+
+
+def test_what_is_open_and_which_rules_there_were_survive_a_round_trip(tmp_path: Path) -> None:
+    after = verdict([finding()], verdict([], {}).after, all_rules=["env-readable"]).after
+    keep(tmp_path, dict(after.baseline), open=after.open, rules=after.rules)
+    assert AuditState(str(tmp_path)).read("a").remembered == after
