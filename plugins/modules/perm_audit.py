@@ -41,22 +41,44 @@ options:
     default: []
   rules:
     description:
-      - The rules to examine; all when omitted.
-      - V(env-readable) (high) and V(env-group-access) (medium) are about C(.env) and C(.env.*), samples excepted.
-      - V(secret-readable) (high), V(secret-group-access) (medium) and V(secret-owner) (medium) are about private keys and credentials, by
-        their names; a C(.pem) file counts when it holds a private key.
-      - V(backup-readable) (high), V(backup-group-access) (medium) and V(backup-sidecar-readable) (low) are about files below a directory
-        named C(backups); all such files of one directory are one finding, since backups come and go.
-      - V(world-writable-directory) (high), V(world-writable-file) (high), V(world-writable-program) (critical).
-      - V(setuid-file) (high), V(setgid-file) (medium), V(script-not-executable) (low; one finding for a directory), V(directory-unreadable) (medium).
-      - V(docker-socket-open) (critical), V(docker-socket-owner) (high), V(docker-group-members) (low).
+      - 'Names or ids of the rules to examine; all when omitted. A mapping changes a rule (its C(id) or name, and C(enabled), C(severity),
+        C(title), C(remediation) or C(fix)) or adds one; mappings alone leave all other rules on.'
+      - 'A rule of your own has an C(id), a C(title), and at least one condition, all of which must hold: C(names) (globs of base names), C(paths)
+        (globs relative to one of O(paths)), C(any_bits), C(all_bits), C(no_bits) (octal numbers in quotes), C(owners) (users one of whom should own
+        it), C(about) (a list of C(env), C(secret), C(backup), C(dump), C(sidecar), C(sensitive)). Besides it may have C(severity) (V(medium)),
+        C(remediation), C(kind) (C(file), or C(directory)), C(remove) (the bits that a fix takes away), C(fix) (whether O(fix=true) does), C(enabled),
+        and C(former), the names it had before, by which baselines know it.'
+      - V(env-readable) (MPA-001, high) and V(env-group-access) (MPA-002, medium) are about environment files, C(.env), C(.env.*), C(.env~), C(prod.env),
+        C(.envrc) and copies of them, samples excepted.
+      - V(secret-readable) (MPA-003, high), V(secret-group-access) (MPA-004, medium) and V(secret-owner) (MPA-005, medium) are about private keys and
+        credentials, by their names; a C(.pem) file, and one whose name says nothing, counts when it holds a private key.
+      - V(backup-readable) (MPA-006, high), V(backup-group-access) (MPA-007, medium) and V(backup-sidecar-readable) (MPA-008, low) are about files below
+        a directory named C(backups); all such files of one directory are one finding, since backups come and go.
+      - V(dump-readable) (MPA-019, high) and V(dump-group-access) (MPA-020, medium) are about dumps of a database elsewhere, by their names, or by their
+        content where the name says nothing.
+      - V(world-writable-directory) (MPA-009, high), V(world-writable-program) (MPA-010, critical), V(world-writable-file) (MPA-011, high).
+      - V(setuid-file) (MPA-012, high), V(setgid-file) (MPA-013, medium), V(script-not-executable) (MPA-014, low; one finding for a directory),
+        V(directory-unreadable) (MPA-015, medium).
+      - V(file-without-owner) (MPA-021, medium) and V(directory-without-owner) (MPA-022, medium) are about owners and groups without a name; all of one
+        number are one finding.
+      - V(secret-shared) (MPA-023, medium) is about POSIX access control lists on sensitive files. V(secret-replaceable) (MPA-024, medium) is about
+        directories in which somebody else can replace a sensitive file, V(parent-replaceable) (MPA-025, high) about those above O(paths).
+      - V(link-outside) (MPA-026, low) is about symbolic links that lead out of O(paths).
+      - V(docker-socket-open) (MPA-016, critical), V(docker-socket-owner) (MPA-017, high), V(docker-group-members) (MPA-018, low).
+      - V(ssh-writable) (MPA-027, high), V(ssh-key-readable) (MPA-028, high), V(ssh-owner) (MPA-029, high) and V(ssh-authorized-key) (MPA-030, low; a
+        finding for each key) are about C(.ssh) of O(service_users).
     type: list
-    elements: str
+    elements: raw
   docker_socket:
     description: Docker sockets to look at, without opening them. One that does not exist is no finding.
     type: list
     elements: path
     default: [/var/run/docker.sock]
+  service_users:
+    description: Users whose C(.ssh) is looked at, beside the owners of O(paths) other than root.
+    type: list
+    elements: str
+    default: []
   fix:
     description:
       - V(false) mends nothing. V(true) mends the rules about readable, group-accessible and world-writable files and directories. A list of
@@ -108,6 +130,20 @@ EXAMPLES = r"""
         reason: the container writes as uid 1000, ticket OPS-118
         expires: 2027-03-31
 
+- name: Switch a rule off, make another one weigh more, and add one
+  miniecom.maintenance.perm_audit:
+    paths: [/opt/miniecom]
+    rules:
+      - id: MPA-026
+        enabled: false
+      - id: secret-owner
+        severity: high
+      - id: shop-uploads-executable
+        title: an uploaded file is executable
+        paths: [storage/uploads/*]
+        any_bits: "0111"
+        remove: "0111"
+
 - name: Take back what a fix changed
   miniecom.maintenance.perm_audit:
     undo: 20261124T030000Z-a1b2c3
@@ -145,7 +181,7 @@ findings:
       rule: env-readable
       severity: high
       target: /opt/miniecom/.env
-      message: an environment file, full of secrets, is open to every user of the host (mode 0644)
+      message: an environment file, full of secrets, is open to every user of the host (mode 0644) [MPA-001]
       remediation: Make it 0600, as perm_audit does with fix.
       fingerprint: 3fa91c02d0b14be2a51c2f0e3a4d9b77
       status: new
@@ -179,9 +215,10 @@ SPEC = (
         {
             "paths": {"type": "list", "elements": "path", "default": []},
             "exclude": {"type": "list", "elements": "str", "default": []},
-            "rules": {"type": "list", "elements": "str"},
+            "rules": {"type": "list", "elements": "raw"},
             "docker_socket": {"type": "list", "elements": "path", "default": ["/var/run/docker.sock"]},
             "fix": {"type": "raw", "default": False},
+            "service_users": {"type": "list", "elements": "str", "default": []},
             "readers": {"type": "list", "elements": "str", "default": []},
             "undo": {"type": "str"},
         }

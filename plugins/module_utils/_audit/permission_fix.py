@@ -121,7 +121,7 @@ def plan_fixes(
     plan: Plan[PermissionWork] = Plan()
     by_path: Dict[str, List[Problem]] = {}
     for problem in problems:
-        if problem.rule.id in wanted and problem.rule.remove:
+        if problem.rule.name in wanted and problem.rule.remove:
             by_path.setdefault(problem.path, []).append(problem)
     for path in sorted(by_path):
         group = by_path[path]
@@ -161,7 +161,7 @@ def plan_fixes(
             Action(
                 "chmod",
                 shown,
-                "%04o -> %04o: %s" % (status.mode, mode, ", ".join(sorted(problem.rule.id for problem in group))),
+                "%04o -> %04o: %s" % (status.mode, mode, ", ".join(sorted(problem.rule.name for problem in group))),
                 NarrowMode(
                     path,
                     group[0].scope,

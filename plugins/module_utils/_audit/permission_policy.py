@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, FrozenSet, List, Mapping, Optional, Tuple
+from typing import Any, FrozenSet, Mapping, Tuple
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from .._core.errors import MaintenanceError
-from .permission_rules import RULES, fixable
+from .permission_custom import named_rules, rule_set
+from .permission_rules import RuleSet, fixable
 from .report import FindingPolicy, finding_policy
 
 ALWAYS_EXCLUDED = ("node_modules", ".git")
@@ -25,25 +26,24 @@ class PermissionPolicy:
     Attributes:
         paths: what to audit.
         exclude: names and globs of directories that are not entered.
-        rules: the rules to examine, None for all.
+        rules: the rules to examine.
         fix: the rules to mend.
         readers: names of users who must keep what access they have.
         sockets: Docker sockets to look at.
+        service_users: names of users whose SSH files are looked at, beside the owners of the paths.
         undo: id of the fix or of the run to take back; "" for an audit.
         findings: what is to become of findings.
     """
 
     paths: Tuple[str, ...]
     exclude: Tuple[str, ...]
-    rules: Optional[FrozenSet[str]]
+    rules: RuleSet
     fix: FrozenSet[str]
     readers: Tuple[str, ...]
     sockets: Tuple[str, ...]
+    service_users: Tuple[str, ...]
     undo: str
     findings: FindingPolicy
-
-    def wants(self, rule: str) -> bool:
-        return self.rules is None or rule in self.rules
 
 
 def permission_policy(params: Mapping[str, Any]) -> PermissionPolicy:
@@ -53,49 +53,38 @@ def permission_policy(params: Mapping[str, Any]) -> PermissionPolicy:
         MaintenanceError: they make no sense.
     """
     undo = params["undo"] or ""
-    chosen = _rules_to_fix(params["fix"])
+    rules = rule_set(params["rules"])
+    chosen = _rules_to_fix(params["fix"], rules)
     if chosen and undo:
         raise MaintenanceError("fix and undo exclude each other", next_step="Leave one of them out.")
     if not undo and not params["paths"]:
         raise MaintenanceError("no paths to audit", next_step="Set paths, or undo.")
-    rules = params["rules"]
-    _check_names(rules or (), "rules")
     return PermissionPolicy(
         tuple(params["paths"]),
         ALWAYS_EXCLUDED + tuple(params["exclude"]),
-        None if rules is None else frozenset(rules),
-        chosen if rules is None else chosen & frozenset(rules),
+        rules,
+        chosen & rules.chosen,
         tuple(params["readers"]),
         tuple(params["docker_socket"]),
+        tuple(params["service_users"]),
         undo,
         finding_policy(params),
     )
 
 
-def _rules_to_fix(wanted: Any) -> FrozenSet[str]:
+def _rules_to_fix(wanted: Any, rules: RuleSet) -> FrozenSet[str]:
     if isinstance(wanted, (list, tuple)):
-        names = [str(name) for name in wanted]
-        _check_names(names, "fix")
-        unfixable = sorted(set(names) - set(fixable(names)))
+        names = named_rules(rules.rules, [str(name) for name in wanted], "fix")
+        unfixable = sorted(names - set(fixable(rules.rules, names)))
         if unfixable:
             raise MaintenanceError(
                 "a narrower mode does not mend this",
                 target=", ".join(unfixable),
                 next_step="Take it out of fix; its remediation says what to do.",
             )
-        return frozenset(names)
+        return names
     try:
         every = boolean(wanted)
     except TypeError as error:
         raise MaintenanceError("fix is neither true, false nor a list of rules", target=repr(wanted)) from error
-    return frozenset(rule.id for rule in RULES.values() if rule.default_fix) if every else frozenset()
-
-
-def _check_names(names: Any, option: str) -> None:
-    unknown: List[str] = sorted(set(names) - set(RULES))
-    if unknown:
-        raise MaintenanceError(
-            "no such rule in %s" % option,
-            target=", ".join(unknown),
-            next_step="The rules are: %s." % ", ".join(sorted(RULES)),
-        )
+    return frozenset(rule.name for rule in rules.rules.values() if rule.default_fix) if every else frozenset()

@@ -7,15 +7,43 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass, replace
-from typing import Dict, FrozenSet, Iterable, List, Optional, Tuple
+from dataclasses import dataclass, field, replace
+from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
 from .._core.finding import Finding, printable
-from .permission_rules import GROUP, OTHERS, RULES, Rule
-from .secret_files import ARCHIVE_ENDINGS, PEM_ENDINGS, SECRET_ENDINGS, env_file, secret_file
+from .permission_rules import (
+    ABOVE,
+    BACKUP,
+    DIRECTORY,
+    DUMP,
+    ENV,
+    FILE,
+    FOREIGN_OWNER,
+    GROUP,
+    LINK,
+    OTHER,
+    OTHERS,
+    PROGRAM,
+    RULES,
+    SCRIPT,
+    SECRET,
+    SENSITIVE,
+    SIDECAR,
+    Rule,
+    RuleSet,
+)
+from .secret_files import ARCHIVE_ENDINGS
+from .sensitive_names import ORDINARY, name_class
 
 # What is audited beside the trees: findings have it as their scope.
 SOCKET_SCOPE = "docker socket"
+SSH_SCOPE = "ssh of service users"
+
+# Bits that decide without a name: set-user-id, set-group-id, writable by everybody.
+USUAL_BITS = 0o6002
+_KINDS = {stat.S_IFREG: FILE, stat.S_IFDIR: DIRECTORY, stat.S_IFLNK: LINK}
+_PROGRAM_ENDINGS = (".sh", ".js", ".mjs", ".cjs", ".py")
+EVERY_RULE = RuleSet(RULES, frozenset(RULES))
 
 
 @dataclass(frozen=True)
@@ -40,23 +68,23 @@ class Status:
 
 @dataclass(frozen=True)
 class Facts:
-    """A file or directory as it was found, with all that decides which rules it breaks.
+    """An object as it was found, with all that decides which rules it breaks.
 
     Attributes:
-        root: the audited path that it lies below.
-        in_backups: it lies below a directory named ``backups``.
-        in_scripts: its directory is named ``scripts``.
-        trusted: uids that may own secrets (root, and the owners of the shop's directory and of its own).
-        private_pem: a PEM file that holds a private key, or cannot be read.
+        root: the audited path that it lies below, or the scope of what is no part of a tree.
+        traits: what was noted of it, each with what there is to say about it, perhaps nothing.
+        owner: name of its owner where a rule asks for it.
+        subject: what tells its findings from others of the same rule and path.
+        count: how many such objects it stands for.
     """
 
     path: str
     root: str
     status: Status
-    in_backups: bool = False
-    in_scripts: bool = False
-    trusted: FrozenSet[int] = frozenset()
-    private_pem: bool = False
+    traits: Mapping[str, str] = field(default_factory=dict)
+    owner: str = ""
+    subject: str = ""
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -91,6 +119,8 @@ class Problem:
 
     Attributes:
         scope: what was audited when it was found: a path, or the Docker sockets.
+        subject: what tells it from other problems of the same rule and path.
+        count: how many objects it stands for.
     """
 
     rule: Rule
@@ -98,79 +128,78 @@ class Problem:
     status: Status
     note: str = ""
     scope: str = ""
+    subject: str = ""
+    count: int = 1
 
 
-def plainly_fine(name: str, mode: int, in_backups: bool, in_scripts: bool) -> bool:
-    """A quick, exact answer for nearly every file of a tree: nothing here can break a rule."""
-    if mode & 0o6002 or in_backups or in_scripts:
-        return False
-    if name[0] == "." or name.startswith(("id_", "service-account", "credentials")):
-        return False
-    ending = name.rpartition(".")[2]
-    return ending not in _QUICK_ENDINGS and ending.lower() not in _QUICK_ENDINGS
+def plainly_fine(name: str, mode: int, in_backups: bool, bits: int = USUAL_BITS) -> bool:
+    """A quick answer for nearly every file of a tree: nothing about its name, mode and place can break a rule.
+
+    Args:
+        bits: the permission bits that a rule may ask for whatever the name.
+    """
+    return not mode & bits and not in_backups and ORDINARY.match(name) is not None
 
 
-_QUICK_ENDINGS = SECRET_ENDINGS | PEM_ENDINGS
-
-
-def examine_file(
-    name: str, status: Status, in_backups: bool, in_scripts: bool, trusted: Iterable[int], private_pem: bool = False
-) -> List[Tuple[str, str]]:
-    """The rules that a regular file breaks, with a note on each.
+def classes(name: str, in_backups: bool, content: str) -> Dict[str, str]:
+    """The traits of a regular file that say what it is for.
 
     Args:
         name: base name.
-        status: its status.
         in_backups: it lies below a directory named ``backups``.
-        in_scripts: its directory is named ``scripts``.
-        trusted: uids that may own secrets (root and the owner of the shop's directory).
-        private_pem: the content of a PEM file holds a private key.
+        content: the class that its content shows, "" where that was not asked or shows none.
     """
-    found: List[Tuple[str, str]] = []
-    mode = status.mode
-    octal = "mode %04o" % mode
-    secret = False
-    if env_file(name):
-        secret = True
-        if mode & OTHERS:
-            found.append(("env-readable", octal))
-        elif mode & (GROUP | 0o100):
-            found.append(("env-group-access", octal))
-    elif in_backups:
-        if name.endswith(ARCHIVE_ENDINGS):
-            secret = True
-            if mode & OTHERS:
-                found.append(("backup-readable", octal))
-            elif mode & GROUP:
-                found.append(("backup-group-access", octal))
-        elif mode & OTHERS:
-            found.append(("backup-sidecar-readable", octal))
-    elif private_pem or secret_file(name):
-        secret = True
-        if mode & OTHERS:
-            found.append(("secret-readable", octal))
-        elif mode & GROUP:
-            found.append(("secret-group-access", octal))
-    if secret and status.uid not in trusted:
-        found.append(("secret-owner", "uid %d" % status.uid))
-    if mode & 0o002:
-        program = mode & 0o111 or name.endswith((".sh", ".js", ".mjs", ".cjs", ".py"))
-        found.append(("world-writable-program" if program else "world-writable-file", octal))
-    if mode & stat.S_ISUID:
-        found.append(("setuid-file", "%s, uid %d" % (octal, status.uid)))
-    # Without the group's right to execute the bit means mandatory locking on old systems, not other rights.
-    if mode & stat.S_ISGID and mode & 0o010:
-        found.append(("setgid-file", "%s, gid %d" % (octal, status.gid)))
-    if in_scripts and name.endswith(".sh") and not mode & 0o100:
-        found.append(("script-not-executable", octal))
-    return found
+    named = name_class(name)
+    if in_backups and named != ENV:
+        # Their own rules hold there for everything: what comes and goes with the days is told by the directory.
+        return {BACKUP: "", SENSITIVE: ""} if name.endswith(ARCHIVE_ENDINGS) else {SIDECAR: ""}
+    found = SECRET if content == SECRET and named != ENV else named or content
+    return {found: "", SENSITIVE: ""} if found in (ENV, SECRET, DUMP) else {}
 
 
-def examine_directory(status: Status) -> List[Tuple[str, str]]:
-    """The rules that a directory breaks. With the sticky bit only owners delete: that is how /tmp is meant to be."""
-    if status.mode & 0o002 and not status.mode & stat.S_ISVTX:
-        return [("world-writable-directory", "mode %04o" % status.mode)]
-    return []
+def file_traits(
+    name: str,
+    uid: int,
+    in_backups: bool = False,
+    in_scripts: bool = False,
+    trusted: FrozenSet[int] = frozenset((0,)),
+    content: str = "",
+) -> Dict[str, str]:
+    """The traits of a regular file, by its name, its place, its owner and its content.
+
+    Args:
+        in_scripts: its directory is named ``scripts``.
+        trusted: uids that may own secrets (root, and the owners of the shop's directory and of its own).
+    """
+    traits = classes(name, in_backups, content)
+    if SENSITIVE in traits and uid not in trusted:
+        traits[FOREIGN_OWNER] = "uid %d" % uid
+    if in_scripts and name.endswith(".sh"):
+        traits[SCRIPT] = ""
+    return traits
+
+
+def examine(facts: Facts, rules: RuleSet = EVERY_RULE) -> List[Tuple[Rule, str]]:
+    """The rules that an object breaks, with a note on each."""
+    status = facts.status
+    # What is no part of a tree has rules of its own, and is never mended.
+    apart = ABOVE in facts.traits or facts.root == SSH_SCOPE
+    kind = OTHER if apart else _KINDS.get(status.kind, OTHER)
+    name = facts.path.rpartition("/")[2]
+    traits = facts.traits
+    if kind == FILE and (status.mode & 0o111 or name.endswith(_PROGRAM_ENDINGS)):
+        traits = {**traits, PROGRAM: ""}
+    broken = rules.broken(kind, status.mode, traits, name, facts.path[len(facts.root) :].lstrip("/"), facts.owner)
+    return [(rule, _note(rule, status.mode, traits, facts.owner)) for rule in broken]
+
+
+def _note(rule: Rule, mode: int, traits: Mapping[str, str], owner: str) -> str:
+    said = [traits[trait] for trait in rule.about if traits.get(trait)]
+    if rule.any_bits or rule.all_bits or rule.no_bits or not said:
+        said.insert(0, "mode %04o" % mode)
+    if rule.owners:
+        said.append("owner %s" % owner)
+    return ", ".join(said)
 
 
 def examine_socket(
@@ -196,14 +225,6 @@ def examine_socket(
     return found
 
 
-def examine(facts: Facts) -> List[Tuple[str, str]]:
-    """The rules that a file or directory breaks, with a note on each."""
-    if facts.status.kind == stat.S_IFDIR:
-        return examine_directory(facts.status)
-    name = facts.path.rpartition("/")[2]
-    return examine_file(name, facts.status, facts.in_backups, facts.in_scripts, facts.trusted, facts.private_pem)
-
-
 def with_modes(objects: Iterable[Facts], modes: Dict[str, int]) -> List[Facts]:
     """The objects, as they would be if these paths had these modes."""
     return [
@@ -216,49 +237,56 @@ def problems_of(
     objects: Iterable[Facts],
     sockets: Iterable[SocketFacts],
     unreadable: Iterable[Unreadable],
-    rules: Optional[FrozenSet[str]],
+    rules: RuleSet = EVERY_RULE,
 ) -> List[Problem]:
     """All problems of what was found.
 
     Args:
-        rules: the rules to examine, None for all.
+        rules: the rules to examine.
     """
     found = [
-        Problem(RULES[rule], facts.path, facts.status, note, facts.root)
+        Problem(rule, facts.path, facts.status, note, facts.root, facts.subject, facts.count)
         for facts in objects
-        for rule, note in examine(facts)
+        for rule, note in examine(facts, rules)
     ]
     for socket in sockets:
         status = socket.status
         broken = examine_socket(socket.is_socket, status.mode, status.uid, status.gid, socket.group, socket.members)
-        found += [Problem(RULES[rule], socket.path, status, note, SOCKET_SCOPE) for rule, note in broken]
+        found += [Problem(rules.rules[rule], socket.path, status, note, SOCKET_SCOPE) for rule, note in broken]
     nothing = Status(stat.S_IFDIR, 0, -1, -1, 0, 0)
-    found += [Problem(RULES["directory-unreadable"], item.path, nothing, item.code, item.root) for item in unreadable]
-    return [problem for problem in found if rules is None or problem.rule.id in rules]
+    closed = rules.rules["directory-unreadable"]
+    found += [Problem(closed, item.path, nothing, item.code, item.root) for item in unreadable]
+    return [problem for problem in found if problem.rule.name in rules.chosen]
 
 
 def to_permission_findings(problems: Iterable[Problem]) -> List[Finding]:
     """Findings of problems. Pure."""
     found: List[Finding] = []
-    together: Dict[Tuple[str, str], List[Problem]] = {}
+    together: Dict[Tuple[str, ...], List[Problem]] = {}
     for problem in problems:
-        if problem.rule.per_directory:
-            together.setdefault((problem.rule.id, problem.path.rpartition("/")[0] or "/"), []).append(problem)
+        rule = problem.rule
+        if rule.together == "directory":
+            together.setdefault((rule.name, problem.path.rpartition("/")[0] or "/", ""), []).append(problem)
+        elif rule.together == "owner":
+            together.setdefault((rule.name, problem.scope, problem.note), []).append(problem)
         else:
-            text = "%s (%s)" % (problem.rule.title, problem.note) if problem.note else problem.rule.title
-            found.append(_finding(problem.rule, problem.path, text, problem.scope))
-    for (_rule, directory), group in together.items():
+            text = "%s (%s)" % (rule.title, problem.note) if problem.note else rule.title
+            found.append(_finding(rule, problem.path, text, problem.scope, problem.subject))
+    for (_rule, target, subject), group in together.items():
         first = min(group, key=lambda problem: problem.path)
-        text = "%s: %d file%s, for instance %s (%s)" % (
+        number = sum(problem.count for problem in group)
+        noun = ("directory", "directories") if first.rule.kind == DIRECTORY else ("file", "files")
+        text = "%s: %d %s, for instance %s (%s)" % (
             first.rule.title,
-            len(group),
-            "" if len(group) == 1 else "s",
-            printable(first.path.rpartition("/")[2]),
+            number,
+            noun[number != 1],
+            printable(first.path if subject else first.path.rpartition("/")[2]),
             first.note,
         )
-        found.append(_finding(first.rule, directory, text, first.scope))
+        found.append(_finding(first.rule, target, text, first.scope, subject))
     return found
 
 
-def _finding(rule: Rule, path: str, message: str, scope: str) -> Finding:
-    return Finding(rule.id, rule.severity, printable(path), message, rule.remediation, scope=scope)
+def _finding(rule: Rule, path: str, message: str, scope: str, subject: str) -> Finding:
+    text = message if rule.id == rule.name else "%s [%s]" % (message, rule.id)
+    return Finding(rule.name, rule.severity, printable(path), text, rule.remediation, scope=scope, subject=subject)

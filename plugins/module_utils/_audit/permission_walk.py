@@ -8,62 +8,54 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import replace
-from typing import FrozenSet, Iterable, List, Set, Tuple
+from dataclasses import dataclass
+from typing import Iterable, List, Sequence, Set, Tuple
 
 from .._core.errors import from_os_error
 from .._core.walker import Walk
-from .file_modes import identified, status_of
+from .file_modes import status_of
+from .permission_look import Look, Owners
 from .permission_policy import PermissionPolicy
-from .permission_problems import Facts, SocketFacts, Unreadable, examine, plainly_fine
-from .secret_files import PEM_ENDINGS
+from .permission_problems import USUAL_BITS, Facts, SocketFacts, Unreadable, plainly_fine
+from .permission_rules import RuleSet
 from .users import group_and_members
 
-PEM_HEAD_BYTES = 65536
+
+@dataclass(frozen=True)
+class Sieve:
+    """What is a candidate of the rules, by name, mode and owner alone; all else breaks none of them.
+
+    Attributes:
+        file_bits, directory_bits: permission bits that make one whatever the name.
+        every_file, every_directory: a rule may be broken by any.
+    """
+
+    file_bits: int
+    directory_bits: int
+    every_file: bool
+    every_directory: bool
+
+    @classmethod
+    def of(cls, rules: RuleSet) -> Sieve:
+        return cls(USUAL_BITS | rules.file_bits, 0o002 | rules.directory_bits, rules.every_file, rules.every_directory)
 
 
-def walk_tree(root: str, policy: PermissionPolicy) -> Tuple[List[Facts], List[Unreadable], int]:
+def walk_tree(
+    root: str, roots: Sequence[str], policy: PermissionPolicy, owners: Owners
+) -> Tuple[List[Facts], List[Unreadable], int]:
     """What lies at and below a path and breaks a rule, what could not be looked into, and how many entries there are.
+
+    Args:
+        roots: all audited paths, this one among them.
 
     Raises:
         MaintenanceError: the path is missing or closed to us.
     """
-    found: List[Facts] = []
-    walk = Walk(root, policy.exclude)
-    directory, in_backups, in_scripts = "", False, False
-    trusted: FrozenSet[int] = frozenset()
-    top_owner = 0
+    look = Look(root, roots, policy, owners)
+    walk = Walk(root, policy.exclude, links=True)
     try:
-        for path, descriptor, name, result in walk:
-            mode = result.st_mode
-            if stat.S_ISDIR(mode):
-                if mode & 0o002:
-                    _note(found, Facts(os.path.join(path, name), root, status_of(result)), policy)
-                if walk.entries == 1:
-                    top_owner = result.st_uid
-                continue
-            if not stat.S_ISREG(mode):
-                continue
-            if path != directory:
-                directory = path
-                below = path[len(root) :] + "/"
-                in_backups, in_scripts = "/backups/" in below, below.endswith("/scripts/")
-                trusted = frozenset()
-            if plainly_fine(name, mode, in_backups, in_scripts):
-                continue
-            if not trusted:
-                # Whoever owns the directory can replace the file anyway.
-                trusted = frozenset((0, top_owner, os.fstat(descriptor).st_uid))
-            facts = Facts(
-                os.path.join(path, name),
-                root,
-                status_of(result),
-                in_backups,
-                in_scripts,
-                trusted,
-                _private_pem(descriptor, name),
-            )
-            _note(found, facts, policy)
+        sift(walk, look, Sieve.of(policy.rules))
+        look.ancestors()
     except OSError as error:
         raise from_os_error(
             "cannot audit this path",
@@ -71,16 +63,40 @@ def walk_tree(root: str, policy: PermissionPolicy) -> Tuple[List[Facts], List[Un
             target=root,
             next_step="Correct paths, or run as root (become: true).",
         ) from error
+    finally:
+        look.close()
     unreadable = [Unreadable(trouble.path, root, trouble.code) for trouble in walk.troubles]
-    return found, unreadable, walk.entries
+    return look.found(), unreadable, walk.entries
 
 
-def _note(found: List[Facts], facts: Facts, policy: PermissionPolicy) -> None:
-    broken = {rule for rule, _note in examine(facts) if policy.wants(rule)}
-    if broken & policy.fix:
-        facts = replace(facts, status=identified(facts.root, facts.path, facts.status))
-    if broken:
-        found.append(facts)
+def sift(walk: Walk, look: Look, sieve: Sieve) -> None:
+    """Walk, and look closer at each candidate.
+
+    Raises:
+        OSError: what the walk begins at is missing.
+    """
+    nameless, file_bits, directory_bits = look.owners.nameless, sieve.file_bits, sieve.directory_bits
+    directory, at_top = "", walk.root == look.root
+    for path, _descriptor, name, result in walk:
+        mode = result.st_mode
+        if stat.S_ISREG(mode):
+            if path != directory:
+                directory = path
+                look.enter(path)
+            if (
+                sieve.every_file
+                or not plainly_fine(name, mode, look.in_backups, file_bits)
+                or nameless(result.st_uid, result.st_gid)
+            ):
+                look.enter(path)
+                look.file(name, status_of(result), result.st_size)
+        elif stat.S_ISDIR(mode):
+            if at_top:
+                look.top_owner, at_top = result.st_uid, False
+            if sieve.every_directory or mode & directory_bits or nameless(result.st_uid, result.st_gid):
+                look.directory(os.path.join(path, name), status_of(result))
+        elif stat.S_ISLNK(mode):
+            look.link(path, name, status_of(result))
 
 
 def look_at_sockets(paths: Iterable[str]) -> List[SocketFacts]:
@@ -100,15 +116,3 @@ def look_at_sockets(paths: Iterable[str]) -> List[SocketFacts]:
         name, members = group_and_members(result.st_gid)
         found.append(SocketFacts(path, status_of(result), stat.S_ISSOCK(result.st_mode), name, tuple(members)))
     return found
-
-
-def _private_pem(descriptor: int, name: str) -> bool:
-    """Whether a .pem file holds a private key; one that cannot be read counts as one."""
-    if name.rpartition(".")[2].lower() not in PEM_ENDINGS:
-        return False
-    try:
-        opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=descriptor)
-        with os.fdopen(opened, "rb") as handle:
-            return b"PRIVATE KEY-----" in handle.read(PEM_HEAD_BYTES)
-    except OSError:
-        return True

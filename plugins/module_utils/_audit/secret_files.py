@@ -61,6 +61,11 @@ def copied_file(name: str) -> bool:
     return bool(_COPY.search(name))
 
 
+def without_copy_mark(name: str) -> str:
+    """The name that a copy was made of: ``.env~``, ``site.key.old`` and ``prod.env-2026-11-24`` without their ends."""
+    return _COPY.sub("", name)
+
+
 def secret_file(name: str) -> bool:
     """Whether a file holds keys or credentials, by its name; PEM files are decided by content."""
     if name in _SECRET_NAMES:

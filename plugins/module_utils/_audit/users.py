@@ -109,14 +109,29 @@ def _user(pid: int, base: str, places: Tuple[str, ...]) -> Optional[User]:
         return None
     number = int(uid.group(1))
     members = frozenset([int(gid.group(1))] + [int(group) for group in (groups.group(1) if groups else "").split()])
-    return User(number, members, "%s (%s, process %d)" % (_name(number), name.group(1) if name else "?", pid), places)
+    return User(
+        number, members, "%s (%s, process %d)" % (user_name(number), name.group(1) if name else "?", pid), places
+    )
 
 
-def _name(uid: int) -> str:
+def user_name(uid: int) -> str:
+    """Name of a user, its number with the word uid when it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
-    except KeyError:
+    except (KeyError, OverflowError):
         return "uid %d" % uid
+
+
+def has_name(number: int, group: bool) -> bool:
+    """Whether the host knows a user, or a group, of that number."""
+    try:
+        if group:
+            grp.getgrgid(number)
+        else:
+            pwd.getpwuid(number)
+    except (KeyError, OverflowError):
+        return False
+    return True
 
 
 def group_and_members(gid: int) -> Tuple[Optional[str], List[str]]:

@@ -5,8 +5,8 @@
 """One pass over a directory tree that somebody else is changing at the same moment.
 
 Every directory is opened relative to its already open parent and never through a symbolic link, so that nobody can lead
-the walk out of the tree by swapping a directory. Only the directories on the present path are open; memory grows with
-depth and with the number of subdirectories on it, not with the size of the tree.
+the walk out of the tree by swapping a directory. Of the directories on the present path the deepest are open; memory grows
+with depth and with the number of subdirectories on it, not with the size of the tree.
 """
 
 from __future__ import annotations
@@ -21,18 +21,37 @@ from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from .errors import errno_name
 
-# Each level keeps a descriptor open; the usual limit of a process is 1024.
-DEEPEST = 256
+# Deeper than any tree that somebody made on purpose. Without an end, a chain of directories could keep a walk for ever.
+DEEPEST = 4096
+# So many levels keep a descriptor open, the deepest; the usual limit of a process is 1024.
+KEPT_OPEN = 128
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 @dataclass
 class Trouble:
-    """A directory that could not be looked into; code is the errno name, or "depth"."""
+    """A directory that could not be looked into, or not wholly; code is the errno name, "depth", or "moved"."""
 
     path: str
     code: str
+
+
+@dataclass
+class _Level:
+    """A directory on the present path.
+
+    Attributes:
+        descriptor: open, -1 for one far above.
+        pending: names of subdirectories still to enter.
+        length: of its path.
+        identity: device and inode, once it is no longer open.
+    """
+
+    descriptor: int
+    pending: List[str]
+    length: int
+    identity: Tuple[int, int] = (0, 0)
 
 
 # Directory of the entry (path, open descriptor), its name, its status.
@@ -47,21 +66,23 @@ class Walk:
         exclude: names (``node_modules``) or globs of paths relative to the root (``storage/cache/*``) that are not
             entered. An excluded directory itself is still given.
         one_device: do not enter other file systems.
+        links: give symbolic links too; they are not counted.
 
     Attributes:
         troubles: what could not be looked into, after the walk.
         entries: how many entries were looked at.
     """
 
-    def __init__(self, root: str, exclude: Sequence[str] = (), one_device: bool = False) -> None:
+    def __init__(self, root: str, exclude: Sequence[str] = (), one_device: bool = False, links: bool = False) -> None:
         self.root = root
         self.troubles: List[Trouble] = []
         self.entries = 0
         self._one_device = one_device
+        self._links = links
         self._excluded = matcher(exclude)
 
     def __iter__(self) -> Iterator[Entry]:
-        """Every entry but symbolic links: what is vanished in between is passed over.
+        """Every entry, symbolic links only where they are wanted: what is vanished in between is passed over.
 
         Raises:
             OSError: the root is missing or no directory or file.
@@ -85,32 +106,65 @@ class Walk:
             os.close(top)
 
     def _tree(self, path: str, descriptor: int, device: int) -> Iterator[Entry]:
-        # (path, descriptor, names of subdirectories still to enter)
-        stack: List[Tuple[str, int, List[str]]] = []
+        stack: List[_Level] = [_Level(descriptor, [], len(path))]
+        oldest = 0  # the first level that is open
         try:
-            stack.append((path, descriptor, []))
-            yield from self._list(path, descriptor, stack[-1][2], device)
+            yield from self._list(path, descriptor, stack[-1].pending, device)
             while stack:
-                path, descriptor, pending = stack[-1]
-                if not pending:
+                level = stack[-1]
+                if not level.pending:
+                    if len(stack) > 1:
+                        path = path[: stack[-2].length]
+                        if stack[-2].descriptor < 0:
+                            self._open_again(stack[-2], path, level.descriptor)
+                            oldest = len(stack) - 2
                     stack.pop()
-                    os.close(descriptor)
+                    if level.descriptor >= 0:
+                        os.close(level.descriptor)
                     continue
-                name = pending.pop()
+                name = level.pending.pop()
                 below = path.rstrip("/") + "/" + name
                 if len(stack) >= DEEPEST:
                     self.troubles.append(Trouble(below, "depth"))
                     continue
                 try:
-                    child = os.open(name, _DIRECTORY, dir_fd=descriptor)
+                    child = os.open(name, _DIRECTORY, dir_fd=level.descriptor)
                 except OSError as error:
                     self._trouble(below, error)
                     continue
-                stack.append((below, child, []))
-                yield from self._list(below, child, stack[-1][2], device)
+                path = below
+                stack.append(_Level(child, [], len(path)))
+                if len(stack) - oldest > KEPT_OPEN:
+                    above = stack[oldest]
+                    above.identity = _identity(above.descriptor)
+                    os.close(above.descriptor)
+                    above.descriptor = -1
+                    oldest += 1
+                yield from self._list(path, child, stack[-1].pending, device)
         finally:
-            for _path, descriptor, _pending in stack:
+            for level in stack:
+                if level.descriptor >= 0:
+                    os.close(level.descriptor)
+
+    def _open_again(self, level: _Level, path: str, child: int) -> None:
+        """Open a level far above when the walk comes back to it: from the level below, or else by its path."""
+        for attempt in (
+            lambda: os.open("..", _DIRECTORY, dir_fd=child) if child >= 0 else -1,
+            lambda: _opened_again(self.root, path),
+        ):
+            try:
+                descriptor = attempt()
+            except OSError:
+                continue
+            if descriptor >= 0 and _identity(descriptor) == level.identity:
+                level.descriptor = descriptor
+                return
+            if descriptor >= 0:
                 os.close(descriptor)
+        if level.pending:
+            # Somebody moved it, or what lies below it: what it still holds was not looked at.
+            self.troubles.append(Trouble(path, "moved"))
+            level.pending.clear()
 
     def _list(self, path: str, descriptor: int, pending: List[str], device: int) -> Iterator[Entry]:
         excluded, root_length = self._excluded, len(self.root.rstrip("/")) + 1
@@ -119,21 +173,23 @@ class Walk:
             with os.scandir(descriptor) as scan:
                 for entry in scan:
                     try:
-                        if entry.is_symlink():
+                        if entry.is_symlink() and not self._links:
                             continue
                         status = entry.stat(follow_symlinks=False)
                     except FileNotFoundError:
                         continue
-                    count += 1
                     name = entry.name
                     mode = status.st_mode
+                    if stat.S_ISLNK(mode):
+                        if self._links:
+                            yield path, descriptor, name, status
+                        continue
+                    count += 1
                     if stat.S_ISDIR(mode):
                         if not (self._one_device and status.st_dev != device) and not (
                             excluded is not None and excluded(name, (path + "/" + name)[root_length:])
                         ):
                             pending.append(name)
-                    elif stat.S_ISLNK(mode):
-                        continue
                     yield path, descriptor, name, status
         except OSError as error:
             self._trouble(path, error)
@@ -145,6 +201,19 @@ class Walk:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             return
         self.troubles.append(Trouble(path, str(errno_name(error))))
+
+
+def _identity(descriptor: int) -> Tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
+
+
+def _opened_again(root: str, path: str) -> int:
+    reached = open_below(root, path)
+    try:
+        return os.open(".", _DIRECTORY, dir_fd=reached)
+    finally:
+        os.close(reached)
 
 
 def matcher(patterns: Sequence[str]) -> Optional[Callable[[str, str], bool]]:

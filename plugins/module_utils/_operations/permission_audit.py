@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .._audit.audit_state import AuditState, Memory
 from .._audit.file_modes import change_mode, current_status
@@ -22,9 +22,11 @@ from .._audit.permission_fix import (
     plan_fixes,
     plan_undo,
 )
+from .._audit.permission_look import Owners
 from .._audit.permission_policy import permission_policy
 from .._audit.permission_problems import (
     SOCKET_SCOPE,
+    SSH_SCOPE,
     Facts,
     Problem,
     SocketFacts,
@@ -34,9 +36,10 @@ from .._audit.permission_problems import (
     to_permission_findings,
     with_modes,
 )
-from .._audit.permission_rules import RULES
 from .._audit.permission_walk import look_at_sockets, walk_tree
+from .._audit.renamed_rules import waivers_with_current_names, with_current_names
 from .._audit.report import Conclusion, Coverage, conclude
+from .._audit.ssh_access import look_at_ssh, service_users
 from .._audit.undo_store import new_undo_id, read_undo, undo_path, write_undo
 from .._audit.users import find_users, named_user
 from .._core.call import Call
@@ -62,6 +65,7 @@ class PermissionObservation:
         users: who uses the trees; only looked for when something is to be fixed.
         scopes: what was audited.
         entries: how many entries the trees have.
+        marks: present fingerprints of findings of renamed rules, by what they were known by before.
         noted: what the fixes to be taken back noted, the latest first, with the present status of each path.
     """
 
@@ -74,6 +78,7 @@ class PermissionObservation:
     scopes: Tuple[str, ...] = ()
     entries: int = 0
     noted: Tuple[Tuple[ModeChange, Optional[Status]], ...] = ()
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 class PermissionAudit(Task[PermissionObservation]):
@@ -90,17 +95,23 @@ class PermissionAudit(Task[PermissionObservation]):
             changes = read_undo(self.run.state_dir, self.policy.undo)
             noted = tuple((change, current_status(change.root, change.path)) for change in changes)
             return PermissionObservation(utc_now(), noted=noted)
-        memory = AuditState(self.run.state_dir).read(AUDIT, self.policy.findings.sarif)
+        memory, marks = with_current_names(
+            AuditState(self.run.state_dir).read(AUDIT, self.policy.findings.sarif), self.policy.rules.rules
+        )
         roots = outermost(self.policy.paths)
         objects: List[Facts] = []
         unreadable: List[Unreadable] = []
         users: List[User] = []
         entries = 0
+        owners = Owners()
         for root in roots:
-            found, closed, count = walk_tree(root, self.policy)
+            found, closed, count = walk_tree(root, roots, self.policy, owners)
             objects, unreadable, entries = objects + found, unreadable + closed, entries + count
         if self.policy.fix:
             users = find_users(roots) + [named_user(name) for name in self.policy.readers]
+        people = service_users(self.policy.service_users, roots)
+        objects += look_at_ssh(people)
+        scopes = roots + ([SOCKET_SCOPE] if self.policy.sockets else []) + ([SSH_SCOPE] if people else [])
         return PermissionObservation(
             utc_now(),
             memory,
@@ -108,8 +119,9 @@ class PermissionAudit(Task[PermissionObservation]):
             tuple(unreadable),
             tuple(look_at_sockets(self.policy.sockets)),
             tuple(users),
-            tuple(roots) + ((SOCKET_SCOPE,) if self.policy.sockets else ()),
+            tuple(scopes),
             entries,
+            marks=marks,
         )
 
     def plan(self, observation: PermissionObservation, now: datetime) -> Plan[PermissionWork]:
@@ -173,7 +185,7 @@ class PermissionAudit(Task[PermissionObservation]):
         memory: Memory,
         results: Results[PermissionWork, PermissionObservation],
     ) -> Conclusion:
-        after = results.after
+        after, rules = results.after, self.policy.rules
         if after is None:
             # Check mode, or the second look failed: as it was planned.
             modes = {action.work.path: action.work.after for action in results.effective}
@@ -182,14 +194,18 @@ class PermissionAudit(Task[PermissionObservation]):
         left = to_permission_findings(self._problems(after))
         places = {(finding.rule, finding.target) for finding in left}
         mended = [finding for finding in found if (finding.rule, finding.target) not in places]
+        waivers = waivers_with_current_names(self.policy.findings.waivers, rules.rules, observation.marks)
         return conclude(
             AUDIT,
-            self.policy.findings,
+            replace(self.policy.findings, waivers=waivers),
             memory,
             found if results.check else left,
             observation.at,
             Coverage(
-                observation.scopes, self.policy.rules, [printable(item.path) for item in observation.unreadable], RULES
+                observation.scopes,
+                None if rules.whole else rules.chosen,
+                [printable(item.path) for item in observation.unreadable],
+                tuple(rules.rules),
             ),
             check=results.check,
             fixed=[] if results.check else mended,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,62 @@ def test_a_tree_too_deep_is_told_and_no_descriptor_stays_open(tmp_path: Path, mo
     assert len(list(walk)) < 12
     assert [trouble.code for trouble in walk.troubles] == ["depth"]
     assert open_descriptors() == before
+
+
+def chain(root: Path, levels: int, name: str = "d", lates: int = 1) -> None:
+    """A chain of directories that may be deeper than any path the system takes."""
+    descriptor = os.open(root, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir(name, dir_fd=descriptor)
+        below = os.open(name, os.O_RDONLY, dir_fd=descriptor)
+        os.close(os.open("file", os.O_CREAT, dir_fd=below))
+        for late in range(lates):
+            os.mkdir(f"late{late}", dir_fd=below)
+            os.mkdir(f"late{late}/inner", dir_fd=below)
+        os.close(descriptor)
+        descriptor = below
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("name", ["d", "n" * 200], ids=["short", "longer than a path may be"])
+def test_a_thousand_levels_are_walked_with_few_descriptors(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "deep"
+    root.mkdir()
+    chain(root, 1000, name)
+    before, most = open_descriptors(), 0
+    walk = Walk(str(root))
+    for count, _entry in enumerate(walk):
+        if not count % 100:
+            most = max(most, open_descriptors())
+    assert walk.entries == 1 + 4 * 1000 and walk.troubles == []
+    assert most < before + walker.KEPT_OPEN + 10 and open_descriptors() == before
+    subprocess.run(["rm", "-rf", str(root)], check=True)
+
+
+def test_a_deep_directory_that_is_moved_meanwhile_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walker, "KEPT_OPEN", 2)
+    root = tmp_path / "deep"
+    root.mkdir()
+    chain(root, 8, lates=6)
+    (tmp_path / "away").mkdir()
+    before = open_descriptors()
+    walk = Walk(str(root))
+    inner = 0
+    for path, _fd, name, _status in walk:
+        inner += name == "inner"
+        if name == "d" and path.count("/d") == 8:
+            os.rename(root / "d/d/d", tmp_path / "away" / "d")
+            os.rename(root / "d", tmp_path / "away" / "upper")
+    assert inner < 8 * 6 and "moved" in {trouble.code for trouble in walk.troubles}
+    assert open_descriptors() == before
+
+
+def test_links_are_given_where_they_are_wanted(tree: Path) -> None:
+    walk = Walk(str(tree), links=True)
+    links = {name for _path, _fd, name, status in walk if stat.S_ISLNK(status.st_mode)}
+    assert links == {"out", "loop"}
+    plain = Walk(str(tree))
+    assert len(list(plain)) == plain.entries == walk.entries
 
 
 def test_an_abandoned_walk_closes_what_it_opened(tree: Path) -> None:

@@ -43,7 +43,7 @@ def state_dir(tmp_path: Path) -> Path:
 
 def task(shop: Path, state_dir: Path, **more: Any) -> Any:
     params = {
-        "paths": [str(shop)], "exclude": [], "rules": None, "docker_socket": [], "fix": True, "readers": [], "undo": None,
+        "paths": [str(shop)], "exclude": [], "rules": None, "docker_socket": [], "fix": True, "readers": [], "service_users": [], "undo": None,
         "fail_on": "high", "waivers": [], "update_baseline": False, "sarif": None, **more,
     }  # fmt: skip
     call: Any = SimpleNamespace(params=params, check=False, run=RunContext(None, str(state_dir)))
