@@ -13,22 +13,19 @@ from typing import Any, Dict, List, Optional
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ..module_utils._core.atomic_file import write_atomic
-from ..plugin_utils.audience import read_by_people
+from ..plugin_utils.audience import paint, show, width
+from ..plugin_utils.command_line import next_command
 from ..plugin_utils.lasting import passing
-from ..plugin_utils.step_report import collect, found_lines, table, verdict, with_failures
-
-DISPLAY = Display()
+from ..plugin_utils.step_report import collect, fold, found_lines, table, verdict, with_failures
 
 
-def show(text: str) -> bool:
-    """Print something for people, unless a program reads what is printed. Returns whether it was printed."""
-    if read_by_people():
-        DISPLAY.display("\n" + text + "\n")
-        return True
-    return False
+def hang(text: str, columns: int) -> List[str]:
+    """A line in lines of the terminal's width, below the column in which its second part stands."""
+    begin = re.match(r"\S.*?\s{2,}(?=\S)", text)
+    indent = min(len(begin[0]) if begin else 0, columns // 2)
+    return fold(text[len(begin[0]) :] if begin else text, columns, begin[0] if begin else "", " " * indent) or [text]
 
 
 class ActionModule(ActionBase):
@@ -56,7 +53,8 @@ class ActionModule(ActionBase):
             required_one_of=[("lines", "run_id")],
         )
         if args["lines"] is not None:
-            show("\n".join(args["lines"]))
+            columns = width()
+            show("\n".join(line for text in args["lines"] for line in hang(text, columns)))
             result.update(changed=False, lines=args["lines"])
             return result
         check = bool(self._task.check_mode)
@@ -99,10 +97,14 @@ class ActionModule(ActionBase):
         # All of it, uncut, is in the host's own record; check mode leaves none there.
         events = str(ended["record_path"]) + "l" if ended.get("record_path") else ""
         where = events or (copy + ".json" if copy else "-v shows the tasks' results")
-        text = table(steps, title, found_lines(steps, args["findings"] == "all", where) + footer)
+        columns = width()
+        footer[:1] = fold(footer[0], columns)
+        listed = next_command("waive", host)
+        footer = found_lines(steps, args["findings"] == "all", where, listed, columns) + footer
+        text = table(steps, title, footer, columns)
         if copy:
             self._write(copy + ".txt", text)
-        if not show(text):
+        if not show(text, table(steps, title, footer, columns, paint)):
             result["table"] = text.splitlines()
         short = [step.as_dict() for step in steps]
         result.update(

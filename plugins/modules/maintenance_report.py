@@ -17,7 +17,7 @@ description:
     summary into a directory of the controller, and prints one table per host.
   - It does not fail when a step failed, so that its result stays short in job logs; let a task after it fail when RV(status) is V(failed), so that a
     rescued failure still ends the run failed. The role P(miniecom.maintenance.report#role) does.
-  - Works the same in check mode, where the table says WOULD and the host is left alone.
+  - Works the same in check mode, where the table says would change and the host is left alone.
   - With O(lines) it only prints these lines.
   - Where the callback for standard output writes for programs, as C(json) and C(jsonl) do, nothing is printed beside it; RV(table) or RV(lines)
     has what people would read.

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
-from ..module_utils._core.finding import FIXED, NEW, SEVERITIES, WAIVED
+from ..module_utils._core.finding import FIXED, KNOWN, NEW, SEVERITIES, WAIVED
 from ..module_utils._core.units import format_size
+from .concise_text import VALIDATION, plain
 
-HEADLINE_WIDTH = 76
+# Where there is no terminal.
+WIDTH = 100
+# Where less is left beside the numbers, what a step says stands below them.
+BESIDE = 40
 # Of a step that went well; the message of a failure is shown whole.
 HEADLINE_LINES = 6
-LINE_WIDTH = 118
 # How many findings of one step are printed when not all are wanted.
 SHOWN = 20
-# Known findings from here on are shown every time, not only when they are new.
-NOTABLE_SEVERITY = "high"
+# What the modules call the first audit of a place.
+FIRST_AUDIT = ("set", "would be set")
+Paint = Callable[[str, str], str]
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,9 @@ def found_in(values: Mapping[str, Any]) -> Dict[str, Any]:
         found["wrong_counts"] = wrong
     if values.get("undo_id"):
         found["undo_id"] = values["undo_id"]
+    baseline = values.get("baseline")
+    if found.get("findings") and isinstance(baseline, Mapping) and baseline.get("state"):
+        found["baseline"] = baseline["state"]
     return found
 
 
@@ -196,7 +203,10 @@ def _looped(name: str, result: Mapping[str, Any], check: bool) -> Step:
     found: Dict[str, Any] = {}
     for step in steps:
         for key, value in step.found.items():
-            found[key] = [*found.get(key, []), *(value if isinstance(value, (list, tuple)) else [value])]
+            if key == "baseline":
+                found[key] = value
+            else:
+                found[key] = [*found.get(key, []), *(value if isinstance(value, (list, tuple)) else [value])]
     effects = {step.effect for step in steps if step.bytes}
     return Step(
         name,
@@ -254,7 +264,11 @@ def with_failures(
         if any(row.status == "failed" and row.variable in own for row in rows):
             continue
         task = str(failure.get("task") or "")
-        message = " ".join(str(failure.get("message") or "failed without a message").split())
+        told = str(failure.get("message") or "failed without a message")
+        message = plain(told)
+        if VALIDATION in told:
+            # The variable is named; that Ansible has looked at it goes without saying.
+            task = ""
         named = list(failure.get("rows") or ("run",))
         present = {row.variable for row in rows}
         missing = [variable for variable in named if variable not in present]
@@ -270,7 +284,7 @@ def with_failures(
 
 
 def _cells(step: Step) -> List[str]:
-    shown = {"would": "WOULD", "failed": "FAILED"}.get(step.status, step.status)
+    shown = {"would": "would change", "failed": "FAILED"}.get(step.status, step.status)
     sign = {"freed": "-", "written": "+"}.get(step.effect, "") if step.bytes else ""
     return [
         step.step,
@@ -282,33 +296,66 @@ def _cells(step: Step) -> List[str]:
     ]
 
 
-def _wrapped(step: Step) -> List[str]:
-    """The headline in lines; words are left whole, since people copy paths and commands from it."""
-    lines = textwrap.wrap(step.headline, HEADLINE_WIDTH, break_long_words=False, break_on_hyphens=False) or [""]
+def fold(text: str, width: int, first: str = "", rest: str = "") -> List[str]:
+    """A text in lines. Words are left whole, also those that are longer than a line: people copy paths and commands.
+
+    Args:
+        width: of a line, what stands before the text included.
+        first: what stands before the first line, `rest` before the others.
+    """
+    return textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _headline(step: Step, width: int) -> List[str]:
+    lines = fold(step.headline, width)
     if step.status != "failed" and len(lines) > HEADLINE_LINES:
         lines = lines[:HEADLINE_LINES] + ["... (the whole sentence is in the record)"]
     return lines
 
 
-def table(steps: Sequence[Step], title: str, footer: Sequence[str] = ()) -> str:
-    """The summary as text: aligned columns, headlines wrapped, no line much over 120 columns."""
+def _plain(text: str, _status: str) -> str:
+    return text
+
+
+def table(
+    steps: Sequence[Step], title: str, footer: Sequence[str] = (), width: int = WIDTH, paint: Paint = _plain
+) -> str:
+    """The summary as text. A column without a value is left out; where little width is left for what a step says, that
+    stands below its numbers.
+
+    Args:
+        footer: lines below it, as they are.
+        width: of the terminal.
+        paint: gives a text the colour of a status.
+    """
     header = ["step", "result", "bytes", "seconds", "findings", "new"]
     rows = [_cells(step) for step in steps]
+    told = [column for column in range(len(header)) if column < 2 or any(row[column] != "-" for row in rows)]
     widths = [max(len(row[column]) for row in [header] + rows) for column in range(len(header))]
-    right = {2, 3, 4, 5}
 
-    def line(cells: Sequence[str]) -> str:
-        return "  ".join(
-            cell.rjust(widths[column]) if column in right else cell.ljust(widths[column])
-            for column, cell in enumerate(cells)
-        )
+    def line(cells: Sequence[str], status: str = "") -> str:
+        shown = [
+            cells[column].rjust(widths[column]) if column > 1 else cells[column].ljust(widths[column])
+            for column in told
+        ]
+        if status:
+            shown[1] = paint(shown[1], status)
+        return "  ".join(shown)
 
-    indent = " " * (sum(widths) + 2 * len(widths))
-    lines = [title, "", line(header) + "  what", line(["-" * width for width in widths]) + "  " + "-" * 4]
+    taken = sum(widths[column] + 2 for column in told)
+    beside = width - taken >= BESIDE
+    indent, room = (" " * taken, width - taken) if beside else (" " * 4, width - 4)
+    rule = line(["-" * width_of for width_of in widths])
+    lines = [*fold(title, width), "", line(header) + ("  what" if beside else ""), rule + ("  ----" if beside else "")]
     for step, cells in zip(steps, rows):
-        first, *more = _wrapped(step)
-        lines.append((line(cells) + "  " + first).rstrip())
-        lines.extend(indent + words for words in more)
+        words = _headline(step, room)
+        begin = line(cells, step.status)
+        if beside and words:
+            begin += "  " + words.pop(0)
+        lines.append(begin.rstrip())
+        lines.extend(indent + text for text in words)
     if any(step.bytes and step.effect for step in steps):
         lines.append("bytes: + written, - freed")
     lines.append("")
@@ -317,78 +364,100 @@ def table(steps: Sequence[Step], title: str, footer: Sequence[str] = ()) -> str:
 
 
 def notable(finding: Mapping[str, Any]) -> bool:
-    """Whether a finding is shown even when not all are wanted: news, what was mended, and what is serious."""
-    if finding.get("status") == WAIVED:
-        return False
-    severity = str(finding.get("severity"))
-    serious = severity in SEVERITIES[SEVERITIES.index(NOTABLE_SEVERITY) :]
-    return serious or finding.get("status") in (NEW, FIXED)
+    """Whether a finding is shown in full even when not all are wanted: what is neither known nor waived."""
+    return finding.get("status") not in (KNOWN, WAIVED)
 
 
-def found_lines(steps: Sequence[Step], everything: bool, where: str) -> List[str]:
-    """What the steps have found, one finding a line, for reading below the table. Pure.
+def counted(number: int, noun: str) -> str:
+    return "%d %s%s" % (number, noun, "" if number == 1 else "s")
+
+
+def _by_severity(findings: Sequence[Mapping[str, Any]]) -> str:
+    """Findings by number and severity, the worst first: "7 high, 1 low"."""
+    numbers = [(sum(item.get("severity") == severity for item in findings), severity) for severity in SEVERITIES]
+    return ", ".join("%d %s" % pair for pair in reversed(numbers) if pair[0])
+
+
+def found_lines(steps: Sequence[Step], everything: bool, where: str, how: str = "", width: int = WIDTH) -> List[str]:
+    """What the steps have found, for reading below the table: what nobody has seen in full, what is known as a number. Pure.
 
     Args:
         everything: all that is known here; otherwise what is notable, and of one step not more than SHOWN.
         where: where all of it lies.
+        how: the command that lists what is known.
+        width: of the terminal.
     """
     lines: List[str] = []
     for step in steps:
-        entries = (
-            _finding_entries(step, everything)
-            + _relation_entries(step)
-            + _malformed_entries(step)
-            + _count_entries(step)
-            + ["%s: an index that nobody used" % name for name in step.found.get("unused_indexes", ())]
-        )
-        if not entries:
+        findings = [item for item in step.found.get("findings", ()) if isinstance(item, Mapping)]
+        # What was mended since the last audit, by whomever.
+        gone = [item for item in step.found.get("resolved", ()) if isinstance(item, Mapping)]
+        findings += [
+            dict(item, status=FIXED, message=item.get("message") or "gone since the last audit") for item in gone
+        ]
+        # Where no baseline tells what is known, everything counts anew each time.
+        audited = "baseline" in step.found
+        whole = everything or not audited
+        chosen = [item for item in findings if whole or notable(item)]
+        entries = [
+            _finding_lines(item, width, audited) for item in sorted(chosen, key=lambda item: item.get("status") != NEW)
+        ]
+        entries += [
+            fold(entry, width, " " * 4, " " * 8)
+            for entry in (
+                *_relation_entries(step),
+                *_malformed_entries(step),
+                *_count_entries(step),
+                *("%s: an index that nobody used" % name for name in step.found.get("unused_indexes", ())),
+            )
+        ]
+        summed = [] if whole else _summed(findings, step)
+        if not entries and not summed:
             continue
         shown = entries if everything else entries[:SHOWN]
-        title = step.step
-        if step.findings_total is not None:
-            title += ": %d found" % step.findings_total
-            if step.findings is not None:
-                title += ", %d new" % step.findings
-        lines.append("  " + title)
-        for entry in shown:
-            lines.extend(
-                textwrap.wrap(
-                    entry,
-                    LINE_WIDTH,
-                    initial_indent=" " * 4,
-                    subsequent_indent=" " * 22,
-                    break_long_words=False,
-                    break_on_hyphens=False,
-                )
-            )
+        lines.append("  " + step.step)
+        lines.extend(line for entry in shown for line in entry)
         if len(entries) > len(shown):
             lines.append("    ... and %d more of these" % (len(entries) - len(shown)))
+        lines.extend(line for entry in summed for line in fold(entry, width, " " * 4, " " * 8))
     if not lines:
         return []
-    wanted = "everything" if everything else "new ones, and those of severity %s or above" % NOTABLE_SEVERITY
-    return ["Findings (%s):" % wanted, *lines, "  All of them, with what to do about each: %s" % where, ""]
+    end = ["All of them, with what to do about each: %s" % where]
+    if how and not everything:
+        end.append("List those that are not shown: %s" % how)
+    return ["Findings:", *lines, *(line for text in end for line in fold(text, width, "  ", " " * 4)), ""]
 
 
-def _finding_entries(step: Step, everything: bool) -> List[str]:
-    findings = [item for item in step.found.get("findings", ()) if isinstance(item, Mapping)]
-    # What was mended since the last audit, by whomever.
-    gone = [item for item in step.found.get("resolved", ()) if isinstance(item, Mapping)]
-    findings += [dict(item, status=FIXED, message=item.get("message") or "gone since the last audit") for item in gone]
-    chosen = [item for item in findings if everything or notable(item)]
-    # The order of the module, the most severe first, within news and the rest.
-    chosen.sort(key=lambda item: item.get("status") != NEW)
-    return [
-        "%-8s  %-6s  %s%s: %s [%s]"
-        % (
-            item.get("severity"),
-            item.get("status"),
-            item.get("target"),
-            ":%s" % item["line"] if item.get("line") else "",
-            " ".join(str(item.get("message")).split()),
-            item.get("id"),
+def _summed(findings: Sequence[Mapping[str, Any]], step: Step) -> List[str]:
+    """What is not shown in full, as numbers."""
+    known = [item for item in findings if item.get("status") == KNOWN]
+    waived = sum(item.get("status") == WAIVED for item in findings)
+    lines = []
+    if known and step.found.get("baseline") in FIRST_AUDIT:
+        lines.append(
+            "baseline: %s (%s); %s will not fail later runs"
+            % (counted(len(known), "finding"), _by_severity(known), "it" if len(known) == 1 else "they")
         )
-        for item in chosen
-    ]
+    elif known:
+        lines.append("%s known (%s)" % (len(known), _by_severity(known)))
+    if waived:
+        lines.append("%d waived" % waived)
+    return lines
+
+
+def _finding_lines(item: Mapping[str, Any], width: int, audited: bool) -> List[str]:
+    """A finding with what to do about it."""
+    text = "%-8s  %s%s%s: %s [%s]" % (
+        item.get("severity"),
+        "%-6s  " % item.get("status") if audited or item.get("status") == FIXED else "",
+        item.get("target"),
+        ":%s" % item["line"] if item.get("line") else "",
+        " ".join(str(item.get("message")).split()),
+        item.get("id"),
+    )
+    lines = fold(text, width, " " * 4, " " * 8)
+    remedy = " ".join(str(item.get("remediation") or "").split())
+    return lines + (fold("-> " + remedy, width, " " * 8, " " * 11) if remedy and item.get("status") != FIXED else [])
 
 
 def _relation_entries(step: Step) -> List[str]:
@@ -444,9 +513,11 @@ def verdict(steps: Sequence[Step], check: bool) -> str:
     skipped = sum(step.status == "skipped" for step in steps)
     changed = sum(step.status in ("changed", "would") for step in steps)
     if failed:
-        return "%d of %d steps failed: %s" % (len(failed), len(steps), ", ".join(failed))
+        return "%d of %s failed: %s" % (len(failed), counted(len(steps), "step"), ", ".join(failed))
     apart = "; %d skipped" % skipped if skipped else ""
     count = len(steps) - skipped
     if check:
-        return "%d of %d steps would change something; nothing was changed%s" % (changed, count, apart)
+        return "%d of %s would change something; nothing was changed%s" % (changed, counted(count, "step"), apart)
+    if count == 1:
+        return "the step ended well and changed %s%s" % ("something" if changed else "nothing", apart)
     return "all %d steps ended well, %d of them changed something%s" % (count, changed, apart)

@@ -80,6 +80,8 @@ def environment(log: Path, extra: Mapping[str, str] | None = None) -> dict[str, 
         ANSIBLE_CALLBACK_PLUGINS=str(ROOT / "tests" / "support" / "callback_plugins"),
         ANSIBLE_CALLBACKS_ENABLED="task_log",
         ANSIBLE_NOCOLOR="1",
+        # Every task with its result, for whoever reads of a test that failed.
+        ANSIBLE_STDOUT_CALLBACK="ansible.builtin.default",
         ANSIBLE_LOCALHOST_WARNING="False",
         TASK_LOG=str(log),
         PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

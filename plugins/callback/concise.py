@@ -1,0 +1,201 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a person wants to read of a run: what changed, what failed and why, that it lives, and how it ended on all hosts."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any, Dict, List, Mapping, Tuple
+
+from ansible import constants
+from ansible.playbook.task_include import TaskInclude
+from ansible.plugins.callback.default import CallbackModule as Default
+
+from ..plugin_utils.audience import width
+from ..plugin_utils.concise_text import HostEnd, beat, closing, due, sentence, title
+from ..plugin_utils.step_report import fold
+
+DOCUMENTATION = r"""
+name: concise
+type: stdout
+short_description: What changed, what failed and why, and how the run ended on all hosts
+version_added: 0.1.0
+description:
+  - Prints one line for each task that changed something or failed. What went well without a change, what was skipped and the checks of roles' arguments
+    are left out, and so are the results of failed tasks but for their message.
+  - When nothing was printed for four seconds it says which task is running; after a minute it does so less often.
+  - The last line sums up all hosts, those included that could not be reached.
+  - With C(-v) and more it is the callback P(ansible.builtin.default#callback).
+options:
+  display_ok_hosts:
+    name: Show what went well without a change
+    description: As in P(ansible.builtin.default#callback).
+    type: bool
+    default: false
+    env:
+      - name: ANSIBLE_DISPLAY_OK_HOSTS
+    ini:
+      - key: display_ok_hosts
+        section: defaults
+  display_skipped_hosts:
+    name: Show what was skipped
+    description: As in P(ansible.builtin.default#callback).
+    type: bool
+    default: false
+    env:
+      - name: ANSIBLE_DISPLAY_SKIPPED_HOSTS
+    ini:
+      - key: display_skipped_hosts
+        section: defaults
+extends_documentation_fragment:
+  - default_callback
+  - result_format_callback
+requirements:
+  - set as stdout in configuration
+"""
+
+TICK = 0.5
+
+
+def outcome(result: Any) -> Dict[str, Any]:
+    """What a task returned; ansible-core 2.19 has made a public attribute of it."""
+    return dict(result.result if hasattr(result, "result") else result._result)
+
+
+def host_of(result: Any) -> str:
+    return str((result.host if hasattr(result, "host") else result._host).get_name())
+
+
+def task_of(result: Any) -> Any:
+    return result.task if hasattr(result, "task") else result._task
+
+
+class CallbackModule(Default):
+    """The default callback with less to read."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "miniecom.maintenance.concise"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last_task_banner: Any = None
+        self._running: Dict[Tuple[str, str], Tuple[str, float]] = {}
+        self._last = time.monotonic()
+        self._over = threading.Event()
+        self._failed: Dict[str, str] = {}
+
+    @property
+    def _whole(self) -> bool:
+        """Somebody looks for the details."""
+        return bool(self._display.verbosity)
+
+    def _line(self, word: str, result: Any, colour: str, text: str = "") -> None:
+        name = "[%s] %s" % (host_of(result), title(task_of(result).get_name()))
+        self._display.display("%s: %s%s" % (word, name, ": " + text if text else ""), color=colour)
+        self._last = time.monotonic()
+
+    # -- that it lives ----------------------------------------------------------------------------------------------
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        super().v2_playbook_on_start(playbook)
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def _beat(self) -> None:
+        while not self._over.wait(TICK):
+            now, running = time.monotonic(), list(self._running.items())
+            if running and due(now - self._last, now - min(since for _key, (_name, since) in running)):
+                self._last = now
+                text = beat([(host, name, now - since) for (host, _task), (name, since) in running])
+                try:
+                    # Past Python's buffers and Ansible's locks, which a worker that is forked in this moment would inherit.
+                    os.write(1, text.encode("utf-8", "replace"))
+                except OSError:
+                    return
+
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        super().v2_runner_on_start(host, task)
+        self._running[str(host.get_name()), str(task._uuid)] = (title(task.get_name()), time.monotonic())
+
+    def _ended(self, result: Any) -> None:
+        self._running.pop((host_of(result), str(task_of(result)._uuid)), None)
+
+    # -- what happened ----------------------------------------------------------------------------------------------
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        self._ended(result)
+        if self._whole or self.get_option("display_ok_hosts"):
+            super().v2_runner_on_ok(result)
+            return
+        found = outcome(result)
+        self._handle_warnings(found)
+        if found.get("changed") and not isinstance(task_of(result), TaskInclude):
+            self._line("changed", result, constants.COLOR_CHANGED)
+
+    def v2_runner_item_on_ok(self, result: Any) -> None:
+        if self._whole or self.get_option("display_ok_hosts"):
+            super().v2_runner_item_on_ok(result)
+
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        self._ended(result)
+        super().v2_runner_on_skipped(result)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        self._ended(result)
+        if self._whole:
+            super().v2_runner_on_failed(result, ignore_errors)
+            return
+        found = outcome(result)
+        self._handle_warnings(found)
+        text = sentence(found)
+        if ignore_errors:
+            self._line("ignored", result, constants.COLOR_SKIP, text)
+            return
+        self._failed[host_of(result)] = title(task_of(result).get_name())
+        self._line("FAILED", result, constants.COLOR_ERROR, text)
+
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        # The task's own line has it.
+        if self._whole:
+            super().v2_runner_item_on_failed(result)
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        self._ended(result)
+        if self._whole:
+            super().v2_runner_on_unreachable(result)
+        else:
+            self._line("UNREACHABLE", result, constants.COLOR_UNREACHABLE, sentence(outcome(result)))
+
+    def v2_playbook_on_include(self, included_file: Any) -> None:
+        if self._whole or self.get_option("display_ok_hosts"):
+            super().v2_playbook_on_include(included_file)
+
+    def v2_on_file_diff(self, result: Any) -> None:
+        if not self._whole:
+            # A diff names its file: no banner before it.
+            self._last_task_banner = task_of(result)._uuid
+        super().v2_on_file_diff(result)
+
+    # -- how it ended -----------------------------------------------------------------------------------------------
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        self._over.set()
+        super().v2_playbook_on_stats(stats)
+        runs = (stats.custom.get("_run") or {}).get("miniecom_maintenance") or {}
+        ends = [self._end(host, stats.summarize(host), runs.get(host) or {}) for host in sorted(stats.processed)]
+        if ends:
+            well = all(end.state == "well" for end in ends)
+            colour = constants.COLOR_OK if well else constants.COLOR_ERROR
+            self._display.display("\n".join(fold(closing(ends), width())), color=colour)
+
+    def _end(self, host: str, numbers: Mapping[str, int], run: Mapping[str, Any]) -> HostEnd:
+        if numbers["unreachable"]:
+            return HostEnd(host, "unreachable")
+        failed: List[str] = [str(step["step"]) for step in run.get("steps") or () if step.get("status") == "failed"]
+        if numbers["failures"] or failed or run.get("status") == "failed":
+            return HostEnd(host, "failed", ", ".join(failed) or self._failed.get(host, ""))
+        return HostEnd(host, "well")

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible import context
+from ansible.module_utils.common.collections import ImmutableDict
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.miniecom.maintenance.plugins.plugin_utils.command_line import (
+    command_on,
+    next_command,
+    same_command,
+    without_secrets,
+)
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, **arguments: Any) -> None:
+    monkeypatch.setattr(context, "CLIARGS", ImmutableDict({"args": ("miniecom.maintenance.weekly",), **arguments}))
+
+
+def test_a_command_holds_what_makes_it_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    typed(
+        monkeypatch,
+        inventory=(str(tmp_path / "hosts.yml"), "/etc/more"),
+        extra_vars=("miniecom_root=/srv/my shop", "@vars.yml"),
+        remote_user="deploy",
+        become_ask_pass=True,
+        connection="ssh",
+        become_method="sudo",
+        vault_password_files=("/v",),
+        subset="shop1,shop2",
+        tags=("backup",),
+        check=True,
+    )
+    carried = (
+        "-i hosts.yml -i /etc/more -e 'miniecom_root=/srv/my shop' -e @vars.yml -u deploy --vault-password-file /v -K"
+    )
+    carried = carried.replace("'miniecom_root=/srv/my shop'", shlex.quote("miniecom_root=/srv/my shop"))
+    assert next_command("prerequisites", "shop1") == (
+        f"ansible-playbook miniecom.maintenance.prerequisites {carried} --limit shop1"
+    )
+    assert same_command() == (
+        f"ansible-playbook miniecom.maintenance.weekly {carried} --limit shop1,shop2 --tags backup --check"
+    )
+    assert command_on("shop1", "df -h") == f"ansible shop1 -b {carried} -m ansible.builtin.raw -a 'df -h'"
+
+
+def test_what_is_set_anew_or_asked_for_is_not_told_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed(monkeypatch, inventory=("shop,",), extra_vars=("a=1", "b=2"), become_ask_pass=True)
+    assert same_command(["-e", "a=3", "-K"]) == (
+        "ansible-playbook miniecom.maintenance.weekly -i shop, -e b=2 -e a=3 -K"
+    )
+
+
+def test_another_playbook_lies_where_this_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(__file__).resolve().parents[4]
+    monkeypatch.chdir(root)
+    typed(monkeypatch, args=("playbooks/weekly.yml",))
+    assert next_command("assess") == "ansible-playbook playbooks/assess.yml"
+
+
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("a=1 ansible_become_password=Canary b=2", "a=1 ansible_become_password=... b=2"),
+        ("{ansible_password: Canary}", "..."),
+        ('{"a": "Canary", "token": 1}', "..."),
+        ("@secrets.yml", "@secrets.yml"),
+        ("api_key='Canary", "..."),
+        ("miniecom_root=/srv", "miniecom_root=/srv"),
+    ],
+)
+def test_secrets_are_not_told_again(text: str, shown: str) -> None:
+    assert without_secrets(text) == shown
+
+
+@given(
+    st.text(max_size=20).map(lambda text: "Canary" + text), st.sampled_from(["{0}={1}", "a=b {0}={1}", "{{{0}: {1}}}"])
+)
+def test_no_secret_gets_through(secret: str, form: str) -> None:
+    assert "Canary" not in without_secrets(form.format("ansible_become_pass", secret))
