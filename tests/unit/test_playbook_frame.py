@@ -19,7 +19,7 @@ STEPS = {"daily": 4, "database": 6, "fix_permissions": 4, "weekly": 10, "monthly
 FRAMED = [*SINGLE, *STEPS]
 
 # Names without what the implicit first task of a role says about it.
-BEGIN = ["Check that no variable is misspelt", "context : Begin the run"]
+BEGIN = ["Check that no variable is misspelt", "Check that the host can be maintained", "context : Begin the run"]
 PREPARE = [
     *("prerequisites : Install distribution packages", "prerequisites : Make a temporary environment"),
     *("prerequisites : Look for the environment", "prerequisites : Make the environment"),
