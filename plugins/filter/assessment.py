@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
-import os
+import re
 import shlex
 from types import MappingProxyType
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 from ..module_utils._core.units import format_duration, format_size
+from ..plugin_utils import command_line
 from ..plugin_utils.lasting import FILES, passing
 
 DOCUMENTATION = r"""
@@ -251,14 +252,17 @@ def _place(job: Mapping[str, Any]) -> str:
     return "%s line %d" % (job["source"], job["line"]) if job.get("line") else str(job["source"])
 
 
-def _switch_off(job: Mapping[str, Any]) -> str:
-    """What a person does to keep a job from running."""
-    source = str(job["source"])
-    if source.endswith(".timer"):
-        return "systemctl disable --now %s" % os.path.basename(source)
-    if job.get("line"):
-        return "put a # before line %d of %s" % (job["line"], source)
-    return "chmod -x %s" % source
+def _by_hand(job: Mapping[str, Any]) -> bool:
+    """Whether the module shop_jobs leaves a job alone: what clears up by itself is neither a line of a crontab nor a timer."""
+    return bool(re.search(r"tmpfiles|logrotate", str(job["source"])))
+
+
+def _command(playbook: str, host: str, inventory: Sequence[str], *further: str) -> str:
+    """The command that comes next; as it can be typed where this is a run of ansible-playbook."""
+    if command_line.known():
+        return command_line.next_command(playbook, host, further)
+    sources = " ".join("-i " + shlex.quote(str(source)) for source in inventory) or "-i INVENTORY"
+    return " ".join(["ansible-playbook miniecom.maintenance.%s %s" % (playbook, sources), *further])
 
 
 def _maintenance(flag: Mapping[str, Any]) -> str:
@@ -298,27 +302,33 @@ def _revive(mongo: Mapping[str, Any], context: Mapping[str, Any]) -> str:
 
 
 def _next(
-    mongo: Mapping[str, Any], backups: Mapping[str, Any], context: Mapping[str, Any], inventory: Sequence[str]
+    host: str,
+    mongo: Mapping[str, Any],
+    backups: Mapping[str, Any],
+    context: Mapping[str, Any],
+    inventory: Sequence[str],
 ) -> str:
-    sources = " ".join("-i " + shlex.quote(str(source)) for source in inventory) or "-i INVENTORY"
     steps = []
     if not _good(mongo):
         steps.append(_revive(mongo, context))
     active = _active(context)
-    if active:
-        more = ["and %d more" % (len(active) - 3)] if len(active) > 3 else []
-        ways = ", ".join(list(dict.fromkeys(map(_switch_off, active[:3]))) + more)
-        steps.append("switch the dangerous jobs off (%s)" % ways)
+    if any(not _by_hand(job) for job in active):
+        switched = ("--tags", "schedule_shop_jobs", "-e", "schedule_shop_jobs=off")
+        steps.append("switch the dangerous jobs off (%s)" % _command("schedule", host, inventory, *switched))
+    if any(_by_hand(job) for job in active):
+        places = dict.fromkeys(_place(job) for job in active if _by_hand(job))
+        steps.append("take out by hand what clears up by itself (%s)" % ", ".join(places))
     if passing(context):
         steps.append(
             "give what goes with a container a volume of its own in the compose file (until then every backup holds it)"
         )
-    playbook, options = "weekly", " --check --diff"
+    playbook: str = "weekly"
+    options: Sequence[str] = ("--check", "--diff")
     if not _good(mongo):
-        playbook, options = "assess", ""
+        playbook, options = "assess", ()
     elif not _good(backups) or not backups.get("newest_verified"):
-        playbook, options = "backup", ""
-    steps.append("ansible-playbook miniecom.maintenance.%s %s%s" % (playbook, sources, options))
+        playbook, options = "backup", ()
+    steps.append(_command(playbook, host, inventory, *options))
     return ", then ".join(steps)
 
 
@@ -345,7 +355,7 @@ def assessment(
         ("disk", _disk(disk)),
         ("the shop's dangerous jobs", _jobs(context)),
         ("maintenance mode", _maintenance(flag)),
-        ("next", _next(mongo, backups, context, inventory)),
+        ("next", _next(host, mongo, backups, context, inventory)),
     ]
     width = max(len(name) for name, _text in rows)
     return ["%s  %s" % (name.ljust(width), text) for name, text in rows]

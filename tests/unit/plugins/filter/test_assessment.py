@@ -195,7 +195,7 @@ def test_jobs_that_were_not_understood_are_neither_dangerous_nor_none() -> None:
     both = lines_of({"jobs": [CRON, strange, {**strange, "active": False}]})
     assert both["the shop's dangerous jobs"].startswith("1 ACTIVE: rotate_backups.sh")
     assert both["the shop's dangerous jobs"].endswith("; not understood: sweeper (/etc/cron.d/shop line 4)")
-    assert "put a # before line 3" in both["next"] and "line 4" not in both["next"]
+    assert "schedule_shop_jobs=off" in both["next"] and "line 4" not in both["next"]
     many = lines_of({"jobs": [{**strange, "line": line} for line in range(5)]})["the shop's dangerous jobs"]
     assert many.endswith("and 2 more")
 
@@ -204,12 +204,14 @@ def test_how_to_switch_each_kind_of_job_off() -> None:
     timer = {**CRON, "source": "/etc/systemd/system/tidy.timer", "line": 0}
     script = {**CRON, "source": "/etc/cron.weekly/tidy", "line": 0}
     lasting = {**CONTEXT["storage"], "uploads": place()}
+    rule = {**CRON, "source": "/etc/tmpfiles.d/shop.conf", "line": 2}
+    weekly = "ansible-playbook miniecom.maintenance.weekly -i INVENTORY --check --diff"
+    off = "ansible-playbook miniecom.maintenance.schedule -i INVENTORY --tags schedule_shop_jobs -e schedule_shop_jobs=off"
     found = lines_of({"jobs": [CRON, timer, script, {**CRON, "active": False}], "storage": lasting})["next"]
-    assert found == (
-        "switch the dangerous jobs off (put a # before line 3 of /etc/cron.d/shop, systemctl disable --now tidy.timer, "
-        "chmod -x /etc/cron.weekly/tidy), then ansible-playbook miniecom.maintenance.weekly -i INVENTORY --check --diff"
-    )
-    assert "and 1 more" in lines_of({"jobs": [CRON, timer, script, CRON]})["next"]
+    assert found == f"switch the dangerous jobs off ({off}), then {weekly}"
+    by_hand = "take out by hand what clears up by itself (/etc/tmpfiles.d/shop.conf line 2)"
+    assert lines_of({"jobs": [rule], "storage": lasting})["next"] == f"{by_hand}, then {weekly}"
+    assert lines_of({"jobs": [CRON, rule], "storage": lasting})["next"].count(", then ") == 2
 
 
 @pytest.mark.parametrize(
