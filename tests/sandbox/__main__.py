@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,18 +23,41 @@ from typing import Any
 
 HOME = Path(__file__).resolve().parents[2] / ".sandbox"
 CURRENT = HOME / "current"
+# Seconds after which it is said that something still goes on.
+SILENCE = 4.0
 DEPLOYMENTS = ("native", "compose")
 # Directories that inventories/sandbox names and that a run makes where they are missing.
 MADE_BY_PLAYBOOKS = {"record", "run", "state", "venv"}
 
 
+class Progress:
+    """Says what is being done, and that it goes on."""
+
+    def __init__(self, silence: float = SILENCE) -> None:
+        self.began = self.last = time.monotonic()
+        self.silence = silence
+        self.doing = "beginning"
+        self.over = threading.Event()
+
+    def __call__(self, text: str) -> None:
+        self.doing = text
+        self._print(text)
+
+    def _print(self, text: str) -> None:
+        self.last = time.monotonic()
+        print(f"[{self.last - self.began:5.1f} s] {text}", flush=True)
+
+    def beat(self) -> None:
+        """Repeat what is being done whenever nothing was said for a while, until it is over."""
+        while not self.over.wait(self.silence / 8):
+            if time.monotonic() - self.last >= self.silence:
+                self._print(f"... {self.doing}")
+
+
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
-    began = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"[{time.monotonic() - began:5.1f} s] {text}", flush=True)
-
+    say = Progress()
+    threading.Thread(target=say.beat, daemon=True).start()
     try:
         return int(_COMMANDS[options.command](options, say))
     except KeyboardInterrupt:
@@ -46,6 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
         if os.environ.get("MINIECOM_SANDBOX_TRACE"):
             raise
         return 1
+    finally:
+        say.over.set()
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -50,12 +50,16 @@ find_python() {
     stop "Python 3.11 or newer is needed. Install it with:  sudo apt-get install python3 python3-venv"
 }
 
-# Runs pip and prints a line for each package, so that minutes of work are not silent.
+# Runs pip and prints a line for each package and every few seconds, so that minutes of work are not silent.
 pip_with_progress() {
     # sh has no pipefail: a file tells whether pip came to its end.
     rm -f .cache/pip-done
+    # sleep outlives the loop: it must hold neither the lock nor what is piped on.
+    while sleep 4 >/dev/null 2>&1; do echo "  ..."; done 9>&- &
+    beat=$!
     { .venv/bin/python -m pip "$@" --disable-pip-version-check --no-input --progress-bar off 9>&- && : >.cache/pip-done; } |
         sed -u -n 's/^Collecting \([^ ]*\).*/  \1/p; s/^Installing collected packages.*/  installing them/p'
+    kill "$beat"
     [ -e .cache/pip-done ] && rm -f .cache/pip-done
 }
 
