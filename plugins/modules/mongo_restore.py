@@ -4,16 +4,16 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Prove that a backup restores."""
+"""Prove that a backup restores, or restore it."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mongo_restore
-short_description: Prove that a backup of a MiniEcom shop restores
+short_description: Prove that a backup of a MiniEcom shop restores, or restore its database
 version_added: 0.1.0
 description:
-  - Restores the database of a backup into a throwaway mongod and compares what the server then gives back with what the backup says (document
+  - O(mode=verify) restores the database of a backup into a throwaway mongod and compares what the server then gives back with what the backup says (document
     counts, the SHA-256 over all raw documents, collection options, indexes), and the files in the backup with its manifest.
   - The throwaway mongod keeps everything in a directory of its own, listens on one socket in it and on no network, and is gone afterwards.
     A run that is killed takes its server process with it; its directory, or its container, is removed by the next call or the next run.
@@ -31,8 +31,19 @@ description:
     hold) is recorded, too. It then no longer counts as verified, so that M(miniecom.maintenance.mongo_backup) does not reuse it and
     M(miniecom.maintenance.backup_prune) does not rely on it, until a restore of it succeeds. What speaks against the surroundings and not
     against the archive (no space, a mongod that does not start, a wrong passphrase) changes no record.
-  - This version only tests restores. To restore for real unpack the archive and run
-    C(mongorestore --archive=mongo.archive.gz --gzip --drop --bypassDocumentValidation); C(docs/backups.md) tells about the files.
+  - O(mode=restore) with O(server=live) restores the database of a backup in the place of the live one. The archive is first read to its end, all its
+    checksums compared. Then each collection that differs is restored beside the live one and compared as in a test (documents, options, indexes). Only when
+    all are proven they take the places of the live ones, each by a rename, and only when all have done so the old ones are dropped. Collections that the
+    backup does not hold stay as they are.
+  - A server renames one collection at a time. How far it is stands in a journal in O(state_dir). Until the whole new set is in place the old one counts. A
+    restore that fails puts it back at once; one that was killed is put in order by the next call, or by the next run on the host. Until then the shop must
+    not be opened.
+  - Documents are restored as the server had them, also such as do not pass their collection's validator. A time-series collection cannot be renamed and is
+    made anew out of its proven copy. Users and roles are never restored into the live server.
+  - The application's maintenance setting stays as it is now, whatever the backup has; all its other settings are those of the backup.
+  - Whether somebody is connected to the server is looked at before anything is done and again before the places are taken, as far as the user may know it
+    (privilege C(inprog)).
+  - It restores the database. Uploads, invoices and labels are still to be unpacked by hand, as C(docs/backups.md) tells.
 options:
   src:
     description:
@@ -40,9 +51,47 @@ options:
         (empty, no archive, cut short) is passed over with a warning.
     type: path
     required: true
+  mode:
+    description: Whether the backup is to be tested or restored.
+    type: str
+    choices: [verify, restore]
+    default: verify
+  server:
+    description: Where to. O(mode=verify) wants V(throwaway), O(mode=restore) V(live), so that nothing is overwritten by one slip.
+    type: str
+    choices: [throwaway, live]
+    default: throwaway
+  database:
+    description: For O(mode=restore) the live database; by default that of the connection string. It need not exist.
+    type: str
+  from_database:
+    description: For O(mode=restore) the shop's database in the backup, if it has another name there.
+    type: str
+  collections:
+    description: For O(mode=restore) the collections to restore; by default all that the backup holds.
+    type: list
+    elements: str
+    default: []
+  safety_backup:
+    description:
+      - For O(mode=restore) the path of a verified backup of what is live now. It must be of this database, not older than the maintenance that is up,
+        and hold no fewer documents than there are. Wanted as long as there are documents in the live database.
+    type: path
+  require_maintenance:
+    description: For O(mode=restore) refuse while the application lets visitors in. A database without documents has nothing to lose.
+    type: bool
+    default: true
+  allow_clients:
+    description: For O(mode=restore) go on while others are connected to the server, such as a monitor that only reads.
+    type: bool
+    default: false
+  connect_timeout:
+    description: Seconds to wait for the server.
+    type: int
+    default: 5
   assertions:
     description:
-      - What must hold of the restored database beside that.
+      - For O(mode=verify) what must hold of the restored database beside that.
     type: list
     elements: dict
     default: []
@@ -119,6 +168,26 @@ EXAMPLES = r"""
         filter: {role: admin}
         min: 1
 
+- name: See what a restore would change
+  miniecom.maintenance.mongo_restore:
+    src: /opt/miniecom/storage/backups/20261124_020000.tar.gz
+    mode: restore
+    server: live
+    env_file: /opt/miniecom/.env
+    address: 127.0.0.1:27017
+  check_mode: true
+  diff: true
+
+- name: Restore two collections, with the shop in maintenance and stopped
+  miniecom.maintenance.mongo_restore:
+    src: /opt/miniecom/storage/backups/20261124_020000.tar.gz
+    mode: restore
+    server: live
+    collections: [products, categories]
+    safety_backup: "{{ safety.path }}"
+    env_file: /opt/miniecom/.env
+    address: 127.0.0.1:27017
+
 - name: Test a backup on another machine
   miniecom.maintenance.mongo_restore:
     src: /mnt/offsite
@@ -147,7 +216,23 @@ counts:
   type: dict
 differences:
   description: What is not as the backup says, a sentence each; empty when it restores.
-  returned: always
+  returned: in the mode verify
+  type: list
+  elements: str
+collections:
+  description: Each collection of either side, with its documents now and then (buckets of a time-series collection).
+  returned: in the mode restore
+  type: list
+  elements: dict
+  contains:
+    name: {description: Its name., type: str}
+    type: {description: "collection, view or timeseries.", type: str}
+    change: {description: "create, replace, same (it is as in the backup) or stays (it is not restored).", type: str}
+    documents_now: {description: How many it holds; none where it does not exist., type: int}
+    documents_then: {description: How many it will hold., type: int}
+staying:
+  description: Names of the collections that are not restored and stay as they are.
+  returned: in the mode restore
   type: list
   elements: str
 summary:
@@ -159,6 +244,11 @@ summary:
     path: {description: The archive., type: str}
     restored: {description: Whether it was restored and nothing differs., type: bool}
     documents: {description: How many documents were restored and compared., type: int}
+    documents_before: {description: How many documents the same collections held before; in the mode restore., type: int}
+    collections_same: {description: How many collections were as in the backup; in the mode restore., type: int}
+    collections_staying: {description: How many collections are not restored and stay; in the mode restore., type: int}
+    database: {description: The live database; in the mode restore., type: str}
+    safety_backup: {description: The backup of what was live before; in the mode restore., type: str}
     lacking:
       description: What the backup lacks of the files that its database names, by name (C(uploads), C(invoices), C(labels)). It is not called restorable by the
         playbook C(assess) then.
@@ -183,12 +273,21 @@ from ..module_utils._core.runner import run
 from ..module_utils._docker.client import DOCKER_ARGUMENTS
 from ..module_utils._mongo.client import ADDRESS_ARGUMENTS
 from ..module_utils._operations.connection import prepare_connection
-from ..module_utils._operations.restore_test import MongoRestore
+from ..module_utils._operations.restoring import Restoring
 
 SPEC = (
     ArgumentSpec(
         {
             "src": {"type": "path", "required": True},
+            "mode": {"type": "str", "choices": ["verify", "restore"], "default": "verify"},
+            "server": {"type": "str", "choices": ["throwaway", "live"], "default": "throwaway"},
+            "database": {"type": "str"},
+            "from_database": {"type": "str"},
+            "collections": {"type": "list", "elements": "str", "default": []},
+            "safety_backup": {"type": "path"},
+            "require_maintenance": {"type": "bool", "default": True},
+            "allow_clients": {"type": "bool", "default": False},
+            "connect_timeout": {"type": "int", "default": 5},
             "assertions": {
                 "type": "list",
                 "elements": "dict",
@@ -215,7 +314,7 @@ SPEC = (
 
 
 def main() -> None:
-    run(MongoRestore, SPEC, prepare_connection)
+    run(Restoring, SPEC, prepare_connection)
 
 
 if __name__ == "__main__":

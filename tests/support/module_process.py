@@ -34,6 +34,10 @@ def main() -> None:
     if kill_at_change is not None:
         below, _, number = kill_at_change.rpartition(":")
         _kill_at_change(int(number), below)
+    kill_at_command = os.environ.pop("MINIECOM_TEST_KILL_AT_COMMAND", None)
+    if kill_at_command is not None:
+        number, _, pid = kill_at_command.partition(":")
+        _kill_at_command(int(number), int(pid or os.getpid()))
     runpy.run_module("ansible_collections.miniecom.maintenance.plugins.modules." + name, run_name="__main__")
 
 
@@ -51,6 +55,33 @@ def _signal_at(number: int, what: int) -> None:
         original(context, event)
 
     runner.boundary = boundary
+
+
+_CHANGING_COMMANDS = ("create", "createIndexes", "insert", "update", "renameCollection", "drop", "aggregate")
+
+
+def _kill_at_command(number: int, pid: int) -> None:
+    """Kill a process by SIGKILL, ourselves or the server, just before the driver sends its changing command of this number."""
+    from pymongo import monitoring
+
+    passed = [0]
+
+    class Killer(monitoring.CommandListener):
+        def started(self, event: monitoring.CommandStartedEvent) -> None:
+            name, command = event.command_name, event.command
+            if name not in _CHANGING_COMMANDS or (name == "aggregate" and "$out" not in command["pipeline"][-1]):
+                return
+            passed[0] += 1
+            if passed[0] == number + 1:
+                os.kill(pid, signal.SIGKILL)
+
+        def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+            pass
+
+        def failed(self, event: monitoring.CommandFailedEvent) -> None:
+            pass
+
+    monitoring.register(Killer())
 
 
 _CHANGES = (

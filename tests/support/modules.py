@@ -125,6 +125,7 @@ def start_module(
     env: Mapping[str, str | None] | None = None,
     kill_at: int | None = None,
     kill_at_change: tuple[Path, int] | None = None,
+    kill_at_command: tuple[int, int | None] | None = None,
     stop_at: int | None = None,
     place: Path = ROOT,
 ) -> subprocess.Popen[str]:
@@ -140,6 +141,9 @@ def start_module(
         environment["MINIECOM_TEST_STOP_AT"] = str(stop_at)
     if kill_at_change is not None:
         environment["MINIECOM_TEST_KILL_AT_CHANGE"] = "%s:%d" % kill_at_change
+    if kill_at_command is not None:
+        number, pid = kill_at_command
+        environment["MINIECOM_TEST_KILL_AT_COMMAND"] = "%d:%s" % (number, "" if pid is None else pid)
     given = {key: (os.fspath(value) if isinstance(value, os.PathLike) else value) for key, value in params.items()}
     arguments = {"_ansible_check_mode": check, "_ansible_diff": diff, **given}
     process = subprocess.Popen(
@@ -205,6 +209,7 @@ def run_module(
     timeout: float = 120,
     kill_at: int | None = None,
     kill_at_change: tuple[Path, int] | None = None,
+    kill_at_command: tuple[int, int | None] | None = None,
     place: Path = ROOT,
 ) -> ModuleResult:
     """Run a module and wait for it.
@@ -217,6 +222,8 @@ def run_module(
         before each action and one after it: 0 is before the first action, 1 after it, 2 before the second.
     place: where the collection lies, when the interpreter is another user's; see ``for_other_users``.
     kill_at_change: the same just before its change of this number to what lies below the directory, the first one being 0.
+    kill_at_command: the same just before the command of this number that changes the database, the first one being 0; with a
+        second number it is the process of that number that is killed.
     """
     process = start_module(
         *(name, params),
@@ -226,6 +233,7 @@ def run_module(
         env=env,
         kill_at=kill_at,
         kill_at_change=kill_at_change,
+        kill_at_command=kill_at_command,
         place=place,
     )
     return finish_module(process, timeout)

@@ -638,6 +638,50 @@ MONGO_BACKUP = (
 MONGO_RESTORE = (
     *_of(
         "mongo_restore",
+        "_mongo/swap.py",
+        "_mongo/test_swap.py",
+        (
+            "swap-old-set-dropped-only-when-committed",
+            "if is_live_one and (journal.phase != COMMITTED or here.uuid != swap.old.uuid):",
+            NEVER,
+            "test_an_old_collection_is_dropped_only_when_the_new_set_counts",
+        ),
+        (
+            "swap-over-what-was-replaced",
+            "if not stands(swap.old, listing.get(swap.name), same_view):",
+            NEVER,
+            "test_a_collection_that_was_replaced_meanwhile_is_not_swapped",
+        ),
+        (
+            "swap-back-without-the-old-one",
+            "if swap.old.kind in (COLLECTION, TIMESERIES) and aside is None:",
+            NEVER,
+            "test_an_old_collection_that_is_nowhere_is_told",
+        ),
+        (
+            "swap-back-over-a-stranger",
+            "if here.kind == COLLECTION and here.uuid == swap.new.uuid and swap.new.kind == COLLECTION:",
+            "if here.kind == COLLECTION and swap.new.kind == COLLECTION:",
+            "test_what_somebody_else_made_in_between_is_kept",
+        ),
+    ),
+    *_of(
+        "mongo_restore",
+        "_backup/live_restore_planning.py",
+        "_backup/test_live_restore_planning.py",
+        *(
+            (name, guard, broken, "test_each_obstacle_ends_it_and_check_mode_tells")
+            for name, guard, broken in (
+                ("live-restore-obstacles", "if obstacles and not policy.check:", NEVER),
+                ("live-restore-clients", "if observation.clients and not policy.allow_clients:", NEVER),
+                ("live-restore-unverified-safety", "if record is None:", NEVER),
+                ("live-restore-safety-holds-less", "if record.documents < observation.live_documents:", NEVER),
+                ("live-restore-space", "observation.free < needed + policy.min_free:", "observation.free < 0:"),
+            )
+        ),
+    ),
+    *_of(
+        "mongo_restore",
         "_mongo/restore.py",
         "_mongo/test_restore.py",
         (

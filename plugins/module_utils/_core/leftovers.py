@@ -81,6 +81,25 @@ class LockLeft:
 
 
 @dataclass(frozen=True)
+class RestoreLeft:
+    """A restore into the application's own database, half way.
+
+    Attributes:
+        journal: path of the file that says how far it was.
+        tls_files: where the host has the files that the connection string names.
+    """
+
+    journal: str
+    address: str
+    database: str
+    env_file: str = ""
+    env_from: str = ""
+    docker_host: str = ""
+    tls_files: Mapping[str, str] = field(default_factory=dict)
+    purpose: str = ""
+
+
+@dataclass(frozen=True)
 class UnknownLeft:
     """A note that this version does not understand."""
 
@@ -88,12 +107,13 @@ class UnknownLeft:
     purpose: str = ""
 
 
-Left = Union[PathLeft, ProcessLeft, ContainerLeft, LockLeft, UnknownLeft]
+Left = Union[PathLeft, ProcessLeft, ContainerLeft, LockLeft, RestoreLeft, UnknownLeft]
 _KINDS: Dict[str, Type[Any]] = {
     "path": PathLeft,
     "process": ProcessLeft,
     "container": ContainerLeft,
     "fsync_lock": LockLeft,
+    "restore": RestoreLeft,
 }
 
 
@@ -143,10 +163,18 @@ def target_of(left: Left) -> str:
         return left.name
     if isinstance(left, LockLeft):
         return left.address
+    if isinstance(left, RestoreLeft):
+        return "%s on %s" % (left.database, left.address)
     return left.kind.replace("_", " ")
 
 
-_WORDS = {PathLeft: "path", ProcessLeft: "process", ContainerLeft: "container", LockLeft: "fsync lock"}
+_WORDS = {
+    PathLeft: "path",
+    ProcessLeft: "process",
+    ContainerLeft: "container",
+    LockLeft: "fsync lock",
+    RestoreLeft: "restore of",
+}
 
 
 def describe_left(left: Left) -> str:

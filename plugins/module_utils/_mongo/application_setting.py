@@ -17,6 +17,16 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+try:
+    import bson
+    from bson.codec_options import CodecOptions, DatetimeConversion
+
+    _CODEC: Any = CodecOptions(
+        tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
+    )
+except ImportError:  # pragma: no cover - the client raises MissingLibrary first
+    pass
+
 from .._core.errors import MaintenanceError
 from .errors import mongo_errors
 
@@ -165,6 +175,20 @@ def _drop(text: str, key: str) -> str:
     if len(members) > 1:
         return text[: member.start] + text[members[1].start :]
     return text[: member.start] + text[member.value_end :]
+
+
+def with_block(text: str, block: Optional[str]) -> str:
+    """The text of a setting with the maintenance block of another one (None: without any); nothing else changes. Pure.
+
+    Raises:
+        ValueError: the text is not one JSON object.
+    """
+    if block is not None:
+        _check_text(text)
+        return _put(text, BLOCK, block)
+    while _check_text(text) is not None:  # behind a duplicate key that was dropped another one comes to light
+        text = _drop(text, BLOCK)
+    return text
 
 
 def _dump(value: Any) -> str:
@@ -431,3 +455,60 @@ def update_setting(
             )
         return setting, change
     raise AssertionError("unreachable")
+
+
+def carry_over(database: Any, collection: str) -> str:
+    """Give the settings in another collection the maintenance block that the live ones have now.
+
+    What was switched on, and by whom, is of the present; all the rest is the other collection's.
+
+    Returns:
+        Why it could not be done, for people; "" when it was.
+
+    Raises:
+        MaintenanceError: the server refuses, or the live setting is ambiguous.
+    """
+    live = read_setting(database)
+    target = "%s.%s" % (database.name, collection)
+    with mongo_errors("cannot carry the maintenance setting over", target):
+        documents = list(database[collection].find({"key": KEY}, {"value": 1, "type": 1}).limit(2))
+        setting = interpret(documents[0] if documents else None)
+        if len(documents) > 1 or (setting.present and setting.problem):
+            what = "there are several documents with key 'site'" if len(documents) > 1 else setting.problem
+            return "the application cannot be kept in maintenance by the restored settings: %s" % what
+        if not setting.present:
+            if live.block is not None:
+                text = with_block("{}", live.block)
+                database[collection].insert_one({"key": KEY, "type": "json", "value": text})
+            return ""
+        text = with_block(setting.text or "", live.block)
+        if text != setting.text:
+            database[collection].update_one({"_id": setting.document_id}, {"$set": {"value": text}})
+    return ""
+
+
+def same_but_for_block(one: bytes, other: bytes) -> bool:
+    """Whether two collections of settings differ in nothing but the maintenance block of the site's. Pure.
+
+    Args:
+        one, other: raw documents, one after the other.
+    """
+
+    def plain(document: Mapping[str, Any]) -> Dict[str, Any]:
+        values = dict(document)
+        if values.get("key") == KEY and isinstance(values.get("value"), str):
+            try:
+                values["value"] = with_block(values["value"], None)
+            except ValueError:
+                pass
+        return values
+
+    def shown(raw: bytes) -> List[Any]:
+        # Of a document that only maintenance has made nothing is left.
+        values = [plain(document) for document in bson.decode_all(raw, _CODEC)]
+        return [value for value in values if not (value.get("key") == KEY and value.get("value") == "{}")]
+
+    try:
+        return shown(one) == shown(other)
+    except bson.errors.BSONError:
+        return False

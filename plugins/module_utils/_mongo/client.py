@@ -41,6 +41,9 @@ MONGO_ARGUMENTS = ADDRESS_ARGUMENTS + ArgumentSpec(
     required_one_of=[("uri", "env_file")],
 )
 
+# By which the server knows our connections.
+APP_NAME = "miniecom.maintenance"
+
 
 @dataclass(frozen=True)
 class Server:
@@ -207,7 +210,7 @@ def client_options(address: Address, connect_timeout: float) -> Dict[str, Any]:
         connect_timeout: in seconds.
     """
     options: Dict[str, Any] = {
-        "appname": "miniecom.maintenance",
+        "appname": APP_NAME,
         "serverSelectionTimeoutMS": int(connect_timeout * 1000),
         "connectTimeoutMS": int(connect_timeout * 1000),
         # What the application may read from a lagging member we must not decide on.

@@ -135,7 +135,7 @@ def _list_sources(connection: Connection, database: str) -> Optional[List[DumpSo
     with mongo_errors("cannot list the collections", database):
         listed = list(target.list_collections())
     sources = []
-    uuids = {str(info["name"]): _uuid(info) for info in listed}
+    uuids = {str(info["name"]): uuid_of(info) for info in listed}
     for info in sorted(listed, key=lambda entry: str(entry["name"])):
         name = str(info["name"])
         if not _is_dumped(name):
@@ -163,7 +163,8 @@ def _readable(name: str) -> bool:
     return not (name.startswith(".") or name.endswith(".") or ".." in name)
 
 
-def _uuid(info: Mapping[str, Any]) -> str:
+def uuid_of(info: Mapping[str, Any]) -> str:
+    """UUID of a collection as listCollections has it, in hexadecimal; "" of a view."""
     uuid = (info.get("info") or {}).get("uuid")
     if uuid is None:
         return ""
@@ -202,8 +203,8 @@ def _source(
     if options:
         described["options"] = options
     described["indexes"] = [{key: value for key, value in index.items() if key != "ns"} for index in indexes]
-    if _uuid(info):
-        described["uuid"] = _uuid(info)
+    if uuid_of(info):
+        described["uuid"] = uuid_of(info)
     described["collectionName"] = name
     described["type"] = kind
     return DumpSource(
@@ -320,7 +321,7 @@ def dump_database(
 def _listed_uuids(connection: Connection, database: str, **condition: Any) -> Dict[str, str]:
     """UUIDs of the collections by name, outside of any snapshot; "" for a view."""
     with mongo_errors("cannot list the collections", database):
-        return {str(info["name"]): _uuid(info) for info in connection.client[database].list_collections(**condition)}
+        return {str(info["name"]): uuid_of(info) for info in connection.client[database].list_collections(**condition)}
 
 
 def _require_unmoved(connection: Connection, database: str, source: DumpSource) -> None:

@@ -168,7 +168,7 @@ def restore_archive(connection: Connection, reader: ArchiveReader) -> List[str]:
     declared = {(head.db, head.data_collection) for head in reader.prelude.collections}
     for head in heads:
         if head.type != "view":
-            _create(connection, head, same)
+            create_collection(connection, head, same)
     for batch in reader.batches():
         if (batch.db, batch.collection) not in declared:
             raise RefusedBackup(
@@ -182,20 +182,31 @@ def restore_archive(connection: Connection, reader: ArchiveReader) -> List[str]:
         into = ("admin", _AUTHORIZATION[kind]) if kind in _AUTHORIZATION else (batch.db, batch.collection)
         target = connection.client[into[0]][into[1]]
         where = "%s.%s" % (batch.db, batch.collection)
-        with _restoring("cannot restore documents", where, same):
-            for documents in _inserts(batch.data):
-                try:
-                    target.insert_many(documents, ordered=True, bypass_document_validation=True)
-                except driver.BulkWriteError as error:
-                    raise _refused(where, error, same) from error
-                _put_empty_timestamps_back(target, documents)
+        insert_documents(target, batch.data, where, same)
     for head in heads:
         if head.type != "view":
-            _build_indexes(connection, head, same)
+            build_indexes(connection, head, same)
     for head in heads:
         if head.type == "view":
-            _create(connection, head, same)
+            create_collection(connection, head, same)
     return _merge_authorization(connection, reader)
+
+
+def insert_documents(target: Any, data: bytes, where: str, same: bool) -> None:
+    """Insert whole documents, one after the other, as they are: validators are bypassed.
+
+    Args:
+        target: the driver's collection.
+        where: for messages.
+        same: whether a refusal of the server speaks against the documents (`same_series`).
+    """
+    with _restoring("cannot restore documents", where, same):
+        for documents in _inserts(data):
+            try:
+                target.insert_many(documents, ordered=True, bypass_document_validation=True)
+            except driver.BulkWriteError as error:
+                raise _refused(where, error, same) from error
+            _put_empty_timestamps_back(target, documents)
 
 
 def _merge_authorization(connection: Connection, reader: ArchiveReader) -> List[str]:
@@ -325,7 +336,8 @@ def metadata_of(head: CollectionMetadata) -> Dict[str, Any]:
         ) from error
 
 
-def _create(connection: Connection, head: CollectionMetadata, same: bool) -> None:
+def create_collection(connection: Connection, head: CollectionMetadata, same: bool) -> None:
+    """Make the collection or view of an archive's head, without its indexes."""
     options = dict(metadata_of(head).get("options") or {})
     for name in _OBSOLETE_OPTIONS:
         options.pop(name, None)
@@ -333,7 +345,8 @@ def _create(connection: Connection, head: CollectionMetadata, same: bool) -> Non
         connection.client[head.db].command("create", head.collection, **options)
 
 
-def _build_indexes(connection: Connection, head: CollectionMetadata, same: bool) -> None:
+def build_indexes(connection: Connection, head: CollectionMetadata, same: bool) -> None:
+    """Build the indexes of an archive's head on the collection of its name."""
     wanted = []
     metadata = metadata_of(head)
     collated = "collation" in (metadata.get("options") or {})

@@ -17,7 +17,16 @@ from .._core import processes
 from .._core.atomic_file import is_partial
 from .._core.errors import MaintenanceError, MissingLibrary, from_os_error
 from .._core.lease import boot_id
-from .._core.leftovers import ContainerLeft, Leftover, LockLeft, PathLeft, ProcessLeft, UnknownLeft
+from .._core.leftovers import (
+    ContainerLeft,
+    Leftover,
+    LockLeft,
+    PathLeft,
+    ProcessLeft,
+    RestoreLeft,
+    UnknownLeft,
+    target_of,
+)
 from .._core.paths import lies_below
 from .._core.run_context import RunContext
 from .._core.state_dir import StateDirectory
@@ -25,9 +34,10 @@ from .._docker.client import Docker, docker_errors
 from .._mongo import fsync_lock
 from .._mongo.client import connect
 from .environment import with_environment
+from .restore_recovery import describe, load_journal, settle_restore
 
 # Processes first: what they use goes away more easily afterwards.
-_ORDER = (ProcessLeft, ContainerLeft, LockLeft, PathLeft, UnknownLeft)
+_ORDER = (ProcessLeft, ContainerLeft, LockLeft, RestoreLeft, PathLeft, UnknownLeft)
 
 
 class NothingLeft(Exception):
@@ -157,6 +167,30 @@ def _clear_lock(left: LockLeft, leftover: Leftover, state_dir: str, timeout: int
     return "released the lock against writes on %s" % left.address
 
 
+def _clear_restore(left: RestoreLeft, leftover: Leftover, state_dir: str, timeout: int) -> str:
+    """Undo a restore that was killed, or finish it where the new data was in place."""
+    try:
+        journal = load_journal(left.journal)
+    except FileNotFoundError:
+        raise NothingLeft() from None
+    if not left.env_file:
+        raise MaintenanceError(
+            "a restore was killed half way, and its connection string is not remembered",
+            target=target_of(left),
+            next_step="Start mongo_restore again with mode=restore, which puts the database in order first.",
+        )
+    place = {
+        "env_file": left.env_file,
+        "env_from": left.env_from,
+        "docker_host": left.docker_host,
+        "docker_timeout": timeout,
+        "address": left.address,
+        "tls_files": left.tls_files,
+    }
+    with connect(with_environment(place)) as connection:
+        return describe(settle_restore(connection, left.journal, journal), target_of(left))
+
+
 def _clear_unknown(left: UnknownLeft, leftover: Leftover, state_dir: str, timeout: int) -> str:
     raise MaintenanceError(
         "this version does not know what it is",
@@ -170,6 +204,7 @@ _CLEAR: Dict[Type[Any], Callable[..., str]] = {
     ProcessLeft: _clear_process,
     ContainerLeft: _clear_container,
     LockLeft: _clear_lock,
+    RestoreLeft: _clear_restore,
     UnknownLeft: _clear_unknown,
 }
 

@@ -12,15 +12,14 @@ import os
 import secrets
 import shutil
 import tempfile
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .._backup import making
-from .._backup.catalogue import Backup, VerificationRecord, look_at, read_catalogue, write_sidecar
-from .._backup.compress import DamagedBackup, Prefetch
-from .._backup.encryption import Openssl, read_passphrase
+from .._backup.catalogue import Backup, VerificationRecord, look_at, write_sidecar
+from .._backup.compress import DamagedBackup
+from .._backup.encryption import read_passphrase
 from .._backup.manifest import TOOL, FoundCollection, Manifest, differences, lost_without_bypass
 from .._backup.restore_planning import (
     ClearLeftover,
@@ -45,6 +44,7 @@ from .._mongo.archive import ArchiveError, ArchiveReader
 from .._mongo.client import Connection
 from . import leftovers
 from .backup_completeness import lacking_of_archive
+from .backup_reading import find_backup, open_backup
 from .throwaway_server import PURPOSE, ContainerServer, Origins
 
 PREFIX = "restore-test-"
@@ -101,7 +101,7 @@ class MongoRestore(Task[RestoreObservation]):
     def observe(self) -> RestoreObservation:
         self._passphrase()  # a file that cannot be read is better known before anything is done
         now = utc_now()
-        backup, passed_over = self._find_backup(self.params["src"], now)
+        backup, passed_over = find_backup(self.params["src"], now, self.call.check)
         origin = self._origins.find(self.params["mongod_program"])
         existing = os.path.abspath(self.work_dir)
         while not os.path.isdir(existing):
@@ -128,35 +128,6 @@ class MongoRestore(Task[RestoreObservation]):
             return resolve(self.params).database
         except MaintenanceError:
             return ""
-
-    def _find_backup(self, src: str, now: datetime) -> Tuple[Optional[Backup], Tuple[str, ...]]:
-        """The backup to test, and what was passed over on the way to it."""
-        if os.path.isdir(src) or (self.call.check and not os.path.lexists(src)):
-            found = read_catalogue(src, missing_ok=True)
-            newest = found.newest(now)
-            passed_over = [
-                "%s is not tested: it does not count as a backup (%s)" % (backup.path, backup.problem)
-                for backup in found.implausible
-                if newest is None or backup.date > newest.date
-            ]
-            if newest is not None or self.call.check:
-                return newest, tuple(passed_over)  # where there is none, a real run would have made one before
-            why = "".join("; " + text for text in passed_over)
-            if found.backups and not passed_over:
-                why = " but such as are dated in the future"
-            raise MaintenanceError(
-                "there is no backup in this directory" + why,
-                target=src,
-                next_step="Make one with mongo_backup first.",
-            )
-        backup = look_at(src)
-        if backup is None:
-            raise MaintenanceError(
-                "this is no backup: it is missing, no regular file, or not named YYYYmmdd_HHMMSS.tar.gz",
-                target=src,
-                next_step="Correct src, or rename the file to the time it was made.",
-            )
-        return backup, ()
 
     # --- plan ----------------------------------------------------------------------------------------------------
 
@@ -312,26 +283,15 @@ class MongoRestore(Task[RestoreObservation]):
             return reader
 
         try:
-            descriptor = os.open(backup.path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise from_os_error("cannot read the backup", error, target=backup.path) from error
-        with os.fdopen(descriptor, "rb", 0) as handle:
-            if not backup.encrypted:
-                with closing(Prefetch(handle)) as ahead:
-                    return read_backup(ahead, backup.name, read_dump), tuple(notes)
-            try:
-                with closing(Openssl(handle, self._passphrase() or b"", True, backup.name)) as cipher, closing(
-                    Prefetch(cipher)
-                ) as ahead:
-                    return read_backup(ahead, backup.name, read_dump), tuple(notes)
-            except MaintenanceError as error:
-                # What comes out of a decryption is garbage with a wrong passphrase, too; other bytes than were recorded
-                # are not.
-                if backup.verification is None or _is_recorded(backup) or isinstance(error, PROOFS):
-                    raise
-                raise ChangedArchive(
-                    error.what, target=error.target, code=error.code, next_step=error.next_step
-                ) from error
+            with open_backup(backup, self._passphrase()) as stream:
+                return read_backup(stream, backup.name, read_dump), tuple(notes)
+        except MaintenanceError as error:
+            # What comes out of a decryption is garbage with a wrong passphrase, too; other bytes than were recorded
+            # are not.
+            known = not backup.encrypted or backup.verification is None or _is_recorded(backup)
+            if known or isinstance(error, PROOFS):
+                raise
+            raise ChangedArchive(error.what, target=error.target, code=error.code, next_step=error.next_step) from error
 
     # --- report --------------------------------------------------------------------------------------------------
 

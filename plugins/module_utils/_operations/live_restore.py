@@ -1,0 +1,543 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Restoring a backup into the shop's own database: the steps of mongo_restore in the mode restore."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from .._backup.catalogue import Backup, look_at
+from .._backup.encryption import read_passphrase
+from .._backup.live_restore_planning import (
+    CREATE,
+    REPLACE,
+    SAME,
+    STAYS,
+    CollectionChange,
+    LiveObservation,
+    LivePolicy,
+    LiveWork,
+    RestoreDatabase,
+    SettleRestore,
+    obstacles_of,
+    plan_live_restore,
+    still_connected,
+)
+from .._backup.manifest import TOOL, FoundCollection, differences
+from .._backup.tarball import ReadBack, read_backup
+from .._core.call import Call
+from .._core.clock import utc_now
+from .._core.errors import MaintenanceError, SkipAction
+from .._core.lease import boot_id
+from .._core.leftovers import Leftover, RestoreLeft
+from .._core.plan import Action, Outcome, Plan, Report, Results
+from .._core.runner import Task
+from .._core.units import format_size, parse_size
+from .._flag.flag_file import read_note
+from .._mongo import restore, staging, swap
+from .._mongo.application_setting import COLLECTION as SETTINGS
+from .._mongo.application_setting import carry_over, read_setting, same_but_for_block
+from .._mongo.archive import ArchiveReader, Totals
+from .._mongo.client import Connection, connect
+from .._mongo.dump import SYSTEM_DATABASES, DumpSource, list_sources
+from .._mongo.errors import mongo_errors
+from .backup_reading import find_backup, open_backup
+from .restore_recovery import SettledRestore, describe, load_journal, settle_restore, write_journal
+
+PURPOSE = "restore"
+# Settings are few; a collection of this size is no settings any more.
+MAX_SETTINGS_BYTES = 8 * 1024 * 1024
+
+
+@dataclass
+class Contents:
+    """What is in an archive, read to its end.
+
+    Attributes:
+        database: the shop's in it.
+        settings: the raw documents of the shop's settings, one after the other.
+    """
+
+    found: ReadBack
+    reader: ArchiveReader
+    database: str = ""
+    settings: bytes = field(default=b"", repr=False)
+
+    def totals(self, head: Any) -> Totals:
+        return self.reader.totals.get((self.database, head.data_collection), Totals())
+
+
+@dataclass(frozen=True)
+class RestoredDatabase:
+    """What came of a restore."""
+
+    changes: Tuple[CollectionChange, ...]
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found: what the decision rests on, and what carrying it out compares with.
+
+    Attributes:
+        contents: None where there is no backup yet.
+        sides: the live collections that the backup has, too, by name.
+    """
+
+    seen: LiveObservation
+    contents: Optional[Contents] = None
+    sides: Mapping[str, swap.Side] = field(default_factory=dict)
+
+
+class LiveRestore(Task[Looked]):
+    """Restore beside the live collections, compare, and swap."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        params = self.params
+        self.policy = LivePolicy(
+            parse_size(params["min_free"]),
+            str(params["safety_backup"] or ""),
+            params["require_maintenance"],
+            params["allow_clients"],
+            call.check,
+        )
+        self._connected: Optional[Connection] = None
+
+    @property
+    def _connection(self) -> Connection:
+        if self._connected is None:
+            raise ValueError("not observed yet")
+        return self._connected
+
+    def _passphrase(self) -> Optional[bytes]:
+        path = self.params["passphrase_file"]
+        return read_passphrase(path) if path else None
+
+    # --- observe -------------------------------------------------------------------------------------------------
+
+    def observe(self) -> Looked:
+        self._passphrase()  # a file that cannot be read is better known before anything is done
+        now = utc_now()
+        backup, passed_over = find_backup(self.params["src"], now, self.call.check)
+        if backup is not None and backup.encrypted and not self.params["passphrase_file"]:
+            raise MaintenanceError(
+                "the backup is encrypted",
+                target=backup.path,
+                next_step="Set passphrase_file to the file with its passphrase.",
+            )
+        self._connected = connection = connect(self.params)
+        database = self._live_database(connection)
+        notes = self._notes(connection, database)
+        observation = LiveObservation(
+            self.params["src"],
+            backup,
+            database,
+            connection.address.where,
+            now,
+            tuple(note.id for note in notes),
+            passed_over=passed_over,
+        )
+        return Looked(observation) if backup is None else self._look(observation, backup)
+
+    def _live_database(self, connection: Connection) -> str:
+        """It need not exist: after a disaster there is none."""
+        database = str(self.params["database"] or connection.database_name)
+        if not database or database in SYSTEM_DATABASES:
+            raise MaintenanceError(
+                "this is one of the server's own databases" if database else "the connection string names no database",
+                target=database or connection.address.where,
+                next_step="Set database to the shop's database.",
+            )
+        if connection.server.topology == "mongos":
+            raise MaintenanceError(
+                "a sharded cluster is not restored by renaming",
+                target=connection.address.where,
+                next_step="Use mongorestore, as docs/backups.md tells.",
+            )
+        return database
+
+    def _notes(self, connection: Connection, database: str) -> List[Leftover]:
+        boot, found = boot_id(), []
+        for note in self.run.leftovers.found():
+            left = note.left
+            if not isinstance(left, RestoreLeft) or (left.address, left.database) != (
+                connection.address.where,
+                database,
+            ):
+                continue
+            if not note.is_abandoned(boot):
+                raise MaintenanceError(
+                    "another restore of this database is at work",
+                    target=database,
+                    next_step="Wait for its end, then run again.",
+                )
+            found.append(note)
+        return found
+
+    def _look(self, observation: LiveObservation, backup: Backup) -> Looked:
+        """Everything that the decision needs, of the archive and of the live side."""
+        connection, database = self._connection, observation.database
+        contents = self._read_through(backup)
+        contents.database = self._database_in(contents.reader, database, backup)
+        self._refuse_damage(backup, contents)
+        heads = staging.heads_of(contents.reader, contents.database)
+        wanted = self._wanted(sorted(heads), backup)
+        sources = {
+            source.name: source
+            for source in list_sources(connection, database)
+            if not source.name.startswith(swap.PREFIX)
+        }
+        sides = {name: staging.look_at_side(connection, database, sources[name]) for name in wanted if name in sources}
+        changes = []
+        for name in sorted({*sources, *wanted}):
+            if name not in wanted:
+                documents = _count(connection, database, sources[name])
+                changes.append(CollectionChange(name, sources[name].type, STAYS, documents))
+                continue
+            head, side = heads[name], sides.get(name)
+            totals = contents.totals(head)
+            same = side is not None and self._is_same(database, contents, name, side)
+            change = SAME if same else REPLACE if side is not None else CREATE
+            now = side.documents if side is not None else None
+            changes.append(CollectionChange(name, head.type, change, now, totals.documents, totals.bytes))
+        clients = staging.other_clients(connection)
+        note = read_note(self.run.state_dir)
+        safety = self.policy.safety_backup
+        observation = replace(
+            observation,
+            changes=tuple(changes),
+            free=staging.free_for_data(connection, database),
+            clients=None if clients is None else tuple(clients),
+            in_maintenance=read_setting(connection.client[database]).enabled,
+            maintenance_since=note.since if note is not None else "",
+            safety=look_at(safety) if safety and os.path.lexists(safety) else None,
+            skipped=tuple(_skipped(contents)),
+        )
+        return Looked(observation, contents, sides)
+
+    def _is_same(self, database: str, contents: Contents, name: str, side: swap.Side) -> bool:
+        head = staging.heads_of(contents.reader, contents.database)[name]
+        totals = contents.totals(head)
+        if name != SETTINGS or side.kind != swap.COLLECTION:
+            return staging.is_same(side, head, totals)
+        # But for the maintenance block, which stays as it is now.
+        if not staging.is_same(replace(side, documents=totals.documents, sha256=totals.sha256), head, totals):
+            return False
+        with mongo_errors("cannot read the settings", "%s.%s" % (database, name)):
+            live = b"".join(self._connection.client[database][name].find_raw_batches({}))
+        return same_but_for_block(contents.settings, live)
+
+    def _read_through(self, backup: Backup) -> Contents:
+        settings: List[bytes] = []
+
+        def read_dump(stream: Any) -> ArchiveReader:
+            reader = ArchiveReader(stream, backup.name)
+            for batch in reader.batches():
+                if batch.collection == SETTINGS and sum(map(len, settings)) < MAX_SETTINGS_BYTES:
+                    settings.append(batch.data)
+            return reader
+
+        with open_backup(backup, self._passphrase()) as stream:
+            found = read_backup(stream, backup.name, read_dump)
+        if found.dump is None:
+            raise MaintenanceError(
+                "there is no database dump in it", target=backup.path, next_step="Choose another backup."
+            )
+        return Contents(found, found.dump, settings=b"".join(settings))
+
+    def _database_in(self, reader: ArchiveReader, live: str, backup: Backup) -> str:
+        names = restore.databases(reader)
+        wanted = str(self.params["from_database"] or live)
+        if wanted not in names:
+            raise MaintenanceError(
+                "the backup does not hold the database %s, but %s" % (wanted, ", ".join(names) or "none"),
+                target=backup.path,
+                next_step="If one of them is the shop's under another name, set from_database to it.",
+            )
+        return wanted
+
+    def _refuse_damage(self, backup: Backup, contents: Contents) -> None:
+        """The checksums were right: what else says that it is not as it was written."""
+        manifest, problems = contents.found.manifest, []
+        if manifest is not None:
+            heads = {head.data_collection: head for head in restore.data_heads(contents.reader) if head.type != "view"}
+            collections = {
+                name: FoundCollection(totals.documents, totals.bytes, totals.sha256)
+                for (_database, name), totals in contents.reader.totals.items()
+                if name in heads
+            }
+            problems = differences(manifest, collections, contents.found.found_components())
+        elif contents.reader.prelude.tool_version == TOOL:
+            problems = ["the manifest is missing"]
+        if problems:
+            raise MaintenanceError(
+                "the backup is not as it was written: %s" % "; ".join(problems[:5]),
+                target=backup.path,
+                next_step="Nothing was changed. Choose another backup.",
+            )
+
+    def _wanted(self, names: Sequence[str], backup: Backup) -> List[str]:
+        asked = [str(name) for name in self.params["collections"] or []]
+        missing = [name for name in asked if name not in names]
+        if missing:
+            raise MaintenanceError(
+                "the backup does not hold the collections %s" % ", ".join(missing),
+                target=backup.path,
+                next_step="It holds: %s." % (", ".join(names) or "none"),
+            )
+        return asked or list(names)
+
+    # --- plan ----------------------------------------------------------------------------------------------------
+
+    def plan(self, observation: Looked, now: datetime) -> Plan[LiveWork]:
+        return plan_live_restore(observation.seen, self.policy)
+
+    # --- act -----------------------------------------------------------------------------------------------------
+
+    def _settle(self, action: Action[SettleRestore], observation: Looked) -> Outcome:
+        notes = [note for note in self.run.leftovers.found() if note.id == action.work.id]
+        if not notes or not isinstance(notes[0].left, RestoreLeft):
+            raise SkipAction("it is settled already")
+        path = notes[0].left.journal
+        try:
+            settled = settle_restore(self._connection, path, load_journal(path))
+        except FileNotFoundError:
+            self.run.leftovers.done(action.work.id)
+            raise SkipAction("it had not begun") from None
+        self.run.leftovers.done(action.work.id)
+        text = describe(settled, observation.seen.database)
+        return Outcome(note=text, warnings=(text,) if settled.kept else ())
+
+    def _restore(self, action: Action[RestoreDatabase], observation: Looked) -> Outcome:
+        names, seen, backup = action.work.collections, observation.seen, observation.seen.backup
+        if backup is None:
+            raise ValueError("there is no backup to restore")
+        if seen.leftovers:
+            # What was half way is settled: the live side is another one than it was.
+            observation = self._look(replace(seen, leftovers=()), backup)
+            seen = observation.seen
+            names = tuple(change.name for change in seen.differing)
+            if not names:
+                raise SkipAction("everything is as in the backup")
+            for obstacle in obstacles_of(seen, self.policy):
+                raise obstacle
+        contents = observation.contents
+        if contents is None:
+            raise ValueError("the backup was not read")
+        now = look_at(backup.path)
+        if now is None or now.id != backup.id:
+            raise MaintenanceError("the backup was replaced meanwhile", target=backup.path, next_step="Run again.")
+        heads = staging.heads_of(contents.reader, contents.database)
+        swaps = tuple(
+            swap.Swap(number, name, observation.sides.get(name, swap.Side()), swap.Side(heads[name].type))
+            for number, name in enumerate(names)
+        )
+        journal = swap.Journal(secrets.token_hex(4), seen.database, swaps=swaps)
+        path = os.path.join(self.run.state_dir, "restore-%s.json" % journal.token)
+        note = self.run.leftovers.register(self._left(path, seen))
+        warnings: List[str] = []
+        try:
+            write_journal(path, journal)
+            self._stage_and_swap(path, journal, backup, contents, warnings)
+        except MaintenanceError as error:
+            raise self._put_back(note, path, error) from error
+        except Exception:
+            self._put_back(note, path, MaintenanceError("the restore failed"))
+            raise
+        try:
+            settle_restore(self._connection, path, load_journal(path))
+            self.run.leftovers.done(note)
+        except MaintenanceError as error:
+            # The new set counts; what is left of the old one takes space and harms nobody.
+            warnings.append("what stood there before could not be removed, and the next run clears it away: %s" % error)
+        documents = sum(change.then or 0 for change in seen.differing)
+        size = sum(change.bytes for change in seen.differing)
+        detail = RestoredDatabase(seen.changes)
+        return Outcome(size, "%d documents identical" % documents, detail, tuple(warnings))
+
+    handlers = {SettleRestore: _settle, RestoreDatabase: _restore}
+
+    def _left(self, path: str, observation: LiveObservation) -> RestoreLeft:
+        return RestoreLeft(
+            path,
+            observation.address,
+            observation.database,
+            self.params["env_file"] or "",
+            self.params["env_from"],
+            self.params["docker_host"] or "",
+            self.params["tls_files"],
+            PURPOSE,
+        )
+
+    def _stage_and_swap(
+        self, path: str, journal: swap.Journal, backup: Backup, contents: Contents, warnings: List[str]
+    ) -> None:
+        """Up to the moment at which the new set is the valid one."""
+        connection, database = self._connection, journal.database
+
+        def read_dump(stream: Any) -> ArchiveReader:
+            reader = ArchiveReader(stream, backup.name)
+            staging.stage(connection, contents.database, journal, reader)
+            return reader
+
+        with open_backup(backup, self._passphrase()) as stream:
+            reader = read_backup(stream, backup.name, read_dump).dump
+        journal, wrong = staging.prove(connection, contents.database, journal, reader)
+        for key, totals in contents.reader.totals.items():
+            if key not in reader.totals or reader.totals[key].sha256 != totals.sha256:
+                wrong.append("%s.%s is another one than when the backup was looked at" % key)
+        if wrong:
+            raise MaintenanceError(
+                "what was restored is not as the backup says: %s" % "; ".join(wrong[:5]),
+                target=backup.path,
+                next_step="Nothing of the shop's was changed. Choose another backup.",
+            )
+        journal = staging.copy_timeseries(connection, journal)
+        journal = self._carry_setting_over(journal, warnings)
+        clients = staging.other_clients(connection)
+        if clients and not self.policy.allow_clients:
+            raise still_connected(tuple(clients), connection.address.where)
+        steps = swap.steps_forward(journal, staging.list_live(connection, database), staging.same_view)
+        journal = replace(journal, phase=swap.SWAPPING)
+        write_journal(path, journal)
+        staging.carry_out(connection, database, steps)
+        wrong = staging.new_set_stands(journal, staging.list_live(connection, database))
+        if wrong:
+            raise MaintenanceError(
+                "the restored collections did not take their places: %s" % "; ".join(wrong[:5]), target=database
+            )
+        write_journal(path, replace(journal, phase=swap.COMMITTED))
+
+    def _carry_setting_over(self, journal: swap.Journal, warnings: List[str]) -> swap.Journal:
+        swaps = []
+        for entry in journal.swaps:
+            if entry.name == SETTINGS and entry.new.kind == swap.COLLECTION:
+                name = journal.beside(entry, "new")
+                problem = carry_over(self._connection.client[journal.database], name)
+                warnings += [problem] if problem else []
+                read = restore.read_collection(self._connection, journal.database, name)
+                entry = replace(entry, new=replace(entry.new, documents=read.documents, sha256=read.sha256))
+            swaps.append(entry)
+        return replace(journal, swaps=tuple(swaps))
+
+    def _put_back(self, note: str, path: str, error: MaintenanceError) -> MaintenanceError:
+        """Undo what was done; gives the error to tell."""
+        try:
+            settled = settle_restore(self._connection, path, load_journal(path))
+        except FileNotFoundError:
+            settled = SettledRestore(False, [])
+        except MaintenanceError as second:
+            return type(error)(
+                error.what,
+                target=error.target,
+                code=error.code,
+                next_step="The database could not be put in order yet (%s): it is by the next call, or the next run. %s"
+                % (second, error.next_step),
+                details=error.details,
+            )
+        self.run.leftovers.done(note)
+        state = "The database is the restored one." if settled.committed else "The database is as it was before."
+        return type(error)(
+            error.what,
+            target=error.target,
+            code=error.code,
+            next_step=("%s %s" % (state, error.next_step)).strip(),
+            details=error.details,
+        )
+
+    # --- report --------------------------------------------------------------------------------------------------
+
+    def diff(self, observation: Looked, plan: Plan[LiveWork]) -> Optional[Dict[str, Any]]:
+        before, after = [], []
+        for change in observation.seen.changes:
+            line = "%s.%s: %%s\n" % (observation.seen.database, change.name)
+            before.append(line % change)
+            replaced = change.change in (CREATE, REPLACE)
+            after.append(line % (replace(change, now=change.then) if replaced else change))
+        return {"before": "".join(before), "after": "".join(after)}
+
+    def report(self, observation: Looked, plan: Plan[LiveWork], results: Results[LiveWork, Looked]) -> Report:
+        seen = observation.seen
+        done = next(iter(results.details(RestoredDatabase)), None)
+        if done is not None:
+            seen = replace(seen, changes=done.changes)
+        differing, backup = seen.differing, seen.backup
+        stays = [change.name for change in seen.changes if change.change == STAYS]
+        name = backup.name if backup is not None else "the backup that is there by then"
+        documents = sum(change.then or 0 for change in differing)
+        summary: Dict[str, Any] = {
+            "path": backup.path if backup is not None else seen.source,
+            "database": seen.database,
+            "restored": done is not None,
+            "collections": len(differing),
+            "documents": documents,
+            "documents_before": sum(change.now or 0 for change in differing),
+            "bytes": sum(change.bytes for change in differing),
+            "collections_same": sum(change.change == SAME for change in seen.changes),
+            "collections_staying": len(stays),
+            "safety_backup": self.policy.safety_backup,
+            "age_hours": round(backup.age_seconds(seen.at) / 3600.0, 2) if backup is not None else None,
+        }
+        wanted = any(isinstance(action.work, RestoreDatabase) for action in plan.actions)
+        if results.check and wanted:
+            headline = "would restore %d collections with %d documents (now %d) from %s" % (
+                len(differing),
+                documents,
+                summary["documents_before"],
+                name,
+            )
+        elif done is not None:
+            headline = "restored %d collections with %d documents (%s) from %s, compared and swapped in" % (
+                len(differing),
+                documents,
+                format_size(summary["bytes"]),
+                name,
+            )
+        elif wanted and not any(isinstance(result.action.work, RestoreDatabase) for result in results.skipped):
+            headline = "%s was not restored: see the error" % name
+        else:
+            headline = "%s is as in %s already" % (seen.database, name)
+        if stays:
+            headline += "; %d collections that it does not restore stay" % len(stays)
+        values = {"collections": [_told(change) for change in seen.changes], "staying": stays}
+        return Report(headline, changed=bool(results.effective), summary=summary, values=values)
+
+    def close(self) -> None:
+        if self._connected is not None:
+            self._connected.close()
+
+
+def _told(change: CollectionChange) -> Mapping[str, Any]:
+    return {
+        "name": change.name,
+        "type": change.kind,
+        "change": change.change,
+        "documents_now": change.now,
+        "documents_then": change.now if change.change == STAYS else change.then,
+    }
+
+
+def _count(connection: Connection, database: str, source: DumpSource) -> int:
+    """Documents, counted and not estimated; 0 of a view."""
+    if source.type == swap.VIEW:
+        return 0
+    with mongo_errors("cannot count the documents", "%s.%s" % (database, source.name)):
+        return int(connection.client[database][source.data].count_documents({}))
+
+
+def _skipped(contents: Contents) -> List[str]:
+    """What is in the archive and not restored, a sentence each."""
+    lines = []
+    others = sorted(set(restore.databases(contents.reader)) - {contents.database})
+    if others:
+        lines.append("Other databases in the backup are not restored: %s." % ", ".join(others))
+    kinds = {restore.kind_of_collection(*key) for key, totals in contents.reader.totals.items() if totals.documents}
+    if kinds & {restore.USERS, restore.ROLES}:
+        lines.append("Users and roles in the backup are not restored: those of the server stay as they are.")
+    return lines

@@ -1,0 +1,122 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Bringing a live restore to its end, whoever finds it: the old set is put back, or the new one's remains are removed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import List
+
+from .._core.atomic_file import discard_partial, write_atomic
+from .._core.errors import MaintenanceError, from_os_error
+from .._mongo.client import Connection
+from .._mongo.restore import read_collection
+from .._mongo.staging import carry_out, list_live, same_view
+from .._mongo.swap import (
+    COMMITTED,
+    SWAPPING,
+    UNDONE,
+    Journal,
+    Rename,
+    changed_meanwhile,
+    journal_text,
+    read_journal,
+    steps_back,
+    steps_tidy,
+)
+
+
+@dataclass(frozen=True)
+class SettledRestore:
+    """What became of a restore.
+
+    Attributes:
+        committed: the new set is live; else the old one.
+        kept: names under which documents stand that nobody may drop unasked.
+    """
+
+    committed: bool
+    kept: List[str]
+
+
+def write_journal(path: str, journal: Journal) -> None:
+    """Raises MaintenanceError: it cannot be written, and nothing may go on."""
+    try:
+        write_atomic(path, journal_text(journal).encode(), 0o600)
+    except OSError as error:
+        raise from_os_error("cannot write down how far the restore is", error, target=path) from error
+
+
+def load_journal(path: str) -> Journal:
+    """Raises FileNotFoundError, or MaintenanceError: it cannot be read."""
+    try:
+        with open(path, encoding="utf-8") as handle:
+            return read_journal(handle.read())
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise from_os_error("cannot read how far the restore was", error, target=path) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise MaintenanceError(
+            "this is no journal of a restore", target=path, next_step="Look at it; it is written in one step."
+        ) from error
+
+
+def settle_restore(connection: Connection, path: str, journal: Journal) -> SettledRestore:
+    """Bring it to its end. Whatever kills this, the next call goes on where it was.
+
+    Args:
+        path: of the journal, which is removed at the end.
+
+    Raises:
+        MaintenanceError: it cannot be brought to its end now; nothing is lost.
+    """
+    kept: List[str] = []
+    if journal.phase == SWAPPING:
+        steps, kept = steps_back(journal, list_live(connection, journal.database), same_view)
+        carry_out(connection, journal.database, steps)
+        journal = replace(journal, phase=UNDONE)
+        write_journal(path, journal)
+    if journal.phase == UNDONE:
+        kept += _keep_what_changed(connection, journal)
+    carry_out(connection, journal.database, steps_tidy(journal, list_live(connection, journal.database)))
+    discard_partial(path)
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise from_os_error("cannot remove the journal of the restore", error, target=path) from error
+    return SettledRestore(journal.phase == COMMITTED, kept)
+
+
+def _keep_what_changed(connection: Connection, journal: Journal) -> List[str]:
+    """Rename those of the new set that an application has written to while they stood live: they are not dropped."""
+    found = list_live(connection, journal.database)
+    kept = []
+    for name, swap in changed_meanwhile(journal).items():
+        here = found.get(name)
+        if here is None or not swap.new.sha256:
+            continue
+        read = read_collection(connection, journal.database, name)
+        if (read.documents, read.sha256) != (swap.new.documents, swap.new.sha256):
+            target = journal.beside(swap, "kept")
+            carry_out(connection, journal.database, [Rename(name, target, here.uuid)])
+            kept.append(target)
+    return kept
+
+
+def describe(settled: SettledRestore, database: str) -> str:
+    """What became of a restore that was killed, for people."""
+    text = "the restore of %s was %s" % (
+        database,
+        "finished: the data of the backup is in place"
+        if settled.committed
+        else "undone: the data is that of before it",
+    )
+    if settled.kept:
+        text += "; what was written meanwhile is kept in %s" % ", ".join(settled.kept)
+    return text

@@ -1,0 +1,443 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""mongo_restore into the live database: the old one or the new one, whatever happens, and never a part of each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import bson
+import pytest
+from bson import json_util
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.swap import PREFIX
+from tests.integration.test_mongo_backup import fill_with_every_kind, ok
+from tests.integration.test_mongo_restore import stock_backup, stock_dump
+from tests.sandbox.mongod import Mongod
+from tests.support.modules import ModuleResult, run_module
+
+pytestmark = pytest.mark.usefixtures("mongod_libraries")
+
+# Each moment at which a run can be killed, instead of some of them.
+EVERY = os.environ.get("MINIECOM_TEST_EVERY_PHASE") == "1"
+SITE = {"key": "site", "type": "json"}
+RAW: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument)
+
+
+def site(name: str, maintenance: str) -> dict[str, Any]:
+    return {**SITE, "value": '{"shopName":"%s","maintenance":%s,"currency":"EUR"}' % (name, maintenance)}
+
+
+ON, OFF = '{"enabled":true,"message":"soon"}', '{"enabled":false}'
+
+
+def fill(database: Any) -> None:
+    """A small shop with each kind of thing that takes its place in a way of its own."""
+    database.orders.insert_many([{"_id": number, "n": number} for number in range(20)])
+    database.orders.create_index("n", unique=True)
+    database.products.insert_many([{"_id": number, "name": f"cup {number}"} for number in range(5)])
+    database.create_collection("metrics", timeseries={"timeField": "ts", "metaField": "m"})
+    database.metrics.insert_many([{"ts": datetime(2026, 1, 1, tzinfo=timezone.utc), "m": n} for n in range(4)])
+    database.create_collection("top", viewOn="orders", pipeline=[{"$match": {"n": {"$gt": 10}}}])
+    database.settings.insert_one(site("then", OFF))
+    database.same.insert_one({"_id": 1})
+
+
+def live_on(database: Any) -> None:
+    """Weeks later: everything has changed, the shop is in maintenance, one collection is gone and one is new."""
+    database.orders.delete_many({"n": {"$lt": 5}})
+    database.orders.insert_many([{"_id": number, "n": number} for number in range(100, 130)])
+    database.orders.drop_index("n_1")
+    database.products.drop()
+    database.drop_collection("metrics")
+    database.create_collection("metrics", timeseries={"timeField": "ts", "metaField": "m", "granularity": "hours"})
+    database.metrics.insert_one({"ts": datetime(2026, 5, 1, tzinfo=timezone.utc), "m": 9})
+    database.top.drop()
+    database.create_collection("top", viewOn="orders", pipeline=[{"$match": {"n": {"$gt": 100}}}])
+    database.settings.replace_one({"key": "site"}, site("now", ON))
+    database.later.insert_one({"_id": "since"})
+
+
+def snapshot(client: Any, name: str) -> dict[str, Any]:
+    """All there is in a database, but for what a restore has beside it."""
+    found = {}
+    database = client.get_database(name, codec_options=RAW)
+    for info in client[name].list_collections():
+        collection, kind = info["name"], info.get("type", "collection")
+        if collection.startswith((PREFIX, "system.")):
+            continue
+        data = f"system.buckets.{collection}" if kind == "timeseries" else collection
+        documents = [] if kind == "view" else sorted(bytes(document.raw) for document in database[data].find({}))
+        indexes = (
+            [] if kind == "view" else [json_util.dumps(index) for index in client[name][collection].list_indexes()]
+        )
+        found[collection] = (kind, json_util.dumps(info["options"], sort_keys=True), sorted(indexes), documents)
+    return found
+
+
+def beside(client: Any, name: str) -> list[str]:
+    return [collection for collection in client[name].list_collection_names() if PREFIX in collection]
+
+
+def as_restored(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+    """What a restore comes to: the backup's, what it does not hold as it was, and the maintenance block as it is now."""
+    kind, options, indexes, documents = new["settings"]
+    text = site("then", ON)["value"]
+    raw = [bson.encode({**bson.decode(document), "value": text}) for document in documents]
+    return {**old, **new, "settings": (kind, options, indexes, raw)}
+
+
+class World:
+    """A database that lived on after its backup, in which the next restore is to be made."""
+
+    def __init__(self, mongod: Mongod, directory: Path) -> None:
+        self.mongod, self.directory = mongod, directory
+        self.name = "live_restore"
+        directory.mkdir(exist_ok=True)
+        (directory / "env").write_text(f"MONGODB_URI={mongod.uri_for(self.name)}\n")
+        with mongod.client() as client:
+            client.drop_database(self.name)
+            fill(client[self.name])
+            self.new = snapshot(client, self.name)
+        self.backup = self._back_up("backups")
+        self.reset()
+        self.safety = self._back_up("safety")
+
+    def _back_up(self, where: str) -> str:
+        (self.directory / where).mkdir()
+        params = {"env_file": str(self.directory / "env"), "dest": str(self.directory / where), "fresh_within": "0s"}
+        params |= {"state_dir": str(self.directory / "state"), "min_free": "1MiB"}
+        return str(ok(run_module("mongo_backup", params)).result["path"])
+
+    def reset(self) -> None:
+        with self.mongod.client() as client:
+            client.drop_database(self.name)
+            fill(client[self.name])
+            live_on(client[self.name])
+            self.old = snapshot(client, self.name)
+        shutil.rmtree(self.directory / "state", ignore_errors=True)
+
+    def params(self, **options: Any) -> dict[str, Any]:
+        params: dict[str, Any] = {"src": self.backup, "mode": "restore", "server": "live", "min_free": "1MiB"}
+        params |= {"env_file": str(self.directory / "env"), "safety_backup": self.safety}
+        return {**params, "state_dir": str(self.directory / "state"), **options}
+
+    def now(self) -> dict[str, Any]:
+        with self.mongod.client() as client:
+            return snapshot(client, self.name)
+
+    @property
+    def restored(self) -> dict[str, Any]:
+        return as_restored(self.new, self.old)
+
+    def require_restored(self) -> None:
+        assert self.now() == self.restored
+        self.require_nothing_left()
+
+    def require_as_before(self) -> None:
+        assert self.now() == self.old
+        self.require_nothing_left()
+
+    def require_nothing_left(self) -> None:
+        with self.mongod.client() as client:
+            assert beside(client, self.name) == []
+        state = self.directory / "state"
+        assert list(state.glob("restore-*")) == []
+        assert list((state / "leftovers").glob("*.json")) == []
+
+
+@pytest.fixture(scope="module")
+def made(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    world = World(mongod, tmp_path_factory.mktemp("live"))
+    yield world
+    with mongod.client() as client:
+        client.drop_database(world.name)
+
+
+@pytest.fixture
+def world(made: World) -> World:
+    made.reset()
+    return made
+
+
+def restore(world: World, **options: Any) -> ModuleResult:
+    return run_module("mongo_restore", world.params(**options))
+
+
+# --- what is restored
+
+
+@pytest.mark.every_server
+def test_the_backup_takes_the_place_of_the_live_database(world: World) -> None:
+    would = ok(run_module("mongo_restore", world.params(), check=True, diff=True)).result
+    world.require_as_before()
+    done = ok(restore(world)).result
+    world.require_restored()
+    assert would["changed"] is done["changed"] is True
+    assert would["plan"] == done["plan"]
+    assert would["collections"] == done["collections"]
+    changes = {
+        entry["name"]: (entry["change"], entry["documents_now"], entry["documents_then"])
+        for entry in done["collections"]
+    }
+    assert changes == {
+        "later": ("stays", 1, 1),
+        "metrics": ("replace", 1, 4),
+        "orders": ("replace", 45, 20),
+        "products": ("create", None, 5),
+        "same": ("same", 1, 1),
+        "settings": ("replace", 1, 1),
+        "top": ("replace", 0, 0),
+    }
+    assert done["staying"] == ["later"]
+    assert f"{world.name}.orders: 45 documents" in would["diff"]["before"]
+    assert f"{world.name}.orders: 20 documents" in would["diff"]["after"]
+    assert "would restore 5 collections with 30 documents (now 47)" in would["summary"]["headline"]
+    again = ok(restore(world)).result
+    assert again["changed"] is False
+    assert again["plan"] == []
+    world.require_restored()
+
+
+@pytest.mark.every_server
+def test_every_kind_of_collection_and_index_comes_back_as_it_was(
+    mongod: Mongod, mongo_database: str, tmp_path: Path
+) -> None:
+    (tmp_path / "dest").mkdir()
+    uri = {"uri": mongod.uri_for(mongo_database), "state_dir": str(tmp_path / "state"), "min_free": "1MiB"}
+    with mongod.client() as client:
+        fill_with_every_kind(client[mongo_database])
+        before = snapshot(client, mongo_database)
+        path = ok(run_module("mongo_backup", {**uri, "dest": str(tmp_path / "dest")})).result["path"]
+        client.drop_database(mongo_database)
+        # After a disaster there is nothing to lose: neither maintenance nor a safety backup is wanted.
+        result = ok(
+            run_module(
+                "mongo_restore", {**uri, "src": path, "mode": "restore", "server": "live", "allow_clients": True}
+            )
+        )
+        assert snapshot(client, mongo_database) == before
+        assert beside(client, mongo_database) == []
+        assert {entry["change"] for entry in result.result["collections"]} == {"create"}
+        # Over what is there, with all that differs only in options and indexes.
+        client[mongo_database].command("collMod", "strict", validator={})
+        client[mongo_database].plain.drop_index("n_1")
+        client[mongo_database].big.drop()
+        safety = ok(run_module("mongo_backup", {**uri, "dest": str(tmp_path / "dest"), "fresh_within": "0s"})).result[
+            "path"
+        ]
+        params = {
+            **uri,
+            "src": path,
+            "mode": "restore",
+            "server": "live",
+            "allow_clients": True,
+            "safety_backup": safety,
+        }
+        result = ok(run_module("mongo_restore", {**params, "require_maintenance": False}))
+        changed = {entry["name"] for entry in result.result["collections"] if entry["change"] != "same"}
+        assert changed == {"strict", "plain", "big"}
+        assert snapshot(client, mongo_database) == before
+
+
+def test_named_collections_alone_are_restored(world: World) -> None:
+    result = ok(restore(world, collections=["products", "top"])).result
+    now = world.now()
+    assert now == {**world.old, "products": world.new["products"], "top": world.new["top"]}
+    assert sorted(result["staying"]) == ["later", "metrics", "orders", "same", "settings"]
+    assert "does not hold the collections nope" in restore(world, collections=["nope"]).msg
+
+
+# --- what stands in the way
+
+
+def test_nothing_is_done_before_it_is_safe(world: World) -> None:
+    refused = {
+        "no safety backup is named": {"safety_backup": None},
+        "no safety backup under this path": {"safety_backup": world.safety + ".missing"},
+        "holds 31 documents, and the database 49": {"safety_backup": world.backup},
+        "not enough space": {"min_free": "900TiB"},
+        "do not go together": {"server": "throwaway"},
+        "does not hold the database other": {"from_database": "other"},
+        "one of the server's own databases": {"database": "admin"},
+    }
+    for words, options in refused.items():
+        result = restore(world, **options)
+        assert result.failed
+        assert words in result.msg
+    with world.mongod.client(appname="the API") as client:
+        client[world.name].orders.find_one()
+        result = restore(world)
+        assert "others are connected to the database" in result.msg
+        assert "the API from 127.0.0.1" in result.msg
+        would = ok(run_module("mongo_restore", world.params(), check=True)).result
+        assert "would be refused as things are now" in str(would["warnings"])
+        client[world.name].settings.replace_one({"key": "site"}, site("now", OFF))
+    assert "the shop is not in maintenance" in restore(world).msg
+    world.require_nothing_left()
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "passphrase"])
+def test_a_damaged_archive_changes_nothing(world: World, tmp_path: Path, damage: str) -> None:
+    path = tmp_path / Path(world.backup).name
+    options: dict[str, Any] = {"src": str(path)}
+    data = bytearray(Path(world.backup).read_bytes())
+    if damage == "cut":
+        del data[len(data) // 2 :]
+    elif damage == "flipped":
+        data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    if damage == "passphrase":
+        encrypted = tmp_path / f"{path.name}.enc"
+        subprocess.run(
+            ["openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-in", path, "-out", encrypted, "-pass", "pass:right"],
+            check=True,
+        )
+        (tmp_path / "passphrase").write_text("wrong\n")
+        assert "the backup is encrypted" in restore(world, src=str(encrypted)).msg
+        options = {"src": str(encrypted), "passphrase_file": str(tmp_path / "passphrase")}
+    for check in (True, False):
+        assert run_module("mongo_restore", world.params(**options), check=check).failed
+        world.require_as_before()
+    if damage == "passphrase":
+        (tmp_path / "passphrase").write_text("right\n")
+        ok(restore(world, **options))
+        world.require_restored()
+
+
+# --- whenever it is killed
+
+
+def test_killed_before_any_command_it_is_the_old_database_or_the_new_one(world: World) -> None:
+    """Until it lives to its end; the next run on the host, or the next call, puts it in order."""
+    number, seen = 0, set()
+    while True:
+        world.reset()
+        result = run_module("mongo_restore", world.params(), kill_at_command=(number, None))
+        if result.rc != -signal.SIGKILL:
+            break
+        if number % 2:
+            begun = run_module(
+                "maintenance_run", {"state": "begun", "name": "x", "state_dir": str(world.directory / "state")}
+            )
+            assert not ok(begun).result.get("warnings"), number
+            now = world.now()
+            seen.add("new" if now == world.restored else "old")
+            assert now in (world.old, world.restored), number
+            world.require_nothing_left()
+        else:
+            ok(restore(world))
+            world.require_restored()
+        number += 1 if EVERY else 3
+    ok(result)
+    world.require_restored()
+    assert number > 25
+    assert seen == {"old", "new"}
+
+
+def test_killed_between_its_notes_it_is_put_in_order(world: World) -> None:
+    number = 0
+    while True:
+        world.reset()
+        state = world.directory / "state"
+        result = run_module("mongo_restore", world.params(), kill_at_change=(state, number))
+        if result.rc != -signal.SIGKILL:
+            break
+        assert world.mongod.running
+        ok(restore(world))
+        world.require_restored()
+        number += 1 if EVERY else 5
+    assert number > 10
+
+
+def test_the_server_dies_on_the_way(tmp_path: Path) -> None:
+    with Mongod(tmp_path / "mongod", auth=True) as server:
+        world = World(server, tmp_path / "world")
+        for number in (2, 12, 19, 24):
+            world.reset()
+            assert server.pid is not None
+            result = run_module("mongo_restore", world.params(), kill_at_command=(number, server.pid))
+            committed = not result.failed
+            words = "the next run clears it away" if committed else "could not be put in order yet"
+            assert words in str([result.msg, result.result.get("warnings")])
+            server.stop()
+            server.start()
+            begun = {"state": "begun", "name": "x", "state_dir": str(world.directory / "state")}
+            ok(run_module("maintenance_run", begun))
+            if committed:
+                world.require_restored()
+            else:
+                world.require_as_before()
+        assert committed
+
+
+def test_what_an_application_wrote_too_early_is_kept(world: World) -> None:
+    """Killed half way through the swap, and the shop was opened: orders that came in meanwhile are not dropped."""
+    number = 12
+    while True:
+        world.reset()
+        result = run_module("mongo_restore", world.params(), kill_at_command=(number, None))
+        assert result.rc == -signal.SIGKILL, "no kill has left the new orders in place beside old data"
+        now = world.now()
+        if now.get("orders") == world.new["orders"] and "settings" in now and now != world.restored:
+            break
+        number += 1
+    with world.mongod.client() as client:
+        client[world.name].orders.insert_one({"_id": "precious", "n": 1000})
+    run_module("maintenance_run", {"state": "begun", "name": "x", "state_dir": str(world.directory / "state")})
+    with world.mongod.client() as client:
+        (kept,) = beside(client, world.name)
+        assert client[world.name][kept].find_one({"_id": "precious"})
+    assert world.now() == world.old
+
+
+# --- archives of stock mongodump
+
+
+def test_a_dump_of_a_whole_server_restores_the_shop_alone(mongod: Mongod, mongo_database: str, tmp_path: Path) -> None:
+    path = stock_backup(tmp_path / "shop", stock_dump(mongod, ["blog", mongo_database], True), "mongo.archive")
+    params = {"src": str(path), "mode": "restore", "server": "live", "uri": mongod.uri_for(mongo_database)}
+    params |= {"state_dir": str(tmp_path / "state"), "min_free": "1MiB"}
+    with mongod.client() as client:
+        users = client.admin.command("usersInfo", 1)["users"]
+        databases = client.list_database_names()
+    result = ok(run_module("mongo_restore", params)).result
+    warnings = str(result["warnings"])
+    assert "Other databases in the backup are not restored: blog" in warnings
+    assert "Users and roles in the backup are not restored" in warnings
+    with mongod.client() as client:
+        assert client[mongo_database].orders.count_documents({}) == 5
+        assert client.admin.command("usersInfo", 1)["users"] == users
+        assert sorted(client.list_database_names()) == sorted([*databases, mongo_database])
+    assert (
+        "does not hold the database elsewhere" in run_module("mongo_restore", {**params, "database": "elsewhere"}).msg
+    )
+
+
+def test_names_and_sizes_at_the_edge(mongod: Mongod, mongo_database: str, tmp_path: Path) -> None:
+    (tmp_path / "dest").mkdir()
+    uri = {"uri": mongod.uri_for(mongo_database), "state_dir": str(tmp_path / "state"), "min_free": "1MiB"}
+    longest = "n" * (255 - len(mongo_database) - 1)
+    with mongod.client() as client:
+        client[mongo_database].big.insert_one({"_id": 1, "x": os.urandom(16 * 1024 * 1024 - 40)})
+        for name in ("odd/na me%é.x", "a.b.c", longest, 'q"uote', "new\nline"):
+            client[mongo_database][name].insert_one({"_id": name})
+        before = snapshot(client, mongo_database)
+        path = ok(run_module("mongo_backup", {**uri, "dest": str(tmp_path / "dest")})).result["path"]
+        client.drop_database(mongo_database)
+        ok(
+            run_module(
+                "mongo_restore", {**uri, "src": path, "mode": "restore", "server": "live", "allow_clients": True}
+            )
+        )
+        assert snapshot(client, mongo_database) == before
