@@ -16,13 +16,16 @@ description:
   - Remembers who put maintenance up and how the application's setting was before, and puts exactly that back. All other settings, which stand in
     the same text, are left as they are to the byte.
   - Maintenance that somebody else put up, a person in the shop's administration included, is neither changed nor taken down without O(force).
+  - Proves itself. What was switched is asked for as visitors do; where that does not hold, or where a layer cannot be put up, what this call has put
+    up is taken back and the module fails.
+  - Taking down goes on layer by layer, also while the database cannot be reached; what remains is an error, and the timer goes on trying.
   - A run that is killed in between leaves a state that the next one with the same options completes. On entry the note of what was before is
     written first and the application switched last; on exit the application is switched first and the note removed last.
   - With O(expires), arms a timer on the host that ends maintenance then, or alerts, whatever has become of the controller, and after a reboot as
     well; see O(timer).
   - Restarts nothing. Taking down maintenance that is not up changes nothing.
-  - While maintenance is up, the application answers everything with 503, its health endpoint and payment webhooks included, and its administration
-    as well, except to addresses in O(application_setting.allow_ips).
+  - While the application's setting is one of the layers, it answers everything with 503, its health endpoint and payment webhooks included, and its
+    administration as well, except to addresses in O(application_setting.allow_ips).
 options:
   state:
     description: Up or down.
@@ -74,6 +77,36 @@ options:
     type: str
     choices: [auto, none]
     default: auto
+  layers:
+    description:
+      - Which layers beside the flag file turn visitors away.
+      - V(auto) uses V(nginx) where M(miniecom.maintenance.maintenance_nginx) has set it up and it answers, as only there can health endpoint and
+        payment webhooks stay open, and otherwise V(application).
+      - Named ones are put up, or the module fails before anything is changed. V(flag) alone turns nobody away.
+    type: list
+    elements: str
+    choices: [auto, flag, nginx, application]
+    default: [auto]
+  page:
+    description: What visitors read where nginx turns them away, beside O(reason), O(expires) and O(application_setting.visitor_message).
+    type: dict
+    suboptions:
+      shop:
+        description: The shop's name.
+        type: str
+        default: Handmade Harmony
+      texts:
+        description:
+          - For each language by its code, such as V(de), the words that differ from the English ones, C(title), C(headline), C(message), C(reason),
+            C(until), C(no_end) and C(again).
+          - A visitor gets the first of the three languages that his browser names first for which there are texts, else English.
+        type: dict
+        default: {}
+  probe_url:
+    description:
+      - Address of the shop's health endpoint. After switching the application it is asked, and it is an error if it does not answer as it should.
+      - Where nginx turns visitors away, its servers are always asked, as a visitor, from an allowed address, and at each path that is to stay open.
+    type: str
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.acting
   - miniecom.maintenance.flag
@@ -82,6 +115,7 @@ author:
   - miniecom.maintenance contributors (@miniecom)
 seealso:
   - module: miniecom.maintenance.maintenance_flag_info
+  - module: miniecom.maintenance.maintenance_nginx
   - module: miniecom.maintenance.context_info
 """
 
@@ -144,8 +178,8 @@ changed:
 plan:
   description:
     - What was to be done, with C(action), C(target), C(reason) and C(bytes).
-    - The actions are V(arm_timer), V(write_note), V(write_flag), V(switch_application_on), V(switch_application_off), V(remove_flag),
-      V(remove_note) and V(disarm_timer).
+    - The actions are V(arm_timer), V(write_note), V(write_flag), V(close_nginx), V(switch_application_on),
+      V(switch_application_off), V(open_nginx), V(remove_flag), V(remove_note) and V(disarm_timer).
   returned: success
   type: list
   elements: dict
@@ -181,16 +215,27 @@ timer:
   returned: with O(state=present)
   type: str
   sample: miniecom-maintenance-expiry
+layers:
+  description: The layers that are up, V(flag) and those that turn visitors away.
+  returned: with O(state=present)
+  type: list
+  elements: str
+  sample: [flag, nginx]
+rolled_back:
+  description: True where not all could be put up, and all was taken back.
+  returned: when it failed so
+  type: bool
 summary:
   description: C(headline) and C(seconds).
   returned: success
   type: dict
-  sample: {"headline": "maintenance is up, the host alerts at 2026-11-24T05:15:00Z: Moving the database to new disks", "seconds": 0.05}
+  sample: {"headline": "maintenance is up, without an end; nginx turns visitors away, health and webhooks stay open: Bigger disks", "seconds": 0.05}
 """
 
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run
 from ..module_utils._flag.arguments import FLAG_ARGUMENTS
+from ..module_utils._flag.switch import LAYERS
 from ..module_utils._operations.maintenance_flag import MaintenanceFlag
 
 SPEC = (
@@ -204,6 +249,15 @@ SPEC = (
             "expires": {"type": "str"},
             "on_expiry": {"type": "str", "choices": ["lift", "alert"], "default": "alert"},
             "timer": {"type": "str", "choices": ["auto", "none"], "default": "auto"},
+            "layers": {"type": "list", "elements": "str", "choices": list(LAYERS), "default": ["auto"]},
+            "page": {
+                "type": "dict",
+                "options": {
+                    "shop": {"type": "str", "default": "Handmade Harmony"},
+                    "texts": {"type": "dict", "default": {}},
+                },
+            },
+            "probe_url": {"type": "str"},
         }
     )
     + FLAG_ARGUMENTS

@@ -64,7 +64,8 @@ maintenance:
 layers:
   description:
     - C(flag) with C(present), C(since), C(reason) and C(path); C(application) with C(enabled), C(message), C(allow_ips), C(database) and a
-      C(problem), and C(looked_at), false when O(application_setting) was not given; C(note) with C(present).
+      C(problem), and C(looked_at), false when O(application_setting) was not given; C(nginx) with C(set_up), C(closed), whether it really C(turns_away)
+      visitors, until when in C(retry_after), and a C(problem); C(note) with C(present).
   returned: success
   type: dict
 probe:

@@ -54,6 +54,7 @@ class Note:
             empty when that layer was not put up.
         timer: name of the units that end it, "" when none was armed.
         around_run: id of the run around which it was put up: once that run is over or dead, it is nobody's any more.
+        nginx: directory by which nginx was switched, "" when that layer was not put up.
     """
 
     owner: str
@@ -67,6 +68,7 @@ class Note:
     run_id: str = ""
     timer: str = ""
     around_run: str = ""
+    nginx: str = ""
 
     def expired(self, now: datetime) -> bool:
         return bool(self.expires) and parse_moment(self.expires) <= now

@@ -18,10 +18,15 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 from .._core.errors import MaintenanceError
 from .._core.plan import Action, Kept, Plan
 from .flag_file import Flag, Note, flag_line, moment_text, one_line, parse_expires, parse_flag
+from .nginx_layer import Nginx, digest_files
+from .page import Closing, Texts, render_files
 from .timer import Timer, render_timer
 
 NOBODY = "somebody else than this collection"
 NOTE_TARGET = "note in the state directory"
+AUTO, FLAG, NGINX, APPLICATION = "auto", "flag", "nginx", "application"
+LAYERS = (AUTO, FLAG, NGINX, APPLICATION)
+BLOCKED = "its health endpoint, payment webhooks and its administration included"
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,10 @@ class Application:
 
 @dataclass(frozen=True)
 class Layers:
-    """Everything that is known. application and timer are None when that layer was not asked for.
+    """Everything that is known. application and timer are None when that layer was not asked for, nginx where it was never set up.
 
     live_run: id of the run that holds the host, "" when none does.
+    unseen: why the application's setting could not be looked at, "" when it was, or was not asked for.
     """
 
     flag: Flag
@@ -55,6 +61,11 @@ class Layers:
     application: Optional[Application] = None
     timer: Optional[Timer] = None
     live_run: str = ""
+    nginx: Optional[Nginx] = None
+    unseen: str = ""
+
+
+NO_TEXTS = Texts()
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,8 @@ class Policy:
     visitor_message: Optional[str] = None
     allow_ips: Optional[Tuple[str, ...]] = None
     around_run: bool = False
+    layers: Tuple[str, ...] = (AUTO,)
+    texts: Texts = NO_TEXTS
 
 
 @dataclass(frozen=True)
@@ -118,6 +131,22 @@ class SwitchApplicationOff:
 
 
 @dataclass(frozen=True)
+class CloseNginx:
+    """Let nginx turn visitors away with these files, until a moment in UTC, "" for no end."""
+
+    directory: str
+    until: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class OpenNginx:
+    """Let nginx serve everybody again."""
+
+    directory: str
+
+
+@dataclass(frozen=True)
 class ArmTimer:
     """Have the host's timer end maintenance at that time, in UTC."""
 
@@ -130,12 +159,73 @@ class DisarmTimer:
 
 
 SwitchWork = Union[
-    WriteNote, RemoveNote, WriteFlag, RemoveFlag, SwitchApplicationOn, SwitchApplicationOff, ArmTimer, DisarmTimer
+    WriteNote,
+    RemoveNote,
+    WriteFlag,
+    RemoveFlag,
+    SwitchApplicationOn,
+    SwitchApplicationOff,
+    CloseNginx,
+    OpenNginx,
+    ArmTimer,
+    DisarmTimer,
 ]
 
 
 def is_up(layers: Layers) -> bool:
-    return layers.flag.present or bool(layers.application and layers.application.enabled)
+    enabled = bool(layers.application and layers.application.enabled)
+    return layers.flag.present or enabled or bool(layers.nginx and layers.nginx.closed)
+
+
+@dataclass(frozen=True)
+class LayerChoice:
+    """The layers that turn visitors away. why: why it is not nginx, "" when it is, or when nobody asked for a choice."""
+
+    nginx: bool
+    application: bool
+    why: str = ""
+
+
+def choose_layers(layers: Layers, policy: Policy) -> LayerChoice:
+    """Which layers maintenance is to be in, beside the flag file. Pure.
+
+    What is up stays up: nothing is opened by putting up maintenance again.
+
+    Raises:
+        MaintenanceError: a layer was named that cannot be had.
+    """
+    nginx, note = layers.nginx, standing_note(layers)
+    problem = "nginx was not set up for it" if nginx is None else nginx.problem
+    wanted = set(policy.layers)
+    if AUTO in wanted:
+        use_nginx, use_application = not problem, bool(problem)
+    else:
+        use_nginx, use_application = NGINX in wanted, APPLICATION in wanted
+        if use_nginx and problem:
+            raise MaintenanceError(
+                "the layer nginx cannot be put up: %s" % problem,
+                target=nginx.directory if nginx else "",
+                next_step="Set it up with maintenance_nginx (maintenance_mode_nginx=auto), or leave layers at auto.",
+            )
+        if use_application and layers.application is None:
+            raise MaintenanceError(
+                "the layer application cannot be put up: how to reach it is not known",
+                next_step="Give application_setting as well.",
+            )
+    if note is not None:
+        use_nginx = use_nginx or bool(note.nginx and nginx is not None and nginx.closed)
+        mine = "previous" in note.application and bool(layers.application and layers.application.enabled)
+        use_application = use_application or mine
+    return LayerChoice(use_nginx, use_application and layers.application is not None, problem if AUTO in wanted else "")
+
+
+def needs_application(layers: Layers, policy: Policy) -> bool:
+    """Whether maintenance cannot be put up without the application's setting, for all that is known without it. Pure."""
+    if layers.note is not None and "previous" in layers.note.application:
+        return True
+    if AUTO in policy.layers:
+        return layers.nginx is None or bool(layers.nginx.problem)
+    return APPLICATION in policy.layers
 
 
 def standing_note(layers: Layers) -> Optional[Note]:
@@ -174,6 +264,8 @@ def check_owner(layers: Layers, policy: Policy) -> None:
         where.append("the flag file")
     if layers.application and layers.application.enabled:
         where.append("the application's own setting")
+    if layers.nginx and layers.nginx.closed:
+        where.append("nginx")
     raise MaintenanceError(
         "maintenance was put up by %s%s%s%s"
         % (
@@ -204,7 +296,8 @@ def wanted_note(layers: Layers, policy: Policy, now: datetime) -> Note:
         else:
             expires = moment_text(parse_expires(option, now))
     application = dict(old.application) if old is not None else {}
-    if layers.application is not None:
+    choice = choose_layers(layers, policy)
+    if layers.application is not None and choice.application:
         if not layers.application.enabled or "previous" not in application:
             application["previous"] = dict(layers.application.remember)
         application.update(layers.application.place)
@@ -220,6 +313,7 @@ def wanted_note(layers: Layers, policy: Policy, now: datetime) -> Note:
         policy.run_id if not mine or old is None else old.run_id,
         _timer_of(layers, old, expires),
         policy.run_id if policy.around_run else "",
+        layers.nginx.directory if layers.nginx is not None and choice.nginx else "",
     )
 
 
@@ -283,13 +377,30 @@ def plan_present(layers: Layers, policy: Policy, now: datetime) -> Plan[SwitchWo
         plan.actions.append(Action("write_flag", policy.path, why, WriteFlag(policy.path, line)))
     else:
         plan.kept.append(Kept(policy.path, "says so already"))
+    choice = choose_layers(layers, policy)
+    if layers.nginx is not None and choice.nginx:
+        plan_nginx(layers.nginx, note, policy, plan)
+    elif choice.why:
+        plan.kept.append(Kept(layers.nginx.target if layers.nginx else NGINX, "not applicable: %s" % choice.why))
     application = layers.application
-    if application is None:
+    if not choice.nginx and not choice.application:
         plan.warnings.append(
             "the application was not told, and turns nobody away by the flag file: give application_setting as well"
+            if application is None
+            else "nobody is turned away: of the layers that do so, none was asked for"
         )
+    elif application is None or not choice.application:
+        if application is not None:
+            plan.kept.append(
+                Kept(application.target, "not used: nginx turns visitors away, and lets through what must stay open")
+            )
     elif application.change is not None:
         why = "its message or its allowed addresses are others" if application.enabled else "it serves everybody"
+        if choice.why and layers.nginx is not None:
+            plan.warnings.append(
+                "the application answers 503 to everything, %s: it is the only layer that can turn visitors away, as %s"
+                % (BLOCKED, choice.why)
+            )
         work = SwitchApplicationOn(policy.visitor_message, policy.allow_ips)
         plan.actions.append(Action("switch_application_on", application.target, why, work))
     else:
@@ -298,22 +409,66 @@ def plan_present(layers: Layers, policy: Policy, now: datetime) -> Plan[SwitchWo
     return plan
 
 
+def plan_nginx(nginx: Nginx, note: Note, policy: Policy, plan: Plan[SwitchWork]) -> None:
+    """Plan the layer of nginx of maintenance that is to be up."""
+    closing = Closing(
+        note.reason, note.expires, policy.visitor_message or "", (policy.allow_ips or ()) + (nginx.inside,)
+    )
+    files = render_files(policy.texts, closing)
+    if nginx.closed and nginx.found == digest_files(files, note.expires) and not nginx.leftovers:
+        plan.kept.append(Kept(nginx.target, "turns visitors away already"))
+        return
+    why = "what it tells visitors has changed" if nginx.closed else "it serves everybody"
+    plan.actions.append(Action("close_nginx", nginx.target, why, CloseNginx(nginx.directory, note.expires, files)))
+
+
+def remains(layers: Layers) -> str:
+    """What cannot be taken down now, as the application's setting cannot be looked at; "" when that does not matter. Pure."""
+    if not layers.unseen:
+        return ""
+    note = layers.note
+    if note is not None and "previous" not in note.application:
+        return ""  # that layer was never put up
+    unseen = layers.unseen.rstrip(".")
+    return "the application may still turn visitors away: its own setting could not be looked at (%s)" % unseen
+
+
 def plan_absent(layers: Layers, policy: Policy) -> Plan[SwitchWork]:
     """Raises MaintenanceError: it is somebody else's, or the application's layer was put up and cannot be found again."""
     check_owner(layers, policy)
     plan: Plan[SwitchWork] = Plan()
-    application = layers.application
+    application, note = layers.application, layers.note
+    if layers.unseen and not remains(layers):
+        plan.warnings.append(
+            "the application's own setting, which was not put up, could not be looked at: %s" % layers.unseen
+        )
     if application is not None:
-        if application.change is not None:
+        strangers = note is not None and bool(note.nginx) and "previous" not in note.application
+        if application.enabled and strangers and not policy.force:
+            plan.kept.append(Kept(application.target, "somebody else has switched it on"))
+            plan.warnings.append(
+                "the application still turns visitors away: somebody else has switched it on. To switch it off as well, set "
+                "force: true (maintenance_mode_force=true)"
+            )
+        elif application.change is not None:
             plan.actions.append(
                 Action("switch_application_off", application.target, "it turns visitors away", SwitchApplicationOff())
             )
         else:
             plan.kept.append(Kept(application.target, "is off already"))
+    nginx = layers.nginx
+    if nginx is not None:
+        if nginx.closed or nginx.leftovers:
+            why = "it turns visitors away" if nginx.closed else "a killed run has left a part of it"
+            plan.actions.append(Action("open_nginx", nginx.target, why, OpenNginx(nginx.directory)))
+        else:
+            plan.kept.append(Kept(nginx.target, "serves everybody already"))
     if layers.flag.present:
         plan.actions.append(Action("remove_flag", policy.path, "maintenance is over", RemoveFlag(policy.path)))
     else:
         plan.kept.append(Kept(policy.path, "is not there"))
+    if remains(layers):
+        return plan  # note and timer are what is needed to finish it
     if layers.note is not None:
         plan.actions.append(
             Action("remove_note", NOTE_TARGET, "nothing is left to be put back", RemoveNote(policy.path))
@@ -345,6 +500,25 @@ def previous_of(layers_note: Optional[Note]) -> Optional[Dict[str, Any]]:
     return dict(found) if isinstance(found, dict) else None
 
 
+def names_of(note: Note) -> List[str]:
+    """The layers that a note tells of."""
+    found = [FLAG]
+    if note.nginx:
+        found.append(NGINX)
+    if "previous" in note.application:
+        found.append(APPLICATION)
+    return found
+
+
+def who_turns_away(note: Note) -> str:
+    """Who turns visitors away, and what that blocks, in words."""
+    names = names_of(note)
+    if APPLICATION in names:
+        both = "nginx and the application turn" if NGINX in names else "the application turns"
+        return "%s visitors away, health and webhooks included" % both
+    return "nginx turns visitors away, health and webhooks stay open" if NGINX in names else "nobody is turned away"
+
+
 def layers_after(layers: Layers, plan: Plan[SwitchWork]) -> Layers:
     """The layers as they are when a plan has been carried out, for the difference shown."""
     done = replace(layers, note=note_of(layers, plan))
@@ -357,6 +531,8 @@ def layers_after(layers: Layers, plan: Plan[SwitchWork]) -> Layers:
         elif isinstance(work, (SwitchApplicationOn, SwitchApplicationOff)) and done.application is not None:
             enabled = isinstance(work, SwitchApplicationOn)
             done = replace(done, application=replace(done.application, enabled=enabled, change=None))
+        elif isinstance(work, (CloseNginx, OpenNginx)) and done.nginx is not None:
+            done = replace(done, nginx=replace(done.nginx, closed=isinstance(work, CloseNginx)))
         elif isinstance(work, (ArmTimer, DisarmTimer)) and done.timer is not None:
             units = render_timer(work.expires) if isinstance(work, ArmTimer) else ""
             done = replace(done, timer=replace(done.timer, timer=units, service=""))
@@ -372,6 +548,8 @@ def render_layers(layers: Layers, policy: Policy, block: Optional[str]) -> str:
     lines = ["flag %s: %s" % (policy.path, layers.flag.line if layers.flag.present else "absent")]
     if block is not None:
         lines.append("application: %s" % (block or "no setting"))
+    if layers.nginx is not None:
+        lines.append("nginx: %s" % ("turns visitors away" if layers.nginx.closed else "serves everybody"))
     note = layers.note
     if note is None:
         lines.append("note: absent")

@@ -111,6 +111,9 @@ def lift(state: StateDirectory, note: Note, now: datetime) -> int:
                 maintenance.act(action, observation)
             except SkipAction:
                 pass
+        left = switch.remains(observation.layers)
+        if left:
+            raise MaintenanceError(left, target=note.path)
         maintenance.verify(observation, plan)
         headline = "taken down at its expiry, %s" % note.expires if was_up else "was down already at its expiry"
         say(NOTICE, "%s: %s" % (window(note), headline))

@@ -10,7 +10,7 @@ It knows nothing of Ansible: the timer runs it without.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Type
 
 from .._core.clock import utc_now
@@ -30,9 +30,12 @@ from .._flag.flag_file import (
     write_flag,
     write_note,
 )
+from .._flag.nginx_layer import Nginx, Setup, close_shop, observe_link, open_shop, read_setup
 from .._flag.switch import (
     ArmTimer,
+    CloseNginx,
     DisarmTimer,
+    OpenNginx,
     Policy,
     RemoveFlag,
     RemoveNote,
@@ -43,6 +46,7 @@ from .._flag.switch import (
     WriteNote,
 )
 from .._flag.timer import Timer, arm, disarm, observe_timer
+from .._flag.visitor import loaded_problem, prove_closed, prove_open, summary_of
 from .._mongo.application_setting import COLLECTION, plan_setting, read_setting, update_setting
 from .._mongo.client import Connection, connect
 from .._mongo.removals import note_removal
@@ -56,12 +60,23 @@ class MaintenanceObservation:
     """The layers, and the application's maintenance block before and after, for the difference shown.
 
     program: what the host's timer is to run; None where timers are left alone.
+    setup: how nginx was set up; None where it was not.
     """
 
     layers: switch.Layers
     block_before: Optional[str] = None
     block_after: Optional[str] = None
     program: Optional[bytes] = field(default=None, repr=False)
+    setup: Optional[Setup] = None
+
+
+def observe_nginx(setup: Optional[Setup]) -> Optional[Nginx]:
+    """The layer of nginx, None where it was never set up.
+
+    Raises:
+        MaintenanceError: what switches it cannot be looked at.
+    """
+    return None if setup is None else observe_link(setup.directory, loaded_problem(setup))
 
 
 class Maintenance:
@@ -119,13 +134,31 @@ class Maintenance:
         options = self._application_options(note)
         lease = read_lease(StateDirectory(self._state_dir))
         live_run = lease.run_id if lease is not None else ""
+        setup = read_setup(self._state_dir)
+        layers = switch.Layers(flag, note, None, timer, live_run, observe_nginx(setup))
         if options is None:
-            return MaintenanceObservation(switch.Layers(flag, note, None, timer, live_run), program=program)
+            return MaintenanceObservation(layers, program=program, setup=setup)
+        try:
+            return self._with_application(layers, options, program, setup)
+        except MaintenanceError as error:
+            # On the way out each layer is taken down that can be. On the way in, one that is not needed may be out of reach.
+            if self.present and switch.needs_application(layers, self.policy):
+                raise
+            return MaintenanceObservation(replace(layers, unseen=str(error)), program=program, setup=setup)
+
+    def _with_application(
+        self,
+        layers: switch.Layers,
+        options: Mapping[str, Any],
+        program: Optional[bytes],
+        setup: Optional[Setup],
+    ) -> MaintenanceObservation:
+        """What is known, with the application's own setting."""
         if self._connection is None:
             self._connection = connect(with_environment(options, os.path.dirname(os.path.dirname(self.policy.path))))
         database = self._connection.client[self._connection.require_database(options.get("database") or None)]
         setting = read_setting(database)
-        previous = switch.previous_of(note)
+        previous = switch.previous_of(layers.note)
         change = None
         # Switched off by hand meanwhile: what was saved then stands.
         if self.present or setting.enabled:
@@ -151,10 +184,11 @@ class Maintenance:
             "settings of %s (key site)" % database.name,
         )
         return MaintenanceObservation(
-            switch.Layers(flag, note, application, timer, live_run),
+            replace(layers, application=application),
             setting.block or "",
             change.after if change else setting.block or "",
             program,
+            setup,
         )
 
     def _database(self, observation: MaintenanceObservation) -> Any:
@@ -226,6 +260,15 @@ class Maintenance:
             return ("%s" % error,)
         return ()
 
+    def _close_nginx(self, action: Action[CloseNginx], observation: MaintenanceObservation) -> Outcome:
+        close_shop(action.work.directory, action.work.files, action.work.until)
+        return Outcome()
+
+    def _open_nginx(self, action: Action[OpenNginx], observation: MaintenanceObservation) -> Outcome:
+        if not open_shop(action.work.directory):
+            raise SkipAction("it is gone already")
+        return Outcome()
+
     def _arm(self, action: Action[ArmTimer], observation: MaintenanceObservation) -> Outcome:
         if observation.layers.timer is None or observation.program is None:
             raise ValueError("the timer was not looked at")
@@ -249,7 +292,11 @@ class Maintenance:
         wrong = []
         if read_flag(self.policy.path).present != self.present:
             wrong.append("the flag file is %s" % ("missing" if self.present else "there again"))
-        if observation.layers.application is not None:
+        note, nginx = switch.note_of(observation.layers, plan), observation.layers.nginx
+        if nginx is not None and (not self.present or (note is not None and note.nginx)):
+            if observe_link(nginx.directory).closed != self.present:
+                wrong.append("what switches nginx is %s" % ("missing" if self.present else "there again"))
+        if observation.layers.application is not None and self._switched(observation, note):
             if read_setting(self._database(observation)).enabled != self.present:
                 wrong.append("the application's setting is %s" % ("off" if self.present else "on"))
         if wrong:
@@ -258,7 +305,7 @@ class Maintenance:
                 target=self.policy.path,
                 next_step="Settle who does, then run it again.",
             )
-        note, timer = switch.note_of(observation.layers, plan), observation.layers.timer
+        timer = observation.layers.timer
         if note is None or not note.expires or not self.present:
             return
         if observation.program is not None and timer is not None and not timer.problem:
@@ -268,6 +315,31 @@ class Maintenance:
                     target=timer.unit,
                     next_step="Look at systemctl status %s.timer, then run it again." % timer.unit,
                 )
+
+    def _switched(self, observation: MaintenanceObservation, note: Optional[Note]) -> bool:
+        """Whether the application's setting is one of the layers, and not somebody else's beside them."""
+        if self.present:
+            return note is not None and "previous" in note.application
+        before = observation.layers.note
+        return self.policy.force or before is None or not before.nginx or "previous" in before.application
+
+    def prove(self, observation: MaintenanceObservation, plan: Plan[SwitchWork]) -> Tuple[str, ...]:
+        """Ask the site as visitors do, by the layer of nginx.
+
+        Returns:
+            What does not hold.
+        """
+        setup, nginx, note = observation.setup, observation.layers.nginx, switch.note_of(observation.layers, plan)
+        if setup is None or nginx is None:
+            return ()
+        wrong = []
+        if not self.present:
+            before = observation.layers.note
+            if nginx.closed or (before is not None and before.nginx):
+                wrong = prove_open(setup)
+        elif note is not None and note.nginx:
+            wrong = prove_closed(setup, note.expires, nginx.inside)
+        return tuple(["the layer nginx does not hold: %s" % summary_of(wrong)] if wrong else [])
 
     def close(self) -> None:
         if self._connection is not None:
@@ -281,6 +353,8 @@ HANDLERS: Dict[Type[Any], Callable[[Maintenance, Action[Any], MaintenanceObserva
     RemoveFlag: Maintenance._remove_flag,
     SwitchApplicationOn: Maintenance._switch_on,
     SwitchApplicationOff: Maintenance._switch_off,
+    CloseNginx: Maintenance._close_nginx,
+    OpenNginx: Maintenance._open_nginx,
     ArmTimer: Maintenance._arm,
     DisarmTimer: Maintenance._disarm,
 }

@@ -6,16 +6,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from .._core.call import Call
-from .._core.errors import MaintenanceError
+from .._core.clock import utc_now
+from .._core.errors import MaintenanceError, SkipAction
 from .._core.plan import Action, Outcome, Plan, Report, Results, Verification
 from .._core.record import default_owner
 from .._core.runner import Task
-from .._flag import switch
+from .._flag import probe, switch
 from .._flag.ending import ending
+from .._flag.page import Texts, check_texts
 from .._flag.switch import SwitchWork
 from .._mongo.application_setting import visitor_addresses
 from .expiry import program
@@ -38,7 +41,14 @@ def policy_of(params: Dict[str, Any], run_id: str) -> switch.Policy:
         application.get("visitor_message"),
         tuple(visitor_addresses(allowed)) if allowed is not None else None,
         params["around_run"],
+        tuple(params["layers"]),
+        check_texts(params["page"]["shop"], params["page"]["texts"]) if params["page"] else Texts(),
     )
+
+
+def _taken_back(results: Results[SwitchWork, MaintenanceObservation]) -> bool:
+    failure = results.verification.failure
+    return failure is not None and bool(failure.details.get("rolled_back"))
 
 
 class MaintenanceFlag(Task[MaintenanceObservation]):
@@ -72,13 +82,98 @@ class MaintenanceFlag(Task[MaintenanceObservation]):
         plan: Plan[SwitchWork],
         results: Results[SwitchWork, MaintenanceObservation],
     ) -> Verification[MaintenanceObservation]:
+        if self.maintenance.present and results.failed:
+            return self._rolled_back(observation, [])
         if results.failed:
             return Verification()
         try:
             self.maintenance.verify(observation, plan)
         except MaintenanceError as error:
             return Verification(failure=error)
-        return Verification()
+        if not results.done:
+            return Verification()
+        self.run.renew()
+        wrong = list(self.maintenance.prove(observation, plan))
+        more, warnings = self._prove_application(plan)
+        wrong.extend(more)
+        if not wrong:
+            return Verification(warnings=warnings)
+        if self.maintenance.present:
+            return self._rolled_back(observation, wrong)
+        return Verification(
+            failure=MaintenanceError(
+                "maintenance was taken down in each of its layers, but the shop is not as visitors should find it: %s"
+                % "; ".join(wrong),
+                target=self.policy.path,
+                next_step="Look at the shop and at its web server; maintenance_status tells the state of each layer.",
+            ),
+            warnings=warnings,
+        )
+
+    def _prove_application(self, plan: Plan[SwitchWork]) -> Tuple[List[str], Tuple[str, ...]]:
+        """What does not hold of the application's layer, as its health endpoint tells, and what could not be proved."""
+        url = (self.params["probe_url"] or "").strip()
+        kind = switch.SwitchApplicationOn if self.maintenance.present else switch.SwitchApplicationOff
+        if not url or not any(isinstance(action.work, kind) for action in plan.actions):
+            return [], ()
+        answer = probe.probe(url)
+        self.run.renew()
+        if not self.maintenance.present:
+            if answer.state == probe.UP:
+                return [], ()
+            return ["the layer application: %s: %s" % (url, answer.reason)], ()
+        allowed = set(self.policy.allow_ips or ()) & {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+        if answer.state == probe.MAINTENANCE or allowed:
+            return [], ()
+        if answer.status == 0 or answer.status >= 500:
+            return [], ("that the application turns visitors away could not be proved: %s: %s" % (url, answer.reason),)
+        return ["the layer application does not hold: %s serves visitors" % url], ()
+
+    def _rolled_back(
+        self, observation: MaintenanceObservation, wrong: List[str]
+    ) -> Verification[MaintenanceObservation]:
+        """Take down again what could not be put up in all of its layers. What was up before stays up."""
+        what = "; ".join(wrong)
+        if switch.is_up(observation.layers):
+            return Verification(failure=MaintenanceError(what, target=self.policy.path) if what else None)
+        self.run.renew()
+        undo = Maintenance(
+            replace(self.policy, state="absent"),
+            self.run.state_dir,
+            self.params["application_setting"],
+            program if self.params["timer"] == "auto" else None,
+        )
+        left = ""
+        try:
+            seen = undo.observe()
+            plan = switch.plan_switch(seen.layers, undo.policy, utc_now())
+            for action in plan.actions:
+                try:
+                    undo.act(action, seen)
+                except SkipAction:
+                    pass
+            left = switch.remains(seen.layers)
+        except MaintenanceError as error:
+            left = str(error)
+        finally:
+            undo.close()
+        if left:
+            return Verification(
+                failure=MaintenanceError(
+                    "%s; and not all of it could be taken back: %s"
+                    % (what or "maintenance was only partly put up", left),
+                    target=self.policy.path,
+                    next_step="Run exit_maintenance; maintenance_status tells the state of each layer.",
+                )
+            )
+        return Verification(
+            failure=MaintenanceError(
+                "%s. All layers were taken back, and the shop is open as before"
+                % (what or "maintenance was not put up"),
+                target=self.policy.path,
+                details={"rolled_back": True},
+            )
+        )
 
     def report(
         self,
@@ -89,8 +184,18 @@ class MaintenanceFlag(Task[MaintenanceObservation]):
         values: Dict[str, Any] = {"owner": switch.owner_of(observation.layers)}
         note = switch.note_of(observation.layers, plan)
         if self.maintenance.present and note is not None:
-            values.update(since=note.since, expires=note.expires, timer=note.timer)
-        return Report(self._headline(observation, plan, results), bool(results.effective), values=values)
+            values.update(since=note.since, expires=note.expires, timer=note.timer, layers=switch.names_of(note))
+        failure = None
+        left = "" if self.maintenance.present else switch.remains(observation.layers)
+        if left:
+            failure = MaintenanceError(
+                left,
+                target=self.policy.path,
+                next_step="What else was up %s taken down. Run it again as soon as the database answers."
+                % results.words("was", "would be"),
+            )
+        changed = bool(results.effective) and not _taken_back(results)
+        return Report(self._headline(observation, plan, results), changed, values=values, failure=failure)
 
     def _headline(
         self,
@@ -98,7 +203,9 @@ class MaintenanceFlag(Task[MaintenanceObservation]):
         plan: Plan[SwitchWork],
         results: Results[SwitchWork, MaintenanceObservation],
     ) -> str:
-        if results.failed:
+        if _taken_back(results):
+            return "maintenance could not be put up, and the shop is open as before"
+        if results.failed or (not self.maintenance.present and switch.remains(observation.layers)):
             return "maintenance was only partly %s" % ("put up" if self.maintenance.present else "taken down")
         would = results.check and bool(plan.actions)
         note = switch.note_of(observation.layers, plan)
@@ -107,7 +214,9 @@ class MaintenanceFlag(Task[MaintenanceObservation]):
                 return "maintenance is not up"
             return "would take down maintenance" if would else "maintenance was taken down"
         up = "would put up maintenance" if would else "maintenance is up"
-        return "%s, %s: %s" % (up, ending(note.expires, note.on_expiry, bool(note.timer)), note.reason)
+        who = switch.who_turns_away(note)
+        end = ending(note.expires, note.on_expiry, bool(note.timer))
+        return "%s, %s; %s: %s" % (up, end, who, note.reason)
 
     def diff(self, observation: MaintenanceObservation, plan: Plan[Any]) -> Optional[Dict[str, Any]]:
         if not plan.actions:

@@ -16,10 +16,32 @@ from .._core.plan import Report
 from .._flag import probe
 from .._flag.ending import ending
 from .._flag.flag_file import Flag, Note, read_flag, read_note
+from .._flag.nginx_layer import read_setup
 from .._flag.timer import Timer, observe_timer
+from .._flag.visitor import ask, moment_of
 from .._mongo.application_setting import read_setting
 from .._mongo.client import connect
 from .environment import with_environment
+from .maintenance import observe_nginx
+
+
+def look_at_nginx(state_dir: str) -> Dict[str, Any]:
+    """The layer of nginx, and what it tells a visitor just now."""
+    layer: Dict[str, Any] = {"set_up": False, "closed": None, "turns_away": None, "retry_after": "", "problem": ""}
+    try:
+        setup = read_setup(state_dir)
+        found = observe_nginx(setup)
+    except MaintenanceError as error:
+        layer["problem"] = str(error)
+        return layer
+    if setup is None or found is None:
+        return layer
+    layer.update(set_up=True, closed=found.closed, directory=found.directory, problem=found.problem)
+    answers = [ask(site, "/") for site in setup.sites]
+    if answers and not any(answer.problem for answer in answers):
+        layer["turns_away"] = all(answer.by_nginx for answer in answers)
+        layer["retry_after"] = moment_of(answers[0].retry_after)
+    return layer
 
 
 def look_at_application(options: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
@@ -50,23 +72,53 @@ def look_at_application(options: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
     return layer
 
 
+NO_NGINX: Mapping[str, Any] = {"closed": False, "turns_away": None, "problem": ""}
+
+
+def nginx_problems(flag: Flag, note: Optional[Note], nginx: Mapping[str, Any]) -> List[str]:
+    """What is wrong about the layer of nginx. Pure."""
+    problems = []
+    closed, used = bool(nginx["closed"]), note is not None and bool(note.nginx)
+    if closed and nginx["turns_away"] is False:
+        problems.append("nginx is to turn visitors away, and serves them")
+    if closed and nginx["problem"]:
+        problems.append("nginx is to turn visitors away, and %s" % nginx["problem"])
+    if closed and not flag.present:
+        problems.append("nginx turns visitors away, but there is no flag file")
+    if flag.present and used and not closed:
+        problems.append("the flag file is there, but nginx turns nobody away")
+    if not closed and nginx["turns_away"]:
+        problems.append("nginx still turns visitors away")
+    if nginx["closed"] is None and nginx["problem"]:
+        problems.append(str(nginx["problem"]))
+    return problems
+
+
 def merge_layers(
-    flag: Flag, note: Optional[Note], application: Mapping[str, Any], now: datetime, timer: Optional[Timer] = None
+    flag: Flag,
+    note: Optional[Note],
+    application: Mapping[str, Any],
+    now: datetime,
+    timer: Optional[Timer] = None,
+    nginx: Mapping[str, Any] = NO_NGINX,
 ) -> Dict[str, Any]:
     """One answer from all layers. Pure.
 
     timer: None when nobody looked.
     """
     enabled = application["enabled"]
-    active = flag.present or bool(enabled)
-    problems: List[str] = []
-    if flag.present and enabled is False:
+    closed = bool(nginx["closed"])
+    active = flag.present or bool(enabled) or closed
+    problems: List[str] = nginx_problems(flag, note, nginx)
+    # Where nginx turns visitors away, the application need not.
+    alone = flag.present and enabled is False and not closed and not (note is not None and note.nginx)
+    if alone:
         problems.append("the flag file is there, but the application turns nobody away")
     if enabled and not flag.present:
         problems.append("the application turns visitors away, but there is no flag file")
     if note is not None and not active and enabled is not None:
         problems.append("a run was killed while it put maintenance up or took it down; run it again")
-    if application["problem"]:
+    if application["problem"] and not (note is not None and note.nginx and "previous" not in note.application):
         problems.append(str(application["problem"]))
     standing = note if active else None
     expired = standing is not None and standing.expired(now)
@@ -86,9 +138,10 @@ def merge_layers(
         "timer": standing.timer if standing else "",
         "timer_armed": armed,
         "expired": expired,
-        "consistent": not (flag.present and enabled is False)
+        "consistent": not alone
         and not (enabled and not flag.present)
-        and not application["problem"],
+        and not application["problem"]
+        and not nginx_problems(flag, note, nginx),
         "problems": problems,
     }
 
@@ -127,12 +180,14 @@ def maintenance_status(call: Call) -> Report:
     flag, note = read_flag(params["path"]), read_note(call.run.state_dir)
     application = look_at_application(params["application_setting"])
     timer = observe_timer(call.run.state_dir) if note is not None and note.timer else None
-    found = merge_layers(flag, note, application, utc_now(), timer)
+    nginx = look_at_nginx(call.run.state_dir)
+    found = merge_layers(flag, note, application, utc_now(), timer, nginx)
     values: Dict[str, Any] = {
         "maintenance": found,
         "layers": {
             "flag": {"present": flag.present, "since": flag.since, "reason": flag.reason, "path": params["path"]},
             "application": application,
+            "nginx": nginx,
             "note": {"present": note is not None},
         },
     }

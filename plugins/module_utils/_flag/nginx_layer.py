@@ -1,0 +1,280 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The layer of nginx on the host: what its installation has noted, and the link by which it is switched.
+
+A directory with all that is served is made whole, then one rename of a link closes the shop, and its removal opens it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import Dict, List, Mapping, Optional, Tuple
+
+from .._core.atomic_file import sync_directory, write_atomic
+from .._core.clock import utc_now
+from .._core.errors import MaintenanceError, from_os_error
+from .._core.state_dir import state_error
+from .flag_file import parse_moment
+from .nginx_snippet import CLOSED
+
+SETUP_NAME = "nginx.json"
+_LINK, _SWITCH = ".closed.miniecom-partial", "switch-"
+_LOOPBACK = "127."
+
+
+@dataclass(frozen=True)
+class Site:
+    """One server of the shop, as this host asks it. name: for Host and SNI."""
+
+    name: str
+    address: str
+    port: int
+    tls: bool = False
+
+    @property
+    def url(self) -> str:
+        where = "[%s]" % self.address if ":" in self.address else self.address
+        return "%s://%s:%d" % ("https" if self.tls else "http", where, self.port)
+
+    @property
+    def label(self) -> str:
+        return self.url if self.name in ("localhost", self.address) else "%s (%s)" % (self.name, self.url)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the installation has noted.
+
+    Attributes:
+        directory: where link and files lie. digest: of the snippet.
+        open_paths: what stays open, as it was given.
+        files: configuration files that include the snippet.
+        container: name of the container that nginx runs in, "" on the host.
+    """
+
+    directory: str
+    digest: str
+    sites: Tuple[Site, ...]
+    open_paths: Tuple[str, ...]
+    files: Tuple[str, ...] = ()
+    container: str = ""
+
+
+@dataclass(frozen=True)
+class Nginx:
+    """The layer as found.
+
+    Attributes:
+        problem: why it turns nobody away, "" when it does as soon as it is switched.
+        closed: its link is there.
+        found: digest of all that lies behind the link. leftovers: a killed run has left something beside it.
+        inside: an address of the loopback network that is let through, by which this host proves that addresses are.
+    """
+
+    directory: str
+    problem: str = ""
+    closed: bool = False
+    found: str = ""
+    leftovers: bool = False
+    inside: str = ""
+
+    @property
+    def target(self) -> str:
+        return "nginx, by %s/%s" % (self.directory, CLOSED)
+
+
+def setup_path(state_dir: str) -> str:
+    return os.path.join(state_dir, SETUP_NAME)
+
+
+def read_setup(state_dir: str) -> Optional[Setup]:
+    """None where nginx was never set up.
+
+    Raises:
+        MaintenanceError: it cannot be read, or makes no sense.
+    """
+    path = setup_path(state_dir)
+    try:
+        with open(path, encoding="utf-8") as handle:
+            found = json.load(handle)
+        return Setup(
+            str(found["directory"]),
+            str(found["digest"]),
+            tuple(Site(**site) for site in found["sites"]),
+            tuple(found["open_paths"]),
+            tuple(found["files"]),
+            str(found["container"]),
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise state_error("cannot read how nginx was set up", path, error) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise MaintenanceError(
+            "the note of how nginx was set up makes no sense",
+            target=path,
+            next_step="Remove it, and set nginx up again.",
+        ) from error
+
+
+def write_setup(state_dir: str, setup: Setup) -> None:
+    path = setup_path(state_dir)
+    try:
+        os.makedirs(state_dir, mode=0o700, exist_ok=True)
+        write_atomic(path, (json.dumps(asdict(setup), indent=1, sort_keys=True) + "\n").encode("utf-8"), 0o600)
+    except OSError as error:
+        raise state_error("cannot note how nginx was set up", path, error) from error
+
+
+# -- the link ------------------------------------------------------------------------------------------------------------
+
+
+def digest_files(files: Mapping[str, str], until: str) -> str:
+    """What stands for all that is served. until: a UTC timestamp, "" for no end."""
+    text = json.dumps([sorted(files.items()), until])
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+def _read_files(directory: str) -> Tuple[Dict[str, str], str]:
+    """The files behind the link, and the moment that they stand for."""
+    found: Dict[str, str] = {}
+    moment = 0
+    for base, _directories, names in os.walk(directory):
+        for name in names:
+            path = os.path.join(base, name)
+            with open(path, encoding="utf-8") as handle:
+                found[os.path.relpath(path, directory)] = handle.read()
+            if name == "api.json":
+                moment = int(os.stat(path).st_mtime)
+    until = "" if "no-end" in found else datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return found, until
+
+
+def observe_link(directory: str, problem: str = "") -> Nginx:
+    """The layer of a directory, as far as its files tell.
+
+    Raises:
+        MaintenanceError: it cannot be looked at.
+    """
+    link = os.path.join(directory, CLOSED)
+    try:
+        names = os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return Nginx(directory, problem or "its directory is missing", inside=fresh_inside())
+    except OSError as error:
+        raise from_os_error("cannot look at what switches nginx", error, target=directory) from error
+    # What nginx asks: whether a directory is behind the link.
+    closed = os.path.isdir(link)
+    files: Dict[str, str] = {}
+    found = ""
+    if closed:
+        try:
+            files, until = _read_files(os.path.realpath(link))
+            found = digest_files(files, until)
+        except (OSError, ValueError):
+            found = "unreadable"
+    stale = [
+        name
+        for name in _strays(directory, names)
+        if os.path.realpath(link) != os.path.join(os.path.realpath(directory), name)
+    ]
+    inside = [name[6:] for name in files if name.startswith("allow/" + _LOOPBACK)]
+    broken = os.path.lexists(link) and not closed
+    return Nginx(directory, problem, closed, found, bool(stale) or broken, inside[0] if inside else fresh_inside())
+
+
+def _strays(directory: str, names: List[str]) -> List[str]:
+    return [name for name in names if name.startswith(_SWITCH) or name == _LINK]
+
+
+def fresh_inside() -> str:
+    """An address that only this host can have, and that nobody can guess; never the first, which visitors' proxies have."""
+    return "127.%d.%d.%d" % (1 + secrets.randbelow(254), secrets.randbelow(256), 1 + secrets.randbelow(254))
+
+
+def close_shop(directory: str, files: Mapping[str, str], until: str) -> None:
+    """Turn visitors away.
+
+    Args:
+        until: a UTC timestamp that Retry-After tells, "" for none.
+
+    Raises:
+        MaintenanceError: everything is as it was before.
+    """
+    name = _SWITCH + digest_files(files, until)
+    made = os.path.join(directory, name)
+    link, partial = os.path.join(directory, CLOSED), os.path.join(directory, _LINK)
+    moment = (parse_moment(until) if until else utc_now()).timestamp()
+    try:
+        if os.path.realpath(link) == os.path.realpath(made):
+            # The same, but somebody has changed it: it is made anew under another name.
+            made += "-again"
+            name += "-again"
+        shutil.rmtree(made, ignore_errors=True)
+        _make(made)
+        _make(os.path.join(made, "allow"))
+        for entry in sorted(files):
+            path = os.path.join(made, entry)
+            # The directory is nobody's before the link names it; the last step is the only one that counts.
+            with open(path, "x", encoding="utf-8", newline="") as handle:
+                handle.write(files[entry])
+                os.fchmod(handle.fileno(), 0o644)
+                handle.flush()
+                os.utime(handle.fileno(), (moment, moment))
+                os.fsync(handle.fileno())
+        sync_directory(os.path.join(made, "allow"))
+        sync_directory(made)
+        if os.path.lexists(partial):
+            os.unlink(partial)
+        os.symlink(name, partial)
+        os.rename(partial, link)
+        sync_directory(directory)
+        _sweep(directory, keep=name)
+    except OSError as error:
+        raise from_os_error("cannot let nginx turn visitors away", error, target=directory) from error
+
+
+def _make(path: str) -> None:
+    os.mkdir(path)
+    os.chmod(path, 0o755)  # noqa: S103  # nginx's workers read it, whatever the umask
+
+
+def _sweep(directory: str, keep: str = "") -> None:
+    for name in _strays(directory, os.listdir(directory)):
+        path = os.path.join(directory, name)
+        if name == keep:
+            continue
+        if os.path.islink(path):
+            os.unlink(path)
+        else:
+            shutil.rmtree(path)
+
+
+def open_shop(directory: str) -> bool:
+    """Serve visitors again; False when nobody was turned away.
+
+    Raises:
+        MaintenanceError: they still are turned away.
+    """
+    link = os.path.join(directory, CLOSED)
+    try:
+        there = os.path.lexists(link)
+        if there:
+            os.unlink(link)
+            sync_directory(directory)
+        _sweep(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise from_os_error(
+            "cannot let nginx serve visitors again", error, target=link, otherwise="Remove it by hand: rm %s" % link
+        ) from error
+    return there
