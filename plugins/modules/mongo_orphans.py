@@ -8,10 +8,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mongo_orphans
-short_description: Finds documents whose reference points nowhere
+short_description: Finds, archives, purges and restores documents whose reference points nowhere
 version_added: 0.1.0
 description:
-  - Looks up every reference of the shop's data, and reports those whose document is gone, with counts and some ids. It changes nothing.
+  - Looks up every reference of the shop's data, and reports those whose document is gone, with counts and some ids. By default it changes nothing.
+  - With O(action=archive) it moves what it finds in the O(relations) named into a collection beside, C(<collection>__orphans), from where
+    O(action=restore) puts it back byte by byte. At every instant each document is in its collection, in the archive, or in both, also when the
+    module, the server or the network is cut off; the next run then finishes what was under way.
+  - Archiving copies a batch onto the disks of most members, reads it back, looks each reference up again, removes only documents that are
+    still what they were copied as, and looks each reference up a last time. What gained its reference meanwhile stays, or is put back.
+  - Archiving refuses as a whole, before it changes anything, when the collection referred to is missing or empty, when no form of an id matches
+    any type there, when more than O(max_percent) of a collection are orphans, when there are more than O(max_delete), when the server's disk has
+    too little room, and where documents could not be put back (views, capped and time-series collections). The message has counts, types and
+    examples. Every number that this rests on is counted, since the server's own is wrong after it was killed.
+  - Malformed references, documents that do not decode and documents whose age is not known are never archived.
+  - Archives are no part of the shop's data, and references in them are never looked at.
   - A reference counts as good when it is found in any form in which an id may be written, so that the text V(65a1...) finds the ObjectId of the same digits.
   - Null, absent and empty references, the text V(guest) and whatever else O(relations[].ignore) names are no orphans.
   - Values that cannot be equal to any key, such as a number where all keys are ObjectIds, or a list where one value is expected, are counted as
@@ -25,7 +36,7 @@ description:
   - References are streamed in batches. Memory stays small on both sides, whatever the size of the collections, and an index on the field is used
     where there is one.
 extends_documentation_fragment:
-  - miniecom.maintenance.attributes.info
+  - miniecom.maintenance.attributes.acting
   - miniecom.maintenance.mongo
   - miniecom.maintenance.mongo.address
   - miniecom.maintenance.docker
@@ -77,16 +88,64 @@ options:
           - Default is V(document), or V(element) where the field has V([]).
         type: str
         choices: [document, element]
-  min_age:
-    description: Documents younger than this are not judged, by the time in their C(_id) and their C(createdAt), the later one. Such as V(1h) or V(7d).
+      action:
+        description:
+          - What becomes of orphans of this relation. Default is O(action).
+          - With O(action=report) nothing is archived, whatever stands here.
+        type: str
+        choices: [report, archive]
+  action:
+    description:
+      - V(report) changes nothing.
+      - V(archive) moves orphans of the O(relations) named into the archives of their collections; elements of lists are archived as elements.
+      - V(purge) removes for good what was archived longer ago than O(grace).
+      - V(restore) puts back what the run O(archive_run) archived, as it was. What would overwrite something is reported and stays in the archive.
+      - For V(purge) and V(restore) O(relations) only narrow down which collections' archives are meant.
     type: str
-    default: 1h
+    choices: [report, archive, purge, restore]
+    default: report
+  archive_run:
+    description: What is restored, the RV(archive_run) of an earlier call, which is the id of its run where it had one.
+    type: str
+  min_age:
+    description:
+      - Documents younger than this are not judged, by the time in their C(_id) and their C(createdAt), the later one. Such as V(1h) or V(7d).
+      - Of documents whose elements are archived, C(updatedAt) counts as well. A document that says nothing of its age is archived only with V(0s).
+      - Default is V(7d) for O(action=archive), and V(1h) for O(action=report).
+    type: str
+  grace:
+    description: How long archived documents are kept from being purged.
+    type: str
+    default: 30d
+  max_delete:
+    description: The most orphans that may be archived with one call, or entries purged. Nothing is done where there are more. Required for O(action=archive).
+    type: int
+  max_percent:
+    description: The most documents of a collection that may be orphans or hold some, in percent. Nothing is archived where there are more.
+    type: float
+    default: 5
+  max_lag:
+    description: Replica sets. Archiving, purging and restoring wait before each batch while a secondary is further behind.
+    type: str
+    default: 10s
+  allow_business_records:
+    description:
+      - Collections of business records that may be archived and purged, by their exact names.
+      - Orders, payments, refunds, invoices, shipments, coupon usage, loyalty and audit logs are only reported otherwise.
+    type: list
+    elements: str
+    default: []
   samples:
     description: How many ids of documents to return for each relation.
     type: int
     default: 5
 notes:
-  - The user needs the role C(read) on the database.
+  - The user needs the role C(read) on the database, and C(readWrite) to archive, purge and restore; C(clusterMonitor) on C(admin) to see members lag.
+  - On a replica set the files of a collection grow while documents are removed, to twice their size at most, and what comes free does so only after
+    the server's snapshot window (C(minSnapshotHistoryWindowInSeconds), 300 seconds). Room for that is checked on the primary's disk. Compacting
+    earlier would freeze the removed documents into the file, so each removal is noted on the host, and M(miniecom.maintenance.mongo_compact) waits.
+  - The archive needs no restoring to be read. Each entry holds its document in C(content), beside C(run_id), C(archived_at) and the relation. Only
+    a document that fits into no other, being 16 MiB large or nested 180 levels deep, is stored as bytes in parts.
   - On a replica set the primary is read, as a member that lags would make orphans of what it has not seen yet.
 seealso:
   - module: miniecom.maintenance.mongo_info
@@ -117,12 +176,95 @@ EXAMPLES = r"""
         field: recipient
         references: users
         ignore: ["", "guest", "all"]
+
+- name: Archive what hard deleted products leave behind
+  miniecom.maintenance.mongo_orphans:
+    env_file: /opt/miniecom/.env
+    action: archive
+    max_delete: 500
+    relations:
+      - collection: inventory
+        field: productId
+        references: products
+      - collection: carts
+        field: items[].productId
+        references: products
+  register: archived
+
+- name: Put it all back
+  miniecom.maintenance.mongo_orphans:
+    env_file: /opt/miniecom/.env
+    action: restore
+    archive_run: "{{ archived.archive_run }}"
+
+- name: Remove for good what has lain in the archives for three months
+  miniecom.maintenance.mongo_orphans:
+    env_file: /opt/miniecom/.env
+    action: purge
+    grace: 90d
 """
 
 RETURN = r"""
+changed:
+  description: Whether documents were, or in check mode would be, archived, purged or restored.
+  returned: always
+  type: bool
+plan:
+  description: What was to be done, the same in check mode and in a real run.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    action:
+      description: V(settle) what a run that was cut off had under way, V(archive), V(purge) or V(restore).
+      type: str
+    target:
+      description: Database, collection and field.
+      type: str
+    reason:
+      description: How many, and why.
+      type: str
+    bytes:
+      description: Bytes of the documents concerned.
+      type: int
+kept:
+  description: What was looked at and stays, and why.
+  returned: always
+  type: list
+  elements: dict
+actions:
+  description: The actions with their status, V(done), V(skipped) or V(failed).
+  returned: always
+  type: list
+  elements: dict
+counts:
+  description: How many entries the lists have, which are cut at 200.
+  returned: always
+  type: dict
+archive_run:
+  description: What to give to O(archive_run) to put back what was archived; empty where nothing was.
+  returned: with O(action=archive)
+  type: str
+archived_runs:
+  description: Runs that the archives still hold something of, ten of each collection.
+  returned: with O(action=restore)
+  type: list
+  elements: str
+collisions:
+  description: What stays in the archive, since putting it back would overwrite something, or something else stands in the way.
+  returned: with O(action=restore)
+  type: list
+  elements: dict
+  contains:
+    target:
+      description: Collection and C(_id).
+      type: str
+    reason:
+      description: What stands there.
+      type: str
 relations:
   description: The relations, each with what was found.
-  returned: success
+  returned: with O(action=report) and O(action=archive)
   type: list
   elements: dict
   contains:
@@ -204,14 +346,27 @@ summary:
     relations_not_judged:
       description: How many were not.
       type: int
+    archived:
+      description: With O(action=archive), orphans that were, or would be, archived.
+      type: int
+    entries_purged:
+      description: With O(action=purge), entries that were, or would be, removed for good.
+      type: int
+    restored:
+      description: With O(action=restore), documents that were, or would be, put back, and documents whose elements were.
+      type: int
+    collisions:
+      description: With O(action=restore), what cannot be put back without overwriting something.
+      type: int
 """
 
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
-from ..module_utils._core.runner import run_info
-from ..module_utils._mongo.orphan_search import search_orphans
+from ..module_utils._core.runner import run
+from ..module_utils._mongo.orphan_task import MongoOrphans
 from ..module_utils._mongo.relations import ID_FORMS, IGNORED
 from ..module_utils._operations.connection import CONNECTION_ARGUMENTS, prepare_connection
 
+ACTIONS = ("report", "archive", "purge", "restore")
 SPEC = (
     ArgumentSpec(
         {
@@ -233,11 +388,20 @@ SPEC = (
                     },
                     "ignore": {"type": "list", "elements": "str", "default": list(IGNORED)},
                     "unit": {"type": "str", "choices": ["document", "element"]},
+                    "action": {"type": "str", "choices": ["report", "archive"]},
                 },
             },
-            "min_age": {"type": "str", "default": "1h"},
+            "action": {"type": "str", "choices": list(ACTIONS), "default": "report"},
+            "archive_run": {"type": "str"},
+            "min_age": {"type": "str"},
+            "grace": {"type": "str", "default": "30d"},
+            "max_delete": {"type": "int"},
+            "max_percent": {"type": "float", "default": 5},
+            "max_lag": {"type": "str", "default": "10s"},
+            "allow_business_records": {"type": "list", "elements": "str", "default": []},
             "samples": {"type": "int", "default": 5},
-        }
+        },
+        required_if=[("action", "archive", ["relations"]), ("action", "restore", ["archive_run"])],
     )
     + CONNECTION_ARGUMENTS
     + RUN_ARGUMENTS
@@ -245,7 +409,7 @@ SPEC = (
 
 
 def main() -> None:
-    run_info(search_orphans, SPEC, prepare_connection)
+    run(MongoOrphans, SPEC, prepare_connection)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,9 @@ def main() -> None:
     if kill_at_command is not None:
         number, _, pid = kill_at_command.partition(":")
         _kill_at_command(int(number), int(pid or os.getpid()))
+    at_command = os.environ.pop("MINIECOM_TEST_SIGNAL_AT_COMMAND", None)
+    if at_command is not None:
+        _signal_at_command(*(int(number) for number in at_command.split(":")))
     runpy.run_module("ansible_collections.miniecom.maintenance.plugins.modules." + name, run_name="__main__")
 
 
@@ -55,6 +58,40 @@ def _signal_at(number: int, what: int) -> None:
         original(context, event)
 
     runner.boundary = boundary
+
+
+def _signal_at_command(number: int, what: int, pid: int) -> None:
+    """Send a signal just before the driver sends the command of this number, the first one being 0, to a database.
+
+    Commands without an effect on data, such as those that open a connection, are not counted.
+
+    pid: the process that gets it, 0 for ourselves.
+    number: -1 for none; then standard error tells at the end how many commands there were.
+    """
+    import atexit
+
+    from pymongo import monitoring
+
+    counted = {"find", "aggregate", "getMore", "insert", "update", "delete", "replSetGetStatus"}
+    passed = [0]
+
+    class Listener(monitoring.CommandListener):
+        def started(self, event: monitoring.CommandStartedEvent) -> None:
+            if event.command_name not in counted:
+                return
+            if passed[0] == number:
+                os.kill(pid or os.getpid(), what)
+            passed[0] += 1
+
+        def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+            pass
+
+        def failed(self, event: monitoring.CommandFailedEvent) -> None:
+            pass
+
+    monitoring.register(Listener())
+    if number < 0:
+        atexit.register(lambda: sys.stderr.write("commands: %d\n" % passed[0]))
 
 
 _CHANGING_COMMANDS = ("create", "createIndexes", "insert", "update", "renameCollection", "drop", "aggregate")

@@ -127,6 +127,7 @@ def start_module(
     kill_at_change: tuple[Path, int] | None = None,
     kill_at_command: tuple[int, int | None] | None = None,
     stop_at: int | None = None,
+    signal_at_command: tuple[int, int, int] | None = None,
     place: Path = ROOT,
 ) -> subprocess.Popen[str]:
     """Start a module and return its process at once; ``finish_module`` waits for it. See ``run_module``.
@@ -139,6 +140,8 @@ def start_module(
         environment["MINIECOM_TEST_KILL_AT"] = str(kill_at)
     if stop_at is not None:
         environment["MINIECOM_TEST_STOP_AT"] = str(stop_at)
+    if signal_at_command is not None:
+        environment["MINIECOM_TEST_SIGNAL_AT_COMMAND"] = "%d:%d:%d" % signal_at_command
     if kill_at_change is not None:
         environment["MINIECOM_TEST_KILL_AT_CHANGE"] = "%s:%d" % kill_at_change
     if kill_at_command is not None:

@@ -23,6 +23,7 @@ from datetime import datetime, timezone
 from itertools import chain
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
+from .._core.errors import AbortPlan
 from .errors import error_number, mongo_errors
 from .held_keys import HeldKeys, hold_keys
 from .key_ranges import KeyRange
@@ -194,6 +195,7 @@ class RelationFindings:
         too_young: orphans so far, but younger than min_age.
         malformed: documents, or elements of lists, that hold text which never was an id, such as "undefined".
         malformed_samples: some of the ids of those documents.
+        holders: the _id of documents with orphans, as many of them as the finder was asked to hold.
     """
 
     relation: Relation
@@ -208,6 +210,7 @@ class RelationFindings:
     too_young: int = 0
     malformed: int = 0
     malformed_samples: List[str] = field(default_factory=list)
+    holders: List[Any] = field(default_factory=list)
 
     def as_dict(self) -> Dict[str, Any]:
         return {
@@ -330,6 +333,10 @@ class _KeyReader:
         return (values, []) if certain else ([], values)
 
 
+class Unjudgeable(AbortPlan):
+    """Nothing can be said about a relation: what it refers to is missing, empty, or without keys."""
+
+
 class OrphanFinder:
     """Finds the orphans of relations in one database.
 
@@ -338,10 +345,16 @@ class OrphanFinder:
         cutoff: documents made later than this are too young to be judged.
         samples: how many ids to keep for each relation.
         progress: called now and then.
+        hold: how many ids of documents with orphans to hold for each relation.
     """
 
     def __init__(
-        self, database: Any, cutoff: datetime, samples: int = 5, progress: Callable[[], None] = lambda: None
+        self,
+        database: Any,
+        cutoff: datetime,
+        samples: int = 5,
+        progress: Callable[[], None] = lambda: None,
+        hold: int = 0,
     ) -> None:
         # One date beyond the year 9999, or one broken text, must not keep everything else from being judged.
         self._options = CodecOptions(
@@ -351,6 +364,7 @@ class OrphanFinder:
         self._cutoff = cutoff
         self._samples = samples
         self._progress = progress
+        self._hold = hold
         self._types: Dict[Tuple[str, str], _KeyTypes] = {}
         with mongo_errors("cannot list the collections", database.name):
             listed = list(database.list_collections())
@@ -379,6 +393,43 @@ class OrphanFinder:
             for dangling in _batches(self._dangling(relation, report, indexed), size):
                 self._count(relation, dangling, report)
         return report
+
+    def lost(self, relation: Relation, values: Sequence[Any]) -> List[bool]:
+        """Which of these stored values point nowhere at this moment; nothing that was known before is relied on.
+
+        A value that is malformed, ignored or cannot be compared is none of them.
+
+        Raises:
+            Unjudgeable: nothing can be said about the relation (any more).
+            MaintenanceError: the server refuses or was lost.
+        """
+        # A key of a type that no key had before may have come since.
+        place = (relation.references, relation.key)
+        self._types.pop(place, None)
+        self._mixed.pop(place, None)
+        with mongo_errors("cannot look for orphans", "%s.%s" % (self._database.name, relation.name)):
+            obstacle = self._obstacle(relation)
+            if obstacle:
+                raise Unjudgeable(
+                    "nothing more is archived: %s" % obstacle,
+                    target="%s.%s" % (self._database.name, relation.name),
+                    next_step="Correct the relation, or find out who removed what it refers to.",
+                )
+            types = self._key_types(relation)
+            judged = [judge_value(value, relation, types, self._database.name) for value in values]
+            existing = self._existing(relation, [one.probes for one in judged if one.kind == "reference"])
+        return [
+            existing.isdisjoint(one.probes)
+            if one.kind == "reference"
+            else one.kind == "absent" and not relation.optional
+            for one in judged
+        ]
+
+    def key_types(self, relation: Relation) -> List[str]:
+        """The types that keys are of, by their names in the query language, among those that a reference may be of."""
+        with mongo_errors("cannot look for orphans", "%s.%s" % (self._database.name, relation.name)):
+            types = _KeyTypes(self._database[relation.references], relation.key)
+            return [name for name in ("objectId", "string", "number", "binData") if types[name]]
 
     def _obstacle(self, relation: Relation) -> str:
         """Why a relation cannot be judged; "" when it can."""
@@ -617,6 +668,8 @@ class OrphanFinder:
             report.orphans += len(values) - malformed
             report.documents += 1
             self._sample(document, report.samples)
+            if len(report.holders) < self._hold:
+                report.holders.append(document.get("_id"))
 
     def _sample(self, document: Mapping[str, Any], samples: List[str]) -> None:
         if len(samples) < self._samples:

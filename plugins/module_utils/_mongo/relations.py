@@ -18,6 +18,24 @@ IGNORED = ("", "guest")
 # Where mongo_orphans puts archived documents: never looked at as data of the shop.
 ARCHIVE_SUFFIX = "__orphans"
 
+# Records of the business and of who did what: only named ones are ever moved.
+BUSINESS_RECORDS = (
+    "orders",
+    "order_*",
+    "payments",
+    "payment_*",
+    "refunds",
+    "refund_*",
+    "invoices",
+    "invoice_*",
+    "shipments",
+    "shipment_*",
+    "coupon_usage*",
+    "loyalty*",
+    "audit_log*",
+    "admin_audit*",
+)
+
 _PART = r"[^\s.$\[\]\x00]+(?:\[\])?"
 _FIELD = re.compile(r"^%s(?:\.%s)*\Z" % (_PART, _PART))
 _COLLECTION = re.compile(r"^[^\s$\x00]+\Z")
@@ -35,6 +53,7 @@ class Relation:
         optional: null and absent are ordinary.
         id_forms: spellings of one and the same id that are taken as equal.
         ignore: text that stands for no reference.
+        action: report or archive, what becomes of its orphans.
     """
 
     collection: str
@@ -44,6 +63,7 @@ class Relation:
     optional: bool = True
     id_forms: Tuple[str, ...] = ID_FORMS
     ignore: Tuple[str, ...] = IGNORED
+    action: str = "report"
 
     @property
     def name(self) -> str:
@@ -122,8 +142,11 @@ SHOP_RELATIONS: Tuple[Relation, ...] = (
 )
 
 
-def parse_relation(entry: Mapping[str, Any]) -> Relation:
+def parse_relation(entry: Mapping[str, Any], action: str = "report") -> Relation:
     """One entry of the option `relations`.
+
+    Args:
+        action: what becomes of its orphans where the entry says nothing.
 
     Raises:
         MaintenanceError: it makes no sense.
@@ -141,6 +164,7 @@ def parse_relation(entry: Mapping[str, Any]) -> Relation:
         True if entry.get("optional") is None else bool(entry["optional"]),
         tuple(entry.get("id_forms") or ID_FORMS),
         tuple(IGNORED if entry.get("ignore") is None else entry["ignore"]),
+        str(entry.get("action") or action),
     )
     wrong = ""
     if not _FIELD.match(relation.field) or not _FIELD.match(relation.key) or "[]" in relation.key:
@@ -149,6 +173,8 @@ def parse_relation(entry: Mapping[str, Any]) -> Relation:
         wrong = "collection and references are names of collections"
     elif "*" in relation.references or "?" in relation.references:
         wrong = "references names one collection, without wildcards"
+    elif relation.collection.endswith(ARCHIVE_SUFFIX) or relation.references.endswith(ARCHIVE_SUFFIX):
+        wrong = "a collection that ends with %s is an archive, whose documents refer to nothing" % ARCHIVE_SUFFIX
     elif entry.get("unit") == "document" and relation.unit == "element":
         wrong = "a field with [] counts elements, unit cannot be document"
     if wrong:
@@ -156,6 +182,11 @@ def parse_relation(entry: Mapping[str, Any]) -> Relation:
             "this relation makes no sense: %s" % wrong, target=relation.name, next_step="Correct it."
         )
     return relation
+
+
+def is_business_record(collection: str) -> bool:
+    """Whether a collection holds records that the business must keep. Pure."""
+    return any(fnmatchcase(collection.lower(), pattern) for pattern in BUSINESS_RECORDS)
 
 
 def expand_relations(relations: Sequence[Relation], collections: Sequence[str]) -> List[Relation]:

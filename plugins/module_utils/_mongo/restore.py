@@ -37,6 +37,7 @@ from .archive import ArchiveReader, CollectionMetadata, count_documents
 from .client import Connection
 from .dump import DumpSource, count_invalid, list_sources, measure_batch
 from .errors import error_number, mongo_errors
+from .raw_document import has_empty_timestamp
 
 # About a megabyte and at most a thousand documents in one insert (measured: larger ones are slower).
 INSERT_BYTES = 1024 * 1024
@@ -51,10 +52,6 @@ _ENVIRONMENT = frozenset(
     (1, 6, 7, 8, 13, 18, 24, 43, 46, 50, 59, 89, 91, 96, 112, 128, 146, 175, 189, 202, 237, 262, 264, 276, 290, 365)
     + (9001, 10107, 11600, 11601, 11602, 13388, 13435, 13436, 14031)
 )
-# Bytes of the values of fixed size, by the type of a BSON element (https://bsonspec.org/spec.html).
-_FIXED = {1: 8, 6: 0, 7: 12, 8: 1, 9: 8, 10: 0, 16: 4, 17: 8, 18: 8, 19: 16, 127: 0, 255: 0}
-_TIMESTAMP = 17
-_NINE_ZEROS = b"\0" * 9
 
 
 class RefusedBackup(MaintenanceError):
@@ -256,39 +253,6 @@ def _refused(where: str, error: Any, same: bool) -> MaintenanceError:
     if not refusal_is_proof(number, same):
         return MaintenanceError("the server cannot take a document of the archive", target=where, code=number)
     return RefusedBackup(what, target=where, code=number, next_step="Do not rely on this archive.")
-
-
-def has_empty_timestamp(raw: bytes) -> bool:
-    """Whether a whole BSON document has a field at its top, other than _id, that is Timestamp(0, 0). Pure.
-
-    The server puts its own time there when such a document is inserted
-    (https://www.mongodb.com/docs/manual/reference/bson-types/#timestamps).
-    """
-    if _NINE_ZEROS not in raw:  # the end of the field's name, and eight bytes of value
-        return False
-    unpack = _LENGTH.unpack_from
-    position, end = 4, len(raw) - 1
-    while position < end:
-        kind = raw[position]
-        name_end = raw.index(b"\0", position + 1)
-        name, value = raw[position + 1 : name_end], name_end + 1
-        if kind == _TIMESTAMP and name != b"_id" and raw[value : value + 8] == _NINE_ZEROS[:8]:
-            return True
-        if kind in _FIXED:
-            position = value + _FIXED[kind]
-        elif kind in (2, 13, 14):
-            position = value + 4 + unpack(raw, value)[0]
-        elif kind in (3, 4, 15):
-            position = value + unpack(raw, value)[0]
-        elif kind == 5:
-            position = value + 5 + unpack(raw, value)[0]
-        elif kind == 12:
-            position = value + 4 + unpack(raw, value)[0] + 12
-        elif kind == 11:
-            position = raw.index(b"\0", raw.index(b"\0", value) + 1) + 1
-        else:
-            return False
-    return False
 
 
 def _put_empty_timestamps_back(target: Any, documents: Sequence[Any]) -> None:

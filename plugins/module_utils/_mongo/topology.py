@@ -10,11 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .._core.errors import MaintenanceError
+from .._core.units import format_duration
 from .client import Connection, Server, describe_server
-from .errors import mongo_errors
+from .errors import error_number, mongo_errors
 
 # minSnapshotHistoryWindowInSeconds, unless it was set.
 DEFAULT_SNAPSHOT_WINDOW = 300.0
+
+_UNAUTHORIZED = 13
 
 # The first version that has a behaviour, from the manual. A server takes options that it does not know without a word
 # (6.0 takes `dryRun: true` and compacts), so none is sent to one that is older than this table says.
@@ -89,6 +92,42 @@ def read_members(connection: Connection) -> List[Member]:
         return []
     with mongo_errors("cannot read the state of the replica set", connection.address.where):
         return interpret_members(connection.client.admin.command("replSetGetStatus"))
+
+
+def lagging_members(connection: Connection, max_lag: float) -> List[str]:
+    """Secondaries that are further behind than this many seconds, each with how far; a delay that was asked for does not count.
+
+    Empty on a standalone, and where the user may not read the state of the set.
+
+    Raises:
+        MaintenanceError: the server does not answer.
+    """
+    try:
+        members = read_members(connection)
+    except MaintenanceError as error:
+        if error_number(error.__cause__ or error) == _UNAUTHORIZED:
+            return []
+        raise
+    behind = [member for member in members if member.state == "SECONDARY" and (member.lag_seconds or 0.0) > max_lag]
+    delays = _delays(connection) if behind else {}
+    return [
+        "%s (%s behind)" % (member.name, format_duration(member.lag_seconds or 0.0))
+        for member in behind
+        if (member.lag_seconds or 0.0) - delays.get(member.name, 0.0) > max_lag
+    ]
+
+
+def _delays(connection: Connection) -> Dict[str, float]:
+    """Seconds that members are to be behind, by their names; empty where the user may not read it."""
+    try:
+        with mongo_errors("cannot read the configuration of the replica set", connection.address.where):
+            config = connection.client.admin.command("replSetGetConfig")["config"]
+    except MaintenanceError:
+        return {}
+    return {
+        str(member["host"]): float(member.get("secondaryDelaySecs") or member.get("slaveDelay") or 0)
+        for member in config.get("members", [])
+    }
 
 
 def read_server(connection: Connection) -> Server:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import restore
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import raw_document, restore
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5)
 LEAVES = st.one_of(
@@ -56,7 +56,7 @@ def test_an_empty_timestamp_at_the_top_is_found_and_no_other() -> None:
         document = {**document, **(more or {})}
         expected = any(value == bson.Timestamp(0, 0) for name, value in document.items() if name != "_id")
         reached[expected] += 1
-        assert restore.has_empty_timestamp(bson.encode(document)) is expected
+        assert raw_document.has_empty_timestamp(bson.encode(document)) is expected
 
     check()
     assert min(reached[True], reached[False]) >= 20, reached
