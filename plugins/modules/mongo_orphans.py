@@ -250,6 +250,10 @@ archived_runs:
   returned: with O(action=restore)
   type: list
   elements: str
+run_known:
+  description: Whether O(archive_run) is a run of this host.
+  returned: with O(action=restore)
+  type: bool
 collisions:
   description: What stays in the archive, since putting it back would overwrite something, or something else stands in the way.
   returned: with O(action=restore)

@@ -99,6 +99,7 @@ def read_undo(state_dir: str, wanted: str) -> List[ModeChange]:
             "there is no undo data of this name",
             target=repr(wanted),
             next_step="Use the undo_id or the run_id of a fix on this host; the latest here: %s." % known,
+            details={"nothing_to_undo": True},
         )
     files = []
     for name in chosen:

@@ -40,7 +40,7 @@ LONG_ID = "its _id is longer than 64 KiB"
 NO_LIST = "what should be a list is none"
 
 
-class Policy(NamedTuple):
+class AgeRule(NamedTuple):
     """Of what age a document must be.
 
     Attributes:
@@ -104,7 +104,7 @@ def decode_leniently(raw: bytes) -> Optional[Dict[str, Any]]:
         return None
 
 
-def age_obstacle(document: Mapping[str, Any], relation: Relation, policy: Policy) -> str:
+def age_obstacle(document: Mapping[str, Any], relation: Relation, policy: AgeRule) -> str:
     """Why a document is not old enough; "" when it is. Pure.
 
     A list may have got its elements long after its document was made: there the last change counts as well.
@@ -118,7 +118,7 @@ def age_obstacle(document: Mapping[str, Any], relation: Relation, policy: Policy
     return YOUNG if max(moments) > policy.cutoff else ""
 
 
-def read_reference(raw: bytes, relation: Relation, policy: Policy) -> _Readable:
+def read_reference(raw: bytes, relation: Relation, policy: AgeRule) -> _Readable:
     """What a document refers to, or why it stays whatever that is. Pure."""
     try:
         fields = list(elements(raw))
@@ -158,7 +158,7 @@ def _element_values(listed: bytes, document: Mapping[str, Any], relation: Relati
     return _Readable(values)
 
 
-def judge_documents(finder: OrphanFinder, relation: Relation, raws: Sequence[bytes], policy: Policy) -> List[Verdict]:
+def judge_documents(finder: OrphanFinder, relation: Relation, raws: Sequence[bytes], policy: AgeRule) -> List[Verdict]:
     """What is to become of each of these documents, by what the collection referred to holds at this moment.
 
     Raises:

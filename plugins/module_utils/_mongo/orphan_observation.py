@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 from .client import Connection
 from .errors import mongo_errors
 from .orphan_archive import FORMAT, LONGEST_NAMESPACE, Archive, archive_name
-from .orphan_judgement import Policy, identity_of, judge_documents, read_reference
+from .orphan_judgement import AgeRule, identity_of, judge_documents, read_reference
 from .orphan_originals import Originals
 from .orphan_planning import ArchiveSeen, RelationSeen
 from .orphans import OrphanFinder, RelationFindings, showable
@@ -80,7 +80,7 @@ class Observer:
         """Collections that have an archive, there or not there themselves."""
         return sorted(name[: -len(ARCHIVE_SUFFIX)] for name in self._collections if name.endswith(ARCHIVE_SUFFIX))
 
-    def look_at(self, findings: RelationFindings, finder: OrphanFinder, policy: Policy, limit: int) -> RelationSeen:
+    def look_at(self, findings: RelationFindings, finder: OrphanFinder, policy: AgeRule, limit: int) -> RelationSeen:
         """What archiving the orphans of a relation would take; the documents are read only where they are no more than `limit`."""
         relation = findings.relation
         if not findings.judged:
@@ -113,7 +113,7 @@ class Observer:
         )
 
     def _candidates(
-        self, findings: RelationFindings, finder: OrphanFinder, policy: Policy
+        self, findings: RelationFindings, finder: OrphanFinder, policy: AgeRule
     ) -> Tuple[Tuple[str, ...], int, int, Dict[str, int], Tuple[str, ...]]:
         relation = findings.relation
         originals = Originals(self._database, relation.collection)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import List, Mapping, Optional, Sequence, Tuple, Union
 
 from .._core.clock import compact_utc, format_utc
 from .._core.errors import InsufficientSpace, MaintenanceError
@@ -203,7 +203,7 @@ def _plan_archive(observation: OrphanObservation, policy: OrphanPolicy, now: dat
                 Action(
                     "settle",
                     "%s.%s" % (observation.database, archive_name(archive.collection)),
-                    "a run was cut off while it archived %d of its entries" % archive.pending,
+                    "a run was cut off that had %s under way" % entries(archive.pending),
                     Settle(archive.collection),
                 )
             )
@@ -256,7 +256,7 @@ def doubt(seen: RelationSeen, policy: OrphanPolicy) -> str:
     """Why a relation's orphans are not archived at all; "" when nothing speaks against it. Pure."""
     findings = seen.findings
     if not findings.judged:
-        return findings.reason
+        return findings.reason or "it cannot be judged"
     if seen.obstacle:
         return seen.obstacle
     if findings.incomparable and not findings.references:
@@ -348,16 +348,16 @@ def _plan_purge(observation: OrphanObservation, policy: OrphanPolicy, now: datet
             continue
         if seen.pending:
             plan.kept.append(
-                Kept(name, "%d entries of a run that was cut off: archive or restore again" % seen.pending)
+                Kept(name, "%s of a run that was cut off: archive or restore again" % entries(seen.pending))
             )
         if seen.young:
-            plan.kept.append(Kept(name, "%d entries archived within %s" % (seen.young, format_duration(policy.grace))))
+            plan.kept.append(Kept(name, "%s archived within %s" % (entries(seen.young), format_duration(policy.grace))))
         if seen.old:
             plan.actions.append(
                 Action(
                     "purge",
                     name,
-                    "%d entries archived before %s" % (seen.old, before),
+                    "%s archived more than %s ago" % (entries(seen.old), format_duration(policy.grace)),
                     PurgeArchive(seen.collection, before),
                     seen.old_bytes,
                 )
@@ -365,7 +365,7 @@ def _plan_purge(observation: OrphanObservation, policy: OrphanPolicy, now: datet
     count = sum(seen.old for seen in observation.archives if not is_forbidden(seen.collection, policy))
     if policy.max_delete is not None and count > policy.max_delete:
         raise MaintenanceError(
-            "%d entries of archives would be removed, more than max_delete (%d)" % (count, policy.max_delete),
+            "%s of archives would be removed, more than max_delete (%d)" % (entries(count), policy.max_delete),
             target=observation.database,
             next_step="Nothing was removed. Look at the plan, then raise max_delete.",
             details=plan.as_dict(),
@@ -392,7 +392,7 @@ def _plan_restore(observation: OrphanObservation, policy: OrphanPolicy) -> Plan[
                 Action(
                     "restore",
                     name,
-                    "%d entries archived by %s" % (seen.restorable, policy.restored_run),
+                    "%s archived by %s" % (entries(seen.restorable), policy.restored_run),
                     RestoreArchived(seen.collection, policy.restored_run),
                     seen.restorable_bytes,
                 )
@@ -400,6 +400,6 @@ def _plan_restore(observation: OrphanObservation, policy: OrphanPolicy) -> Plan[
     return plan
 
 
-def counted(stays: Mapping[str, int], more: Mapping[str, int]) -> Dict[str, int]:
-    """Two counts by reason as one. Pure."""
-    return {why: stays.get(why, 0) + more.get(why, 0) for why in sorted({*stays, *more})}
+def entries(count: int) -> str:
+    """So many entries of an archive, in words. Pure."""
+    return "%d entr%s" % (count, "y" if count == 1 else "ies")

@@ -23,7 +23,7 @@ from .._core.units import format_duration
 from .client import Connection
 from .orphan_archive import Archive, Entry
 from .orphan_judgement import (
-    Policy,
+    AgeRule,
     Verdict,
     decode_leniently,
     identity_of,
@@ -128,7 +128,7 @@ class Archiver:
         self,
         database: Any,
         relation: Relation,
-        policy: Policy,
+        policy: AgeRule,
         run_id: str,
         now: datetime,
         gate: Optional[LagGate] = None,
@@ -279,7 +279,7 @@ def put_back(originals: Originals, archive: Archive, entry: Entry) -> bool:
 
 
 def settle_pending(
-    database: Any, collection: str, policy: Policy, between: Callable[[str], None] = lambda step: None
+    database: Any, collection: str, policy: AgeRule, between: Callable[[str], None] = lambda step: None
 ) -> Dict[str, int]:
     """Deal with what a run that was cut off had under way.
 
@@ -314,7 +314,9 @@ def has_reference(finder: OrphanFinder, entry: Entry) -> bool:
     """Whether what an entry holds refers to something that is there, as far as that can be told."""
     relation = entry.relation
     if relation.unit == "document":
-        values = read_reference(entry.payload, relation, Policy(datetime.max.replace(tzinfo=timezone.utc), True)).values
+        values = read_reference(
+            entry.payload, relation, AgeRule(datetime.max.replace(tzinfo=timezone.utc), True)
+        ).values
     else:
         values = element_values(entry)
     try:

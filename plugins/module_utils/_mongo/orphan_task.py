@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from .._core.units import format_duration, parse_duration
 from .client import Connection, connect
 from .errors import mongo_errors
 from .orphan_archive import ENTRIES, FORMAT, Archive, archive_name, safe_writes
-from .orphan_judgement import Policy
+from .orphan_judgement import AgeRule
 from .orphan_observation import Observer, key_of, shown_key
 from .orphan_originals import Originals
 from .orphan_planning import (
@@ -33,6 +34,7 @@ from .orphan_planning import (
     RelationSeen,
     RestoreArchived,
     Settle,
+    entries,
     plan_orphans,
 )
 from .orphan_removal import Archiver, LagGate, settle_pending
@@ -52,11 +54,13 @@ class Observed(OrphanObservation):
         warnings: sentences for the user.
         cutoff: documents made later are too young.
         window: seconds for which the server keeps what was removed for snapshots.
+        run_known: the run whose documents are restored is one of this host.
     """
 
     warnings: Tuple[str, ...] = ()
     cutoff: datetime = field(default_factory=utc_now)
     window: float = 0.0
+    run_known: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,9 @@ class MongoOrphans(Task[Observed]):
             return replace(seen, archives=tuple(observer.look_at_age(one, before) for one in archived))
         found = tuple(observer.look_at_run(one, self.policy.restored_run) for one in archived)
         runs = sorted({run for one in archived for run in observer.runs(one)}, reverse=True)
-        return replace(seen, archives=found, runs=tuple(runs))
+        known = bool(runs) and self.policy.restored_run in runs
+        known = known or os.path.exists(self.run.state.events_path(self.policy.restored_run))
+        return replace(seen, archives=found, runs=tuple(runs), run_known=known)
 
     def _look_for_orphans(self, connection: Connection, observer: Observer, seen: Observed) -> Observed:
         database = connection.client[seen.database]
@@ -274,7 +280,7 @@ class MongoOrphans(Task[Observed]):
                 purged += held.delete_many(dict(old, _id={"$in": ids})).deleted_count
                 self._progress()
             self._purge_parts(held, before)
-        return Outcome(action.bytes if purged else 0, "%d entries removed" % purged, Done(purged=purged))
+        return Outcome(action.bytes if purged else 0, "%s removed" % entries(purged), Done(purged=purged))
 
     def _purge_parts(self, held: Any, before: datetime) -> None:
         """Parts of entries that are gone."""
@@ -325,8 +331,7 @@ class MongoOrphans(Task[Observed]):
                 named = {action.work.collection for action in plan.actions if isinstance(action.work, PurgeArchive)}
                 count = sum(seen.old for seen in observation.archives if seen.collection in named)
             return Report(
-                "%s %d entr%s of archives"
-                % (results.words("purged", "would purge"), count, "y" if count == 1 else "ies"),
+                "%s %s of archives" % (results.words("purged", "would purge"), entries(count)),
                 count > 0,
                 {"entries_purged": count},
             )
@@ -354,14 +359,18 @@ class MongoOrphans(Task[Observed]):
         warnings = []
         if not plan.actions and not plan.kept:
             headline = "nothing is archived under %s (any more)" % self.policy.restored_run
-            if observation.runs:
-                warnings.append("%s. Archived runs: %s." % (headline, ", ".join(observation.runs)))
+            if not observation.run_known:
+                latest = ", ".join(observation.runs) or "none"
+                warnings.append(
+                    "No run of this host has the id %s. Runs with archives: %s." % (self.policy.restored_run, latest)
+                )
         return Report(
             headline,
             count > 0,
             {"restored": count, "collisions": len(collisions)},
             values={
                 "archived_runs": list(observation.runs),
+                "run_known": observation.run_known,
                 "collisions": [{"target": target, "reason": why} for target, why in collisions],
             },
             warnings=warnings,
@@ -394,8 +403,8 @@ class MongoOrphans(Task[Observed]):
             )
         return report
 
-    def _ages(self, observation: Observed) -> Policy:
-        return Policy(observation.cutoff, self.policy.min_age == 0)
+    def _ages(self, observation: Observed) -> AgeRule:
+        return AgeRule(observation.cutoff, self.policy.min_age == 0)
 
     def _gate(self) -> LagGate:
         return LagGate(self._connected(), parse_duration(self.params["max_lag"]), progress=self._progress)
