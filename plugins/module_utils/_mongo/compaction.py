@@ -35,6 +35,8 @@ DISK_NEEDED = 128 * MIB
 CHANGED_FROM = 64 * 1024
 # Cautious: a quiet machine with an SSD manages ten times as much.
 BYTES_PER_SECOND = 40 * MIB
+# So often the server writes one by itself.
+CHECKPOINT_SECONDS = 60.0
 SKIPPED_KINDS = {
     "view": "a view has no data of its own",
     "system": "a collection of the server's own",
@@ -177,7 +179,8 @@ def snapshot_obstacle(namespace: str, observation: CompactionObservation, now: d
     removed = observation.removals.get(namespace)
     if removed is None or observation.server.topology != "replica set":
         return ""
-    left = observation.snapshot_window - (now - removed).total_seconds()
+    # What the window lets go of is free from the next checkpoint on.
+    left = observation.snapshot_window + CHECKPOINT_SECONDS - (now - removed).total_seconds()
     if left <= 0:
         return ""
     return (

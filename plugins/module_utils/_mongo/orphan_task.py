@@ -19,6 +19,7 @@ from .._core.plan import Action, Outcome, Plan, Report, Results
 from .._core.runner import Task
 from .._core.units import format_duration, parse_duration
 from .client import Connection, connect
+from .compaction import CHECKPOINT_SECONDS
 from .errors import mongo_errors
 from .orphan_archive import ENTRIES, FORMAT, Archive, archive_name, safe_writes
 from .orphan_judgement import AgeRule
@@ -398,7 +399,7 @@ class MongoOrphans(Task[Observed]):
                 "The files grow before what was removed comes free: %s is compacted only when %s have passed since."
                 % (
                     ", ".join(sorted({work.relation.collection for work in works})),
-                    format_duration(observation.window),
+                    format_duration(observation.window + CHECKPOINT_SECONDS),
                 )
             )
         return report
