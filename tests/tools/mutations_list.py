@@ -863,6 +863,88 @@ MONGO_COMPACT = (
 MONGO_ORPHANS = (
     *_of(
         "mongo_orphans",
+        "_mongo/orphan_planning.py",
+        "_mongo/test_orphan_planning.py",
+        ("orphans-archive-not-judged", "if not findings.judged:", NEVER, ""),
+        ("orphans-archive-no-type-matches", "if findings.incomparable and not findings.references:", NEVER, ""),
+        (
+            "orphans-archive-share",
+            "if holders and holders * 100.0 > policy.max_percent * seen.total:",
+            NEVER,
+            "",
+        ),
+        (
+            "orphans-archive-unfit",
+            "if seen.obstacle:\n        return seen.obstacle",
+            "if False:\n        return ''",
+            "",
+        ),
+        ("orphans-archive-needs-a-cap", "if policy.max_delete is None:", NEVER, ""),
+        ("orphans-archive-cap", "if orphans > policy.max_delete:", NEVER, ""),
+        ("orphans-archive-business-records", "if is_forbidden(relation.collection, policy):", NEVER, ""),
+        ("orphans-purge-business-records", "if is_forbidden(seen.collection, policy):", NEVER, ""),
+        ("orphans-archive-only-what-says-so", 'if relation.action != "archive":', NEVER, ""),
+        (
+            "orphans-archive-room",
+            "if archiving and observation.disk_free is not None and observation.disk_free < needed:",
+            NEVER,
+            "",
+        ),
+        ("orphans-archive-growth", "if observation.replica_set else 0", "if False else 0", ""),
+    ),
+    *_of(
+        "mongo_orphans",
+        "_mongo/orphan_judgement.py",
+        "_mongo/test_orphan_judgement.py",
+        ("orphans-archive-age", 'return YOUNG if max(moments) > policy.cutoff else ""', 'return ""', ""),
+        ("orphans-archive-no-age", 'return "" if policy.any_age else NO_AGE', 'return ""', ""),
+        (
+            "orphans-archive-unreadable",
+            "if document is None:\n        return _Readable([], UNREADABLE)",
+            "if document is None:\n        document = {}",
+            "",
+        ),
+        ("orphans-archive-twice", "if len({field.name for field in fields}) < len(fields):", NEVER, ""),
+    ),
+    *_of(
+        "mongo_orphans",
+        "_mongo/orphan_originals.py",
+        "_mongo/test_orphan_judgement.py",
+        (
+            "orphans-archive-unchanged",
+            'Element(DOCUMENT, b"$expr", bytes(same))',
+            'Element(DOCUMENT, b"$comment", bytes(same))',
+            "",
+        ),
+    ),
+    *(
+        Mutation(name, "mongo_orphans", CODE + file, guard, broken, (f"tests/integration/{tests}",))
+        for name, file, guard, broken, tests in (
+            (
+                "orphans-archive-put-back",
+                "_mongo/orphan_removal.py",
+                "if verdict.stay or verdict.positions != entry.positions:",
+                NEVER,
+                "test_mongo_orphans_archive_model.py",
+            ),
+            (
+                "orphans-archive-copy-first",
+                "_mongo/orphan_removal.py",
+                "self._archive.write([entry for _raw, entry in pairs])",
+                "pass",
+                "test_mongo_orphans_archive_model.py",
+            ),
+            (
+                "orphans-archive-drop-only-copies",
+                "_mongo/orphan_removal.py",
+                'if self._originals.judge(entry) == "there"]',
+                "]",
+                "test_mongo_orphans_archive_model.py",
+            ),
+        )
+    ),
+    *_of(
+        "mongo_orphans",
         "_mongo/orphans.py",
         "_mongo/test_orphans.py",
         ("orphans-ignored-text", "if value in relation.ignore:", NEVER, "test_ignored_text_is_the_relations_own"),
