@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from typing import Any, Dict, List, Optional
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._core.atomic_file import write_atomic
+from ..module_utils._core.clock import utc_now
 from ..plugin_utils.audience import paint, show, width
 from ..plugin_utils.command_line import next_command
 from ..plugin_utils.lasting import passing
+from ..plugin_utils.moments import local_moments
 from ..plugin_utils.step_report import collect, fold, found_lines, table, verdict, with_failures
 
 
@@ -54,7 +57,8 @@ class ActionModule(ActionBase):
         )
         if args["lines"] is not None:
             columns = width()
-            show("\n".join(line for text in args["lines"] for line in hang(text, columns)))
+            read = [local_moments(text, utc_now()) for text in args["lines"]]
+            show("\n".join(line for text in read for line in hang(text, columns)))
             result.update(changed=False, lines=args["lines"])
             return result
         check = bool(self._task.check_mode)
@@ -98,13 +102,14 @@ class ActionModule(ActionBase):
         events = str(ended["record_path"]) + "l" if ended.get("record_path") else ""
         where = events or (copy + ".json" if copy else "-v shows the tasks' results")
         columns = width()
-        footer[:1] = fold(footer[0], columns)
+        footer[:1] = fold(local_moments(footer[0], utc_now()), columns)
+        shown = [replace(step, headline=local_moments(step.headline, utc_now())) for step in steps]
         listed = next_command("waive", host)
         footer = found_lines(steps, args["findings"] == "all", where, listed, columns) + footer
-        text = table(steps, title, footer, columns)
+        text = table(shown, title, footer, columns)
         if copy:
             self._write(copy + ".txt", text)
-        if not show(text, table(steps, title, footer, columns, paint)):
+        if not show(text, table(shown, title, footer, columns, paint)):
             result["table"] = text.splitlines()
         short = [step.as_dict() for step in steps]
         result.update(

@@ -15,8 +15,10 @@ from ansible import constants
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as Default
 
+from ..module_utils._core.clock import utc_now
 from ..plugin_utils.audience import width
 from ..plugin_utils.concise_text import HostEnd, beat, closing, due, sentence, title
+from ..plugin_utils.moments import local_moments
 from ..plugin_utils.step_report import fold
 
 DOCUMENTATION = r"""
@@ -96,7 +98,8 @@ class CallbackModule(Default):
 
     def _line(self, word: str, result: Any, colour: str, text: str = "") -> None:
         name = "[%s] %s" % (host_of(result), title(task_of(result).get_name()))
-        self._display.display("%s: %s%s" % (word, name, ": " + text if text else ""), color=colour)
+        told = local_moments(": " + text, utc_now()) if text else ""
+        self._display.display("%s: %s%s" % (word, name, told), color=colour)
         self._last = time.monotonic()
 
     # -- that it lives ----------------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, List, Mapping, Sequence, Tuple
 
+from ..module_utils._core.units import counted
+
 # Seconds without a word, by how long a task runs already: soon enough for whoever watches, not too often for a log of an hour.
 SILENCE = ((60, 4.0), (600, 30.0))
 LATER = 120.0
@@ -89,4 +91,4 @@ def closing(ends: Sequence[HostEnd]) -> str:
         if found:
             named = ", ".join("%s: %s" % (end.host, end.where) if end.where else end.host for end in found)
             said.append("%d %s (%s)" % (len(found), words, named))
-    return "%d host%s: %s" % (len(ends), "" if len(ends) == 1 else "s", "; ".join(said))
+    return "%s: %s" % (counted(len(ends), "host"), "; ".join(said))

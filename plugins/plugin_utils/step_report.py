@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 from ..module_utils._core.finding import FIXED, KNOWN, NEW, SEVERITIES, WAIVED
-from ..module_utils._core.units import format_size
+from ..module_utils._core.units import counted, format_size
 from .concise_text import VALIDATION, plain
 
 # Where there is no terminal.
@@ -311,7 +311,7 @@ def fold(text: str, width: int, first: str = "", rest: str = "") -> List[str]:
 def _headline(step: Step, width: int) -> List[str]:
     lines = fold(step.headline, width)
     if step.status != "failed" and len(lines) > HEADLINE_LINES:
-        lines = lines[:HEADLINE_LINES] + ["... (the whole sentence is in the record)"]
+        lines = lines[:HEADLINE_LINES] + fold("... (the whole sentence is in the record)", width)
     return lines
 
 
@@ -366,10 +366,6 @@ def table(
 def notable(finding: Mapping[str, Any]) -> bool:
     """Whether a finding is shown in full even when not all are wanted: what is neither known nor waived."""
     return finding.get("status") not in (KNOWN, WAIVED)
-
-
-def counted(number: int, noun: str) -> str:
-    return "%d %s%s" % (number, noun, "" if number == 1 else "s")
 
 
 def _by_severity(findings: Sequence[Mapping[str, Any]]) -> str:
@@ -462,14 +458,12 @@ def _finding_lines(item: Mapping[str, Any], width: int, audited: bool) -> List[s
 
 def _relation_entries(step: Step) -> List[str]:
     return [
-        "%s -> %s: %s orphan%s in %s document%s%s"
+        "%s -> %s: %s in %s%s"
         % (
             item.get("relation"),
             item.get("references"),
-            item.get("orphans"),
-            "" if item.get("orphans") == 1 else "s",
-            item.get("documents"),
-            "" if item.get("documents") == 1 else "s",
+            counted(item.get("orphans") or 0, "orphan"),
+            counted(item.get("documents") or 0, "document"),
             _such_as(item.get("samples")),
         )
         for item in step.found.get("relations", ())

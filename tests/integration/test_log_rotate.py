@@ -203,7 +203,7 @@ def test_what_is_held_otherwise_is_left_alone_with_the_line_that_would_help(logs
         writer.write("x")
     assert not done.failed and not rotations(log) and log.stat().st_size == len(TEXT)
     assert rotations(logs / "ops.log"), "the others are rotated"
-    assert done.result["summary"]["headline"] == "rotated 1 logs, 1 cannot be rotated"
+    assert done.result["summary"]["headline"] == "rotated 1 log, 1 cannot be rotated"
     assert "not for appending" in reason(done, log, "kept")
     [warning] = warnings(done)
     assert "reopen: [{pattern: 'api.log', method: signal, signal: HUP}]" in warning

@@ -12,7 +12,7 @@ from typing import Any, Dict
 from .._core.call import Call
 from .._core.clock import utc_now
 from .._core.plan import Report
-from .._core.units import format_duration, format_size
+from .._core.units import counted, format_duration, format_size
 from .catalogue import Catalogue, describe_backup, read_catalogue
 
 MAX_WARNINGS = 5
@@ -52,15 +52,15 @@ def report_of(found: Catalogue, now: datetime) -> Report:
     values: Dict[str, Any] = {"backups": backups}
     headline = "there is no backup"
     if backups:
-        headline = "%d backups (%s), none of them verified" % (len(backups), format_size(summary["bytes"]))
+        headline = "%s (%s), none of them verified" % (counted(len(backups), "backup"), format_size(summary["bytes"]))
     if newest is not None:
         values["newest"] = describe_backup(newest, now)
         summary["newest_age_hours"] = values["newest"]["age_hours"]
     if verified is not None:
         values["newest_verified"] = describe_backup(verified, now)
         summary["age_hours"] = values["newest_verified"]["age_hours"]
-        headline = "%d backups (%s), the newest verified one is %s old" % (
-            len(backups),
+        headline = "%s (%s), the newest verified one is %s old" % (
+            counted(len(backups), "backup"),
             format_size(summary["bytes"]),
             format_duration(max(0.0, verified.age_seconds(now))),
         )

@@ -12,6 +12,8 @@ import shlex
 from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from .._core.units import counted
+
 FORMAT = 1
 # What our backups say of themselves, in the manifest and in the head of the dump.
 TOOL = "miniecom.maintenance"
@@ -131,9 +133,18 @@ def lost_without_bypass(documents: int, collections: Sequence[str], path: str) -
     """
     where = " in " + ", ".join(collections) if collections else ""
     return (
-        "%d documents%s do not pass their collection's validator. The shop's restore.sh, which runs mongorestore without"
-        " --bypassDocumentValidation, would lose them. They come back with: %s"
-        % (documents, where, restore_command(path))
+        "%s%s %s not pass the validator of %s. The shop's restore.sh, which runs mongorestore without"
+        " --bypassDocumentValidation, would lose %s. %s with: %s"
+        % (
+            counted(documents, "document"),
+            where,
+            *(
+                ("does", "its collection", "it", "It comes back")
+                if documents == 1
+                else ("do", "their collection", "them", "They come back")
+            ),
+            restore_command(path),
+        )
     )
 
 

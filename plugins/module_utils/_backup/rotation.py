@@ -19,7 +19,7 @@ from .._core.errors import AbortPlan, MaintenanceError, SkipAction, from_os_erro
 from .._core.plan import Action, Outcome, Plan, Report, Results, Verification
 from .._core.record import read_events
 from .._core.runner import Task
-from .._core.units import format_size, parse_duration
+from .._core.units import counted, format_size, parse_duration
 from .catalogue import ArchiveId, archive_of, directory_lock, look_at, read_catalogue, sidecar_path
 from .pruning import (
     RemoveBackup,
@@ -131,7 +131,7 @@ class BackupPrune(Task[RotationObservation]):
         kept = len(observation.catalogue.backups) - removed
         findings = blocking_findings(plan, self.policy)
         verb = results.words("removed", "would remove")
-        headline = "%s %d backups (%s), kept %d" % (verb, removed, format_size(results.bytes), kept)
+        headline = "%s %s (%s), kept %d" % (verb, counted(removed, "backup"), format_size(results.bytes), kept)
         if findings:
             headline = (
                 "%s nothing: %d backups that no rule keeps stay as long as the shop's own jobs delete backups beside us."

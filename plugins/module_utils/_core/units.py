@@ -63,6 +63,11 @@ def format_size(count: float) -> str:
     raise AssertionError("unreachable")
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``1 log``, ``3 logs``."""
+    return "%d %s%s" % (number, noun, "" if number == 1 else "s")
+
+
 def parse_duration(text: object) -> float:
     """Seconds of a duration such as ``7d``, ``90m``, ``1h30m``, ``45s`` or ``20`` (seconds).
 

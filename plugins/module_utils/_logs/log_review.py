@@ -23,7 +23,7 @@ from .._core.finding import printable
 from .._core.plan import Report
 from .._core.private_dir import private_directory
 from .._core.state_dir import state_error
-from .._core.units import format_size, parse_size
+from .._core.units import counted, format_size, parse_size
 from .log_errors import Tally
 from .log_positions import HEAD, Position, base_name, find_position, keep_latest, parse_position, position_of
 
@@ -309,9 +309,9 @@ def _report(
     read, skipped = sum(span.bytes for span in spans), sum(span.skipped for span in spans)
     when = "since %s" % since if since else "in the last %s, the first look" % format_size(read)
     if not tally.errors:
-        headline = "no errors in %s %s" % (_count(len(spans), "log"), when)
+        headline = "no errors in %s %s" % (counted(len(spans), "log"), when)
     else:
-        headline = "%s of %s %s" % (_count(tally.errors, "error"), _count(len(kinds), "kind"), when)
+        headline = "%s of %s %s" % (counted(tally.errors, "error"), counted(len(kinds), "kind"), when)
         if since:
             headline += ", %s" % ("%d of them new" % len(new) if new else "none of them new")
         first = kinds[0]
@@ -337,7 +337,3 @@ def _report(
         record={"errors": kinds},
         warnings=warnings,
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return "%d %s%s" % (number, noun, "" if number == 1 else "s")

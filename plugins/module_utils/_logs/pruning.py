@@ -15,7 +15,7 @@ from .._core.atomic_file import atomic_writer, partial_name, sync_directory
 from .._core.errors import MaintenanceError, SkipAction, from_os_error
 from .._core.plan import Action, Outcome, Plan, Report, Results
 from .._core.runner import Task
-from .._core.units import format_size, parse_duration
+from .._core.units import counted, format_size, parse_duration
 from .open_files import UNSEEN
 from .retention import (
     CHUNK,
@@ -74,14 +74,14 @@ class LogPrune(Task[List[LogFile]]):
         compressed = sum(isinstance(action.work, CompressLog) for action in results.effective)
         removed = len(results.effective) - compressed
         template = results.words(
-            "compressed %d and removed %d of %d logs (%s)",
-            "would compress %d and remove %d of %d logs (about %s)",
+            "compressed %d and removed %d of %s (%s)",
+            "would compress %d and remove %d of %s (about %s)",
         )
-        headline = template % (compressed, removed, len(observation), format_size(results.bytes))
+        headline = template % (compressed, removed, counted(len(observation), "log"), format_size(results.bytes))
         if not results.effective:
-            headline = "none of %d logs is old enough" % len(observation)
+            headline = "none of %s is old enough" % counted(len(observation), "log")
             if any(kept.reason == UNSEEN for kept in plan.kept):
-                headline = "none of %d logs may be touched without root" % len(observation)
+                headline = "none of %s may be touched without root" % counted(len(observation), "log")
         return Report(
             headline,
             changed=bool(results.effective),

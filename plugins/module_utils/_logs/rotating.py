@@ -18,7 +18,7 @@ from .._core.errors import AbortPlan, MaintenanceError, SkipAction, from_os_erro
 from .._core.plan import Action, Outcome, Plan, Report, Results
 from .._core.runner import Task
 from .._core.state_dir import StateDirectory
-from .._core.units import parse_size
+from .._core.units import counted, parse_size
 from .holders import Holder, ask_to_reopen, find_holders, wait_until_released
 from .logrotate import Rules, Section, errors_in, find_logrotate, newest_rotations, render_configuration, run_logrotate
 from .rotation import (
@@ -143,7 +143,7 @@ class LogRotate(Task[Logs]):
         reopened = [action for action in results.effective if isinstance(action.work, ReopenLog)]
         logs = [_about(log, self.policy) for log in observation.logs if log.kind == FILE]
         stuck = [entry for entry in logs if entry["due"] and not entry["method"]]
-        headline = "%s %d logs" % (results.words("rotated", "would rotate"), len(rotated))
+        headline = "%s %s" % (results.words("rotated", "would rotate"), counted(len(rotated), "log"))
         if reopened:
             headline += ", %s %d that were renamed before" % (results.words("reopened", "would reopen"), len(reopened))
         if stuck:
