@@ -19,6 +19,7 @@ from ..module_utils._core.atomic_file import write_atomic
 from ..module_utils._core.clock import utc_now
 from ..plugin_utils.audience import paint, show, width
 from ..plugin_utils.command_line import next_command
+from ..plugin_utils.known_names import known_variables, named_variable, prefix_of
 from ..plugin_utils.lasting import passing
 from ..plugin_utils.moments import local_moments
 from ..plugin_utils.step_report import collect, fold, found_lines, table, verdict, with_failures
@@ -66,6 +67,16 @@ class ActionModule(ActionBase):
         # A play before this one may have left failures of its own run.
         failures = [entry for entry in args["failures"] if entry.get("run_id") in (None, args["run_id"])]
         steps = with_failures(collect(args["steps"], variables, check), failures, args["steps"])
+        names = known_variables()
+        steps = [
+            replace(
+                step,
+                headline=named_variable(step.headline, prefix_of(step.variable, names.prefixes), variables, names),
+            )
+            if step.status == "failed"
+            else step
+            for step in steps
+        ]
         failed = [step.step for step in steps if step.status == "failed"]
         ended = self._end(args, steps, failed, variables)
         lost = not failed and (ended.get("record") or {}).get("status") == "failed"

@@ -17,7 +17,9 @@ from ansible.plugins.callback.default import CallbackModule as Default
 
 from ..module_utils._core.clock import utc_now
 from ..plugin_utils.audience import width
+from ..plugin_utils.command_line import read_command
 from ..plugin_utils.concise_text import HostEnd, beat, closing, due, sentence, title
+from ..plugin_utils.known_names import known_variables, named_variable, prefix_of
 from ..plugin_utils.moments import local_moments
 from ..plugin_utils.step_report import fold
 
@@ -154,12 +156,20 @@ class CallbackModule(Default):
             return
         found = outcome(result)
         self._handle_warnings(found)
-        text = sentence(found)
+        text = self._named(sentence(found), result)
         if ignore_errors:
             self._line("ignored", result, constants.COLOR_SKIP, text)
             return
         self._failed[host_of(result)] = title(task_of(result).get_name())
         self._line("FAILED", result, constants.COLOR_ERROR, text)
+
+    def _named(self, text: str, result: Any) -> str:
+        """With the variable that somebody has typed, where a module speaks of its option."""
+        host = result.host if hasattr(result, "host") else result._host
+        given = {**host.get_vars(), **read_command().variables}
+        names = known_variables()
+        role = title(task_of(result).get_name()).partition(" : ")[0]
+        return named_variable(text, prefix_of(role + "_", names.prefixes), given, names)
 
     def v2_runner_item_on_failed(self, result: Any) -> None:
         # The task's own line has it.

@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Collection, FrozenSet, Iterable, List
+from typing import Any, Collection, FrozenSet, Iterable, List, Mapping
 
 COLLECTION = Path(__file__).resolve().parents[2]
 # What all roles share begins so; the other prefixes are the names of the roles.
@@ -107,6 +107,34 @@ def misspelt_tags(given: Iterable[str], known: Collection[str], names: Names, st
         for tag in sorted(set(given) - set(known) - ANSIBLE_TAGS)
         if strict or slips(tag, ours)
     ]
+
+
+# How Ansible, and how our modules, begin what they say about an option that is not valid.
+_OPTION = re.compile(r"argument '(\w+)'|value of (\w+)(?= must be)")
+_LITERAL = re.compile(r"^not an? [\w ]+: (['\"])(.*?)\1")
+
+
+def named_variable(message: str, role: str, given: Mapping[str, Any], names: Names) -> str:
+    """What is wrong with a module's option, told by the variable that a person has typed. Pure.
+
+    Args:
+        message: what the module says of its own option, or of its value.
+        role: whose task it was; the variable of an option begins with its name.
+        given: variables that were set for this run.
+    """
+    option = _OPTION.search(message)
+    if option:
+        variable = "%s_%s" % (role, option[1] or option[2])
+        return (
+            message.replace(option[0], variable if option[1] else "value of " + variable)
+            if variable in names.options
+            else message
+        )
+    literal = _LITERAL.match(message)
+    found = [name for name in sorted(given) if literal and name in names.options and str(given[name]) == literal[2]]
+    # The role's own first.
+    found.sort(key=lambda name: not name.startswith(role + "_"))
+    return "%s: %s" % (found[0], message) if found else message
 
 
 def meant(name: str, known: Collection[str]) -> str:

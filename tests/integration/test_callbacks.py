@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -76,3 +77,38 @@ def test_junit_writes_its_report(native_sandbox: Sandbox, tmp_path: Path) -> Non
     assert VERDICT in text
     (report,) = (tmp_path / "junit").glob("*.xml")
     assert ElementTree.parse(report).getroot().findall(".//testcase")
+
+
+def test_concise_is_for_people_and_leaves_nothing_in_the_home_directory(
+    native_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """As `make try` does it, which the README tells a newcomer to type: with the checkout's own configuration."""
+    home = tmp_path / "home"
+    home.mkdir()
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "XDG_"))}
+    done = subprocess.run(
+        [
+            "make",
+            "--no-print-directory",
+            "try",
+            "PLAYBOOK=weekly",
+            "ARGS=--tags disk_check,docker_cleanup -e docker_cleanup_images=al -e disk_check_warn=soon",
+        ],
+        cwd=ROOT,
+        env={**kept, **native_sandbox.environment(), "HOME": str(home), "COLUMNS": "80", "NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert list(home.iterdir()) == [], done.stdout
+    text = " ".join(done.stdout.split())
+    said = "value of docker_cleanup_images must be one of: none, dangling, unused, got: al"
+    assert text.count(said) == 2, "in the task and in the table"
+    assert text.count("disk_check_warn is of type str") == 2
+    assert "argument_spec" not in text and "Validating arguments" not in text and "\x1b" not in text
+    assert text.endswith("1 host: 1 failed (sandbox: disk, docker clean-up)")
+    table = done.stdout.partition("weekly maintenance of")[2].partition("record on the host")[0]
+    paths = [word for word in table.split() if len(word) > 40]
+    assert all(len(line) <= 80 or any(path in line for path in paths) for line in table.splitlines())

@@ -16,6 +16,7 @@ from ansible_collections.miniecom.maintenance.plugins.plugin_utils.known_names i
     known_variables,
     misspelt_tags,
     misspelt_variables,
+    named_variable,
     slips,
 )
 from tests.tools import role_docs
@@ -130,3 +131,24 @@ def test_tags() -> None:
     assert misspelt_tags(["zzz"], {"always"}, SMALL, True) == [
         "No task of this playbook has the tag zzz. There are none."
     ]
+
+
+@pytest.mark.parametrize(
+    "said, role, told",
+    [
+        ("argument 'warn' is of type str", "disk_check", "disk_check_warn is of type str"),
+        ("value of findings must be one of: a", "report", "value of report_findings must be one of: a"),
+        (
+            "not a duration: 'soonish'. Write numbers",
+            "backup",
+            "backup_fresh_within: not a duration: 'soonish'. Write numbers",
+        ),
+        ("not a size: 'soonish'.", "logs", "backup_fresh_within: not a size: 'soonish'."),
+        ("not a duration: 'later'.", "backup", "not a duration: 'later'."),
+        ("argument 'zzz' is of type str", "disk_check", "argument 'zzz' is of type str"),
+        ("cannot connect: 'soonish'", "backup", "cannot connect: 'soonish'"),
+    ],
+)
+def test_what_is_wrong_is_told_by_the_variable_that_was_typed(said: str, role: str, told: str) -> None:
+    given = {"backup_fresh_within": "soonish", "a_stranger": "soonish", "zzz": "later"}
+    assert named_variable(said, role, given, NAMES) == told
