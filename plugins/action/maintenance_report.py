@@ -19,6 +19,7 @@ from ..module_utils._core.atomic_file import write_atomic
 from ..module_utils._core.clock import utc_now
 from ..plugin_utils.audience import paint, show, width
 from ..plugin_utils.command_line import next_command
+from ..plugin_utils.kept_records import file_name, outdated
 from ..plugin_utils.known_names import known_variables, named_variable, prefix_of
 from ..plugin_utils.lasting import passing
 from ..plugin_utils.moments import local_moments
@@ -50,6 +51,7 @@ class ActionModule(ActionBase):
                 "findings": {"type": "str", "choices": ["notable", "all"], "default": "notable"},
                 "lines": {"type": "list", "elements": "str"},
                 "directory": {"type": "path"},
+                "keep": {"type": "int", "default": 400},
                 "state_dir": {"type": "path"},
                 "log_path": {"type": "path"},
             },
@@ -120,6 +122,7 @@ class ActionModule(ActionBase):
         text = table(shown, title, footer, columns)
         if copy:
             self._write(copy + ".txt", text)
+            self._prune(os.path.dirname(copy), host, args["keep"])
         if not show(text, table(shown, title, footer, columns, paint)):
             result["table"] = text.splitlines()
         short = [step.as_dict() for step in steps]
@@ -170,7 +173,7 @@ class ActionModule(ActionBase):
         """Copy the record to the controller; a controller that cannot keep it does not fail the run, but is told so."""
         if not directory:
             return None
-        name = re.sub(r"[^A-Za-z0-9._-]", "_", "%s_%s" % (host, run_id))
+        name = file_name("%s_%s" % (host, run_id))
         path = os.path.join(os.path.abspath(os.path.expanduser(directory)), name)
         try:
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
@@ -179,6 +182,15 @@ class ActionModule(ActionBase):
             footer.append("no copy on the controller: %s" % error)
             return None
         return path
+
+    @staticmethod
+    def _prune(directory: str, host: str, keep: int) -> None:
+        """Remove the oldest records of a host. What cannot be removed stays for the next run."""
+        for name in outdated(os.listdir(directory), host, keep):
+            try:
+                os.unlink(os.path.join(directory, name))
+            except OSError:
+                continue
 
     @staticmethod
     def _write(path: str, text: str) -> None:

@@ -85,6 +85,10 @@ options:
   directory:
     description: Directory on the controller for record and summary. Without it no copy is kept.
     type: path
+  keep:
+    description: How many runs of a host stay in O(directory), the newest; 0 keeps all. Records on the host are another matter.
+    type: int
+    default: 400
   state_dir:
     description: State directory on the host.
     type: path
