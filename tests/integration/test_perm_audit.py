@@ -374,6 +374,9 @@ def test_a_directory_that_is_closed_to_the_auditor_is_told(shop: Path) -> None:
         ({"paths": []}, "no paths to audit"),
         ({"paths": ["/nonexistent/shop"]}, "ENOENT"),
         ({"rules": ["no-such-rule"]}, "no such rule in rules: no-such-rule"),
+        ({"rules": [{"id": "own", "title": "t", "any_bits": 73}]}, "rules, own"),
+        ({"rules": [7]}, "neither a name nor a mapping"),
+        ({"service_users": ["no-such-user"]}, "no such user"),
         ({"fix": ["no-such-rule"]}, "no such rule in fix"),
         ({"fix": ["secret-owner"]}, "a narrower mode does not mend this"),
         ({"fix": "perhaps"}, "neither true, false nor a list"),
@@ -398,6 +401,65 @@ def test_only_the_rules_that_are_asked_for(shop: Path, state_dir: Path) -> None:
     assert set(by_rule(audit(shop, state_dir, rules=["env-readable"]))) == {"env-readable"}
     fixed = audit(shop, state_dir, rules=["env-readable"], fix=True)
     assert [action["target"] for action in fixed.result["plan"]] == [str(shop / ".env")]
+
+
+def test_rules_are_added_changed_and_switched_off(shop: Path, state_dir: Path) -> None:
+    upload = shop / "storage/uploads/picture.png"
+    upload.write_bytes(b"x")
+    upload.chmod(0o755)
+    rules: list[Any] = [
+        {"id": "MPA-009", "enabled": False},
+        {"id": "script-not-executable", "severity": "critical"},
+        {"id": "upload", "title": "executable", "paths": ["storage/uploads/*"], "any_bits": "0111", "remove": "0111"},
+    ]
+    first = audit(shop, state_dir, rules=rules, fix=["upload"])
+    assert not first.failed and mode(upload) == 0o644, first.msg
+    found = by_rule(first)
+    assert found["upload"] == {str(upload)} and "world-writable-directory" not in found
+    severities = {item["rule"]: item["severity"] for item in first.result["findings"]}
+    assert severities["script-not-executable"] == "critical" and severities["upload"] == "medium"
+    assert "[MPA-014]" in str(first.result["findings"])
+    upload.chmod(0o755)
+    renamed = [rules[0], rules[1], {**rules[2], "id": "uploaded-program", "former": ["upload"]}]
+    known = audit(shop, state_dir, rules=rules, update_baseline=True)
+    again = audit(shop, state_dir, rules=renamed, fail_on="low")
+    assert not known.failed and not again.failed, again.msg
+    assert {item["status"] for item in again.result["findings"]} == {"known"} and again.result["resolved"] == []
+
+
+@pytest.mark.parametrize("exclude", [[], ["no/such"]], ids=["find", "our own walk"])
+def test_a_large_tree_with_everything_in_it(tmp_path: Path, state_dir: Path, exclude: list[str]) -> None:
+    root = tmp_path / "large"
+    for number in range(80):
+        directory = root / f"part{number % 4}" / f"sub{number}"
+        directory.mkdir(parents=True)
+        for file in range(60):
+            (directory / f"module{file}.js").touch()
+    deep = root / "part1/sub1"
+    (deep / "backups").mkdir()
+    (deep / "backups/index.html").touch(mode=0o644)
+    os.mkfifo(deep / "pipe")
+    (deep / "loop").symlink_to("loop")
+    with open(os.path.join(os.fsencode(deep), b"\xff\n.env"), "wb"):
+        pass
+    with open(deep / "huge", "wb") as handle:
+        handle.truncate(2 << 30)
+    for path in (deep / "module1.js", deep / "huge"):
+        path.chmod(0o666)
+    result = audit(root, state_dir, exclude=exclude)
+    assert not result.failed, result.msg
+    assert result.result["summary"]["entries"] == 1 + 4 + 80 + 80 * 60 + 5
+    assert by_rule(result) == {
+        "world-writable-program": {f"{deep}/module1.js"},
+        "world-writable-file": {f"{deep}/huge"},
+        "env-readable": {f"{deep}/\\xff\\n.env"},
+        "backup-sidecar-readable": {f"{deep}/backups"},
+    }
+
+
+def test_a_single_file_is_audited(shop: Path, state_dir: Path) -> None:
+    found = by_rule(audit(shop / ".env", state_dir))
+    assert found == {"env-readable": {str(shop / ".env")}}
 
 
 def test_awkward_names(shop: Path, state_dir: Path) -> None:

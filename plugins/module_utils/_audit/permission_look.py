@@ -145,7 +145,7 @@ class Look:
             shared = self._shared(name, status)
             if shared:
                 traits[SHARED] = shared
-            self._judge_parents(name, status.uid)
+            self._judge_parents(status.uid)
         nameless = self.owners.nameless(status.uid, status.gid)
         if nameless:
             traits[NO_OWNER] = nameless
@@ -266,8 +266,8 @@ class Look:
         finally:
             os.close(descriptor)
 
-    def _judge_parents(self, name: str, uid: int) -> None:
-        """Note each directory from the present one up to the path in which others could replace this file."""
+    def _judge_parents(self, uid: int) -> None:
+        """Note each directory from the present one up to the path in which others could replace a file of that owner."""
         if not self.rules.wants("secret-replaceable"):
             return
         path = self._directory
@@ -279,7 +279,6 @@ class Look:
             if status is not None:
                 said = self._who_may_write(status, listed, status.uid not in (0, self.top_owner, uid))
                 if said:
-                    said.append("for instance %s" % name)
                     self._note(Facts(path, self.root, status, {REPLACEABLE: "; ".join(said)}, self._owner(status.uid)))
             if path == "/":
                 break
@@ -318,7 +317,12 @@ class Look:
             return
         known = self.directories.get(facts.path)
         if known is not None:
-            facts = replace(known, traits={**known.traits, **facts.traits}, status=_more(known.status, facts.status))
+            # Whichever was noted first: what it says of the files of one owner may be less than of another's.
+            said = max(
+                known.traits.get(REPLACEABLE, ""), facts.traits.get(REPLACEABLE, ""), key=lambda text: (len(text), text)
+            )
+            traits = {**known.traits, **facts.traits, **({REPLACEABLE: said} if said else {})}
+            facts = replace(known, traits=traits, status=_more(known.status, facts.status))
         self.directories[facts.path] = facts
 
 

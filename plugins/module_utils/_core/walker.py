@@ -67,18 +67,30 @@ class Walk:
             entered. An excluded directory itself is still given.
         one_device: do not enter other file systems.
         links: give symbolic links too; they are not counted.
+        start: a directory below the root of which only what lies below it is given; the root itself when empty.
+        defer: asked with the path of each directory before it is entered; what it answers true to is not entered.
 
     Attributes:
         troubles: what could not be looked into, after the walk.
         entries: how many entries were looked at.
     """
 
-    def __init__(self, root: str, exclude: Sequence[str] = (), one_device: bool = False, links: bool = False) -> None:
+    def __init__(
+        self,
+        root: str,
+        exclude: Sequence[str] = (),
+        one_device: bool = False,
+        links: bool = False,
+        start: str = "",
+        defer: Optional[Callable[[str], bool]] = None,
+    ) -> None:
         self.root = root
         self.troubles: List[Trouble] = []
         self.entries = 0
         self._one_device = one_device
         self._links = links
+        self._start = start
+        self._defer = defer
         self._excluded = matcher(exclude)
 
     def __iter__(self) -> Iterator[Entry]:
@@ -87,6 +99,14 @@ class Walk:
         Raises:
             OSError: the root is missing or no directory or file.
         """
+        if self._start:
+            try:
+                descriptor = _opened_again(self.root, self._start)
+            except OSError as error:
+                self._trouble(self._start, error)
+                return
+            yield from self._tree(self._start, descriptor, os.fstat(descriptor).st_dev)
+            return
         parent, name = os.path.split(self.root.rstrip("/") or "/")
         parent = parent or "/"
         top = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -108,6 +128,7 @@ class Walk:
     def _tree(self, path: str, descriptor: int, device: int) -> Iterator[Entry]:
         stack: List[_Level] = [_Level(descriptor, [], len(path))]
         oldest = 0  # the first level that is open
+        above = levels(self.root, path)
         try:
             yield from self._list(path, descriptor, stack[-1].pending, device)
             while stack:
@@ -124,7 +145,9 @@ class Walk:
                     continue
                 name = level.pending.pop()
                 below = path.rstrip("/") + "/" + name
-                if len(stack) >= DEEPEST:
+                if self._defer is not None and self._defer(below):
+                    continue
+                if above + len(stack) >= DEEPEST:
                     self.troubles.append(Trouble(below, "depth"))
                     continue
                 try:
@@ -135,10 +158,10 @@ class Walk:
                 path = below
                 stack.append(_Level(child, [], len(path)))
                 if len(stack) - oldest > KEPT_OPEN:
-                    above = stack[oldest]
-                    above.identity = _identity(above.descriptor)
-                    os.close(above.descriptor)
-                    above.descriptor = -1
+                    far = stack[oldest]
+                    far.identity = _identity(far.descriptor)
+                    os.close(far.descriptor)
+                    far.descriptor = -1
                     oldest += 1
                 yield from self._list(path, child, stack[-1].pending, device)
         finally:
@@ -201,6 +224,11 @@ class Walk:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             return
         self.troubles.append(Trouble(path, str(errno_name(error))))
+
+
+def levels(root: str, path: str) -> int:
+    """How deep a path lies below a root, which is 0."""
+    return path[len(root.rstrip("/")) :].rstrip("/").count("/")
 
 
 def _identity(descriptor: int) -> Tuple[int, int]:
