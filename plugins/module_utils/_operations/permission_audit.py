@@ -51,6 +51,8 @@ from .._core.runner import Task
 from .._core.walker import outermost
 
 AUDIT = "perm_audit"
+# What a fix left alone is told on the screen, up to so many objects.
+MOST_TOLD = 10
 
 
 @dataclass(frozen=True)
@@ -236,6 +238,7 @@ class PermissionAudit(Task[PermissionObservation]):
         return replace(
             concluded,
             headline=headline,
+            warnings=[*concluded.warnings, *_left_alone(plan)],
             changed=concluded.changed or bool(number),
             summary=dict(concluded.summary, entries=observation.entries, modes_changed=number),
             values=dict(concluded.values, **more),
@@ -259,3 +262,10 @@ class PermissionAudit(Task[PermissionObservation]):
             "before": "".join("%04o %s\n" % (action.work.before, action.target) for action in plan.actions),
             "after": "".join("%04o %s\n" % (action.work.after, action.target) for action in plan.actions),
         }
+
+
+def _left_alone(plan: Plan[PermissionWork]) -> List[str]:
+    """What a fix left as it is and why, for the screen."""
+    told = ["left alone: %s: %s" % (kept.target, kept.reason) for kept in plan.kept[:MOST_TOLD]]
+    more = len(plan.kept) - len(told)
+    return [*told, "left alone: %d more, see kept" % more] if more else told

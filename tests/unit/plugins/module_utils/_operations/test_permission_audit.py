@@ -128,3 +128,14 @@ def test_without_a_second_look_the_report_tells_what_was_set(shop: Path, state_d
     assert not (state_dir / "baselines").exists()
     steps.remember(observation, plan, results)
     assert (state_dir / "baselines" / "perm_audit.json").exists()
+
+
+def test_what_a_fix_left_alone_is_told_with_the_reason(shop: Path, state_dir: Path) -> None:
+    for number in range(12):
+        (shop / f"hard{number}.key").hardlink_to(shop / "site.key")
+    steps = task(shop, state_dir)
+    observation = steps.observe()
+    plan = steps.plan(observation, utc_now())
+    warnings = steps.report(observation, plan, Results(True, list(plan.actions))).warnings
+    told = [warning for warning in warnings if warning.startswith("left alone")]
+    assert len(told) == permission_audit.MOST_TOLD + 1 and "hard links" in told[0] and "3 more" in told[-1]
