@@ -230,6 +230,10 @@ collections:
     change: {description: "create, replace, same (it is as in the backup) or stays (it is not restored).", type: str}
     documents_now: {description: How many it holds; none where it does not exist., type: int}
     documents_then: {description: How many it will hold., type: int}
+unsettled:
+  description: The restore failed and its database could not be put in order, since its server does not answer. Keep the shop closed, and run again.
+  returned: in the mode restore, when it is so
+  type: bool
 staying:
   description: Names of the collections that are not restored and stay as they are.
   returned: in the mode restore

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import signal
@@ -20,6 +21,10 @@ from bson import json_util
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import (
+    ArchiveWriter,
+    CollectionMetadata,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.swap import PREFIX
 from tests.integration.test_mongo_backup import fill_with_every_kind, ok
 from tests.integration.test_mongo_restore import stock_backup, stock_dump
@@ -441,3 +446,12 @@ def test_names_and_sizes_at_the_edge(mongod: Mongod, mongo_database: str, tmp_pa
             )
         )
         assert snapshot(client, mongo_database) == before
+
+
+def test_an_empty_backup_replaces_nothing(world: World, tmp_path: Path) -> None:
+    out = io.BytesIO()
+    writer = ArchiveWriter(out.write, [CollectionMetadata(world.name, "orders")], "6.0.5", "100.10.0")
+    writer.end(world.name, "orders")
+    path = stock_backup(tmp_path / "shop", out.getvalue())
+    assert "there is not one document in it" in restore(world, src=str(path)).msg
+    world.require_as_before()

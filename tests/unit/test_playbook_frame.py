@@ -16,7 +16,9 @@ from tests.support.outline import ROOT, VALIDATION, Task, outlines
 WITHIN_MAINTENANCE = ["weekly", "monthly"]
 SINGLE = ["backup", "security_audit", "enter_maintenance", "exit_maintenance", "restore_test"]
 STEPS = {"daily": 4, "database": 8, "fix_permissions": 4, "undo": 2, "weekly": 12, "monthly": 15}
-FRAMED = [*SINGLE, *STEPS]
+# Closes the shop and opens it, in a way of its own.
+CLOSED = ["restore"]
+FRAMED = [*SINGLE, *STEPS, *CLOSED]
 
 # Names without what the implicit first task of a role says about it.
 BEGIN = ["Check that no variable is misspelt", "Check that the host can be maintained", "context : Begin the run"]
@@ -65,6 +67,9 @@ def test_every_run_begins_alike(playbook: str, found: dict[str, dict[str, Any]])
 @pytest.mark.parametrize("playbook", FRAMED)
 def test_every_run_ends_alike(playbook: str, found: dict[str, dict[str, Any]]) -> None:
     ended = part(found[playbook]["tasks"], "always")
+    if playbook in CLOSED:
+        assert "backup : Start the containers again" in dict(ended)
+        ended = [entry for entry in ended if entry[0] in END]
     opened = list(OPENING.items()) if playbook in WITHIN_MAINTENANCE else []
     assert ended == opened + [(name, ["always", "report"]) for name in END]
 
@@ -72,7 +77,11 @@ def test_every_run_ends_alike(playbook: str, found: dict[str, dict[str, Any]]) -
 @pytest.mark.parametrize("playbook", FRAMED)
 def test_what_ends_a_run_is_noted_whatever_the_tags(playbook: str, found: dict[str, dict[str, Any]]) -> None:
     tasks = found[playbook]["tasks"]
-    paths = [["rescue"], ["always", "rescue"], ["always", "rescue"]] if playbook in WITHIN_MAINTENANCE else [["rescue"]]
+    paths = (
+        [["rescue"], ["always", "rescue"], ["always", "rescue"]]
+        if playbook in [*WITHIN_MAINTENANCE, *CLOSED]
+        else [["rescue"]]
+    )
     noted = [task for task in tasks if names([task["name"]]) == [NOTE] and "always" in task["tags"]]
     assert [task["path"] for task in noted] == paths
 

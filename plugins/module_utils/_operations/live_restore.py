@@ -266,18 +266,21 @@ class LiveRestore(Task[Looked]):
         """The checksums were right: what else says that it is not as it was written."""
         manifest, problems = contents.found.manifest, []
         if manifest is not None:
-            heads = {head.data_collection: head for head in restore.data_heads(contents.reader) if head.type != "view"}
+            names = {head.data_collection for head in restore.data_heads(contents.reader) if head.type != "view"}
             collections = {
                 name: FoundCollection(totals.documents, totals.bytes, totals.sha256)
                 for (_database, name), totals in contents.reader.totals.items()
-                if name in heads
+                if name in names
             }
             problems = differences(manifest, collections, contents.found.found_components())
         elif contents.reader.prelude.tool_version == TOOL:
             problems = ["the manifest is missing"]
+        heads = staging.heads_of(contents.reader, contents.database).values()
+        if not any(contents.totals(head).documents for head in heads):
+            problems.append("there is not one document in it")
         if problems:
             raise MaintenanceError(
-                "the backup is not as it was written: %s" % "; ".join(problems[:5]),
+                "the backup is not fit to be restored: %s" % "; ".join(problems[:5]),
                 target=backup.path,
                 next_step="Nothing was changed. Choose another backup.",
             )
@@ -439,7 +442,7 @@ class LiveRestore(Task[Looked]):
                 code=error.code,
                 next_step="The database could not be put in order yet (%s): it is by the next call, or the next run. %s"
                 % (second, error.next_step),
-                details=error.details,
+                details=dict(error.details, unsettled=True),
             )
         self.run.leftovers.done(note)
         state = "The database is the restored one." if settled.committed else "The database is as it was before."
