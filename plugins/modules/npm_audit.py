@@ -30,6 +30,11 @@ options:
   npm:
     description: The npm program; by default the one on the C(PATH).
     type: path
+  vex:
+    description:
+      - File on the host to write the vulnerabilities to, as CycloneDX 1.5 with what was decided about each (VEX). Its directory must exist.
+      - It is replaced in one step and only when its content changes, which then counts as a change. Not written in check mode, nor when npm gives no answer.
+    type: path
   timeout:
     description: How long each of the two commands may take, as in V(2m).
     type: str
@@ -123,6 +128,7 @@ SPEC = (
         {
             "path": {"type": "path", "required": True},
             "npm": {"type": "path"},
+            "vex": {"type": "path"},
             "timeout": {"type": "str", "default": "2m"},
         }
     )

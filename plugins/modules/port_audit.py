@@ -8,15 +8,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: port_audit
-short_description: Compare what listens and what Docker publishes with what is allowed
+short_description: Compare what listens and what Docker publishes with what is allowed, and how containers and settings stand
 version_added: 0.1.0
 author:
   - miniecom.maintenance contributors (@miniecom)
 description:
   - Reads the listening sockets of the host from C(/proc) and the published ports of running containers from the Docker Engine, and reports
     what other machines can reach and O(allow) does not name.
-  - MongoDB, the Docker API and database user interfaces that are not confined to the loopback address are V(critical), other data stores
-    and debuggers V(high), other published ports V(high), other programs V(medium), UDP V(low).
+  - MongoDB and other databases, the Docker API and database user interfaces that are not confined to the loopback address are V(critical), debuggers
+    V(high), other published ports V(high), other programs V(medium), UDP V(low). Where MongoDB's password is one that everybody tries, both is told together.
+  - Looks in the same call at how the running containers are configured (privileged, the Docker socket, the host's network, root, tags, health checks, logs,
+    secrets, data in a writable layer, the time that a member of a replica set is given to stop), with the numbers of the CIS Docker Benchmark 1.6.0,
+    compares the ports that the compose files declare with those that are there and answered, and judges O(env_files). A value is never shown.
   - It looks at addresses, not at firewalls. Ports that Docker publishes pass by the usual host firewalls.
   - What is behind a port that Docker publishes is known from the engine. Where none answers it is guessed, from the port that the engine's proxy
     (C(docker-proxy)) hands on to, or from the port itself, and a warning says so.
@@ -49,6 +52,21 @@ options:
     description: Whether to ask a Docker Engine at all; V(false) for a host that has none.
     type: bool
     default: true
+  configuration:
+    description:
+      - Whether how the running containers are configured is looked at, those of O(compose_project), or all without one.
+      - What the compose files declare is compared with what is there only where O(compose_project) is given.
+    type: bool
+    default: true
+  env_files:
+    description: Files of settings to judge, in the syntax of dotenv. What containers were given is judged with O(configuration).
+    type: list
+    elements: path
+    default: []
+  expand:
+    description: Whether variables are put into the values of O(env_files), as Docker Compose does and the npm package dotenv does not.
+    type: bool
+    default: true
 seealso:
   - module: miniecom.maintenance.perm_audit
 """
@@ -66,6 +84,8 @@ EXAMPLES = r"""
 - name: Audit a native installation, where no Docker is to be asked
   miniecom.maintenance.port_audit:
     docker: false
+    env_files: [/opt/miniecom/.env]
+    expand: false
     fail_on: critical
 """
 
@@ -123,6 +143,9 @@ SPEC = (
             "compose_project": {"type": "str"},
             "docker_host": {"type": "str"},
             "docker": {"type": "bool", "default": True},
+            "configuration": {"type": "bool", "default": True},
+            "env_files": {"type": "list", "elements": "path", "default": []},
+            "expand": {"type": "bool", "default": True},
         }
     )
     + RUN_ARGUMENTS

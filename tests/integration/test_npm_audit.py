@@ -182,6 +182,26 @@ def test_a_new_advisory_fails_and_can_be_waived_by_its_name(project: Path, state
     assert not audit(project, state_dir).failed
 
 
+def test_what_was_decided_stands_in_a_document_for_other_tools(
+    project: Path, state_dir: Path, registry: Registry, tmp_path: Path
+) -> None:
+    path = tmp_path / "backend.vex.json"
+    registry.advisories = {"leftpad": [ADVISORY]}
+    assert audit(project, state_dir, check=True, vex=str(path)).changed and not path.exists()
+    assert audit(project, state_dir, vex=str(path)).changed
+    assert not audit(project, state_dir, vex=str(path)).changed
+    [told] = json.loads(path.read_text())["vulnerabilities"]
+    assert told["affects"] == [{"ref": "pkg:npm/leftpad"}] and told["analysis"] == {"state": "in_triage"}
+    waiver = {"rule": "GHSA-35jh-*", "reason": "not reached", "expires": "2999-12-31"}
+    assert audit(project, state_dir, waivers=[waiver], vex=str(path)).changed
+    [told] = json.loads(path.read_text())["vulnerabilities"]
+    assert told["analysis"]["response"] == ["will_not_fix"] and "not reached" in told["analysis"]["detail"]
+    before = path.read_bytes()
+    registry.status = 405
+    silent = audit(project, state_dir, vex=str(path))
+    assert not silent.changed and path.read_bytes() == before, "no answer is no clean bill there, either"
+
+
 @pytest.mark.parametrize("status", [405, 404, 401])
 def test_a_registry_without_audits_is_never_a_clean_bill(
     project: Path, state_dir: Path, registry: Registry, status: int

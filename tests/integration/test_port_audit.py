@@ -176,3 +176,124 @@ def test_published_ports(docker_engine: Engine, state_dir: Path) -> None:
     finally:
         docker_engine.docker("rm", "--force", name, other, lone, check=False)
         docker_engine.docker("rmi", "mongo-express:port-audit", check=False)
+
+
+def by_rule(result: ModuleResult, target: str) -> dict[str, dict[str, Any]]:
+    return {item["rule"]: item for item in result.result["findings"] if target in item["target"]}
+
+
+def test_settings_are_judged_with_their_variables_put_in_and_no_value_is_shown(state_dir: Path, tmp_path: Path) -> None:
+    env = tmp_path / ".env"
+    env.write_text(
+        "NODE_ENV=development\nBASE=canary7canary\nJWT_SECRET=${BASE}\nCOOKIE_SECRET='${BASE}'\n"
+        "MONGO_URI=mongodb://admin:${PW:-admin}@mongo/shop\nPORT=1\nPORT=2\n"
+    )
+    result = audit(state_dir, docker=False, env_files=[str(env)])
+    assert not result.failed, "the first time it is the baseline"
+    found = by_rule(result, ".env")
+    assert set(found) == {"debugging-in-production", "weak-secret-in-use", "default-secret-in-use", "setting-twice"}
+    assert found["default-secret-in-use"]["line"] == 5 and "MONGO_URI" in found["default-secret-in-use"]["message"]
+    assert "canary7" not in result.output + "".join(
+        path.read_text(errors="replace") for path in state_dir.rglob("*") if path.is_file()
+    )
+    # The shop's own loader puts nothing in: there the password is ${PW:-admin} itself.
+    assert "default-secret-in-use" not in by_rule(
+        audit(tmp_path / "other", docker=False, env_files=[str(env)], expand=False), ".env"
+    )
+    env.write_text(env.read_text().replace("JWT_SECRET=${BASE}", "JWT_SECRET=changeme"))
+    worse = audit(state_dir, docker=False, env_files=[str(env)])
+    assert worse.failed and "JWT_SECRET has a default" in worse.msg
+    missing = audit(state_dir, docker=False, env_files=[str(tmp_path / "none")])
+    assert missing.failed and "cannot read the environment file" in missing.msg and "Traceback" not in missing.output
+
+
+COMPOSE = """\
+services:
+  api:
+    image: x
+    ports: ["127.0.0.1:${API_PORT}:3001", "127.0.0.1:{unanswered}:3999"]
+  web:
+    image: x
+    ports:
+      - {web}:80
+  tools:
+    image: x
+    profiles: [tools]
+    ports: ["8081:8081"]
+"""
+
+
+@pytest.mark.docker
+def test_how_containers_are_configured_and_what_is_declared(
+    docker_engine: Engine, state_dir: Path, tmp_path: Path
+) -> None:
+    from tests.sandbox.image import tiny_image
+
+    good, bad = (f"port-audit-{secrets.token_hex(3)}" for _ in range(2))
+    api, unanswered, web, surplus, mongo = (free_port() for _ in range(5))
+    image = tiny_image(docker_engine)
+    (tmp_path / ".env").write_text(f"API_PORT={api}\nJWT_SECRET=canary-of-a-secret-{secrets.token_hex(16)}\n")
+    file = tmp_path / "docker-compose.yml"
+    file.write_text(COMPOSE.replace("{unanswered}", str(unanswered)).replace("{web}", str(web)))
+    labels = [
+        "--label=com.docker.compose.project=shop",
+        f"--label=com.docker.compose.project.config_files={file}",
+        f"--label=com.docker.compose.project.working_dir={tmp_path}",
+    ]
+    docker_engine.docker("tag", image, "port-audit:latest")
+    params = {
+        "docker_host": docker_engine.docker_host,
+        "compose_project": "shop",
+        "env_files": [str(tmp_path / ".env")],
+        "fail_on": "never",
+    }
+    try:
+        docker_engine.docker(
+            "run", "--detach", f"--name={good}", *labels, "--label=com.docker.compose.service=api", "--user=1000",
+            f"--publish=127.0.0.1:{api}:3001", f"--publish=127.0.0.1:{unanswered}:3999", f"--publish=127.0.0.1:{surplus}:9229",
+            "--log-opt=max-size=10m", "--health-cmd=true", "--workdir=/app", "--volume=/app/storage",
+            image, "httpd", "-f", "-h", "/www", "-p", "3001",
+        )  # fmt: skip
+        docker_engine.docker(
+            "run", "--detach", f"--name={bad}", *labels, "--label=com.docker.compose.service=mongo", "--cap-add=SYS_ADMIN",
+            f'--volume={docker_engine.docker_host.removeprefix("unix://")}:/var/run/docker.sock:ro', "--volume=/etc:/host/etc", "--pid=host", "--ipc=host",
+            "--env=MONGO_INITDB_ROOT_PASSWORD=changeme", f"--publish={mongo}:27017",
+            "port-audit:latest", "httpd", "-f", "-h", "/www", "-p", "27017",
+        )  # fmt: skip
+        result = audit(state_dir, **params)
+        assert not result.failed, result.msg
+        fine = by_rule(result, good)
+        assert set(fine) == {"data-in-container"}, fine
+        assert "uploads (/app/uploads)" in fine["data-in-container"]["message"]
+        assert "invoices" not in fine["data-in-container"]["message"], "these are on a volume"
+        wrong = by_rule(result, bad)
+        expected = {
+            "docker-socket-mounted", "host-directory-mounted", "host-processes", "host-memory", "container-capabilities",
+            "no-healthcheck", "no-log-limit", "secret-in-environment", "default-secret-in-use",
+        }  # fmt: skip
+        assert expected <= set(wrong)
+        assert "container-runs-as-root" in wrong or os.geteuid() != 0
+        assert "CIS Docker Benchmark 1.6.0, 5.32" in wrong["docker-socket-mounted"]["message"]
+        exposed = finding(result, mongo)
+        assert exposed["rule"] == "mongodb-exposed-default-credentials" and exposed["severity"] == "critical"
+        assert f"MONGO_INITDB_ROOT_PASSWORD in container {bad}" in exposed["message"]
+        services = {
+            (item["rule"], item["target"]) for item in result.result["findings"] if "service " in item["target"]
+        }
+        # A container that is not in the files is another's way of working: what it publishes is judged by allow.
+        assert services - {("published-port-unanswered", f"service api {surplus}/tcp")} == {
+            ("declared-port-not-published", f"service web {web}/tcp"),
+            ("published-port-not-declared", f"service api {surplus}/tcp"),
+            ("published-port-unanswered", f"service api {unanswered}/tcp"),
+        }
+        assert "canary" not in result.output and "changeme" not in result.output
+        assert audit(state_dir, **params).result["summary"]["findings"] == 0, "known the second time"
+        less = audit(tmp_path / "less", configuration=False, **params)
+        assert not by_rule(less, good) and not by_rule(less, bad)
+        file.unlink()
+        untold = audit(tmp_path / "untold", **params)
+        assert "was not compared" in untold.output
+        assert not any(item["rule"].startswith("declared") for item in untold.result["findings"])
+    finally:
+        docker_engine.docker("rm", "--force", "--volumes", good, bad, check=False)
+        docker_engine.docker("rmi", "port-audit:latest", check=False)

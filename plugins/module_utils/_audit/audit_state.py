@@ -131,15 +131,7 @@ class AuditState:
             self._write_key(memory.key)
         self._write_baseline(memory.baseline_path, memory.key, writes.after)
         if writes.sarif is not None:
-            try:
-                write_atomic(writes.sarif_path, writes.sarif)
-            except OSError as error:
-                raise from_os_error(
-                    "cannot write the SARIF log",
-                    error,
-                    target=writes.sarif_path,
-                    next_step="Its directory must exist and be writable by uid %d." % os.geteuid(),
-                ) from error
+            write_document(writes.sarif_path, writes.sarif, "the SARIF log")
 
     def _read_key(self) -> bytes:
         try:
@@ -190,10 +182,27 @@ class AuditState:
         data = (text + "\n").encode("utf-8")
         try:
             private_directory(self.state_dir, "baselines")
-            if not _same_content(path, data):
+            if not same_content(path, data):
                 write_atomic(path, data, 0o600)
         except OSError as error:
             raise state_error("cannot write the baseline", path, error) from error
+
+
+def write_document(path: str, data: bytes, what: str) -> None:
+    """Put a file that the user has asked for in its place in one step.
+
+    Raises:
+        MaintenanceError: it cannot be written.
+    """
+    try:
+        write_atomic(path, data)
+    except OSError as error:
+        raise from_os_error(
+            "cannot write %s" % what,
+            error,
+            target=path,
+            next_step="Its directory must exist and be writable by uid %d." % os.geteuid(),
+        ) from error
 
 
 def _written(entries_by_scope: Mapping[str, Mapping[str, BaselineEntry]]) -> Dict[str, Any]:
@@ -266,7 +275,7 @@ def _file_digest(path: str) -> str:
     return digest.hexdigest()
 
 
-def _same_content(path: str, data: bytes) -> bool:
+def same_content(path: str, data: bytes) -> bool:
     """Whether a regular file holds exactly these bytes."""
     try:
         with open(path, "rb") as handle:

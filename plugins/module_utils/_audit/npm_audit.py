@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -17,10 +18,11 @@ from .._core.clock import utc_now
 from .._core.errors import MaintenanceError
 from .._core.plan import Report
 from .._core.units import parse_duration
-from .audit_state import AuditState
+from .audit_state import AuditState, same_content, write_document
 from .npm import NpmAnswer, ask_npm, find_npm, npm_counts, outdated_list, read_audit, read_outdated, vulnerabilities
 from .npm_project import read_project
 from .report import Coverage, conclude, finding_policy
+from .vex import to_vex
 
 _NO_NPM = "there is no npm on this host (PATH); in a compose deployment it may only be in the containers"
 
@@ -42,10 +44,17 @@ def audit_npm(call: Call) -> Report:
     found = vulnerabilities(audit.data, path) if audit.available else []
     coverage = Coverage([path] if audit.available else [])
     conclusion = conclude("npm_audit", policy, memory, found, utc_now(), coverage, check=call.check)
+    report = conclusion.report
     if not call.check:
         state.write(conclusion.writes)
+    if call.params["vex"] and audit.available:
+        text = json.dumps(to_vex(path, conclusion.judgement.findings), indent=1, sort_keys=True) + "\n"
+        if not same_content(call.params["vex"], text.encode("utf-8")):
+            report = replace(report, changed=True)
+            if not call.check:
+                write_document(call.params["vex"], text.encode("utf-8"), "the CycloneDX document")
     packages = outdated_list(outdated.data, read_project(path)) if outdated.available else []
-    return _report(conclusion.report, path, audit, outdated, packages)
+    return _report(report, path, audit, outdated, packages)
 
 
 def _answers(call: Call, program: Optional[str], path: str, timeout: float) -> Tuple[NpmAnswer, NpmAnswer]:

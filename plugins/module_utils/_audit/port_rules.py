@@ -18,6 +18,7 @@ from .._core.finding import Finding
 HOST_SCOPE, DOCKER_SCOPE = "listening ports", "published ports"
 # Programs that listen for what is in a container: they say nothing of what it is.
 PROXIES = frozenset(("docker-proxy", "rootlessport"))
+MONGODB = "mongodb-exposed"
 _EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, nothing is bound here
 
 
@@ -154,7 +155,7 @@ class Danger:
 
 _DANGERS = (
     Danger(
-        "mongodb-exposed",
+        MONGODB,
         "critical",
         "MongoDB, and with it every order and customer, is reachable from other machines",
         "Publish it on 127.0.0.1 only (ports: 127.0.0.1:27017:27017), or set bindIp: 127.0.0.1 in mongod.conf; "
@@ -180,8 +181,8 @@ _DANGERS = (
     ),
     Danger(
         "datastore-exposed",
-        "high",
-        "a data store is reachable from other machines",
+        "critical",
+        "a database is reachable from other machines",
         "Bind it to 127.0.0.1, or to an address of a private network that only its clients are in.",
         ("redis-server", "memcached", "postgres", "mysqld", "mariadbd", "elasticsearch"),
         (6379, 11211, 5432, 3306, 9200),
@@ -195,7 +196,10 @@ _DANGERS = (
         (9229,),
     ),
 )
-PORT_RULES = frozenset([danger.rule for danger in _DANGERS] + ["published-port-not-allowed", "port-not-allowed"])
+DEFAULT_CREDENTIALS = "mongodb-exposed-default-credentials"
+PORT_RULES = frozenset(
+    [danger.rule for danger in _DANGERS] + [DEFAULT_CREDENTIALS, "published-port-not-allowed", "port-not-allowed"]
+)
 _UI = re.compile(r"mongo-?express|adminer|phpmyadmin|redis-?commander")
 
 
@@ -244,11 +248,14 @@ def danger_of(port: Port) -> Optional[Danger]:
     return None
 
 
-def judge_ports(ports: Sequence[Port], allowed: Sequence[Allowed]) -> Tuple[List[Finding], List[Tuple[Port, str]]]:
+def judge_ports(
+    ports: Sequence[Port], allowed: Sequence[Allowed], credentials: str = ""
+) -> Tuple[List[Finding], List[Tuple[Port, str]]]:
     """Findings, and what is fine with the reason.
 
     Args:
         ports: as `merge_ports` gives them.
+        credentials: what is wrong with those of MongoDB, in words, when everybody tries them; "" when nothing is known to be.
         allowed: what is allowed; an entry that names a dangerous service's address or port allows that too.
     """
     findings: List[Finding] = []
@@ -269,6 +276,10 @@ def judge_ports(ports: Sequence[Port], allowed: Sequence[Allowed]) -> Tuple[List
         how = "published by %s" % port.who if port.container else "%s listens" % port.who
         if danger is not None:
             rule, severity, message, remediation = danger.rule, danger.severity, danger.what, danger.remediation
+            if rule == MONGODB and credentials and port.watched:
+                # Told together: either is bad, both are an open door.
+                rule, message = DEFAULT_CREDENTIALS, "%s, and %s" % (message, credentials)
+                remediation = "Change the password now, then close the port. " + remediation
         elif port.container:
             rule, severity = "published-port-not-allowed", "high"
             message = "Docker publishes a port that is not in allow"

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, Iterable, List
 from urllib.parse import quote
 
@@ -32,6 +33,8 @@ def to_sarif(tool: str, findings: Iterable[Finding]) -> Dict[str, Any]:
             finding.rule,
             {
                 "id": finding.rule,
+                "name": "".join(word.capitalize() for word in re.split(r"[^A-Za-z0-9]+", finding.rule)),
+                "shortDescription": {"text": finding.rule.replace("-", " ")},
                 "help": {"text": finding.remediation},
                 "properties": {"security-severity": _SCORES[finding.severity]},
             },

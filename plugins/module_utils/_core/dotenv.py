@@ -38,13 +38,22 @@ def assignments(text: str) -> Iterator[Tuple[str, str, str]]:
 
     Lines that are no assignments are passed over, as the loader does.
     """
-    for match in _LINE.finditer(text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")):
+    for key, value, quote, _line in placed_assignments(text):
+        yield key, value, quote
+
+
+def placed_assignments(text: str) -> Iterator[Tuple[str, str, str, int]]:
+    """The assignments, each with the number of the line on which its key stands."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
+    line, place = 1, 0
+    for match in _LINE.finditer(text):
+        line, place = line + text.count("\n", place, match.start(1)), match.start(1)
         key, raw, quote = match.group(1), (match.group(2) or "").strip(), ""
         if len(raw) >= 2 and raw[0] == raw[-1] and raw[0] in "'\"`":
             quote, raw = raw[0], raw[1:-1]
             if quote == '"':
                 raw = raw.replace("\\n", "\n").replace("\\r", "\r")
-        yield key, raw, quote
+        yield key, raw, quote, line
 
 
 def parse(text: str) -> Dict[str, str]:

@@ -11,7 +11,7 @@ caller says that nobody knows.
 from __future__ import annotations
 
 import re
-from typing import Dict, Iterator, List, Tuple
+from typing import Dict, Iterator, List, Mapping, Tuple
 
 _KEY = re.compile(r"^([\w.\"'-]+):(?:\s+(.*))?$")
 
@@ -80,3 +80,40 @@ def service_env_files(text: str, service: str) -> List[str]:
         name = _plain(word[2:] if word.startswith("- ") else word)
         names.append(name[len("path:") :].strip() if name.startswith("path:") else name)
     return [name for name in names if name and not name.startswith("required:")]
+
+
+def service_ports(text: str, service: str) -> List[str]:
+    """The ``ports`` of a service in the short form (``[ADDRESS:][PUBLISHED:]TARGET[/PROTOCOL]``), nothing expanded.
+
+    Of the long form target, published, host_ip and protocol are taken over.
+    """
+    found: List[str] = []
+    parts: Dict[str, str] = {}
+    for _indent, word in _block(text, "services", service, "ports"):
+        if word.startswith("["):
+            found.extend(_plain(part) for part in word.strip("[]").split(",") if part.strip())
+            continue
+        if word.startswith("- "):
+            found.extend(_short(parts))
+            parts, word = {}, word[2:].strip()
+            if not re.match(r"^(?:target|published|host_ip|protocol|mode|name|app_protocol)\s*:\s", word + " "):
+                found.append(_plain(word))
+                continue
+        key, _colon, value = word.partition(":")
+        parts[_plain(key)] = _plain(value)
+    return found + _short(parts)
+
+
+def borrows(text: str, service: str) -> bool:
+    """Whether a part of a service stands elsewhere: in another file, or under an anchor."""
+    return any(re.match(r"^(?:<<|extends)\s*:", word) for _indent, word in _block(text, "services", service))
+
+
+def _short(parts: Mapping[str, str]) -> List[str]:
+    """The short form of one port in the long form; none without a target."""
+    if not parts.get("target"):
+        return []
+    address, published = parts.get("host_ip", ""), parts.get("published", "")
+    address = "[%s]" % address if ":" in address else address
+    before = "%s:%s:" % (address, published) if address else "%s:" % published if published else ""
+    return ["%s%s/%s" % (before, parts["target"], parts.get("protocol") or "tcp")]

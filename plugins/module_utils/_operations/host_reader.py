@@ -58,6 +58,20 @@ def require_shop(root: str) -> None:
         )
 
 
+def storage_directories(environment: Any) -> Dict[str, str]:
+    """Where the application keeps its files, relative to its working directory or absolute. Pure.
+
+    Args:
+        environment: gives the variables that the application uses (get).
+    """
+    storage = environment.get("STORAGE_PATH") or "storage"
+    return {
+        "uploads": environment.get("UPLOAD_DIR") or "uploads",
+        "invoices": environment.get("INVOICE_DIR") or os.path.join(storage, "invoices"),
+        "labels": os.path.join(storage, "labels"),
+    }
+
+
 class HostReader:
     """What can be seen of a host and its shop.
 
@@ -201,12 +215,7 @@ class HostReader:
 
     def storage_directories(self) -> Dict[str, str]:
         """Where the application keeps its files, relative to its working directory or absolute."""
-        storage = self.environment.get("STORAGE_PATH") or "storage"
-        return {
-            "uploads": self.environment.get("UPLOAD_DIR") or "uploads",
-            "invoices": self.environment.get("INVOICE_DIR") or os.path.join(storage, "invoices"),
-            "labels": os.path.join(storage, "labels"),
-        }
+        return storage_directories(self.environment)
 
     def configured_by(self, name: str) -> str:
         """The variable that says where a kind of files lies; "" where the application's own default does."""

@@ -2,15 +2,18 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What other machines can reach of this host, against what is allowed: what port_audit does."""
+"""What other machines can reach of this host, against what is allowed, and how containers and settings stand: what port_audit does."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
-from typing import Any, Dict, List, Optional, Tuple
+from dataclasses import dataclass, field, replace
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .._audit.audit_state import AuditState
+from .._audit.container_rules import CONTAINER_RULES
+from .._audit.declared_ports import DECLARED_RULES
+from .._audit.environment_rules import ENVIRONMENT_RULES
 from .._audit.port_rules import (
     DOCKER_SCOPE,
     HOST_SCOPE,
@@ -31,8 +34,11 @@ from .._core.processes import listening_sockets, read_process
 from .._docker.client import Docker
 from .._docker.inventory import PROJECT_LABEL, SERVICE_LABEL
 from .._docker.ports import container_name, published
+from .mongo_stop import RULE as KILLED_WHEN_STOPPED
+from .shop_configuration import Inspected, examine_configuration, inspect_running
 
 DOCKER_TIMEOUT_SECONDS = 30
+RULES = PORT_RULES | DECLARED_RULES | ENVIRONMENT_RULES | {rule.id for rule in CONTAINER_RULES} | {KILLED_WHEN_STOPPED}
 
 
 @dataclass(frozen=True)
@@ -42,13 +48,16 @@ class DockerPorts:
     Attributes:
         asked: an engine has answered.
         reason: why none did.
-        containers: how many run.
+        containers: how many there are.
+        listed: these, as the engine lists them; inspected: those of the project that run.
     """
 
     asked: bool
     reason: str = ""
     containers: int = 0
     ports: Tuple[Port, ...] = ()
+    listed: Tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    inspected: Tuple[Inspected, ...] = ()
 
     def as_dict(self) -> Dict[str, Any]:
         entry: Dict[str, Any] = {"asked": self.asked, "reason": self.reason}
@@ -63,15 +72,28 @@ def audit_ports(call: Call) -> Report:
     sockets, unknown = host_ports()
     docker = DockerPorts(False, "not wanted (docker: false)")
     if call.params["docker"]:
-        docker = docker_ports(call.params["docker_host"], call.params["compose_project"])
+        docker = docker_ports(
+            call.params["docker_host"], call.params["compose_project"], bool(call.params["configuration"])
+        )
     ports = merge_ports(sockets, docker.ports)
-    found, fine = judge_ports(ports, allowed)
-    coverage = Coverage([HOST_SCOPE, DOCKER_SCOPE] if docker.asked else [HOST_SCOPE], all_rules=PORT_RULES)
-    conclusion = conclude("port_audit", policy, memory, found, utc_now(), coverage, check=call.check)
+    examined = examine_configuration(
+        docker.listed,
+        docker.inspected,
+        call.params["compose_project"] or "",
+        call.params["env_files"],
+        bool(call.params["expand"]),
+        docker.asked and bool(call.params["configuration"]),
+    )
+    found, fine = judge_ports(ports, allowed, examined.credentials)
+    scopes = [HOST_SCOPE, *([DOCKER_SCOPE] if docker.asked else []), *examined.scopes]
+    coverage = Coverage(scopes, all_rules=RULES)
+    conclusion = conclude(
+        "port_audit", policy, memory, [*found, *examined.findings], utc_now(), coverage, check=call.check
+    )
     if not call.check:
         state.write(conclusion.writes)
     report = conclusion.report
-    warnings = list(report.warnings)
+    warnings = [*report.warnings, *examined.warnings]
     if call.params["docker"] and not docker.asked:
         warnings.append(
             "No Docker Engine was asked what it publishes: %s On a host without Docker set docker: false."
@@ -107,16 +129,18 @@ def host_ports() -> Tuple[List[Port], bool]:
     return found, unknown
 
 
-def docker_ports(docker_host: Optional[str], project: Optional[str]) -> DockerPorts:
+def docker_ports(docker_host: Optional[str], project: Optional[str], inspect: bool = False) -> DockerPorts:
     """The ports that the containers of an engine publish; a reason where no engine answers.
 
     Args:
         docker_host: its address, as `Docker.connect` takes it.
         project: the compose project whose ports are wanted; None for all.
+        inspect: whether how containers are configured is wanted as well.
     """
     try:
         with Docker.connect(docker_host, DOCKER_TIMEOUT_SECONDS) as docker:
             containers = docker.containers()
+            inspected = inspect_running(docker, containers, project or "") if inspect else []
     except MaintenanceError as error:
         return DockerPorts(False, str(error))
     watched: Dict[str, bool] = {}
@@ -138,4 +162,4 @@ def docker_ports(docker_host: Optional[str], project: Optional[str]) -> DockerPo
         )
         for item in published(containers)
     ]
-    return DockerPorts(True, containers=len(containers), ports=tuple(ports))
+    return DockerPorts(True, "", len(containers), tuple(ports), tuple(containers), tuple(inspected))

@@ -53,7 +53,7 @@ def published(address: str, port: int, private: int, container: str = "c", watch
         (host("0.0.0.0", 27017, "node"), ("port-not-allowed", "medium")),
         (host("0.0.0.0", 2375, "dockerd"), ("docker-api-exposed", "critical")),
         (host("0.0.0.0", 9229, "node"), ("debugger-exposed", "high")),
-        (host("0.0.0.0", 6379, "redis-server"), ("datastore-exposed", "high")),
+        (host("0.0.0.0", 6379, "redis-server"), ("datastore-exposed", "critical")),
         (host("0.0.0.0", 3001, "node"), ("port-not-allowed", "medium")),
         (host("0.0.0.0", 68, "dhclient", "udp"), ("port-not-allowed", "low")),
         (published("0.0.0.0", 27017, 27017), ("mongodb-exposed", "critical")),
@@ -62,7 +62,7 @@ def published(address: str, port: int, private: int, container: str = "c", watch
         (published("0.0.0.0", 8081, 8081, "miniecom_mongo-express_1"), ("database-ui-exposed", "critical")),
         (published("0.0.0.0", 3001, 3001), ("published-port-not-allowed", "high")),
         (published("0.0.0.0", 3001, 3001, "other", False), None),
-        (published("0.0.0.0", 6379, 6379, "other", False), None),
+        (published("0.0.0.0", 6379, 6379, "other", False), ("datastore-exposed", "critical")),
         # What is critical counts whoever publishes it.
         (published("0.0.0.0", 27017, 27017, "other", False), ("mongodb-exposed", "critical")),
         (host("0.0.0.0", 27017, "docker-proxy"), ("mongodb-exposed", "critical")),
@@ -166,3 +166,21 @@ def test_published_ports_have_a_scope_of_their_own() -> None:
 def test_another_program_on_the_same_port_is_another_finding() -> None:
     one, two = (judge_ports([host("*", 99, name)], [])[0][0] for name in ("a", "b"))
     assert one.target == two.target == "*:99/tcp" and one.subject != two.subject
+
+
+def test_an_exposed_database_with_a_password_that_everybody_tries_is_told_together() -> None:
+    told = "its password is a default that everybody tries (MONGO_URI in /srv/.env)"
+    ports = [
+        published("0.0.0.0", 27017, 27017),
+        published("0.0.0.0", 27018, 27017, "other", False),
+        host("127.0.0.1", 1),
+    ]
+    found, _fine = judge_ports(ports, [], told)
+    assert [(item.rule, item.severity) for item in found] == [
+        ("mongodb-exposed-default-credentials", "critical"),
+        ("mongodb-exposed", "critical"),
+    ]
+    assert told in found[0].message and "reachable" in found[0].message, (
+        "and nothing is known of another project's password"
+    )
+    assert judge_ports(ports[:1], [], "")[0][0].rule == "mongodb-exposed"
