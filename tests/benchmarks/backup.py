@@ -24,6 +24,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.compr
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import connect
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.dump import (
     Consistency,
+    Writing,
     dump_database,
     list_sources,
 )
@@ -87,7 +88,7 @@ def one_gzip(server: Mongod, path: Path) -> int:
 def archive_only(server: Mongod, path: Path) -> int:
     with connect({"uri": server.uri_for("bench")}) as connection, path.open("wb") as out:
         sources = list_sources(connection, "bench")
-        dump_database(connection, "bench", sources, out.write, Consistency("none", ""), "benchmark")
+        dump_database(connection, "bench", sources, Writing(out.write), Consistency("none", ""), "benchmark")
     return path.stat().st_size
 
 

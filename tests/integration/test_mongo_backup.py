@@ -142,10 +142,9 @@ def dump_of(path: Path) -> ArchiveReader:
     with tarfile.open(path, "r:gz") as tar:
         source = tar.extractfile(f"{path.name.split('.')[0]}/mongo.archive.gz")
         assert source is not None
-        reader = ArchiveReader(
-            io.BytesIO(gzip.decompress(source.read())), path.name, lambda data: bson.decode_all(data, CODEC)
-        )
-    reader.read_all()
+        reader = ArchiveReader(io.BytesIO(gzip.decompress(source.read())), path.name)
+        for batch in reader.batches():
+            bson.decode_all(batch.data, CODEC)
     return reader
 
 

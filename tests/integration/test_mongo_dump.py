@@ -9,16 +9,21 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bson
 import pytest
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.planning import DumpConsistency, MakeBackup
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import dump
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveReader
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import connect
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.backup import MongoBackup
 from tests.sandbox.mongod import Mongod
+from tests.unit.plugins.module_utils._operations.test_backup import OPTIONS
 
 pytestmark = pytest.mark.every_server
 
@@ -57,7 +62,7 @@ def dumped(server: Mongod, mode: str, change: Callable[[], Any]) -> tuple[dict[s
                 change()
 
         _writer, result = dump.dump_database(
-            connection, "test_dump", sources, out.write, dump.Consistency(mode, ""), "test", check
+            connection, "test_dump", sources, dump.Writing(out.write, check), dump.Consistency(mode, ""), "test"
         )
     documents: dict[str, list[Any]] = {}
     for batch in ArchiveReader(io.BytesIO(out.getvalue())).batches():
@@ -94,7 +99,12 @@ def test_a_collection_that_was_read_and_then_renamed_fails_it_too(
 
         with pytest.raises(MaintenanceError, match="it is now called z_renamed"):
             dump.dump_database(
-                connection, "test_dump", sources, io.BytesIO().write, dump.Consistency(mode, ""), "test", check
+                connection,
+                "test_dump",
+                sources,
+                dump.Writing(io.BytesIO().write, check),
+                dump.Consistency(mode, ""),
+                "test",
             )
 
 
@@ -129,7 +139,7 @@ def test_a_collection_that_is_dropped_when_it_has_been_read_and_a_new_one_are_to
     with connect({"uri": replica_set.uri_for("test_dump")}) as connection:
         sources = dump.list_sources(connection, "test_dump")
         _writer, result = dump.dump_database(
-            connection, "test_dump", sources, out.write, dump.Consistency(mode, ""), "test", check
+            connection, "test_dump", sources, dump.Writing(out.write, check), dump.Consistency(mode, ""), "test"
         )
     assert [note.split(" was ")[0] for note in result.notes] == ["test_dump.a_a", "test_dump.b_new"]
     totals = ArchiveReader(io.BytesIO(out.getvalue())).read_all()
@@ -167,6 +177,75 @@ def test_every_kind_of_collection_has_its_order(replica_set: Mongod, mode: str) 
     assert [document["_id"] for document in documents["m_orders"]] == [1, 2, 3]
     assert sorted(document["_id"] for document in documents["plain"]) == ["1", "2", "3"]
     assert len(documents["system.buckets.series"]) == 1
+
+
+# --- the whole backup begins anew, once
+
+
+@pytest.mark.parametrize("mode", ["none", "snapshot"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_dump_of_collections_that_move_begins_anew_once(
+    replica_set: Mongod, database: Any, mode: str, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, names = dump.documents_of_collection, ["m_orders", "n_orders", "o_orders"]
+    moved: list[str] = []
+
+    def moving(connection: Any, name: str, collection: str, *more: Any) -> Any:
+        if collection == "a_big" and len(moved) < times:
+            moved.append(names[len(moved) + 1])
+            database[names[len(moved) - 1]].rename(moved[-1])
+        return plain(connection, name, collection, *more)
+
+    monkeypatch.setattr(dump, "documents_of_collection", moving)
+    run: Any = SimpleNamespace(run_id=None)
+    call: Any = SimpleNamespace(params={**OPTIONS, "dest": str(tmp_path), "compression": "fast"}, run=run, check=False)
+    task = MongoBackup(call)
+    warnings: list[str] = []
+    work = MakeBackup(str(tmp_path / "20261124_023000.tar.gz"), "test_dump", DumpConsistency(mode), {})
+    with connect({"uri": replica_set.uri_for("test_dump")}) as connection:
+        task._connected = connection
+        if times == 2:
+            with pytest.raises(dump.CollectionsMoved, match="the collections changed while the database was read"):
+                task._make_steadily(work, warnings)
+        else:
+            made, path = task._make_steadily(work, warnings)
+    assert [warning.endswith("The dump was begun anew.") for warning in warnings] == [True]
+    if times == 2:
+        assert os.listdir(tmp_path) == []
+    else:
+        assert os.path.basename(path) in os.listdir(tmp_path)
+        found = {record.name: record.documents for record in made.manifest.collections}
+        assert found == {"a_big": DOCUMENTS, "n_orders": 777, "z_small": 1}
+        assert made.manifest.consistency == mode
+
+
+def test_a_snapshot_is_of_one_moment_and_in_small_batches_too(replica_set: Mongod, database: Any) -> None:
+    def change() -> None:
+        database.z_small.insert_one({"n": 2})
+        database.a_big.delete_many({"k": {"$gte": 10}})
+        database.m_orders.update_many({}, {"$set": {"n": -1}})
+
+    documents, notes = dumped(replica_set, "snapshot", change)
+    assert notes == []
+    assert sorted(document["_id"] for document in documents["a_big"]) == list(range(DOCUMENTS))
+    assert sorted(document["n"] for document in documents["m_orders"]) == list(range(777))
+    assert len(documents["z_small"]) == 1
+
+
+@pytest.mark.parametrize("change", ["made", "dropped", "renamed"])
+def test_what_moves_between_the_listing_and_the_moment_is_noticed(
+    replica_set: Mongod, database: Any, change: str
+) -> None:
+    with connect({"uri": replica_set.uri_for("test_dump")}) as connection:
+        sources = dump.list_sources(connection, "test_dump")
+        if change == "made":
+            database.b_new.insert_one({})
+        elif change == "dropped":
+            database.z_small.drop()
+        else:
+            database.z_small.rename("z_other")
+        with pytest.raises(dump.CollectionsMoved, match="as the dump began"):
+            dump._take_moment(connection, "test_dump", sources)
 
 
 def source(name: str, uuid: str) -> dump.DumpSource:

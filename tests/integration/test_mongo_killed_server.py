@@ -108,7 +108,7 @@ def test_a_wrong_count_does_not_make_a_dump_slow(server: Mongod) -> None:
         assert connection.client.fat.events.estimated_document_count() == 1
         sources = dump.list_sources(connection, "fat")
         writer, _result = dump.dump_database(
-            connection, "fat", sources, out.write, dump.Consistency("none", ""), "test"
+            connection, "fat", sources, dump.Writing(out.write), dump.Consistency("none", ""), "test"
         )
     assert writer.totals[("fat", "events")].documents == SMALL + 1
     assert len(asked) < 20, len(asked)

@@ -533,6 +533,34 @@ MONGO_BACKUP = (
     ),
     *_of(
         "mongo_backup",
+        "_operations/backup.py",
+        "_operations/test_backup.py",
+        (
+            "backup-every-document-parsed",
+            "            checker.finish()\n",
+            "",
+            "test_a_document_that_does_not_parse_ends_the_dump_and_its_collection_is_named",
+        ),
+    ),
+    *_of(
+        "mongo_backup",
+        "_mongo/document_check.py",
+        "_mongo/test_dump.py",
+        (
+            "parsed-to-the-end-of-the-batch",
+            "or position >= len(data):",
+            "and True:",
+            "test_what_stands_after_eight_kilobytes_and_at_the_very_end_is_decoded_too",
+        ),
+        (
+            "parsed-by-all-helpers",
+            "        for helper in self._helpers:\n            self._judge(helper)\n        if",
+            "        if",
+            "test_a_document_that_does_not_parse_is_found_wherever_it_stands",
+        ),
+    ),
+    *_of(
+        "mongo_backup",
         "_backup/tarball.py",
         "_backup/test_tarball.py",
         (

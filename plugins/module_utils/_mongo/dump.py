@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-import queue
-import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from uuid import UUID
@@ -23,16 +22,17 @@ except ImportError:  # pragma: no cover - the client raises MissingLibrary first
     pass
 
 from .._core.errors import MaintenanceError
-from .archive import BUCKETS, ArchiveWriter, CollectionMetadata
+from .archive import BUCKETS, ArchiveWriter, CollectionMetadata, count_documents
 from .client import Connection, Server
 from .errors import error_number, error_text, mongo_errors
+from .raw_cursor import DocumentCursor
+from .read_ahead import read_ahead
 
 # A batch of about a megabyte is read fastest: larger ones wait, smaller ones ask more often (measured).
 BATCH_BYTES = 1024 * 1024
 MAX_BATCH_DOCUMENTS = 20000
 DEFAULT_BATCH_DOCUMENTS = 1000
 MEASURED_DOCUMENTS = 64
-READ_AHEAD = 3
 LISTING_ATTEMPTS = 5
 SNAPSHOT_SINCE = (5, 0)  # https://www.mongodb.com/docs/manual/reference/read-concern-snapshot/
 NAMESPACE_NOT_FOUND = 26
@@ -40,10 +40,15 @@ SNAPSHOT_TOO_OLD = 239
 SNAPSHOT_UNAVAILABLE = 246
 # The server's own databases: a dump of them restores nothing useful into another server.
 SYSTEM_DATABASES = ("admin", "config", "local")
+_Batch = Tuple[bytes, int]
 
 
 class SnapshotExpired(MaintenanceError):
     """The server no longer keeps the moment that the dump reads from."""
+
+
+class CollectionsMoved(MaintenanceError):
+    """Collections were made, renamed or dropped while the database was read: another attempt may find it at rest."""
 
 
 @dataclass(frozen=True)
@@ -276,46 +281,111 @@ class DumpResult:
     notes: List[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Moment:
+    """What a snapshot reads as of.
+
+    Attributes:
+        time: of the server, as its own replies name it; None where `session` keeps it.
+        session: a snapshot session of the driver, for its own cursors.
+    """
+
+    time: Any = None
+    session: Any = None
+
+
+@dataclass(frozen=True)
+class Writing:
+    """Where a dump goes.
+
+    Attributes:
+        write: gets the archive's bytes in order.
+        check_alive: called between batches; raises what is to end the dump (a lock that ran out).
+        check_documents: gets whole documents and the name of their collection; raises when one does not parse.
+        last_attempt: a collection that the snapshot does not reach is read as it is, and no reason to begin anew.
+    """
+
+    write: Callable[[bytes], Any]
+    check_alive: Callable[[], None] = lambda: None
+    check_documents: Callable[[bytes, str], Any] = lambda data, where: None
+    last_attempt: bool = True
+
+
 def dump_database(
     connection: Connection,
     database: str,
     sources: Sequence[DumpSource],
-    write: Callable[[bytes], Any],
+    writing: Writing,
     consistency: Consistency,
     tool_version: str,
-    check_alive: Callable[[], None] = lambda: None,
 ) -> Tuple[ArchiveWriter, DumpResult]:
     """Write an archive of a database.
 
-    Args:
-        write: gets the archive's bytes in order.
-        check_alive: called between batches; raises what is to end the dump (a lock that ran out).
-
     Raises:
         SnapshotExpired: the server gave the snapshot up.
-        MaintenanceError: the server refuses, the connection was lost, or a collection was renamed or dropped before it
-            was read to its end.
-        OSError: from write.
+        CollectionsMoved: a collection was renamed, or dropped or replaced before it was read to its end.
+        MaintenanceError: the server refuses, or the connection was lost.
+        OSError: from writing.
     """
     heads = [CollectionMetadata(database, source.name, source.type, source.metadata) for source in sources]
-    writer = ArchiveWriter(write, heads, connection.server.version, tool_version)
+    writer = ArchiveWriter(writing.write, heads, connection.server.version, tool_version)
     result = DumpResult()
-    session: Optional[Any] = None
+    moment: Optional[Moment] = None
     if consistency.mode == "snapshot":
-        with mongo_errors("cannot start a snapshot", database):
-            session = connection.client.start_session(snapshot=True)
+        moment = _take_moment(connection, database, sources)
     try:
         for source in sources:
             if source.type != "view":
-                _dump_collection(connection, database, source, writer, consistency, session, result, check_alive)
+                _dump_collection(connection, database, source, writer, writing, moment, result)
                 _require_unmoved(connection, database, source)
             writer.end(database, source.data if source.type != "view" else source.name)
     finally:
-        if session is not None:
-            session.end_session()
+        if moment is not None and moment.session is not None:
+            moment.session.end_session()
     writer.close()
     result.notes += _changes(database, sources, _listed_uuids(connection, database))
     return writer, result
+
+
+def _take_moment(connection: Connection, database: str, sources: Sequence[DumpSource]) -> Moment:
+    """A moment at which the collections were those of `sources`.
+
+    Raises:
+        CollectionsMoved: they are others by now.
+    """
+    moment = Moment()
+    with mongo_errors("cannot start a snapshot", database):
+        if not _answers_alone(connection):
+            moment = Moment(session=connection.client.start_session(snapshot=True))
+        else:
+            moment = Moment(_snapshot_time(connection, database, sources))
+    now = _listed_uuids(connection, database)
+    for source in sources:
+        if source.type != "view" and now.get(source.data) != source.uuid:
+            raise _moved("%s.%s" % (database, source.name), "it was renamed, dropped or replaced as the dump began")
+    known = {source.name for source in sources}
+    for name in sorted(now):
+        if _is_dumped(name) and name not in known:
+            raise _moved("%s.%s" % (database, name), "it was made as the dump began")
+    return moment
+
+
+def _snapshot_time(connection: Connection, database: str, sources: Sequence[DumpSource]) -> Any:
+    """A Timestamp that the server can read as of: what most of its members have."""
+    for source in sources:
+        if source.type == "view":
+            continue
+        question = {"find": source.data, "projection": {"_id": 1}, "limit": 1, "singleBatch": True}
+        try:
+            answer = connection.client[database].command(dict(question, readConcern={"level": "snapshot"}))
+        except driver.OperationFailure as error:
+            if error.code != SNAPSHOT_UNAVAILABLE:
+                raise
+            continue
+        if "atClusterTime" in answer["cursor"]:
+            return answer["cursor"]["atClusterTime"]
+    # None to ask: what there is is not in a snapshot, and is read as it is at its turn.
+    return connection.client.admin.command("ping")["operationTime"]
 
 
 def _listed_uuids(connection: Connection, database: str, **condition: Any) -> Dict[str, str]:
@@ -335,8 +405,8 @@ def _require_unmoved(connection: Connection, database: str, source: DumpSource) 
         raise _moved("%s.%s" % (database, source.name), "it was renamed, dropped or replaced while it was read")
 
 
-def _moved(where: str, how: str) -> MaintenanceError:
-    return MaintenanceError(
+def _moved(where: str, how: str) -> CollectionsMoved:
+    return CollectionsMoved(
         "the collections changed while the database was read: %s" % how,
         target=where,
         next_step="Nothing of this backup remains. Run again.",
@@ -376,31 +446,36 @@ def _dump_collection(
     database: str,
     source: DumpSource,
     writer: ArchiveWriter,
-    consistency: Consistency,
-    session: Optional[Any],
+    writing: Writing,
+    moment: Optional[Moment],
     result: DumpResult,
-    check_alive: Callable[[], None],
 ) -> None:
     where = "%s.%s" % (database, source.name)
-    written = False
-    # While others write, a document that is deleted and inserted again stands at two places of the natural order, and
-    # would be read twice; an index on _id names it once. At one moment the natural order is as good, and faster.
-    hint = source.id_index if consistency.mode == "none" else ""
+    written = 0
+
+    def read(moment: Optional[Moment], hint: str) -> None:
+        nonlocal written
+        with documents_of_collection(connection, database, source.data, moment, hint) as batches:
+            for batch, documents in _reading(batches, where, moment):
+                writing.check_alive()
+                writing.check_documents(batch, where)
+                writer.add(database, source.data, batch, documents)
+                written += documents
+
     try:
-        for batch in _batches(connection, database, source, session, where, hint):
-            check_alive()
-            writer.add(database, source.data, batch)
-            written = True
+        # While others write, a document that is deleted and inserted again stands at two places of the natural order, and
+        # would be read twice; an index on _id names it once. At one moment the natural order is as good, and faster.
+        read(moment, source.id_index if moment is None else "")
     except _NotInSnapshot as error:
         if written:
             raise MaintenanceError(
                 "the snapshot was lost while a collection was read", target=where, code=error.code
             ) from error
+        if not (source.capped or writing.last_attempt):
+            raise _moved(where, "it was made or changed after the moment of the snapshot") from error
         # Capped collections, for one, on servers before 8.0.
         result.notes.append("%s is not part of the snapshot (%s): read as it was at its turn" % (where, error.text))
-        for batch in _batches(connection, database, source, None, where, source.id_index):
-            check_alive()
-            writer.add(database, source.data, batch)
+        read(None, source.id_index)
 
 
 class _NotInSnapshot(Exception):
@@ -410,54 +485,59 @@ class _NotInSnapshot(Exception):
         self.text = text
 
 
-def _batches(
-    connection: Connection, database: str, source: DumpSource, session: Optional[Any], where: str, hint: str
-) -> Iterator[bytes]:
-    """Raw batches of a collection, read ahead by a thread: the server need not wait for us.
+@contextmanager
+def documents_of_collection(
+    connection: Connection, database: str, name: str, moment: Optional[Moment] = None, hint: str = ""
+) -> Iterator[Iterator[_Batch]]:
+    """Raw batches of a collection and how many documents are in each, read ahead by a thread: the server need not wait for us.
 
     Args:
+        moment: what to read as of; None reads what is there.
         hint: name of the index that gives the order; "" for the natural one.
+
+    Raises:
+        what the driver raises, where the batches are read.
     """
-    waiting: queue.Queue[Any] = queue.Queue(READ_AHEAD)
-    stop = threading.Event()
+    target = connection.client[database]
 
-    def put(item: Any) -> bool:
-        while not stop.is_set():
-            try:
-                waiting.put(item, timeout=0.2)
-                return True
-            except queue.Full:
-                continue
-        return False
+    def open_cursor() -> Any:
+        collection = target[name]
+        session = moment.session if moment is not None else None
+        size = measure_batch(collection, session, hint)
+        if not _answers_alone(connection):
+            return _Counted(collection.find_raw_batches({}, batch_size=size, session=session, hint=hint or None))
+        command: Dict[str, Any] = {"find": name, "filter": {}}
+        if hint:
+            command["hint"] = hint
+        if moment is not None:
+            command["readConcern"] = {"level": "snapshot", "atClusterTime": moment.time}
+        return DocumentCursor(target, command, size)
 
-    def read() -> None:
-        try:
-            collection = connection.client[database][source.data]
-            size = measure_batch(collection, session, hint)
-            cursor = collection.find_raw_batches({}, batch_size=size, session=session, hint=hint or None)
-            try:
-                for batch in cursor:
-                    if not put(batch):
-                        return
-            finally:
-                cursor.close()
-            put(None)
-        except BaseException as error:
-            put(error)
+    with read_ahead(open_cursor) as batches:
+        yield batches
 
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    try:
-        while True:
-            item = waiting.get()
-            if item is None:
-                return
-            if isinstance(item, BaseException):
-                _raise(item, where, session)
-            yield item
-    finally:
-        stop.set()
-        thread.join()
+
+class _Counted:
+    """Batches of the driver's own cursor, with the number of documents in each."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def __enter__(self) -> _Counted:
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self._cursor.close()
+
+    def __next__(self) -> _Batch:
+        batch = next(self._cursor)
+        return batch, count_documents(batch)
+
+
+def _answers_alone(connection: Connection) -> bool:
+    """Whether each command goes to one server, the one that holds a cursor, without the driver's own cursor."""
+    preference = connection.client.read_preference
+    return connection.server.topology != "mongos" and (connection.address.direct or preference.mode == 0)
 
 
 def documents_per_batch(sizes: Sequence[int]) -> int:
@@ -489,19 +569,28 @@ def measure_batch(collection: Any, session: Optional[Any] = None, hint: str = ""
     return documents_per_batch(sizes)
 
 
-def _raise(error: BaseException, where: str, session: Optional[Any]) -> None:
-    number = error_number(error) if isinstance(error, Exception) else None
-    if session is not None and number == SNAPSHOT_TOO_OLD:
-        raise SnapshotExpired(
-            "the server no longer keeps the moment of the snapshot: the dump takes longer than its history window",
-            target=where,
-            code="239 SnapshotTooOld",
-            next_step="Raise minSnapshotHistoryWindowInSeconds on the server above the dump's duration, or use consistency: none.",
-        ) from error
-    if session is not None and number == SNAPSHOT_UNAVAILABLE and isinstance(error, Exception):
-        raise _NotInSnapshot(number, error_text(error)) from error
-    with mongo_errors("cannot read the collection", where):
-        raise error
+def _reading(batches: Iterator[_Batch], where: str, moment: Optional[Moment]) -> Iterator[_Batch]:
+    """The batches; only what the server has against their reading becomes an error of it."""
+    while True:
+        with mongo_errors("cannot read the collection", where):
+            try:
+                item = next(batches, None)
+            except driver.PyMongoError as error:
+                number = error_number(error) if moment is not None else None
+                if number == SNAPSHOT_TOO_OLD:
+                    raise SnapshotExpired(
+                        "the server no longer keeps the moment of the snapshot: the dump takes longer than its history window",
+                        target=where,
+                        code="239 SnapshotTooOld",
+                        next_step="Raise minSnapshotHistoryWindowInSeconds on the server above the dump's duration, or use consistency: none.",
+                    ) from error
+                if number == SNAPSHOT_UNAVAILABLE:
+                    raise _NotInSnapshot(number, error_text(error)) from error
+                raise
+        if item is None:
+            return
+        yield item
+        del item
 
 
 def has_documents(connection: Connection, database: str, source: DumpSource) -> bool:

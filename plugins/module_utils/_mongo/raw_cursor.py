@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A cursor over batches as the server sends them.
+"""Cursors over batches as the server sends them.
 
 The driver's own raw batches make an object of each document on the way (measured, 4.20.0: about 3 microseconds each), which for
 millions of documents of 22 bytes is most of the work. A command's reply it leaves alone.
@@ -11,7 +11,7 @@ millions of documents of 22 bytes is most of the work. A command's reply it leav
 from __future__ import annotations
 
 import struct
-from typing import Any, Dict, Iterator, Mapping, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 try:
     from bson import decode
@@ -24,6 +24,8 @@ except ImportError:  # the client says so
     PyMongoError = Exception  # type: ignore[assignment,misc]
 
 _LENGTH = struct.Struct("<i")
+_BATCHES = (b"\x04nextBatch\0", b"\x04firstBatch\0")
+_DOCUMENT, _SMALLEST = 3, 5  # https://bsonspec.org/spec.html
 
 
 class RawCursor:
@@ -31,7 +33,7 @@ class RawCursor:
 
     Args:
         database: the driver's database; its primary is read.
-        command: find or aggregate, the name first.
+        command: find or aggregate, the name first. A moment to read from is its readConcern.
         batch_size: most documents in a batch.
 
     Raises:
@@ -46,8 +48,9 @@ class RawCursor:
             self._command["cursor"] = {"batchSize": batch_size}
         else:
             self._command["batchSize"] = batch_size
-        # The server hands a cursor out to the session alone that opened it.
-        self._session = database.client.start_session()
+        # The server hands a cursor out to the session alone that opened it. A causally consistent one would add a moment
+        # of its own to the command, which a server refuses beside that of a snapshot.
+        self._session = database.client.start_session(causal_consistency=False)
         self._id = 0
 
     def __enter__(self) -> RawCursor:
@@ -67,25 +70,72 @@ class RawCursor:
         return self
 
     def __next__(self) -> bytes:
+        cursor, start, end = self._reply()
+        return cursor[start:end]
+
+    def _reply(self) -> Tuple[bytes, int, int]:
+        """The next reply's field `cursor`, and where in it the batch begins and ends."""
         if not self._command:
             raise StopIteration
         reply = self._database.command(
             self._command, session=self._session, codec_options=CodecOptions(RawBSONDocument)
         )
-        batch, state = split_reply(bytes(reply["cursor"].raw))
+        cursor = bytes(reply["cursor"].raw)
+        del reply  # of 16 MB, maybe
+        start, end, state = _split(cursor)
         self._id = int(state["id"])
         self._command = {}
         if self._id:
             collection = str(state["ns"]).partition(".")[2]
             self._command = {"getMore": Int64(self._id), "collection": collection, "batchSize": self._batch_size}
-        return batch
+        return cursor, start, end
+
+
+class DocumentCursor(RawCursor):
+    """The same over batches as an archive has them: whole documents one after the other, and how many these are."""
+
+    def __next__(self) -> Any:
+        cursor, start, end = self._reply()
+        return documents_of(cursor, start, end)
+
+
+def documents_of(data: bytes, start: int, end: int) -> Tuple[bytes, int]:
+    """The documents of the BSON array in data[start:end] without its keys, and how many. Pure.
+
+    Raises:
+        ValueError: it is no array of whole documents.
+    """
+    unpack, index = _LENGTH.unpack_from, data.index
+    pieces: List[bytes] = []
+    append = pieces.append
+    position, last = start + 4, end - 1
+    while position < last:
+        begin = index(0, position + 1) + 1
+        (size,) = unpack(data, begin)
+        position, kind = begin + size, data[position]
+        if kind != _DOCUMENT or size < _SMALLEST or position > last or data[position - 1]:
+            raise ValueError("the server's answer is no array of documents")
+        append(data[begin:position])
+    if position != last or data[last]:
+        raise ValueError("the server's answer ends within a document")
+    return b"".join(pieces), len(pieces)
 
 
 def split_reply(cursor: bytes) -> Tuple[bytes, Mapping[str, Any]]:
     """The batch in the field `cursor` of a reply, and the fields beside it. Pure."""
-    first, following = cursor.find(b"\x04firstBatch\0"), cursor.find(b"\x04nextBatch\0")
-    start, name = (first, b"firstBatch") if following < 0 or 0 <= first < following else (following, b"nextBatch")
-    batch = start + len(name) + 2
+    start, end, state = _split(cursor)
+    return cursor[start:end], state
+
+
+def _split(cursor: bytes) -> Tuple[int, int, Mapping[str, Any]]:
+    """Where the batch begins and ends, and the fields beside it."""
+    name = next((name for name in _BATCHES if cursor.startswith(name, 4)), b"")
+    start = 4
+    if not name:
+        # Whichever comes first: a document may hold the other's name.
+        places = [(cursor.find(name), name) for name in _BATCHES]
+        start, name = min((place, name) for place, name in places if place >= 0)
+    batch = start + len(name)
     end = batch + _LENGTH.unpack_from(cursor, batch)[0]
     rest = cursor[4:start] + cursor[end:]
-    return cursor[batch:end], decode(_LENGTH.pack(4 + len(rest)) + rest)
+    return batch, end, decode(_LENGTH.pack(4 + len(rest)) + rest)

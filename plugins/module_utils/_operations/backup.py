@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
@@ -25,7 +25,7 @@ from .._backup.catalogue import (
     look_at,
     read_catalogue,
 )
-from .._backup.compress import compression_engine
+from .._backup.compress import Prefetch, compression_engine
 from .._backup.encryption import read_passphrase
 from .._backup.manifest import TOOL, CollectionRecord, FoundCollection, Manifest, lost_without_bypass, restore_command
 from .._backup.planning import (
@@ -49,7 +49,7 @@ from .._core.units import format_size, parse_duration, parse_size
 from .._mongo import dump, fsync_lock
 from .._mongo.archive import ArchiveReader
 from .._mongo.client import Connection, connect
-from .._mongo.document_check import DocumentCheck
+from .._mongo.document_check import DocumentCheck, UnreadableDocument
 from .backup_completeness import compare_with_database
 from .backup_sources import Sources, read_entries
 
@@ -224,24 +224,19 @@ class MongoBackup(Task[BackupObservation]):
             )
             if other is not None:
                 raise SkipAction("a verified backup has been made meanwhile: %s" % other.name)
-            warnings: Tuple[str, ...] = ()
+            warnings: List[str] = []
             try:
-                made, path = self._make(work, work.consistency)
-            except dump.SnapshotExpired as error:
-                if not work.consistency.fallback:
+                made, path = self._make_steadily(work, warnings)
+            except MaintenanceError as error:
+                if not warnings:
                     raise
-                warnings = ("%s Starting again without a snapshot." % error,)
-                note = "the server gave the snapshot up: collections were read one after the other while the application went on writing"
-                try:
-                    made, path = self._make(work, DumpConsistency("none", note))
-                except MaintenanceError as second:
-                    return Outcome(failure=second, warnings=warnings)
+                return Outcome(failure=error, warnings=tuple(warnings))
         notes = made.manifest.notes
-        warnings += tuple(notes[:MAX_NOTES])
+        warnings += notes[:MAX_NOTES]
         if len(notes) > MAX_NOTES:
-            warnings += ("%d more notes stand in the manifest of the backup." % (len(notes) - MAX_NOTES),)
+            warnings.append("%d more notes stand in the manifest of the backup." % (len(notes) - MAX_NOTES))
         text = "%d documents in %d collections" % (made.manifest.documents, len(made.manifest.collections))
-        return Outcome(made.verification.size, text, NamedArchive(path), warnings)
+        return Outcome(made.verification.size, text, NamedArchive(path), tuple(warnings))
 
     handlers = {ReleaseLock: _release_lock, RemoveLeftover: _remove_leftover, MakeBackup: _back_up}
 
@@ -263,7 +258,31 @@ class MongoBackup(Task[BackupObservation]):
                 )
             yield
 
-    def _make(self, work: MakeBackup, consistency: DumpConsistency) -> Tuple[making.WrittenArchive, str]:
+    def _make_steadily(self, work: MakeBackup, warnings: List[str]) -> Tuple[making.WrittenArchive, str]:
+        """Make the archive, from the beginning once more where the database did not keep still; also gives its path.
+
+        Args:
+            warnings: gets why it was begun anew.
+        """
+        consistency, last_attempt = work.consistency, False
+        while True:
+            try:
+                return self._make(work, consistency, last_attempt)
+            except dump.CollectionsMoved as error:
+                if last_attempt:
+                    raise
+                last_attempt = True
+                warnings.append("%s: %s. The dump was begun anew." % (error.target, error.what))
+            except dump.SnapshotExpired as error:
+                if not consistency.fallback:
+                    raise
+                warnings.append("%s Starting again without a snapshot." % error)
+                note = "the server gave the snapshot up: collections were read one after the other while the application went on writing"
+                consistency = DumpConsistency("none", note)
+
+    def _make(
+        self, work: MakeBackup, consistency: DumpConsistency, last_attempt: bool
+    ) -> Tuple[making.WrittenArchive, str]:
         """Make the archive; also gives its path."""
         connection = self._connection
         started, path = utc_now(), work.path
@@ -295,7 +314,7 @@ class MongoBackup(Task[BackupObservation]):
         job = making.ArchiveJob(
             path,
             manifest,
-            lambda write: self._write_dump(write, consistency, manifest),
+            lambda write: self._write_dump(write, consistency, manifest, last_attempt),
             self._read_dump,
             parts,
             self.params["compression"],
@@ -313,14 +332,19 @@ class MongoBackup(Task[BackupObservation]):
                 self.run.leftovers.done(note)
 
     def _write_dump(
-        self, write: Callable[[bytes], Any], consistency: DumpConsistency, manifest: Manifest
+        self,
+        write: Callable[[bytes], Any],
+        consistency: DumpConsistency,
+        manifest: Manifest,
+        last_attempt: bool,
     ) -> Sequence[CollectionRecord]:
         connection, database = self._connection, manifest.database
         how = dump.Consistency(consistency.mode, consistency.note, consistency.fallback)
-        with self._locked(connection, consistency.mode == "locked") as check_alive:
+        with self._checking() as check, self._locked(connection, consistency.mode == "locked") as check_alive:
             # Listed again: under the lock, and as close to the reading as can be.
             sources = dump.list_sources(connection, database)
-            writer, result = dump.dump_database(connection, database, sources, write, how, TOOL, check_alive)
+            writing = dump.Writing(write, check_alive, check, last_attempt)
+            writer, result = dump.dump_database(connection, database, sources, writing, how, TOOL)
         manifest.notes += result.notes
         records = []
         for source in sources:
@@ -380,23 +404,33 @@ class MongoBackup(Task[BackupObservation]):
             for note in notes:
                 self.run.leftovers.done(note)
 
-    def _read_dump(self, stream: Any) -> Mapping[str, FoundCollection]:
-        checker = DocumentCheck() if self.policy.check == "documents" else None
+    @contextmanager
+    def _checking(self) -> Iterator[Callable[[bytes, str], Any]]:
+        """Gives what has documents parsed while others are read; at its end all of them have been.
+
+        What is read back from the archive is compared with these documents by SHA-256.
+        """
+        if self.policy.check != "documents":
+            yield lambda data, where: None
+            return
+        checker = DocumentCheck()
         try:
-            reader = ArchiveReader(stream, "the backup", checker.check if checker else None)
-            totals = reader.read_all()
-            if checker is not None:
-                try:
-                    checker.finish()
-                except ValueError as error:
-                    raise MaintenanceError(
-                        "a document does not parse (%s)" % error,
-                        target=", ".join(sorted({head.db for head in reader.prelude.collections})),
-                        next_step="Run validate on the collections; check: checksums would accept it.",
-                    ) from error
+            yield checker.check
+            checker.finish()
+        except UnreadableDocument as error:
+            raise MaintenanceError(
+                "a document does not parse (%s)" % error,
+                target=error.where,
+                next_step="Run validate on the collection; check: checksums would accept it.",
+            ) from error
         finally:
-            if checker is not None:
-                checker.close()
+            checker.close()
+
+    def _read_dump(self, stream: Any) -> Mapping[str, FoundCollection]:
+        # Unpacked by a thread of its own, beside the one that compares.
+        with closing(Prefetch(stream, 4)) as ahead:
+            reader = ArchiveReader(ahead, "the backup")
+            totals = reader.read_all()
         views = {entry.collection for entry in reader.prelude.collections if entry.type == "view"}
         return {
             name: FoundCollection(found.documents, found.bytes, found.sha256)
@@ -495,12 +529,13 @@ def _summary_of(backup: Backup, seen: BackupObservation, *, reused: bool, would:
             format_size(backup.size),
         )
         return headline, numbers
-    headline = "backed up %d documents in %d collections and %s of files to %s (%s), verified" % (
+    headline = "backed up %d documents in %d collections and %s of files to %s (%s), verified, consistency %s" % (
         record.documents,
         record.collections,
         format_size(record.bytes_files),
         backup.name,
         format_size(backup.size),
+        record.consistency,
     )
     return headline, numbers
 
@@ -524,10 +559,11 @@ def _summary_without(observation: BackupObservation, plan: Plan[BackupWork], che
     }
     if not check:
         return "no backup was made", numbers
-    headline = "would back up about %d documents in %d collections and %s of files, about %s" % (
+    headline = "would back up about %d documents in %d collections and %s of files, about %s, consistency %s" % (
         observation.documents,
         observation.collections,
         format_size(numbers["bytes_files"]),
         format_size(size),
+        observation.consistency.mode,
     )
     return headline, numbers

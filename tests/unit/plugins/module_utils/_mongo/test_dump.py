@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import dump
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import Server
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.document_check import DocumentCheck
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.document_check import (
+    DocumentCheck,
+    UnreadableDocument,
+)
 
 
 def server(topology: str, *version: int) -> Server:
@@ -109,6 +112,60 @@ def test_a_document_that_does_not_parse_is_found_wherever_it_stands(bad: bytes) 
                 check.finish()
         finally:
             check.close()
+
+
+def test_the_collection_of_a_document_that_does_not_parse_is_named() -> None:
+    bad = GOOD.replace(b"\x02c\0", b"\x99c\0")
+    check = DocumentCheck(2)
+    try:
+        with pytest.raises(UnreadableDocument) as caught:
+            for number in range(300):
+                check.check(GOOD * 500 + (bad if number == 150 else GOOD) + GOOD * 500, "shop.c%d" % number)
+            check.finish()
+    finally:
+        check.close()
+    assert caught.value.where == "shop.c150"
+
+
+def test_what_stands_after_eight_kilobytes_and_at_the_very_end_is_decoded_too() -> None:
+    bad = GOOD.replace(b"\x02c\0", b"\x99c\0")
+    for position in (0, 1, 99, 100, 101, 998, 999):
+        documents = [GOOD] * 1000
+        documents[position] = bad
+        check = DocumentCheck(1)
+        try:
+            check.check(b"".join(documents), "here")
+            with pytest.raises(UnreadableDocument):
+                check.finish()
+        finally:
+            check.close()
+
+
+@pytest.mark.parametrize("cut", [1, 3, len(GOOD) - 1])
+def test_a_document_that_is_cut_off_does_not_parse(cut: int) -> None:
+    check = DocumentCheck(1)
+    try:
+        check.check(GOOD * 300 + GOOD[:-cut], "here")
+        with pytest.raises(UnreadableDocument):
+            check.finish()
+    finally:
+        check.close()
+
+
+def test_large_and_small_batches_and_a_helper_that_is_killed() -> None:
+    large = bson.encode({"x": b"\0" * (5 * 1024 * 1024)})
+    check = DocumentCheck(2)
+    try:
+        for _count in range(4):
+            check.check(large)
+            check.check(GOOD)
+        check._helpers[0].kill()
+        with pytest.raises(UnreadableDocument, match="ended with"):
+            for _count in range(200):
+                check.check(GOOD * 1000)
+            check.finish()
+    finally:
+        check.close()
 
 
 def test_an_error_stops_the_feeding_instead_of_hanging() -> None:

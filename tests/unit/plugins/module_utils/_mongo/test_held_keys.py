@@ -81,7 +81,7 @@ class Users:
         self.asked: list[Any] = []
         self.client = self
 
-    def start_session(self) -> Session:
+    def start_session(self, **options: Any) -> Session:
         return Session()
 
     def command(self, command: dict[str, Any], **_options: Any) -> RawBSONDocument:

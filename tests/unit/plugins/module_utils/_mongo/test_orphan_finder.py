@@ -36,7 +36,7 @@ class Session:
 
 
 class Client:
-    def start_session(self) -> Session:
+    def start_session(self, **options: Any) -> Session:
         return Session()
 
 

@@ -15,7 +15,7 @@ from bson import DBRef, ObjectId
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.raw_cursor import split_reply
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.raw_cursor import documents_of, split_reply
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.raw_ids import (
     cut_ids,
     objectids_of,
@@ -100,3 +100,39 @@ def test_batch_and_state_of_a_reply(name: str, before: dict[str, Any]) -> None:
     batch, rest = split_reply(bson.encode({**before, name: documents, **state}))
     assert list(bson.decode(batch).values()) == documents
     assert rest == state
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.text(st.characters(codec="utf-8", exclude_characters="\0")),
+            st.one_of(st.binary(), st.integers(0, 9), st.none()),
+        ),
+        max_size=130,
+    )
+)
+def test_documents_of_an_array(documents: list[dict[str, Any]]) -> None:
+    array = bson.encode({str(number): document for number, document in enumerate(documents)})
+    data, count = documents_of(b"before" + array + b"after", 6, 6 + len(array))
+    assert data == b"".join(bson.encode(document) for document in documents)
+    assert count == len(documents)
+
+
+ARRAY = bson.encode({"0": {"a": 1}, "1": {"b": "text"}})
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        ARRAY[:4] + b"\x02" + ARRAY[5:],  # another type
+        ARRAY.replace(bson.encode({"a": 1}), b"\x0d" + bson.encode({"a": 1})[1:]),  # longer
+        ARRAY.replace(bson.encode({"b": "text"}), b"\x7f" + bson.encode({"b": "text"})[1:]),  # longer than the array
+        ARRAY.replace(bson.encode({"b": "text"}), b"\x04" + bson.encode({"b": "text"})[1:]),  # none so short
+        ARRAY[:-2] + b"\x01\0",  # the last document's end
+        ARRAY[:-1] + b"\x01",  # the array's end
+    ],
+)
+def test_no_array_of_whole_documents(damaged: bytes) -> None:
+    assert damaged != ARRAY
+    with pytest.raises(ValueError, match=r"the server's answer|subsection not found"):
+        documents_of(damaged, 0, len(damaged))

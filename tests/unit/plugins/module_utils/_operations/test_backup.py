@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import bson
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catalogue import (
@@ -88,3 +89,25 @@ def test_an_archive_that_changes_after_its_making_fails(tmp_path: Path, change: 
     assert isinstance(results.verification.failure, MaintenanceError)
     assert "has changed since" in str(results.verification.failure)
     assert report.summary["verified"] is False and report.headline == "no backup was made"
+
+
+@pytest.mark.parametrize("check", ["documents", "checksums"])
+def test_a_document_that_does_not_parse_ends_the_dump_and_its_collection_is_named(check: str, tmp_path: Path) -> None:
+    good = bson.encode({"a": {"b": "text"}})
+    bad = good.replace(b"\x02b\0", b"\x99b\0")
+    call: Any = SimpleNamespace(params={**OPTIONS, "dest": str(tmp_path), "check": check}, run=None, check=False)
+    task = MongoBackup(call)
+    problem = None
+    try:
+        with task._checking() as parse:
+            parse(good * 500, "shop.users")
+            parse(good * 200 + bad + good * 200, "shop.orders")
+            parse(good, "shop.carts")
+    except MaintenanceError as error:
+        problem = error
+    if check == "checksums":
+        assert problem is None
+    else:
+        assert problem is not None
+        assert problem.target == "shop.orders"
+        assert "does not parse" in problem.what
