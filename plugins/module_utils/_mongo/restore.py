@@ -30,12 +30,13 @@ try:
     )
     _CODEC = CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 except ImportError:  # pragma: no cover - the client raises MissingLibrary first
-    pass
+    RawBSONDocument = object  # type: ignore[assignment,misc]
 
 from .._core.errors import MaintenanceError
-from .archive import ArchiveReader, CollectionMetadata, count_documents
+from .archive import ArchiveReader, CollectionMetadata
+from .behind import behind
 from .client import Connection
-from .dump import DumpSource, count_invalid, list_sources, measure_batch
+from .dump import DumpSource, count_invalid, documents_of_collection, list_sources
 from .errors import error_number, mongo_errors
 from .raw_document import has_empty_timestamp
 
@@ -52,6 +53,15 @@ _ENVIRONMENT = frozenset(
     (1, 6, 7, 8, 13, 18, 24, 43, 46, 50, 59, 89, 91, 96, 112, 128, 146, 175, 189, 202, 237, 262, 264, 276, 290, 365)
     + (9001, 10107, 11600, 11601, 11602, 13388, 13435, 13436, 14031)
 )
+
+
+class _Stored(RawBSONDocument):
+    """Bytes for the driver to send as they are: the frame has been checked, and nobody asks for a field."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
 
 
 class RefusedBackup(MaintenanceError):
@@ -166,20 +176,20 @@ def restore_archive(connection: Connection, reader: ArchiveReader) -> List[str]:
     for head in heads:
         if head.type != "view":
             create_collection(connection, head, same)
-    for batch in reader.batches():
-        if (batch.db, batch.collection) not in declared:
-            raise RefusedBackup(
-                "the archive holds documents of a collection that its head does not name",
-                target="%s.%s" % (batch.db, batch.collection),
-                next_step="Do not rely on this archive.",
-            )
-        kind = kind_of_collection(batch.db, batch.collection)
-        if kind == READ_ONLY:
-            continue
-        into = ("admin", _AUTHORIZATION[kind]) if kind in _AUTHORIZATION else (batch.db, batch.collection)
-        target = connection.client[into[0]][into[1]]
-        where = "%s.%s" % (batch.db, batch.collection)
-        insert_documents(target, batch.data, where, same)
+    with behind() as insert:
+        for batch in reader.batches():
+            if (batch.db, batch.collection) not in declared:
+                raise RefusedBackup(
+                    "the archive holds documents of a collection that its head does not name",
+                    target="%s.%s" % (batch.db, batch.collection),
+                    next_step="Do not rely on this archive.",
+                )
+            kind = kind_of_collection(batch.db, batch.collection)
+            if kind == READ_ONLY:
+                continue
+            into = ("admin", _AUTHORIZATION[kind]) if kind in _AUTHORIZATION else (batch.db, batch.collection)
+            where = "%s.%s" % (batch.db, batch.collection)
+            insert(insert_documents, connection.client[into[0]][into[1]], batch.data, where, same)
     for head in heads:
         if head.type != "view":
             build_indexes(connection, head, same)
@@ -202,7 +212,8 @@ def insert_documents(target: Any, data: bytes, where: str, same: bool) -> None:
             try:
                 target.insert_many(documents, ordered=True, bypass_document_validation=True)
             except driver.BulkWriteError as error:
-                raise _refused(where, error, same) from error
+                first = ((error.details or {}).get("writeErrors") or [{}])[0]
+                raise _refused(where, first, same) from error
             _put_empty_timestamps_back(target, documents)
 
 
@@ -242,9 +253,8 @@ def _sorted_digest(collection: Any) -> str:
     return digest.hexdigest()
 
 
-def _refused(where: str, error: Any, same: bool) -> MaintenanceError:
+def _refused(where: str, first: Mapping[str, Any], same: bool) -> MaintenanceError:
     """What the server had against the first document it refused; its text may quote values and is left out."""
-    first = ((error.details or {}).get("writeErrors") or [{}])[0]
     keys = ", ".join(str(key) for key in (first.get("keyPattern") or {}))
     what = "the server refuses a document of the archive"
     number = first.get("code")
@@ -255,25 +265,23 @@ def _refused(where: str, error: Any, same: bool) -> MaintenanceError:
     return RefusedBackup(what, target=where, code=number, next_step="Do not rely on this archive.")
 
 
-def _put_empty_timestamps_back(target: Any, documents: Sequence[Any]) -> None:
+def _put_empty_timestamps_back(target: Any, documents: Sequence[_Stored]) -> None:
     """An update by a pipeline stores a document as it is; insert has no way to on servers before 8.0."""
-    updates = [
-        {"q": {"_id": {"$eq": document["_id"]}}, "u": [{"$replaceWith": {"$literal": document}}]}
-        for document in documents
-        if has_empty_timestamp(document.raw)
-    ]
-    for update in updates:
-        target.database.command("update", target.name, updates=[update], bypassDocumentValidation=True)
+    for stored in documents:
+        if has_empty_timestamp(stored.raw):
+            document = RawBSONDocument(stored.raw, _RAW)
+            update = {"q": {"_id": {"$eq": document["_id"]}}, "u": [{"$replaceWith": {"$literal": document}}]}
+            target.database.command("update", target.name, updates=[update], bypassDocumentValidation=True)
 
 
-def _inserts(data: bytes) -> Iterator[List[Any]]:
+def _inserts(data: bytes) -> Iterator[List[_Stored]]:
     unpack = _LENGTH.unpack_from
     position, end = 0, len(data)
-    documents: List[Any] = []
+    documents: List[_Stored] = []
     size = 0
     while position < end:
         (length,) = unpack(data, position)
-        documents.append(RawBSONDocument(data[position : position + length], _RAW))
+        documents.append(_Stored(data[position : position + length]))
         position += length
         size += length
         if size >= INSERT_BYTES or len(documents) >= INSERT_DOCUMENTS:
@@ -372,11 +380,12 @@ def read_collection(connection: Connection, database: str, name: str) -> Restore
     """Count and hash the raw documents of a collection in its natural order."""
     digest = hashlib.sha256()
     documents, size = 0, 0
-    with mongo_errors("cannot read the collection", "%s.%s" % (database, name)):
-        collection = connection.client[database][name]
-        for batch in collection.find_raw_batches({}, batch_size=measure_batch(collection)):
+    with mongo_errors("cannot read the collection", "%s.%s" % (database, name)), documents_of_collection(
+        connection, database, name
+    ) as batches:
+        for batch, count in batches:
             digest.update(batch)
-            documents += count_documents(batch, "%s.%s" % (database, name))
+            documents += count
             size += len(batch)
     return Restored(documents, size, digest.hexdigest())
 

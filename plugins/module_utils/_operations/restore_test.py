@@ -12,13 +12,14 @@ import os
 import secrets
 import shutil
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .._backup import making
 from .._backup.catalogue import Backup, VerificationRecord, look_at, write_sidecar
-from .._backup.compress import DamagedBackup
+from .._backup.compress import DamagedBackup, Prefetch
 from .._backup.encryption import read_passphrase
 from .._backup.manifest import TOOL, FoundCollection, Manifest, differences, lost_without_bypass
 from .._backup.restore_planning import (
@@ -278,8 +279,10 @@ class MongoRestore(Task[RestoreObservation]):
         notes: List[str] = []
 
         def read_dump(stream: Any) -> ArchiveReader:
-            reader = ArchiveReader(stream, backup.name)
-            notes.extend(restore.restore_archive(connection, reader))
+            # Unpacked by a thread of its own, while the server inserts.
+            with closing(Prefetch(stream, 4)) as ahead:
+                reader = ArchiveReader(ahead, backup.name)
+                notes.extend(restore.restore_archive(connection, reader))
             return reader
 
         try:
