@@ -58,6 +58,7 @@ maintenance:
   description:
     - C(active), whether any layer is up; C(since), C(owner) (empty when no note says), C(reason), C(expires) and C(on_expiry); C(timer), the
       systemd units on the host that act then, empty without; C(timer_armed), whether they really will; C(expired), whether its end has passed;
+      C(nginx), whether nginx is to turn visitors away;
       C(consistent), whether all layers that were looked at agree, and what is wrong in C(problems), a timer that is not armed any more included.
   returned: success
   type: dict

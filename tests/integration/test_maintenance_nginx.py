@@ -438,6 +438,47 @@ def test_a_layer_that_somebody_else_has_put_up_stays_up(front: Front) -> None:
     assert not front.call(state="absent", force=True).failed and not front.application_closed()
 
 
+# -- what status tells ---------------------------------------------------------------------------------------------------
+
+
+def test_status_tells_what_visitors_get(front: Front) -> None:
+    assert not front.info()["maintenance"]["active"]
+    assert not front.call(expires=ENDS).failed
+    up = front.info()
+    assert up["maintenance"]["consistent"] and up["maintenance"]["problems"] == [], "the application need not be closed"
+    assert up["layers"]["nginx"] == {
+        "set_up": True,
+        "closed": True,
+        "turns_away": True,
+        "retry_after": ENDS,
+        "problem": "",
+        "directory": str(front.page),
+    }
+    assert "maintenance is up in nginx" in up["summary"]["headline"]
+    # A page that somebody has cut short, a flag with the line ends of Windows, an empty one, none.
+    for text in ("x\r\n", "", None):
+        (front.page / "closed/page.html").write_text("half")
+        front.flag.unlink() if text is None else front.flag.write_text(text)
+        found = front.info()["maintenance"]
+        assert found["active"] and found["consistent"] == (text is not None)
+        repaired = front.call(expires=ENDS)
+        assert not repaired.failed and "close_nginx" in str(repaired.result["plan"])
+        assert front.info()["maintenance"]["consistent"] and "Handmade Harmony" in front.ask().body
+    # The link is gone, as after a hand that meant well.
+    (front.page / "closed").unlink()
+    found = front.info()["maintenance"]
+    assert found["active"] and not found["consistent"] and "nginx turns nobody away" in str(found["problems"])
+    assert not front.call(state="absent").failed and not front.info()["maintenance"]["active"]
+
+
+def test_two_operators(front: Front) -> None:
+    assert not front.call(owner="alice", expires=ENDS).failed
+    for state in ("present", "absent"):
+        refused = front.call(owner="bob", state=state)
+        assert refused.failed and "alice" in refused.msg and "nginx" in refused.msg and front.ask().status == 503
+    assert not front.call(owner="bob", state="absent", force=True).failed and front.ask().status == 200
+
+
 # -- killed --------------------------------------------------------------------------------------------------------------
 
 

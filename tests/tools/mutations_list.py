@@ -1220,6 +1220,34 @@ MAINTENANCE_FLAG = (
     ),
     *_of(
         "maintenance_flag",
+        "_flag/switch.py",
+        "_flag/test_nginx.py",
+        (
+            "flag-note-goes-before-all-is-open",
+            "if remains(layers):",
+            NEVER,
+            "test_what_cannot_be_looked_at_keeps_the_note",
+        ),
+        (
+            "flag-closed-by-an-nginx-that-does-not-run",
+            "use_nginx, use_application = not problem, bool(problem)",
+            "use_nginx, use_application = nginx is not None, bool(problem)",
+            "test_which_layers_turn_visitors_away",
+        ),
+    ),
+    *_of(
+        "maintenance_flag",
+        "_flag/nginx_snippet.py",
+        "_flag/test_nginx.py",
+        (
+            "flag-path-that-nginx-reads-as-more",
+            "if not _PATH.fullmatch(path) or",
+            "if",
+            "test_what_nginx_would_read_otherwise_never_becomes_a_pattern",
+        ),
+    ),
+    *_of(
+        "maintenance_flag",
         "_flag/flag_file.py",
         "_flag/test_flag.py",
         ("flag-end-in-the-past", "if moment <= now:", NEVER, "test_ends"),

@@ -26,14 +26,14 @@ MARK, MARK_VALUE = "X-Maintenance", "nginx"
 DEFAULT_OPEN_PATHS = ("/health", "/api/health", "/api/webhook*", "/api/*/webhook*")
 # Without an end, when to ask again, in seconds.
 WITHOUT_END = 3600
-_PATH = re.compile(r"^/[A-Za-z0-9._~/*-]*$")
-_DIRECTORY = re.compile(r"^/[A-Za-z0-9._/-]+$")
+_PATH = re.compile(r"/[A-Za-z0-9._~/*-]*")
+_DIRECTORY = re.compile(r"/[A-Za-z0-9._/-]+")
 _LANGUAGE = r"([A-Za-z]{2,3})(?![A-Za-z])[^,]*"
 
 
 def check_directory(path: str) -> str:
     """Raises MaintenanceError: nginx would read something else out of it."""
-    if not _DIRECTORY.match(path) or "/../" in path + "/":
+    if not _DIRECTORY.fullmatch(path) or "/../" in path + "/":
         raise MaintenanceError(
             "nginx cannot be given this directory",
             target=path,
@@ -48,7 +48,7 @@ def open_pattern(path: str) -> str:
     Raises:
         MaintenanceError: it is none.
     """
-    if not _PATH.match(path) or path.strip("/*") == "":
+    if not _PATH.fullmatch(path) or path.strip("/*") == "":
         raise MaintenanceError(
             "this is no path that could stay open",
             target=repr(path),

@@ -56,7 +56,7 @@ dl div{display:flex;flex-wrap:wrap;gap:.1rem 1rem;justify-content:space-between;
 dt{color:var(--soft)}
 dd{margin:0;font-weight:600}
 .in{display:block;color:var(--glaze);font-weight:500}
-.again{margin:1.25rem 0 0;color:var(--soft);font-size:.9rem}
+.again{margin:1.25rem 0 0;text-wrap:balance;color:var(--soft);font-size:.9rem}
 @media print{body{background:none}main{box-shadow:none}}
 """
 _SCRIPT = """
@@ -134,9 +134,12 @@ def render_page(texts: Texts, closing: Closing, language: str = "en") -> str:
             html.escape(closing.until),
             plain,
         )
-    policy = "default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'" % (
-        _hash(_STYLE),
-        _hash(_SCRIPT),
+    policy = (
+        "default-src 'none'; img-src data:; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'"
+        % (
+            _hash(_STYLE),
+            _hash(_SCRIPT),
+        )
     )
     head = [
         "<!doctype html>",

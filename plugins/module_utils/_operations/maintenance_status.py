@@ -138,6 +138,7 @@ def merge_layers(
         "timer": standing.timer if standing else "",
         "timer_armed": armed,
         "expired": expired,
+        "nginx": closed,
         "consistent": not alone
         and not (enabled and not flag.present)
         and not application["problem"]
@@ -150,6 +151,8 @@ def status_headline(found: Mapping[str, Any], answer: Optional[probe.Probe]) -> 
     text = "maintenance is not up"
     if found["active"]:
         text = "maintenance is up"
+        if found["nginx"]:
+            text += " in nginx, which lets health and webhooks through,"
         if found["since"]:
             text += " since %s" % found["since"]
         text += " by %s" % (found["owner"] or "somebody else than this collection")
