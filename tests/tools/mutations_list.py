@@ -1821,8 +1821,46 @@ SCHEDULE = (
     ),
 )
 
+DOCKER_LOGS = (
+    *_of(
+        "docker_logs",
+        "_docker/log_stream.py",
+        "_docker/test_log_stream.py",
+        (
+            "logs-end-of-the-last-reading",
+            "found = met and seen == before.occurrence",
+            "found = met",
+            "test_each_line_is_read_once",
+        ),
+        (
+            "logs-lines-that-are-lost",
+            "found, self.gap = True, not met",
+            "found, self.gap = True, False",
+            "test_what_was_rotated_away_is_told",
+        ),
+        (
+            "logs-latest-time-of-all",
+            "self._high = max(self._high, piece.stamp)",
+            "self._high = piece.stamp",
+            "test_each_line_is_read_once",
+        ),
+    ),
+    *_of(
+        "docker_logs",
+        "_docker/log_export.py",
+        "_docker/test_log_export.py",
+        (
+            "logs-newest-collection",
+            "and total > policy.max_size and newest[export.short_id] != export:",
+            "and total > policy.max_size:",
+            "test_what_goes_is_older_than_what_stays",
+        ),
+    ),
+)
+
 MUTATIONS: tuple[Mutation, ...] = (
     *DOCKER,
+    *DOCKER_LOGS,
     *BACKUP_PRUNE,
     *MONGO_BACKUP,
     *MONGO_RESTORE,

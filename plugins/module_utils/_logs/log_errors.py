@@ -166,6 +166,18 @@ class Tally:
             return
         self._places[message] = path
 
+    def merge(self, other: Tally) -> None:
+        """Take what another one has counted into account."""
+        self.lines += other.lines
+        self.errors += other.errors
+        self.uncounted += other.uncounted
+        for message, count in other._kinds.items():
+            if message not in self._kinds and len(self._kinds) >= MAX_KINDS:
+                self.uncounted += count
+                continue
+            self._kinds[message] = self._kinds.get(message, 0) + count
+            self._places[message] = other._places[message]
+
     def kinds(self, known: FrozenSet[str]) -> List[Dict[str, Any]]:
         """New ones first, then the most frequent.
 

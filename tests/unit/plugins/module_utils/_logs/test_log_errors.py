@@ -110,3 +110,14 @@ def test_kinds_without_number_do_not_fill_the_memory(monkeypatch: pytest.MonkeyP
         tally.add(b"ERROR " + letter.encode(), "/log")
     assert len(tally.kinds(frozenset())) == 3
     assert (tally.errors, tally.uncounted) == (7, 3)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from([b"ERROR one", b"ERROR two 2", b"fine", b"[error] x"]))))
+def test_two_tallies_are_as_good_as_one(lines: list[tuple[bool, bytes]]) -> None:
+    whole, parts = Tally(), (Tally(), Tally())
+    for second, line in lines:
+        whole.add(line, "api")
+        parts[second].add(line, "api")
+    parts[0].merge(parts[1])
+    assert parts[0].kinds(frozenset()) == whole.kinds(frozenset())
+    assert (parts[0].lines, parts[0].errors) == (whole.lines, whole.errors)
