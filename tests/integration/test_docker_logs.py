@@ -127,12 +127,12 @@ def test_each_line_once_and_check_mode_tells_it(docker_engine: Engine, start: St
 
 def test_a_container_that_writes_all_the_time(docker_engine: Engine, start: Start, tmp_path: Path) -> None:
     number = 40_000
-    start("logs-busy", *SHOP, command=f"seq 1 {number}; sleep 1; seq {number + 1} {2 * number}")
-    seen = 0
-    while not seen or docker_engine.docker("inspect", "-f", "{{.State.Running}}", "logs-busy").strip() == "true":
-        collect(docker_engine, tmp_path)
-        seen += 1
+    wait = "until [ -e /go ]; do sleep 0.1; done"
+    start("logs-busy", *SHOP, command=f"seq 1 {number}; {wait}; seq {number + 1} {2 * number}; sleep infinity")
     collect(docker_engine, tmp_path)
+    docker_engine.docker("exec", "logs-busy", "touch", "/go")
+    while written(tmp_path, "logs-busy")[-1:] != [str(2 * number)]:
+        collect(docker_engine, tmp_path)
     assert len(files(tmp_path, "logs-busy")) > 1
     assert written(tmp_path, "logs-busy") == [str(line) for line in range(1, 2 * number + 1)]
 

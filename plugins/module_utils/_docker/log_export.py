@@ -142,7 +142,7 @@ class LogWorld:
 
 
 @dataclass(frozen=True)
-class Policy:
+class LogPolicy:
     """What is asked for.
 
     Attributes:
@@ -177,13 +177,13 @@ class RemoveExport:
 LogExportWork = Union[CollectLog, RemoveExport]
 
 
-def in_scope(containers: Sequence[LoggedContainer], policy: Policy) -> List[LoggedContainer]:
+def in_scope(containers: Sequence[LoggedContainer], policy: LogPolicy) -> List[LoggedContainer]:
     """Those whose logs are asked for, by name."""
     wanted = [item for item in containers if not policy.project or item.project == policy.project]
     return sorted(wanted, key=lambda item: (item.name, item.id))
 
 
-def plan_logs(world: LogWorld, policy: Policy, now: datetime) -> Plan[LogExportWork]:
+def plan_logs(world: LogWorld, policy: LogPolicy, now: datetime) -> Plan[LogExportWork]:
     """Decide about every log and every collection. Pure."""
     plan: Plan[LogExportWork] = Plan()
     newest = newest_exports(world.exports)
@@ -217,13 +217,13 @@ def plan_logs(world: LogWorld, policy: Policy, now: datetime) -> Plan[LogExportW
     return plan
 
 
-def collected_lately(newest: Optional[Export], policy: Policy, now: datetime) -> str:
+def collected_lately(newest: Optional[Export], policy: LogPolicy, now: datetime) -> str:
     """Why a log is left for the next time; "" when it is not."""
     age = (now - newest.taken).total_seconds() if newest else -1.0
     return "collected %s ago" % format_duration(age) if 0 <= age < policy.fresh_within else ""
 
 
-def _plan_removals(exports: Sequence[Export], policy: Policy, now: datetime, plan: Plan[LogExportWork]) -> None:
+def _plan_removals(exports: Sequence[Export], policy: LogPolicy, now: datetime, plan: Plan[LogExportWork]) -> None:
     """The oldest go first; what is younger than allowed stays, whatever the size of it all, when it is the last of its container."""
     newest = newest_exports(exports)
     total = sum(export.size for export in exports)
@@ -240,7 +240,7 @@ def _plan_removals(exports: Sequence[Export], policy: Policy, now: datetime, pla
         plan.actions.append(Action("remove", export.path, reason, RemoveExport(export.path, export.size), export.size))
 
 
-def unlimited_logs(containers: Sequence[LoggedContainer], policy: Policy) -> List[Dict[str, Any]]:
+def unlimited_logs(containers: Sequence[LoggedContainer], policy: LogPolicy) -> List[Dict[str, Any]]:
     """Whose log grows without end, the largest first, and what to set."""
     found = [
         {

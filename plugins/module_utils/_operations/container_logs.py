@@ -32,7 +32,7 @@ from .._docker.log_export import (
     LoggedContainer,
     LogWorld,
     Pending,
-    Policy,
+    LogPolicy,
     RemoveExport,
     Torn,
     collected_lately,
@@ -230,7 +230,7 @@ class DockerLogs(Task[LogScene]):
         self._docker: Optional[Docker] = None
         self.dest = os.path.abspath(self.params["dest"])
         age, size = self.params["remove_after"], self.params["max_size"]
-        self.policy = Policy(
+        self.policy = LogPolicy(
             self.params["compose_project"] or "",
             # An age or a size of 0 is far more often meant as "no limit" than as "remove all".
             (parse_duration(age) or None) if age else None,

@@ -17,7 +17,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.log_e
     LoggedContainer,
     LogWorld,
     Pending,
-    Policy,
+    LogPolicy,
     RemoveExport,
     export_name,
     newest_exports,
@@ -44,7 +44,7 @@ def exports(draw: st.DrawFn) -> list[Export]:
 
 @given(exports(), st.none() | st.integers(1, 4000), st.none() | st.integers(3600, 100 * 86400))
 def test_what_goes_is_older_than_what_stays(found: list[Export], size: int | None, age: int | None) -> None:
-    plan = plan_logs(LogWorld(exports=tuple(found)), Policy("", age, size), NOW)
+    plan = plan_logs(LogWorld(exports=tuple(found)), LogPolicy("", age, size), NOW)
     gone = {action.target for action in plan.actions}
     assert all(isinstance(action.work, RemoveExport) for action in plan.actions)
     assert gone | {kept.target for kept in plan.kept} == {export.path for export in found}
@@ -84,7 +84,7 @@ def test_the_plan_says_what_was_found() -> None:
     world = LogWorld(
         (quiet, none, api, broken), pending={ID: Pending(1, 20), "c": Pending(0, 0)}, unreadable={"d": "why"}
     )
-    plan = plan_logs(world, Policy(), NOW)
+    plan = plan_logs(world, LogPolicy(), NOW)
     assert [(action.target, action.reason) for action in plan.actions] == [
         ("api", "1 new line (20 B) for the first time")
     ]
@@ -99,8 +99,8 @@ def test_the_plan_says_what_was_found() -> None:
 def test_what_was_collected_lately_waits(minutes: int, fresh: bool) -> None:
     export = Export("/logs/1", ID[:12], 1, NOW - timedelta(minutes=minutes), 5)
     world = LogWorld((LoggedContainer(ID, "api"),), (export,))
-    assert bool(plan_logs(world, Policy(fresh_within=3600), NOW).actions) is not fresh
-    assert plan_logs(world, Policy(), NOW).actions
+    assert bool(plan_logs(world, LogPolicy(fresh_within=3600), NOW).actions) is not fresh
+    assert plan_logs(world, LogPolicy(), NOW).actions
 
 
 @pytest.mark.parametrize(
@@ -123,5 +123,5 @@ def test_which_logs_grow_without_end(driver: str, options: dict[str, str], unlim
     }
     container = parse_logged_container(raw, 5)
     assert (container.name, container.short_id) == ("api", ID[:12])
-    assert bool(unlimited_logs([container], Policy())) is unlimited
-    assert unlimited_logs([container], Policy("another")) == []
+    assert bool(unlimited_logs([container], LogPolicy())) is unlimited
+    assert unlimited_logs([container], LogPolicy("another")) == []
