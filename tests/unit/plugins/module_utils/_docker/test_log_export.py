@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.log_export import (
     Export,
     LoggedContainer,
+    LogPolicy,
     LogWorld,
     Pending,
-    LogPolicy,
     RemoveExport,
     export_name,
     newest_exports,
