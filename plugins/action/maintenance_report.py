@@ -23,7 +23,7 @@ from ..plugin_utils.kept_records import file_name, outdated
 from ..plugin_utils.known_names import known_variables, named_variable, prefix_of
 from ..plugin_utils.lasting import passing
 from ..plugin_utils.moments import local_moments
-from ..plugin_utils.step_report import collect, fold, found_lines, table, verdict, with_failures
+from ..plugin_utils.step_report import collect, fold, found_lines, notable_findings, table, verdict, with_failures
 
 
 def hang(text: str, columns: int) -> List[str]:
@@ -131,7 +131,9 @@ class ActionModule(ActionBase):
             run_id=args["run_id"],
             status=record["status"],
             verdict=told,
+            name=args["name"],
             steps=short,
+            findings=notable_findings(steps),
             failed_steps=failed,
             record_path=ended.get("record_path"),
             copy=copy + ".json" if copy else None,

@@ -161,6 +161,17 @@ steps:
   returned: when a run was ended
   type: list
   elements: dict
+name:
+  description: What the run is called.
+  returned: when a run was ended
+  type: str
+findings:
+  description:
+    - The findings of all steps that are new, were mended, or are of severity high or above, at most 200; C(step), C(id), C(severity), C(status), C(target) and
+      C(message) of each.
+  returned: when a run was ended
+  type: list
+  elements: dict
 failed_steps:
   description: Titles of the steps that failed.
   returned: when a run was ended

@@ -368,6 +368,21 @@ def notable(finding: Mapping[str, Any]) -> bool:
     return finding.get("status") not in (KNOWN, WAIVED)
 
 
+def notable_findings(steps: Sequence[Step], most: int = 200) -> List[Dict[str, Any]]:
+    """The findings of all steps that are neither waived nor both known and less than serious, each with its step. Pure."""
+    found = [
+        dict({key: item.get(key) for key in ("id", "severity", "status", "target", "message")}, step=step.step)
+        for step in steps
+        for item in step.found.get("findings", ())
+        if isinstance(item, Mapping) and (notable(item) or _serious(item))
+    ]
+    return found[:most]
+
+
+def _serious(finding: Mapping[str, Any]) -> bool:
+    return finding.get("status") != WAIVED and str(finding.get("severity")) in SEVERITIES[SEVERITIES.index("high") :]
+
+
 def _by_severity(findings: Sequence[Mapping[str, Any]]) -> str:
     """Findings by number and severity, the worst first: "7 high, 1 low"."""
     numbers = [(sum(item.get("severity") == severity for item in findings), severity) for severity in SEVERITIES]

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client
 from tests.sandbox.engine import Engine
 from tests.sandbox.image import shop_images
 from tests.sandbox.mongod import Mongod
+from tests.support.certificates import make_certificates
 from tests.support.modules import run_module
 
 NAME = "mongo.shop.invalid"
@@ -32,26 +32,10 @@ class Speaking(Mongod):
         return super().command() + tls
 
 
-def make_certificates(directory: Path) -> None:
-    """An authority, and a server's certificate that bears NAME alone."""
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
-
-    new = ("req", "-newkey", "rsa:2048", "-nodes", "-days", "2")
-    openssl(*new, "-x509", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority")
-    openssl(*new[:4], "-keyout", "server.key", "-out", "server.csr", "-subj", f"/CN={NAME}")
-    (directory / "names").write_text(f"subjectAltName=DNS:{NAME}\n")
-    signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names")
-    openssl("x509", "-req", "-in", "server.csr", "-days", "2", *signing, "-out", "server.crt")
-    parts = [(directory / name).read_text() for name in ("server.key", "server.crt")]
-    (directory / "server.pem").write_text("".join(parts))
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
     directory = tmp_path_factory.mktemp("tls")
-    make_certificates(directory)
+    make_certificates(directory, NAME)
     with Speaking(directory, auth=True) as server, server.client() as client:
         client.shop.orders.insert_one({"n": 1})
         yield server

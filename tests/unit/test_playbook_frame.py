@@ -37,6 +37,8 @@ OPENING = {
 }
 OPEN = list(OPENING)
 END = ["report : End the run and show what it did", "report : End as failed when a step failed"]
+# Whatever became of the report; each skipped where nothing is configured.
+TELL = ["alerts : Send alerts"]
 NOTE = "report : Note the failure and go on"
 
 
@@ -72,6 +74,8 @@ def test_every_run_ends_alike(playbook: str, found: dict[str, dict[str, Any]]) -
         ended = [entry for entry in ended if entry[0] in END]
     opened = list(OPENING.items()) if playbook in WITHIN_MAINTENANCE else []
     assert ended == opened + [(name, ["always", "report"]) for name in END]
+    told = part(found[playbook]["tasks"], "always", "always")
+    assert told == [(name, ["alerts", "always"]) for name in TELL]
 
 
 @pytest.mark.parametrize("playbook", FRAMED)
@@ -105,10 +109,10 @@ def test_tags_choose_the_work_and_never_lose_begin_and_end(playbook: str, found:
     for tag in [*found[playbook]["tags"], "none-of-them"]:
         order = names(found[playbook]["orders"][f"--tags {tag}"])
         assert order[: len(BEGIN + PREPARE)] == BEGIN + PREPARE, tag
-        assert order[-len(END) :] == END, tag
+        assert order[-len(END + TELL) :] == END + TELL, tag
     work = names(found[playbook]["orders"]["--skip-tags always"])
     assert work
-    around = BEGIN + PREPARE + END + (OPEN if playbook in WITHIN_MAINTENANCE else [])
+    around = BEGIN + PREPARE + END + TELL + (OPEN if playbook in WITHIN_MAINTENANCE else [])
     # An open shop's health is checked as a part of the work.
     assert not set(work) & {name for name in around if not name.startswith("health_check")}
 
@@ -129,12 +133,12 @@ def test_a_run_starts_at_any_task_and_ends_as_always(playbook: str, found: dict[
             assert "rescue" in task["path"]
             assert order == [], "a rescue is no place to start at"
     assert reached >= len(set(names(whole))) >= 10
-    assert names(whole)[-len(END) :] == END
+    assert names(whole)[-len(END + TELL) :] == END + TELL
 
 
 def test_single_jobs_do_only_theirs(found: dict[str, dict[str, Any]]) -> None:
     def work(playbook: str) -> list[str]:
-        return names(found[playbook]["orders"][""])[len(BEGIN + PREPARE) : -len(END)]
+        return names(found[playbook]["orders"][""])[len(BEGIN + PREPARE) : -len(END + TELL)]
 
     assert work("backup") == ["backup : Back up the shop"]
     assert [name.partition(" ")[0] for name in work("security_audit")] == ["security_audit"] * 4

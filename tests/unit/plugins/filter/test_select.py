@@ -16,8 +16,9 @@ from ansible.parsing.dataloader import DataLoader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.miniecom.maintenance.plugins.filter import select as module
-from ansible_collections.miniecom.maintenance.plugins.filter.select import EXAMPLES, plain, select
+from ansible_collections.miniecom.maintenance.plugins.filter.select import EXAMPLES, select
+from ansible_collections.miniecom.maintenance.plugins.plugin_utils import query as module
+from ansible_collections.miniecom.maintenance.plugins.plugin_utils.query import plain
 from tests.support.playbooks import run_playbook
 
 # As a playbook has them: read by Ansible, so that each value carries where it was written.

@@ -1,0 +1,107 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What was told before, in the state directory."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List, Sequence
+
+from .._core.atomic_file import write_atomic
+from .._core.clock import parse_utc
+from .._core.finding import SEVERITIES
+from .._core.private_dir import private_directory
+from .._core.state_dir import state_error
+from .problems import KINDS, Concern, Recalled
+
+DIRECTORY = "alerts"
+
+
+def told_path(state_dir: str) -> str:
+    return os.path.join(state_dir, DIRECTORY, "told.json")
+
+
+@contextmanager
+def alone(state_dir: str) -> Iterator[None]:
+    """Let no second process tell the same things at the same time.
+
+    Raises:
+        MaintenanceError: the directory cannot be made.
+    """
+    path = os.path.join(state_dir, DIRECTORY, "lock")
+    try:
+        private_directory(state_dir, DIRECTORY)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise state_error("cannot open the lock of alerts", path, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _entry(found: Dict[str, Any]) -> Recalled:
+    problem = Concern(**{key: str(value) for key, value in found["problem"].items()})
+    if problem.kind not in KINDS or problem.severity not in SEVERITIES:
+        raise ValueError("no problem")
+    told = tuple((str(name), str(when), str(severity)) for name, when, severity in found["told"])
+    if not {severity for _name, _when, severity in told} <= set(SEVERITIES):
+        raise ValueError("no severity")
+    moments = [str(found[key]) for key in ("since", "seen")] + [when for _name, when, _severity in told]
+    over = str(found["over"])
+    for moment in moments + ([over] if over else []):
+        parse_utc(moment)
+    return Recalled(problem, moments[0], moments[1], told, over)
+
+
+def load_told(state_dir: str) -> List[Recalled]:
+    """What stands and who knows of it. What cannot be understood is passed over: it is told once more.
+
+    Raises:
+        MaintenanceError: it is there and cannot be read.
+    """
+    path = told_path(state_dir)
+    try:
+        with open(path, encoding="utf-8") as handle:
+            found = json.load(handle)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return []
+    except OSError as error:
+        raise state_error("cannot read what was alerted before", path, error) from error
+    entries = []
+    for item in found if isinstance(found, list) else ():
+        try:
+            entries.append(_entry(item))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return entries
+
+
+def save_told(state_dir: str, standing: Sequence[Recalled]) -> None:
+    """Remember what stands and who knows of it.
+
+    Raises:
+        MaintenanceError: it cannot be written.
+    """
+    path = told_path(state_dir)
+    entries = [
+        {
+            "problem": vars(entry.problem),
+            "since": entry.since,
+            "seen": entry.seen,
+            "told": [list(told) for told in entry.told],
+            "over": entry.over,
+        }
+        for entry in standing
+    ]
+    try:
+        private_directory(state_dir, DIRECTORY)
+        write_atomic(path, (json.dumps(entries, indent=1, sort_keys=True) + "\n").encode("utf-8"), 0o600)
+    except OSError as error:
+        raise state_error("cannot note what was alerted", path, error) from error
