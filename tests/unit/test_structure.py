@@ -131,7 +131,7 @@ def storey(imported: str) -> str:
 
 
 # Each storey may import those below it and itself; the domains and _host stand side by side and never import one another.
-DOMAINS = {"_mongo", "_docker", "_audit", "_backup", "_flag", "_logs", "_schedule", "_alerts", "_host"}
+DOMAINS = {"_mongo", "_docker", "_audit", "_backup", "_flag", "_logs", "_schedule", "_alerts", "_checklist", "_host"}
 MAY_IMPORT = {
     "_core": set(),
     **{room: {"_core"} for room in DOMAINS},

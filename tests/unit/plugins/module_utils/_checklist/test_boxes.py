@@ -1,0 +1,90 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The boxes of the checklists, and how they stand."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._checklist.boxes import (
+    BOXES,
+    PERIODS,
+    Tick,
+    as_lines,
+    as_values,
+    newest,
+    plan_ticks,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import format_utc
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from tests.support.playbooks import ROOT
+
+NOW = datetime(2026, 11, 29, 8, 0, tzinfo=timezone.utc)
+BY_HAND = [box.id for box in BOXES if not box.step]
+BY_RUN = [box for box in BOXES if box.step]
+
+
+def ago(days: float) -> str:
+    return format_utc(NOW - timedelta(days=days))
+
+
+def record(step: str, status: str = "ok", run: str = "ok", days: float = 0) -> dict[str, Any]:
+    steps = [{"step": step, "status": status, "headline": "x"}]
+    return {"name": "weekly maintenance", "owner": "mira", "status": run, "ended": ago(days), "steps": steps}
+
+
+def test_every_box_has_its_place_and_every_step_its_row() -> None:
+    rows = (ROOT / "roles/report/defaults/main.yml").read_text(encoding="utf-8")
+    assert len({box.id for box in BOXES}) == len(BOXES) == 16
+    assert [list(PERIODS).index(box.period) for box in BOXES] == sorted(
+        list(PERIODS).index(box.period) for box in BOXES
+    )
+    for box in BY_RUN:
+        assert "{step: %s, variable:" % box.step in rows, box.id
+    map_of_guide = (ROOT / "docs/guide-map.md").read_text(encoding="utf-8")
+    for box in BOXES:
+        assert f"| {box.text} |" in map_of_guide, box.text
+
+
+@pytest.mark.parametrize("box", BY_RUN, ids=lambda box: box.id)
+def test_a_run_ticks_what_it_did_and_nothing_else(box: Any) -> None:
+    assert newest(box, [], [record(box.step)]) == Tick(box.id, ago(0), "weekly maintenance of mira")
+    for not_done in (record(box.step, "failed"), record(box.step, "skipped"), record("else"), {}, {"steps": 1}):
+        assert newest(box, [], [not_done]) is None
+    assert (newest(box, [], [record(box.step, run="failed")]) is None) is box.whole
+
+
+@given(st.lists(st.tuples(st.sampled_from(BY_HAND), st.floats(0, 400), st.sampled_from(["mira", "jo"]))))
+def test_the_last_tick_counts_and_what_is_older_than_its_period_is_due(entries: list[tuple[str, float, str]]) -> None:
+    ticks = [Tick(box, ago(days), by) for box, days, by in entries]
+    for box in as_values(ticks, [], NOW):
+        own = [days for name, days, _by in entries if name == box["id"]]
+        assert bool(box["at"]) is bool(own)
+        if own and abs(min(own) - PERIODS[box["period"]]) > 0.001:
+            assert box["due"] is (min(own) > PERIODS[box["period"]])
+        if not own:
+            assert box["due"]
+    assert len(as_lines(as_values(ticks, [], NOW))) == len(BOXES) + len(PERIODS) + 1
+
+
+def test_what_a_run_does_nobody_ticks_by_hand() -> None:
+    with pytest.raises(MaintenanceError, match="ticked by a run"):
+        plan_ticks(["restore_test"], "mira", "", [], NOW)
+    with pytest.raises(MaintenanceError, match=r"no such box.*documentation"):
+        plan_ticks(["documentatoin"], "mira", "", [], NOW)
+
+
+def test_one_person_ticks_once_a_day() -> None:
+    before = [Tick("documentation", ago(0.1), "mira")]
+    again = plan_ticks(["documentation", "recovery_drill", "recovery_drill"], "mira", "", before, NOW)
+    assert [action.target for action in again.actions] == ["recovery_drill"]
+    assert [kept.target for kept in again.kept] == ["documentation"]
+    assert len(plan_ticks(["documentation"], "jo", "", before, NOW).actions) == 1
+    assert len(plan_ticks(["documentation"], "mira", "", before, NOW + timedelta(days=1)).actions) == 1
