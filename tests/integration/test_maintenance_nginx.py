@@ -22,6 +22,7 @@ from typing import Any
 import pymongo
 import pytest
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import expiry
 from tests.sandbox.mongod import Mongod, free_port
 from tests.sandbox.nginx import Nginx
 from tests.sandbox.standin import api
@@ -414,8 +415,8 @@ def test_leaving_goes_on_while_the_database_is_down(front: Front) -> None:
     for check in (True, False):
         left = front.call(state="absent", application_setting=gone, check=check)
         assert left.failed and "the application may still turn visitors away" in left.msg and "Run it again" in left.msg
-    assert front.ask().status == 200 and not front.flag.exists() and front.application_closed()
-    assert not front.call(state="absent").failed
+    assert front.ask().status == 200 and front.flag.exists() and front.application_closed()
+    assert not front.call(state="absent").failed and not front.flag.exists()
     assert front.text() == TEXT and not (front.state_dir / "maintenance.json").exists()
 
 
@@ -540,3 +541,24 @@ def test_killed_at_every_change_it_can_always_be_opened(front: Front, leaving: b
     finally:
         front.call(state="absent")
         front.nginx.site.write_text(before)
+
+
+# -- the host's timer ----------------------------------------------------------------------------------------------------
+
+
+def test_the_timers_program_opens_nginx_though_the_database_is_down(front: Front, tmp_path: Path) -> None:
+    """As systemd starts it, without Ansible; once after its time is over, as behind a reboot."""
+    env_file = tmp_path / ".env"
+    env_file.write_text("MONGODB_URI=mongodb://127.0.0.1:1/front\n")
+    setting = {"env_file": str(env_file), "connect_timeout": 1}
+    up = front.call(expires="2s", on_expiry="lift", application_setting=setting)
+    assert not up.failed, up.msg
+    packed = tmp_path / "expiry.pyz"
+    packed.write_bytes(expiry.program())
+    deadline = time.monotonic() + 30
+    while front.flag.exists():
+        subprocess.run([sys.executable, "-B", packed, front.state_dir], check=False, stdout=subprocess.DEVNULL)
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert front.ask().status == 200 and not (front.state_dir / "maintenance.json").exists()
+    assert "taken down at its expiry" in (front.state_dir / "maintenance-log.md").read_text()

@@ -463,12 +463,14 @@ def plan_absent(layers: Layers, policy: Policy) -> Plan[SwitchWork]:
             plan.actions.append(Action("open_nginx", nginx.target, why, OpenNginx(nginx.directory)))
         else:
             plan.kept.append(Kept(nginx.target, "serves everybody already"))
+    if remains(layers):
+        # The flag goes on telling people, who may still be turned away; note and timer are what is needed to finish it.
+        plan.kept.append(Kept(policy.path, "the application may still turn visitors away"))
+        return plan
     if layers.flag.present:
         plan.actions.append(Action("remove_flag", policy.path, "maintenance is over", RemoveFlag(policy.path)))
     else:
         plan.kept.append(Kept(policy.path, "is not there"))
-    if remains(layers):
-        return plan  # note and timer are what is needed to finish it
     if layers.note is not None:
         plan.actions.append(
             Action("remove_note", NOTE_TARGET, "nothing is left to be put back", RemoveNote(policy.path))
