@@ -123,7 +123,9 @@ def test_assess_installs_no_packages_whatever_the_method(native_sandbox: Sandbox
     run = play("assess", native_sandbox, log, "--check", "-e", "prerequisites_method=packages").assert_ok()
     used = {task["action"].rsplit(".", 1)[-1] for task in run.tasks if task["status"] != "skipped"}
     assert "package" not in used
-    assert len(run.result("maintenance_report")["lines"]) == 10
+    lines = run.result("maintenance_report")["lines"]
+    # What audits of earlier tests know would stand below an empty line.
+    assert [*lines, ""].index("") == 10
 
 
 @pytest.mark.parametrize("name", ["backup", "security_audit"])
