@@ -182,7 +182,7 @@ class AuditState:
         data = (text + "\n").encode("utf-8")
         try:
             private_directory(self.state_dir, "baselines")
-            if not same_content(path, data):
+            if not file_holds(path, data):
                 write_atomic(path, data, 0o600)
         except OSError as error:
             raise state_error("cannot write the baseline", path, error) from error
@@ -275,7 +275,7 @@ def _file_digest(path: str) -> str:
     return digest.hexdigest()
 
 
-def same_content(path: str, data: bytes) -> bool:
+def file_holds(path: str, data: bytes) -> bool:
     """Whether a regular file holds exactly these bytes."""
     try:
         with open(path, "rb") as handle:

@@ -18,7 +18,7 @@ from .._core.clock import utc_now
 from .._core.errors import MaintenanceError
 from .._core.plan import Report
 from .._core.units import parse_duration
-from .audit_state import AuditState, same_content, write_document
+from .audit_state import AuditState, file_holds, write_document
 from .npm import NpmAnswer, ask_npm, find_npm, npm_counts, outdated_list, read_audit, read_outdated, vulnerabilities
 from .npm_project import read_project
 from .report import Coverage, conclude, finding_policy
@@ -49,7 +49,7 @@ def audit_npm(call: Call) -> Report:
         state.write(conclusion.writes)
     if call.params["vex"] and audit.available:
         text = json.dumps(to_vex(path, conclusion.judgement.findings), indent=1, sort_keys=True) + "\n"
-        if not same_content(call.params["vex"], text.encode("utf-8")):
+        if not file_holds(call.params["vex"], text.encode("utf-8")):
             report = replace(report, changed=True)
             if not call.check:
                 write_document(call.params["vex"], text.encode("utf-8"), "the CycloneDX document")

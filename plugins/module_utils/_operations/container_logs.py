@@ -51,6 +51,8 @@ from .._logs.log_errors import Tally
 MARGIN = 300
 MAX_ANCHORS = 1000
 MAX_KNOWN = 5000
+_DAMAGED = "the last collection of this log cannot be read"
+_MOVE_AWAY = "Move it away; what the engine still holds is collected anew."
 # It is gone, or its log driver keeps nothing that could be read.
 _NOT_READ = (404, 500, 501)
 # Nobody writes a collection for so long.
@@ -184,12 +186,10 @@ def anchor_of_file(export: Export) -> Optional[Anchor]:
                 piece = parse_piece(line.rstrip(b"\n"))
                 for _ in reading.follow([piece] if piece else []):
                     pass
-    except (OSError, EOFError, zlib.error) as error:
-        raise MaintenanceError(
-            "the last collection of this log cannot be read: %s" % error,
-            target=export.path,
-            next_step="Move it away; what the engine still holds is collected anew.",
-        ) from error
+    except OSError as error:
+        raise from_os_error(_DAMAGED, error, target=export.path, next_step=_MOVE_AWAY) from error
+    except (EOFError, zlib.error) as error:
+        raise MaintenanceError("%s: %s" % (_DAMAGED, error), target=export.path, next_step=_MOVE_AWAY) from error
     anchor = reading.anchor()
     return replace(anchor, sequence=export.sequence) if anchor else None
 
