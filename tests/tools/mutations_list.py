@@ -747,10 +747,15 @@ MONGO_RESTORE = (
             NEVER,
             "test_only_what_the_archive_holds_speaks_against_it",
         ),
+    ),
+    *_of(
+        "mongo_restore",
+        "_mongo/raw_document.py",
+        "_mongo/test_restore_proof.py",
         (
             "restore-empty-timestamp",
-            'if kind == _TIMESTAMP and name != b"_id" and',
-            "if False and",
+            'field.kind == TIMESTAMP and field.name != b"_id" and',
+            "False and",
             "test_an_empty_timestamp_at_the_top_is_found_and_no_other",
         ),
     ),
@@ -1101,7 +1106,7 @@ PERM_AUDIT = (
         ),
         (
             "modes-only-rules-asked-for",
-            "if problem.rule.id in wanted and problem.rule.remove:",
+            "if problem.rule.name in wanted and problem.rule.remove:",
             "if problem.rule.remove:",
             "test_nothing_is_fixed_that_was_not_asked_for",
         ),
