@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 _MARK = re.compile(r"^# configuration file (.+):$", re.MULTILINE)
@@ -16,6 +17,9 @@ _TOKEN = re.compile(
     r"""\s+|\#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[{};]|(?:\\.|\$\{[^}]*\}|[^\s{};"'\\])(?:\\.|\$\{[^}]*\}|[^\s{};\\])*""",
     re.S,
 )
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+# Deeper, files include each other in a circle.
+_DEPTH = 8
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "0.0.0.0", "::")  # noqa: S104
 
 
@@ -63,8 +67,13 @@ class ServerBlock:
 
     @property
     def host(self) -> str:
-        """A name to ask for it by."""
-        return next((name for name in self.names if re.match(r"^[A-Za-z0-9][A-Za-z0-9.-]*$", name)), "localhost")
+        """A name to ask for it by; of a pattern, one that it fits."""
+        for name in self.names:
+            # .shop.example stands for the name itself and all below it, a star for any labels at one of its ends.
+            plain = re.sub(r"\.\*$", ".example", re.sub(r"^\*\.", "www.", re.sub(r"^\.", "", name)))
+            if re.match(r"^[A-Za-z0-9][A-Za-z0-9.-]*$", plain):
+                return plain
+        return "localhost"
 
 
 def split_dump(text: str) -> Dict[str, str]:
@@ -137,7 +146,11 @@ def _target(url: str, upstreams: Mapping[str, Sequence[Tuple[str, int]]]) -> Seq
 
 
 def find_servers(files: Mapping[str, str]) -> List[ServerBlock]:
-    """All server blocks of http, in the order of the files."""
+    """All server blocks of http, in the order of the files.
+
+    Args:
+        files: texts by path, the main configuration first. What a server block includes of them belongs to it.
+    """
     parsed = {path: Directive("", [], parse_directives(text)) for path, text in files.items()}
     upstreams: Dict[str, List[Tuple[str, int]]] = {}
     for root in parsed.values():
@@ -150,21 +163,53 @@ def find_servers(files: Mapping[str, str]) -> List[ServerBlock]:
                     for target in _target("http://" + inner.arguments[0], {})
                 ]
     servers = []
+    base = posixpath.dirname(next(iter(files), ""))
     for path, root in parsed.items():
         streams = {id(inner) for found in root.walk() if found.name in ("stream", "mail") for inner in found.walk()}
         for found in root.walk():
             if found.name == "server" and found.body_start >= 0 and id(found) not in streams:
-                servers.append(_server(path, found, upstreams))
+                servers.append(_server(path, found, upstreams, parsed, base))
     return servers
 
 
-def _server(path: str, block: Directive, upstreams: Mapping[str, Sequence[Tuple[str, int]]]) -> ServerBlock:
+def _included(pattern: str, path: str) -> bool:
+    """Whether a pattern names a path; a star stands for no slash (glob(7))."""
+    wanted, there = pattern.split("/"), path.split("/")
+    return len(wanted) == len(there) and all(fnmatch.fnmatchcase(name, part) for name, part in zip(there, wanted))
+
+
+def _whole(block: Sequence[Directive], parsed: Mapping[str, Directive], base: str, depth: int = 0) -> List[Directive]:
+    """Directives with those that they include, each behind its include."""
+    found: List[Directive] = []
+    for inner in block:
+        found.append(replace(inner, block=_whole(inner.block, parsed, base, depth)))
+        if inner.name == "include" and inner.arguments and depth < _DEPTH:
+            pattern = posixpath.normpath(posixpath.join(base, inner.arguments[0]))
+            for path, root in parsed.items():
+                if _included(pattern, path):
+                    found += _whole(root.block, parsed, base, depth + 1)
+    return found
+
+
+def _server(
+    path: str,
+    own: Directive,
+    upstreams: Mapping[str, Sequence[Tuple[str, int]]],
+    parsed: Mapping[str, Directive],
+    base: str,
+) -> ServerBlock:
+    block = replace(own, block=_whole(own.block, parsed, base))
     direct: Dict[str, List[List[str]]] = {}
     for inner in block.block:
         direct.setdefault(inner.name, []).append(inner.arguments)
     tls = ["on"] in direct.get("ssl", [])
     listens = [_listen(arguments, tls) for arguments in direct.get("listen", [["80"]])]
     inside = list(block.walk())
+    values = {inner.arguments[0].lstrip("$"): inner.arguments[1] for inner in inside if _sets(inner)}
+
+    def put_in(url: str) -> str:
+        return _VARIABLE.sub(lambda name: values.get(name.group(1) or name.group(2), name.group()), url)
+
     return ServerBlock(
         path,
         block.body_start,
@@ -175,10 +220,14 @@ def _server(path: str, block: Directive, upstreams: Mapping[str, Sequence[Tuple[
             target
             for inner in inside
             if inner.name == "proxy_pass" and inner.arguments
-            for target in _target(inner.arguments[0], upstreams)
+            for target in _target(put_in(inner.arguments[0]), upstreams)
         ),
         tuple(inner.arguments[0] for inner in inside if inner.name in ("root", "alias") and inner.arguments),
     )
+
+
+def _sets(directive: Directive) -> bool:
+    return directive.name == "set" and len(directive.arguments) == 2
 
 
 def serves_shop(server: ServerBlock, ports: Sequence[int], hosts: Sequence[str], root: str) -> bool:
