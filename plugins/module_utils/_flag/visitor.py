@@ -83,7 +83,7 @@ def ask(site: Site, path: str, method: str = "GET", source: str = "") -> SiteAns
         return SiteAnswer(problem="nothing listens at %s" % site.url)
     except socket.timeout:
         return SiteAnswer(problem="no answer from %s in time" % site.url)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         return SiteAnswer(problem="no answer from %s: %s" % (site.url, error))
     finally:
         connection.close()
@@ -92,7 +92,8 @@ def ask(site: Site, path: str, method: str = "GET", source: str = "") -> SiteAns
 def loaded_problem(setup: Setup) -> str:
     """Why the running nginx does not know the snippet, "" when each of its servers does."""
     for site in setup.sites:
-        answer = ask(site, INSTALLED_PATH)
+        # From this host's own network, which may ask that, also where the server listens at a public address.
+        answer = ask(site, INSTALLED_PATH, source="127.0.0.1")
         if answer.problem:
             return answer.problem
         if answer.status != 200 or answer.body.decode("utf-8", "replace").strip() != setup.digest:
@@ -130,20 +131,20 @@ def prove_closed(setup: Setup, until: str, inside: str) -> List[str]:
         wrong = []
         for site in setup.sites:
             for path in ("/", "/api/products"):
-                wrong += judge_closed(ask(site, path, source=_stranger(inside)), site.label + path, until)
+                wrong += judge_closed(ask(site, path, source=stranger(inside)), site.label + path, until)
             if ":" not in site.address:
                 answer = ask(site, "/", "HEAD", source=inside)
                 wrong += judge_open(answer, "%s, asked from an allowed address," % site.label)
             for path in setup.open_paths:
                 sample = sample_of(path)
-                answer = ask(site, sample, "HEAD", source=_stranger(inside))
+                answer = ask(site, sample, "HEAD", source=stranger(inside))
                 wrong += judge_open(answer, "%s%s, which is to stay open," % (site.label, sample))
         return wrong
 
     return _patiently(look)
 
 
-def _stranger(inside: str) -> str:
+def stranger(inside: str) -> str:
     """An address of this host that is not let through."""
     while True:
         found = fresh_inside()

@@ -70,12 +70,20 @@ class MaintenanceObservation:
     setup: Optional[Setup] = None
 
 
-def observe_nginx(setup: Optional[Setup]) -> Optional[Nginx]:
+def observe_nginx(setup: Optional[Setup], note: Optional[Note]) -> Optional[Nginx]:
     """The layer of nginx, None where it was never set up.
+
+    Args:
+        note: of maintenance that is up. Where that was put up by a directory of which the setup does not know any more, it
+            is what has to be taken down: else the shop would stay closed, and nobody would know.
 
     Raises:
         MaintenanceError: what switches it cannot be looked at.
     """
+    if note is not None and note.nginx and (setup is None or setup.directory != note.nginx):
+        found = observe_link(note.nginx, "how it was set up is not known any more")
+        if found.closed or found.leftovers:
+            return found
     return None if setup is None else observe_link(setup.directory, loaded_problem(setup))
 
 
@@ -121,6 +129,15 @@ class Maintenance:
             )
         return dict(remembered, connect_timeout=CONNECT_TIMEOUT)
 
+    def _setup(self, note: Optional[Note]) -> Optional[Setup]:
+        try:
+            return read_setup(self._state_dir)
+        except MaintenanceError:
+            # Taking it down needs the directory alone, which the note of maintenance has as well.
+            if self.present or note is None or not note.nginx:
+                raise
+            return None
+
     def observe(self) -> MaintenanceObservation:
         """Raises MaintenanceError: a layer cannot be looked at."""
         flag, note = read_flag(self.policy.path), read_note(self._state_dir)
@@ -134,8 +151,8 @@ class Maintenance:
         options = self._application_options(note)
         lease = read_lease(StateDirectory(self._state_dir))
         live_run = lease.run_id if lease is not None else ""
-        setup = read_setup(self._state_dir)
-        layers = switch.Layers(flag, note, None, timer, live_run, observe_nginx(setup))
+        setup = self._setup(note)
+        layers = switch.Layers(flag, note, None, timer, live_run, observe_nginx(setup, note))
         if options is None:
             return MaintenanceObservation(layers, program=program, setup=setup)
         try:

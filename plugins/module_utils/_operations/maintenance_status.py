@@ -18,26 +18,27 @@ from .._flag.ending import ending
 from .._flag.flag_file import Flag, Note, read_flag, read_note
 from .._flag.nginx_layer import read_setup
 from .._flag.timer import Timer, observe_timer
-from .._flag.visitor import ask, moment_of
+from .._flag.visitor import ask, moment_of, stranger
 from .._mongo.application_setting import read_setting
 from .._mongo.client import connect
 from .environment import with_environment
 from .maintenance import observe_nginx
 
 
-def look_at_nginx(state_dir: str) -> Dict[str, Any]:
+def look_at_nginx(state_dir: str, note: Optional[Note]) -> Dict[str, Any]:
     """The layer of nginx, and what it tells a visitor just now."""
     layer: Dict[str, Any] = {"set_up": False, "closed": None, "turns_away": None, "retry_after": "", "problem": ""}
     try:
         setup = read_setup(state_dir)
-        found = observe_nginx(setup)
+        found = observe_nginx(setup, note)
     except MaintenanceError as error:
         layer["problem"] = str(error)
         return layer
-    if setup is None or found is None:
+    if found is None:
         return layer
-    layer.update(set_up=True, closed=found.closed, directory=found.directory, problem=found.problem)
-    answers = [ask(site, "/") for site in setup.sites]
+    layer.update(set_up=setup is not None, closed=found.closed, directory=found.directory, problem=found.problem)
+    # As a stranger: this host's own addresses may be let through.
+    answers = [ask(site, "/", source=stranger(found.inside)) for site in (setup.sites if setup else ())]
     if answers and not any(answer.problem for answer in answers):
         layer["turns_away"] = all(answer.by_nginx for answer in answers)
         layer["retry_after"] = moment_of(answers[0].retry_after)
@@ -183,7 +184,7 @@ def maintenance_status(call: Call) -> Report:
     flag, note = read_flag(params["path"]), read_note(call.run.state_dir)
     application = look_at_application(params["application_setting"])
     timer = observe_timer(call.run.state_dir) if note is not None and note.timer else None
-    nginx = look_at_nginx(call.run.state_dir)
+    nginx = look_at_nginx(call.run.state_dir, note)
     found = merge_layers(flag, note, application, utc_now(), timer, nginx)
     values: Dict[str, Any] = {
         "maintenance": found,

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,11 +15,13 @@ import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, Plan
-from ansible_collections.miniecom.maintenance.plugins.module_utils._flag import flag_file, switch
+from ansible_collections.miniecom.maintenance.plugins.module_utils._flag import flag_file, nginx_layer, switch
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_file import Flag
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.timer import Timer
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.removals import read_removals
-from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import maintenance
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import maintenance, maintenance_status
+
+NOW = datetime(2026, 11, 24, 3, 0, tzinfo=timezone.utc)
 
 
 def test_who_enters_at_the_same_moment_and_is_slower_is_refused(tmp_path: Path) -> None:
@@ -93,3 +96,26 @@ def test_an_application_that_cannot_be_found_again_keeps_the_note(tmp_path: Path
     with pytest.raises(MaintenanceError, match="with a connection string, which is not remembered"):
         task.observe()
     assert flag_file.read_note(state) == note
+
+
+@pytest.mark.parametrize("setup", [None, "", '{"directory": "/elsewhere"}'])
+def test_nginx_is_opened_although_nobody_knows_any_more_how_it_was_set_up(tmp_path: Path, setup: str | None) -> None:
+    page, state, flag = tmp_path / "page", tmp_path / "state", str(tmp_path / "flag")
+    page.mkdir()
+    nginx_layer.close_shop(str(page), {"page.html": "closed", "no-end": ""}, "")
+    note = flag_file.Note("me", "2026-11-24T02:00:00Z", "r", flag, nginx=str(page))
+    flag_file.write_note(str(state), note)
+    flag_file.write_flag(flag, "2026-11-24T02:00:00Z|r")
+    if setup is not None:
+        (state / nginx_layer.SETUP_NAME).write_text(setup)
+    else:
+        found = maintenance_status.look_at_nginx(str(state), note)
+        assert found["closed"] and not found["set_up"] and "not known any more" in found["problem"]
+    task = maintenance.Maintenance(switch.Policy("absent", flag, "me"), str(state), None, None)
+    seen = task.observe()
+    plan = switch.plan_switch(seen.layers, task.policy, NOW)
+    for action in plan.actions:
+        task.act(action, seen)
+    task.verify(seen, plan)
+    assert not (page / "closed").exists() and list(page.iterdir()) == []
+    assert not Path(flag).exists() and flag_file.read_note(str(state)) is None
