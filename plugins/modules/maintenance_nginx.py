@@ -53,7 +53,7 @@ options:
   directory:
     description:
       - Where the snippet lies, and what visitors read. Nginx's workers must be able to read it, so it lies outside of O(state_dir).
-      - The directory above it must exist.
+      - The directory above it must exist. No other files may lie in it; none of them is ever written over or removed.
     type: path
     default: /var/lib/miniecom-maintenance-page
   program:

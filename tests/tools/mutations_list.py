@@ -1252,6 +1252,39 @@ MAINTENANCE_FLAG = (
         ),
     ),
     *_of(
+        "maintenance_nginx",
+        "_operations/nginx_setup.py",
+        "_flag/test_nginx.py",
+        (
+            "nginx-file-that-is-not-ours",
+            "if seen.snippet and not is_snippet(seen.snippet):",
+            NEVER,
+            "test_no_file_of_somebody_else_is_written_over_or_removed",
+        ),
+    ),
+    *_of(
+        "maintenance_nginx",
+        "_flag/nginx_layer.py",
+        "_flag/test_nginx.py",
+        (
+            "nginx-directory-with-files-of-others",
+            "if _MADE.fullmatch(name) or",
+            "if name.startswith(_SWITCH) or",
+            "test_no_file_of_somebody_else_is_written_over_or_removed",
+        ),
+    ),
+    *_of(
+        "maintenance_flag",
+        "_operations/maintenance.py",
+        "_operations/test_maintenance.py",
+        (
+            "flag-nginx-whose-setup-is-lost",
+            "if found.closed or found.leftovers:",
+            NEVER,
+            "test_nginx_is_opened_although_nobody_knows_any_more_how_it_was_set_up",
+        ),
+    ),
+    *_of(
         "maintenance_flag",
         "_flag/flag_file.py",
         "_flag/test_flag.py",

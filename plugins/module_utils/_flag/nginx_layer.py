@@ -12,21 +12,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Dict, List, Mapping, Optional, Tuple
 
-from .._core.atomic_file import sync_directory, write_atomic
+from .._core.atomic_file import discard_partial, partial_name, sync_directory, write_atomic
 from .._core.clock import utc_now
 from .._core.errors import MaintenanceError, from_os_error
 from .._core.state_dir import state_error
 from .flag_file import parse_moment
-from .nginx_snippet import CLOSED
+from .nginx_snippet import CLOSED, SNIPPET
 
 SETUP_NAME = "nginx.json"
 _LINK, _SWITCH = ".closed.miniecom-partial", "switch-"
+_MADE = re.compile(r"switch-[0-9a-f]{16}(?:-again)?")
 _LOOPBACK = "127."
 
 
@@ -150,7 +152,7 @@ def _read_files(directory: str) -> Tuple[Dict[str, str], str]:
     for base, _directories, names in os.walk(directory):
         for name in names:
             path = os.path.join(base, name)
-            with open(path, encoding="utf-8") as handle:
+            with open(path, encoding="utf-8", newline="") as handle:
                 found[os.path.relpath(path, directory)] = handle.read()
             if name == "api.json":
                 moment = int(os.stat(path).st_mtime)
@@ -192,7 +194,41 @@ def observe_link(directory: str, problem: str = "") -> Nginx:
 
 
 def _strays(directory: str, names: List[str]) -> List[str]:
-    return [name for name in names if name.startswith(_SWITCH) or name == _LINK]
+    return [name for name in names if _MADE.fullmatch(name) or name == _LINK]
+
+
+def strangers_in(directory: str) -> List[str]:
+    """What lies in a directory and is not of this layer; nothing where there is no directory.
+
+    Raises:
+        MaintenanceError: it cannot be looked at.
+    """
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise from_os_error("cannot look at what nginx was given", error, target=directory) from error
+    ours = {SNIPPET, os.path.basename(partial_name(SNIPPET)), CLOSED, *_strays(directory, names)}
+    return sorted(set(names) - ours)
+
+
+def remove_layer(directory: str) -> None:
+    """Remove snippet, link and pages, and the directory unless somebody else's files lie in it.
+
+    Raises:
+        MaintenanceError: it cannot be done.
+    """
+    snippet = os.path.join(directory, SNIPPET)
+    open_shop(directory)
+    try:
+        discard_partial(snippet)
+        if os.path.lexists(snippet):
+            os.unlink(snippet)
+        if os.path.isdir(directory) and not os.listdir(directory):
+            os.rmdir(directory)
+    except OSError as error:
+        raise from_os_error("cannot remove what nginx was given", error, target=directory) from error
 
 
 def fresh_inside() -> str:

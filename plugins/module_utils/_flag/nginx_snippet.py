@@ -26,6 +26,7 @@ MARK, MARK_VALUE = "X-Maintenance", "nginx"
 DEFAULT_OPEN_PATHS = ("/health", "/api/health", "/api/webhook*", "/api/*/webhook*")
 # Without an end, when to ask again, in seconds.
 WITHOUT_END = 3600
+_TITLE = "# miniecom.maintenance "
 _PATH = re.compile(r"/[A-Za-z0-9._~/*-]*")
 _DIRECTORY = re.compile(r"/[A-Za-z0-9._/-]+")
 _LANGUAGE = r"([A-Za-z]{2,3})(?![A-Za-z])[^,]*"
@@ -66,6 +67,11 @@ def snippet_digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
+def is_snippet(text: str) -> bool:
+    """Whether it is a snippet of ours, of whatever version."""
+    return text.startswith(_TITLE)
+
+
 def render_snippet(directory: str, open_paths: Sequence[str]) -> str:
     """The snippet; its first line and the answer at INSTALLED_PATH hold the digest of the rest.
 
@@ -73,7 +79,7 @@ def render_snippet(directory: str, open_paths: Sequence[str]) -> str:
         MaintenanceError: directory or a path would be read otherwise by nginx.
     """
     body = _body(check_directory(directory), [open_pattern(path) for path in open_paths])
-    return "# miniecom.maintenance %s\n%s" % (snippet_digest(body), body.replace("@DIGEST@", snippet_digest(body)))
+    return "%s%s\n%s" % (_TITLE, snippet_digest(body), body.replace("@DIGEST@", snippet_digest(body)))
 
 
 def _body(directory: str, patterns: Sequence[str]) -> str:

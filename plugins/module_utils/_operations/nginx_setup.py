@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -25,8 +25,17 @@ from .._core.plan import Action, Kept, Outcome, Plan, Report, Results
 from .._core.runner import Task
 from .._flag import nginx_config, visitor
 from .._flag.nginx_config import ServerBlock, include_line, include_of
-from .._flag.nginx_layer import Setup, Site, observe_link, read_setup, setup_path, write_setup
-from .._flag.nginx_snippet import SNIPPET, render_snippet
+from .._flag.nginx_layer import (
+    Setup,
+    Site,
+    observe_link,
+    read_setup,
+    remove_layer,
+    setup_path,
+    strangers_in,
+    write_setup,
+)
+from .._flag.nginx_snippet import SNIPPET, is_snippet, render_snippet
 
 TIMEOUT, PATIENCE, IN_A_ROW = 30.0, 15.0, 10
 PLACES = "/usr/sbin:/usr/local/sbin:/usr/local/nginx/sbin:/opt/nginx/sbin"
@@ -80,6 +89,8 @@ class NginxObservation:
         snippet: the snippet as it is, "" without one. wanted: as it should be.
         noted: how nginx was set up before. setup: how it is to be.
         loaded: the running nginx knows the snippet as it should be.
+        runs_noted: it knows it as it was noted before.
+        strangers: names of files in the directory that are not ours.
     """
 
     problem: str = ""
@@ -91,11 +102,39 @@ class NginxObservation:
     setup: Optional[Setup] = None
     loaded: bool = False
     closed: bool = False
+    runs_noted: bool = False
+    strangers: Tuple[str, ...] = ()
+
+
+def check_place(seen: NginxObservation, present: bool, snippet_path: str) -> None:
+    """That nothing of anybody else is written over or removed. Pure.
+
+    Raises:
+        MaintenanceError: the directory is somebody else's, or ours is another one.
+    """
+    directory = os.path.dirname(snippet_path)
+    choose = "Choose a directory for this alone (maintenance_mode_page_directory); it need not exist."
+    if seen.snippet and not is_snippet(seen.snippet):
+        raise MaintenanceError("this file is not ours, and stays as it is", target=snippet_path, next_step=choose)
+    if present and seen.strangers:
+        raise MaintenanceError(
+            "the directory for what visitors read holds other files",
+            target="%s: %s" % (directory, ", ".join(seen.strangers[:3])),
+            next_step=choose,
+        )
+    if seen.noted is not None and seen.noted.directory != directory:
+        raise MaintenanceError(
+            "nginx was set up with another directory",
+            target=seen.noted.directory,
+            next_step="Take that back first: maintenance_nginx with state: absent and directory: %s."
+            % seen.noted.directory,
+        )
 
 
 def plan_setup(seen: NginxObservation, present: bool, snippet_path: str) -> Plan[SetupWork]:
     """What to do. Pure."""
     plan: Plan[SetupWork] = Plan()
+    check_place(seen, present, snippet_path)
     directory = os.path.dirname(snippet_path)
     include = include_of(directory)
     if present and (seen.problem or seen.setup is None):
@@ -170,14 +209,19 @@ class MaintenanceNginx(Task[NginxObservation]):
         wanted = render_snippet(self.directory, self.params["open_paths"])
         noted = read_setup(self.run.state_dir)
         known = NginxObservation(
-            snippet=_read(self.snippet_path), wanted=wanted, noted=noted, closed=observe_link(self.directory).closed
+            snippet=_read(self.snippet_path),
+            wanted=wanted,
+            noted=noted,
+            closed=observe_link(self.directory).closed,
+            runs_noted=noted is not None and not visitor.loaded_problem(noted),
+            strangers=tuple(strangers_in(self.directory)),
         )
         if not self._program():
             return _but(known, problem="there is no nginx on this host")
         dumped = self._nginx("-T")
         if dumped.status:
             problem = "its configuration is broken already: %s" % _complaint(dumped)
-            if noted is not None and not visitor.loaded_problem(noted):
+            if known.runs_noted:
                 problem += "; what it still runs with turns visitors away, until it is restarted"
             return _but(known, problem=problem)
         names = nginx_config.split_dump(dumped.output.decode("utf-8", "surrogateescape"))
@@ -200,16 +244,12 @@ class MaintenanceNginx(Task[NginxObservation]):
             answer = visitor.ask(site, "/", "HEAD")
             if answer.problem:
                 return _but(known, problem="it does not run: %s" % answer.problem, servers=servers, texts=texts)
-        return NginxObservation(
-            "",
-            servers,
-            {path: texts[path] for path in files},
-            known.snippet,
-            wanted,
-            noted,
-            setup,
-            not visitor.loaded_problem(setup),
-            known.closed,
+        return replace(
+            known,
+            servers=servers,
+            texts={path: texts[path] for path in files},
+            setup=setup,
+            loaded=not visitor.loaded_problem(setup),
         )
 
     def _is_ours(self, server: ServerBlock) -> bool:
@@ -285,10 +325,11 @@ class MaintenanceNginx(Task[NginxObservation]):
             return "Nothing of it was loaded. Put it in order, then run it again."
         for path, text in observation.texts.items():
             now = _read(path)
-            plain = nginx_config.without_includes(now, self.include)
-            # Only what nginx runs with already may stay.
-            if plain != now and not (now == text and observation.loaded):
-                _write(path, plain)
+            # Only what nginx runs with already may stay: without it, a later reload would open a shop that is closed.
+            runs = observation.loaded or observation.runs_noted
+            before = text if runs else nginx_config.without_includes(now, self.include)
+            if before != now:
+                _write(path, before)
         if observation.snippet and observation.snippet != observation.wanted:
             write_atomic(self.snippet_path, observation.snippet.encode("utf-8"), 0o644)
         again = self._nginx("-t")
@@ -301,9 +342,12 @@ class MaintenanceNginx(Task[NginxObservation]):
         return Outcome()
 
     def _remove(self, action: Action[RemoveSetup], observation: NginxObservation) -> Outcome:
+        if observe_link(self.directory).closed:
+            raise MaintenanceError(
+                "somebody has just put up maintenance", target=self.directory, next_step="Take it down first."
+            )
+        remove_layer(self.directory)
         try:
-            if os.path.lexists(self.directory):
-                shutil.rmtree(self.directory)
             if os.path.lexists(setup_path(self.run.state_dir)):
                 os.unlink(setup_path(self.run.state_dir))
         except OSError as error:
@@ -362,9 +406,7 @@ def _but(
     """The same, with why this layer is not applicable."""
     used = {server.path for server in servers}
     kept = {path: text for path, text in (texts or {}).items() if path in used}
-    return NginxObservation(
-        problem, tuple(servers), kept, seen.snippet, seen.wanted, seen.noted, None, False, seen.closed
-    )
+    return replace(seen, problem=problem, servers=tuple(servers), texts=kept)
 
 
 def _wait_until_loaded(setup: Setup) -> str:

@@ -8,17 +8,33 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.external_program import Completed
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag import nginx_config, nginx_snippet, switch
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_file import Flag, Note
-from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.nginx_layer import Nginx
+from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.nginx_layer import (
+    Nginx,
+    Setup,
+    close_shop,
+    digest_files,
+    observe_link,
+    remove_layer,
+    strangers_in,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.page import Closing, Texts, render_page
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.visitor import SiteAnswer, judge_closed
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.nginx_setup import (
+    MaintenanceNginx,
+    NginxObservation,
+    check_place,
+    plan_setup,
+)
 
 NOW = datetime(2026, 11, 29, 6, 0, tzinfo=timezone.utc)
 SITE = """
@@ -125,3 +141,81 @@ def test_what_cannot_be_looked_at_keeps_the_note() -> None:
 def test_what_a_visitor_gets(answer: SiteAnswer, part: str) -> None:
     wrong = judge_closed(answer, "shop", "2026-11-29T09:42:45Z")
     assert (wrong == []) == (part == "") and part in "".join(wrong)
+
+
+def test_what_a_server_includes_belongs_to_it() -> None:
+    files = {
+        "/etc/nginx/nginx.conf": "http { include sites/*; upstream api { server 127.0.0.1:3001; } }",
+        "/etc/nginx/sites/shop": "server { include snip/tls.conf; server_name .shop.example; include snip/l*.conf; }"
+        "server { listen 81; set $up 127.0.0.1; location / { include snip/deep/in.conf; } }"
+        "server { listen 82; include snip/*.conf.off; include deep/*.conf; }",
+        "/etc/nginx/snip/tls.conf": "listen 443 ssl;",
+        "/etc/nginx/snip/locations.conf": "location / { proxy_pass http://api; }",
+        "/etc/nginx/snip/deep/in.conf": "proxy_pass http://${up}:3001;",
+    }
+    found = nginx_config.find_servers(files)
+    ours = [nginx_config.serves_shop(item, [3001], nginx_config.LOOPBACK, "/opt/miniecom") for item in found]
+    assert ours == [True, True, False]
+    assert found[0].listens == (nginx_config.Listen("127.0.0.1", 443, True),) and found[0].host == "shop.example"
+    assert {item.path for item in found} == {"/etc/nginx/sites/shop"}
+
+
+@pytest.mark.parametrize(
+    ("names", "host"),
+    [
+        (["_", "shop.example"], "shop.example"),
+        ([".shop.example"], "shop.example"),
+        (["*.shop.example"], "www.shop.example"),
+        (["shop.*"], "shop.example"),
+        (["~^shop", "_", ""], "localhost"),
+    ],
+)
+def test_a_name_to_ask_by(names: list[str], host: str) -> None:
+    assert nginx_config.ServerBlock("/x", 0, tuple(names)).host == host
+
+
+def test_no_file_of_somebody_else_is_written_over_or_removed(tmp_path: Path) -> None:
+    wanted = nginx_snippet.render_snippet("/page", [])
+    setup = Setup("/elsewhere", "0", (), ())
+    seen = NginxObservation(wanted=wanted, setup=setup)
+    check_place(replace(seen, snippet=wanted), True, "/page/nginx.conf")
+    for other, part in (
+        (replace(seen, snippet="user www-data;"), "not ours"),
+        (replace(seen, strangers=("index.html",)), "holds other files"),
+        (replace(seen, noted=setup), "another directory"),
+    ):
+        with pytest.raises(MaintenanceError, match=part):
+            plan_setup(other, True, "/page/nginx.conf")
+    with pytest.raises(MaintenanceError, match="not ours"):
+        plan_setup(replace(seen, snippet="user www-data;", noted=setup), False, "/page/nginx.conf")
+
+    (tmp_path / "switch-config").mkdir()
+    (tmp_path / "switch-config" / "theirs").write_text("x")
+    (tmp_path / "nginx.conf").write_text(wanted)
+    close_shop(str(tmp_path), {"page.html": "closed"}, "")
+    assert strangers_in(str(tmp_path)) == ["switch-config"]
+    remove_layer(str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["switch-config"]
+    (tmp_path / "switch-config" / "theirs").unlink()
+    (tmp_path / "switch-config").rmdir()
+    remove_layer(str(tmp_path))
+    assert not tmp_path.exists() and strangers_in(str(tmp_path)) == []
+
+
+def test_what_nginx_runs_with_stays_when_a_new_snippet_is_refused(tmp_path: Path) -> None:
+    line = nginx_config.include_of(str(tmp_path))
+    site = tmp_path / "site"
+    text = nginx_config.with_includes("server {}", [8], line)
+    task = object.__new__(MaintenanceNginx)
+    task.__dict__.update(present=True, include=line, snippet_path=str(tmp_path / "nginx.conf"), params={})
+    task._nginx = lambda *_arguments: Completed(0, b"", b"")  # type: ignore[method-assign]
+    for runs_noted, expected in ((True, text), (False, "server {}")):
+        site.write_text(text)
+        task._take_back(NginxObservation(texts={str(site): text}, runs_noted=runs_noted))
+        assert site.read_text() == expected
+
+
+def test_a_page_with_any_line_ends_is_known_again(tmp_path: Path) -> None:
+    files = {"page.html": "a\r\nb\rc\n", "no-end": ""}
+    close_shop(str(tmp_path), files, "")
+    assert observe_link(str(tmp_path)).found == digest_files(files, "")
