@@ -6,23 +6,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
-from typing import Any, Dict, List, Mapping, Tuple
-
-from ansible import constants
-from ansible.playbook.task_include import TaskInclude
-from ansible.plugins.callback.default import CallbackModule as Default
-
-from ..module_utils._core.clock import utc_now
-from ..plugin_utils.audience import width
-from ..plugin_utils.command_line import read_command
-from ..plugin_utils.concise_text import HostEnd, beat, closing, due, sentence, title
-from ..plugin_utils.known_names import known_variables, named_variable, prefix_of
-from ..plugin_utils.moments import local_moments
-from ..plugin_utils.step_report import fold
-
 DOCUMENTATION = r"""
 name: concise
 type: stdout
@@ -61,6 +44,23 @@ extends_documentation_fragment:
 requirements:
   - set as stdout in configuration
 """
+
+import os
+import threading
+import time
+from typing import Any, Dict, List, Mapping, Tuple
+
+from ansible import constants
+from ansible.playbook.task_include import TaskInclude
+from ansible.plugins.callback.default import CallbackModule as Default
+
+from ..module_utils._core.clock import utc_now
+from ..plugin_utils.audience import width
+from ..plugin_utils.command_line import read_command
+from ..plugin_utils.concise_text import HostEnd, beat, closing, due, sentence, title
+from ..plugin_utils.known_names import known_variables, named_variable, prefix_of
+from ..plugin_utils.moments import local_moments
+from ..plugin_utils.step_report import fold
 
 TICK = 0.5
 

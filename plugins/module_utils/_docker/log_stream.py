@@ -254,9 +254,10 @@ class Reading:
                     continue
                 # Where some of the pieces of that time are gone as well, the last of them was the one.
                 found, self.gap = True, not met
-            yield piece, self._note(piece)
+            yield piece, self.take(piece)
 
-    def _note(self, piece: Piece) -> bool:
+    def take(self, piece: Piece) -> bool:
+        """Count a piece that is new; returns whether a line begins with it."""
         begins = not self._goes_on.get(piece.stream, False)
         self._goes_on[piece.stream] = piece.partial
         self.lines += begins

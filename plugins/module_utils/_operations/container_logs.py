@@ -184,8 +184,8 @@ def anchor_of_file(export: Export) -> Optional[Anchor]:
         with gzip.open(export.path, "rb") as handle:
             for line in handle:
                 piece = parse_piece(line.rstrip(b"\n"))
-                for _ in reading.follow([piece] if piece else []):
-                    pass
+                if piece is not None:
+                    reading.take(piece)
     except OSError as error:
         raise from_os_error(_DAMAGED, error, target=export.path, next_step=_MOVE_AWAY) from error
     except (EOFError, zlib.error) as error:

@@ -101,12 +101,13 @@ def merge_layers(
     application: Mapping[str, Any],
     now: datetime,
     timer: Optional[Timer] = None,
-    nginx: Mapping[str, Any] = NO_NGINX,
+    nginx: Optional[Mapping[str, Any]] = None,
 ) -> Dict[str, Any]:
     """One answer from all layers. Pure.
 
     timer: None when nobody looked.
     """
+    nginx = NO_NGINX if nginx is None else nginx
     enabled = application["enabled"]
     closed = bool(nginx["closed"])
     active = flag.present or bool(enabled) or closed

@@ -16,6 +16,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.audit_
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher import cache_for
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.undo_store import write_undo
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import utc_now
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.judgement import Remembered
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.private_dir import private_directory
 from ansible_collections.miniecom.maintenance.plugins.module_utils._host import disk
 
@@ -27,7 +28,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._host import 
         lambda path: write_undo(path, "x", []),
         lambda path: cache_for(path, path, False),
         lambda path: disk.History(path).add(disk.measure_file_systems(["/"]), utc_now()),
-        lambda path: AuditState(path).write(Writes(AuditState(path).read("a"), {})),
+        lambda path: AuditState(path).write(Writes(AuditState(path).read("a"), Remembered())),
     ],
 )
 def test_everything_below_and_itself_is_closed_to_others(tmp_path: Path, make: object) -> None:
