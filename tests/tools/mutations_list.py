@@ -1896,8 +1896,82 @@ DOCKER_LOGS = (
     ),
 )
 
+FINDING_WAIVER = (
+    *_of(
+        "finding_waiver",
+        "_audit/waiving.py",
+        "_audit/test_waivers.py",
+        (
+            "waiver-of-an-id-of-two-findings",
+            "if len({item.fingerprint for item in matching}) > 1:",
+            NEVER,
+            "test_an_id_of_two_findings_wants_the_fingerprint",
+        ),
+        ("waiver-without-a-reason", "if not reason:", NEVER, "test_a_request_that_says_too_little_is_refused"),
+        ("waiver-without-an-end", 'if not params["expires"]:', NEVER, "test_a_request_that_says_too_little_is_refused"),
+    ),
+)
+
+MAINTENANCE_NGINX = (
+    *_of(
+        "maintenance_nginx",
+        "_flag/nginx_snippet.py",
+        "_flag/test_nginx.py",
+        (
+            "nginx-path-that-is-a-pattern",
+            'if not _PATH.fullmatch(path) or path.strip("/*") == "":',
+            NEVER,
+            "test_what_nginx_would_read_otherwise_never_becomes_a_pattern",
+        ),
+    ),
+)
+
+MAINTENANCE_ALERT = (
+    *_of(
+        "maintenance_alert",
+        "_alerts/planning.py",
+        "_alerts/test_planning.py",
+        (
+            "alert-of-what-nobody-looked-at",
+            "return problem.step in run.looked_at\n",
+            "return True\n",
+            "test_over_is_what_somebody_looked_at_and_did_not_find",
+        ),
+        (
+            "alert-without-a-record",
+            "return known_findings and problem.step",
+            "return problem.step",
+            "test_findings_are_not_over_where_the_record_is_missing",
+        ),
+        (
+            "alert-heartbeat-of-a-failed-run",
+            'if run.status == "ok":\n            plan.actions',
+            "if True:\n            plan.actions",
+            "test_the_heartbeat_hears_of_success_alone",
+        ),
+    ),
+)
+
+MAINTENANCE_CHECKLIST = (
+    *_of(
+        "maintenance_checklist",
+        "_checklist/boxes.py",
+        "_checklist/test_boxes.py",
+        (
+            "checklist-box-of-a-run",
+            "if box.step:\n            raise",
+            "if False:\n            raise",
+            "test_what_a_run_does_nobody_ticks_by_hand",
+        ),
+    ),
+)
+
 MUTATIONS: tuple[Mutation, ...] = (
     *DOCKER,
+    *FINDING_WAIVER,
+    *MAINTENANCE_NGINX,
+    *MAINTENANCE_ALERT,
+    *MAINTENANCE_CHECKLIST,
     *DOCKER_LOGS,
     *BACKUP_PRUNE,
     *MONGO_BACKUP,
