@@ -12,7 +12,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
-from typing import Callable, Iterable, List, Sequence, Tuple
+from typing import Callable, Iterable, List, Sequence, Tuple, Union
 
 from .._core.finding import Finding
 
@@ -78,7 +78,8 @@ class ContainerRule:
 
     Attributes:
         cis: number in the benchmark, "" where it has none.
-        what: why it is one, for the container's finding; `broken` says with what, or "" when all is well.
+        what: why it is one, for the container's finding; `broken` says with what, or nothing when all is well. Each of several
+            is a finding of its own: one that is known or waived says nothing of the next.
     """
 
     id: str
@@ -86,25 +87,26 @@ class ContainerRule:
     cis: str
     what: str
     remediation: str
-    broken: Callable[[ContainerFacts], str]
+    broken: Callable[[ContainerFacts], Union[str, Sequence[str]]]
 
 
-def _socket(facts: ContainerFacts) -> str:
-    for bind in facts.binds:
-        if _SOCKET.search(bind.source) or posixpath.normpath(bind.source) in _SOCKET_HOMES:
-            return "%s is mounted at %s" % (bind.source, bind.destination)
-    return ""
+def _sockets(facts: ContainerFacts) -> List[str]:
+    return [
+        "%s is mounted at %s" % (bind.source, bind.destination)
+        for bind in facts.binds
+        if _SOCKET.search(bind.source) or posixpath.normpath(bind.source) in _SOCKET_HOMES
+    ]
 
 
-def _directories(facts: ContainerFacts) -> str:
-    found = [bind.source for bind in facts.binds if bind.writable and posixpath.normpath(bind.source) in _SENSITIVE]
-    return "it may write to %s" % ", ".join(sorted(found)) if found else ""
+def _directories(facts: ContainerFacts) -> List[str]:
+    found = {bind.source for bind in facts.binds if bind.writable and posixpath.normpath(bind.source) in _SENSITIVE}
+    return ["it may write to %s" % path for path in sorted(found)]
 
 
-def _capabilities(facts: ContainerFacts) -> str:
+def _capabilities(facts: ContainerFacts) -> List[str]:
     names = {name.upper()[4:] if name.upper().startswith("CAP_") else name.upper() for name in facts.capabilities}
     found = sorted(names & (_STRONG | {"ALL"}))
-    return "it has %s" % ", ".join(found) if found and not facts.privileged else ""
+    return ["it has %s" % name for name in found] if not facts.privileged else []
 
 
 def _latest(facts: ContainerFacts) -> str:
@@ -135,7 +137,7 @@ CONTAINER_RULES = (
         "5.32",
         "whoever gets into this container controls Docker, which is as good as being root; mounted read-only it is no better",
         "Take the mount away %s, or put a proxy between that lets through only what is needed.",
-        _socket,
+        _sockets,
     ),
     ContainerRule(
         "host-directory-mounted",
@@ -221,9 +223,9 @@ CONTAINER_RULES = (
         "secret-in-image",
         "high",
         "4.10",
-        "these secrets are part of the image: whoever gets the image has them",
-        "Take them out of the Dockerfile (ENV, ARG), build anew, change them, and give them %s instead.",
-        lambda facts: _names(facts.baked) if facts.baked else "",
+        "this secret is part of the image: whoever gets the image has it",
+        "Take it out of the Dockerfile (ENV, ARG), build anew, change it, and give it %s instead.",
+        lambda facts: facts.baked,
     ),
     ContainerRule(
         "data-in-container",
@@ -231,27 +233,31 @@ CONTAINER_RULES = (
         "",
         "this data is lost when the container is made anew, as each update does",
         "Copy it out (docker cp), then mount a volume or directory there %s.",
-        lambda facts: ", ".join(facts.in_layer),
+        lambda facts: facts.in_layer,
     ),
 )
 
 
 def judge_containers(containers: Iterable[ContainerFacts]) -> List[Finding]:
-    """A finding for each rule that a container breaks."""
+    """The findings of each rule that a container breaks."""
     findings = []
     for facts in containers:
         for rule in CONTAINER_RULES:
-            how = rule.broken(facts)
-            if how:
-                cis = " (CIS Docker Benchmark 1.6.0, %s)" % rule.cis if rule.cis else ""
-                findings.append(
-                    Finding(
-                        rule.id,
-                        rule.severity,
-                        "container %s" % facts.name,
-                        "%s: %s%s" % (rule.what, how, cis),
-                        rule.remediation % facts.yaml,
-                        scope=CONTAINER_SCOPE,
-                    )
+            broken = rule.broken(facts)
+            cis = " (CIS Docker Benchmark 1.6.0, %s)" % rule.cis if rule.cis else ""
+            # What is said in one may change from day to day, such as a list of names, and is one finding all the same.
+            said = [(broken, "")] if isinstance(broken, str) else [(how, how) for how in broken]
+            findings.extend(
+                Finding(
+                    rule.id,
+                    rule.severity,
+                    "container %s" % facts.name,
+                    "%s: %s%s" % (rule.what, how, cis),
+                    rule.remediation % facts.yaml,
+                    scope=CONTAINER_SCOPE,
+                    subject=subject,
                 )
+                for how, subject in said
+                if how
+            )
     return findings

@@ -48,6 +48,8 @@ from .mongo_stop import SetMember, judge_stops, set_name, stop_grace
 _LARGEST = 1 << 20
 _ROOT_PASSWORDS = ("MONGO_ROOT_PASSWORD", "MONGO_INITDB_ROOT_PASSWORD")
 _API_SERVICES = ("api", "worker")
+# How a finding's target begins that is a container.
+_CONTAINER = "container "
 
 
 @dataclass(frozen=True)
@@ -147,16 +149,18 @@ def examine_configuration(
     warnings: List[str] = []
     for one in inspected:
         given = _given(one)
-        settings.extend(
-            EnvironmentSetting(key, value, "container %s" % one.name) for key, value in sorted(given.items())
-        )
+        settings.extend(EnvironmentSetting(key, value, _CONTAINER + one.name) for key, value in sorted(given.items()))
     if asked:
-        scopes = [CONTAINER_SCOPE, DECLARED_SCOPE, ENVIRONMENT_SCOPE]
+        scopes += [CONTAINER_SCOPE, DECLARED_SCOPE]
         findings.extend(judge_containers(container_facts(one) for one in inspected))
         findings.extend(_stops(inspected))
         services, warnings = _services(containers, inspected, project, env_files)
         findings.extend(judge_declared(services))
-    findings.extend(judge_settings(settings))
+    # Those of containers are theirs: where no engine answers, nobody has looked whether they are gone.
+    findings.extend(
+        replace(finding, scope=CONTAINER_SCOPE) if finding.target.startswith(_CONTAINER) else finding
+        for finding in judge_settings(settings)
+    )
     return Examined(tuple(findings), tuple(scopes), credentials_told(settings), tuple(warnings))
 
 
@@ -263,7 +267,7 @@ def _stops(inspected: Sequence[Inspected]) -> List[Finding]:
         found = mongo_uri(container_variables(one.detail))
         hosts = max(hosts, len(found.hosts) if found else 0)
     return [
-        replace(finding, target="container %s" % finding.target, scope=CONTAINER_SCOPE, fingerprint="")
+        replace(finding, target=_CONTAINER + finding.target, scope=CONTAINER_SCOPE, fingerprint="")
         for finding in judge_stops(members, hosts)
     ]
 

@@ -25,6 +25,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.declar
     judge_declared,
     parse_declared,
 )
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.finding import fingerprint
 from ansible_collections.miniecom.maintenance.plugins.module_utils._host.compose_file import borrows, service_ports
 
 
@@ -84,6 +85,31 @@ def test_numbers_of_the_benchmark_are_told_where_it_has_one() -> None:
     assert len({rule.id for rule in CONTAINER_RULES}) == len(CONTAINER_RULES)
     for rule in CONTAINER_RULES:
         assert "%s" in rule.remediation, rule.id
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"capabilities": ("NET_ADMIN",)}, {"capabilities": ("NET_ADMIN", "ALL")}),
+        ({"binds": (Bind("/boot", "/b", True),)}, {"binds": (Bind("/boot", "/b", True), Bind("/root", "/h", True))}),
+        ({"baked": ("JWT_SECRET",)}, {"baked": ("JWT_SECRET", "SMTP_PASS")}),
+        ({"in_layer": ("labels (/l)",)}, {"in_layer": ("labels (/l)", "the database (/data/db)")}),
+    ],
+)
+def test_what_comes_to_something_known_is_a_finding_of_its_own(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """A waiver for one capability says nothing of the next."""
+    known, now = (
+        {fingerprint(b"k", item) for item in judge_containers([ContainerFacts("c", "api", "mongo:7", **facts)])}
+        for facts in (before, after)
+    )
+    assert len(known) == 1 and known < now and len(now) == 2
+
+
+def test_names_of_variables_that_come_and_go_are_one_finding() -> None:
+    one, two = (
+        judge_containers([ContainerFacts("c", "api", "mongo:7", secrets=names)]) for names in (("A",), ("A", "B"))
+    )
+    assert [fingerprint(b"k", item) for item in one] == [fingerprint(b"k", item) for item in two]
 
 
 # -- declared ports ---------------------------------------------------------------------------------------------------
