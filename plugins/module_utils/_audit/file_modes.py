@@ -78,7 +78,7 @@ def current_status(root: str, path: str) -> Optional[Status]:
             return None
         raise _refused(path, error) from error
     try:
-        return replace(status_of(os.fstat(descriptor)), born=birth(descriptor))
+        return replace(status_of(os.fstat(descriptor)), born=birth(descriptor), acl=_has_acl(descriptor))
     finally:
         os.close(descriptor)
 
@@ -100,14 +100,15 @@ def identified(root: str, path: str, status: Status) -> Status:
         seen = current_status(root, path)
     except MaintenanceError:
         seen = None
-    same = seen is not None and (seen.device, seen.inode) == (status.device, status.inode)
-    return replace(status, acl=has_acl(path), born=seen.born if seen is not None and same else 0)
+    if seen is None or (seen.device, seen.inode) != (status.device, status.inode):
+        return replace(status, acl=False, born=0)
+    return replace(status, acl=seen.acl, born=seen.born)
 
 
-def has_acl(path: str) -> bool:
-    """Whether a file or directory has an access control list beside its mode."""
+def _has_acl(descriptor: int) -> bool:
+    """Whether an open file or directory has an access control list beside its mode."""
     try:
-        return ACL_ATTRIBUTE in os.listxattr(path, follow_symlinks=False)
+        return ACL_ATTRIBUTE in os.listxattr("/proc/self/fd/%d" % descriptor)
     except OSError:
         return False
 

@@ -271,7 +271,8 @@ def to_permission_findings(problems: Iterable[Problem]) -> List[Finding]:
             together.setdefault((rule.name, problem.scope, problem.note), []).append(problem)
         else:
             text = "%s (%s)" % (rule.title, problem.note) if problem.note else rule.title
-            found.append(_finding(rule, problem.path, text, problem.scope, problem.subject))
+            subject = problem.subject or (problem.note if rule.people else "")
+            found.append(_finding(rule, problem.path, text, problem.scope, subject))
     for (_rule, target, subject), group in together.items():
         first = min(group, key=lambda problem: problem.path)
         number = sum(problem.count for problem in group)

@@ -50,6 +50,8 @@ class Rule:
             day: a finding for each would be news every time; and a directory of scripts has one cause); "owner" all that
             belongs to one owner.
         former: names that it had before: what baselines and waivers know by them stays known.
+        people: what is noted of an object says who it lets in, and belongs to the identity of the finding: who has waived it for
+            one user has not waived it for the next.
     """
 
     id: str
@@ -70,6 +72,7 @@ class Rule:
     default_fix: bool = False
     together: str = ""
     former: Tuple[str, ...] = ()
+    people: bool = False
 
     def broken_by(self, mode: int, traits: Mapping[str, str]) -> bool:
         """Whether an object of the right kind, name and owner breaks it, by its mode and its traits."""
@@ -274,6 +277,7 @@ _RULES = (
         "Check that each of them should be: gpasswd -d USER docker takes one out. Waive it when they should.",
         kind=OTHER,
         about=("docker-members",),
+        people=True,
     ),
     Rule(
         "MPA-019",
@@ -324,6 +328,7 @@ _RULES = (
         "an access control list, which a listing of modes does not show, opens a sensitive file to others",
         "Look at it with getfacl; setfacl -b takes the whole list away, setfacl -x one entry.",
         about=(SHARED,),
+        people=True,
     ),
     Rule(
         "MPA-024",
@@ -333,6 +338,7 @@ _RULES = (
         "Take the right to write from the group (chmod g-w), the access control list (setfacl -b), or give it to another owner.",
         kind=DIRECTORY,
         about=(REPLACEABLE,),
+        people=True,
     ),
     Rule(
         "MPA-025",
@@ -342,6 +348,7 @@ _RULES = (
         "Give it to root, and take the right to write from group and others (chmod go-w).",
         kind=OTHER,
         about=(ABOVE,),
+        people=True,
     ),
     Rule(
         "MPA-026",

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit import permission_look
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.access_list import named_entries
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.file_modes import identified, status_of
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permission_look import Owners
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permission_policy import permission_policy
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permission_problems import problems_of
@@ -179,6 +180,19 @@ def test_an_access_control_list_on_a_sensitive_file(shop: Path) -> None:
     assert (
         path == ".env" and "user nobody may read" in note and "group root may write" in note and "user root" not in note
     )
+
+
+@AS_ROOT
+def test_an_access_control_list_is_looked_for_on_the_file_itself(shop: Path, tmp_path: Path) -> None:
+    """Not by its path, in which somebody may have put a link meanwhile."""
+    nobody = pwd.getpwnam("nobody").pw_uid
+    path = write(shop / "a/.env", mode=0o660)
+    os.setxattr(path, "system.posix_acl_access", access_list((2, 4, nobody)))
+    plain = status_of(os.stat(path))
+    assert identified(str(shop), str(path), plain).acl
+    (shop / "a").rename(tmp_path / "elsewhere")
+    (shop / "a").symlink_to(tmp_path / "elsewhere")
+    assert not identified(str(shop), str(path), plain).acl, "it is not below the shop any more"
 
 
 def test_the_mask_bounds_an_access_control_list() -> None:

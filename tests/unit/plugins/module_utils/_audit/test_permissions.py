@@ -31,14 +31,18 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permis
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permission_problems import (
     Facts,
     Problem,
+    SocketFacts,
     Status,
     examine,
     examine_socket,
     file_traits,
     plainly_fine,
+    problems_of,
+    to_permission_findings,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permission_rules import RULES
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.finding import fingerprint
 
 NAMES = [".env", ".env.production", ".env.example", "site.key", "id_rsa", "id_rsa.pub", "a.js", "run.sh", "20261124.tar.gz",
          "manifest.json", "site.pem", ".npmrc", "X.KEY", "credentials.json", "notes", ".hidden", "a.p12"]  # fmt: skip
@@ -158,6 +162,17 @@ def test_directories() -> None:
 )
 def test_docker_sockets(mode: int, uid: int, gid: int, group: str, members: list[str], expected: set[str]) -> None:
     assert {rule for rule, _note in examine_socket(True, mode, uid, gid, group, members)} == expected
+
+
+def test_one_more_in_the_group_of_docker_is_news() -> None:
+    """A waiver for one member says nothing of the next, who is as good as root as well."""
+    owned = status(0o660, 0, 998, stat.S_IFSOCK)
+    few, more = (
+        to_permission_findings(problems_of([], [SocketFacts("/s", owned, True, "docker", people)], []))
+        for people in (("deploy",), ("deploy", "mallory"))
+    )
+    assert [item.rule for item in few + more] == ["docker-group-members"] * 2
+    assert fingerprint(b"k", few[0]) != fingerprint(b"k", more[0])
 
 
 def test_the_quick_answer_is_never_wrong() -> None:
