@@ -180,8 +180,14 @@ class CallbackModule(Default):
         self._ended(result)
         if self._whole:
             super().v2_runner_on_unreachable(result)
+            return
+        found = outcome(result)
+        self._handle_warnings(found)
+        text = sentence(found)
+        if task_of(result).ignore_unreachable:
+            self._line("ignored", result, constants.COLOR_SKIP, text)
         else:
-            self._line("UNREACHABLE", result, constants.COLOR_UNREACHABLE, sentence(outcome(result)))
+            self._line("UNREACHABLE", result, constants.COLOR_UNREACHABLE, text)
 
     def v2_playbook_on_include(self, included_file: Any) -> None:
         if self._whole or self.get_option("display_ok_hosts"):

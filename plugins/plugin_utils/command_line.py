@@ -25,7 +25,10 @@ from ansible.vars.manager import VariableManager
 from .known_names import COLLECTION
 
 NAMESPACE = "miniecom.maintenance"
-SECRET = re.compile(r"pass|secret|token|key|pwd|credential", re.IGNORECASE)
+# In names; the address of a web service that takes messages is as good as a password.
+SECRET = re.compile(r"pass|secret|token|key|pwd|credential|webhook|heartbeat", re.IGNORECASE)
+# In values: an address with a user and a password in it.
+USERINFO = re.compile(r"://\S*@")
 # What stands in a printed command where a secret was typed.
 UNSAID = "..."
 # How the connection was asked for: option of the command, its name among Ansible's arguments, and the setting that is its default.
@@ -196,7 +199,7 @@ def _short(source: str) -> str:
 
 def without_secrets(text: str) -> str:
     """Variables as they were typed after -e; in place of what may be a secret stands UNSAID."""
-    if not SECRET.search(text) or text.startswith("@"):
+    if text.startswith("@") or not (SECRET.search(text) or USERINFO.search(text)):
         return text
     try:
         words = shlex.split(text)
@@ -205,4 +208,7 @@ def without_secrets(text: str) -> str:
     if text.lstrip()[:1] in "{[" or not all("=" in word for word in words):
         return UNSAID
     pairs = [word.split("=", 1) for word in words]
-    return " ".join("%s=%s" % (name, UNSAID if SECRET.search(name) else shlex.quote(value)) for name, value in pairs)
+    return " ".join(
+        "%s=%s" % (name, UNSAID if SECRET.search(name) or USERINFO.search(value) else shlex.quote(value))
+        for name, value in pairs
+    )

@@ -66,14 +66,21 @@ def title(task: str) -> str:
 def sentence(result: Mapping[str, Any]) -> str:
     """Why a task failed, without all else that it returned."""
     items = result.get("results")
-    if isinstance(items, (list, tuple)) and any(isinstance(item, Mapping) and item.get("failed") for item in items):
-        return "; ".join(sentence(item) for item in items if isinstance(item, Mapping) and item.get("failed"))
-    message = plain(str(result.get("msg") or ""))
+    wrong = [
+        item
+        for item in (items if isinstance(items, (list, tuple)) else ())
+        if isinstance(item, Mapping) and (item.get("failed") or item.get("unreachable"))
+    ]
+    if wrong:
+        return "; ".join(sentence(item) for item in wrong)
+    message = plain(str(result.get("msg") or result.get("censored") or ""))
     if EMPTY.match(message):
         for key in ("stderr", "module_stderr", "stdout", "module_stdout"):
             lines = str(result.get(key) or "").strip().splitlines()
             if lines:
                 return "%s (exit status %s)" % (lines[-1].strip(), result.get("rc"))
+        if result.get("rc"):
+            return "%s (exit status %s)" % (message or "it said nothing", result["rc"])
     return message or "it failed without a message"
 
 

@@ -77,6 +77,10 @@ def test_another_playbook_lies_where_this_one_does(monkeypatch: pytest.MonkeyPat
         ("@secrets.yml", "@secrets.yml"),
         ("api_key='Canary", "..."),
         ("miniecom_root=/srv", "miniecom_root=/srv"),
+        ("prerequisites_index_url=https://me:Canary@mirror/simple a=1", "prerequisites_index_url=... a=1"),
+        ("uri=mongodb://u:p/Canary@host/shop", "uri=..."),
+        ('{"alerts_webhooks": [{"url": "https://hooks.example/Canary"}]}', "..."),
+        ("prerequisites_index_url=https://mirror/simple", "prerequisites_index_url=https://mirror/simple"),
     ],
 )
 def test_secrets_are_not_told_again(text: str, shown: str) -> None:
