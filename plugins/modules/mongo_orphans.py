@@ -17,6 +17,8 @@ description:
     module, the server or the network is cut off; the next run then finishes what was under way.
   - Archiving copies a batch onto the disks of most members, reads it back, looks each reference up again, removes only documents that are
     still what they were copied as, and looks each reference up a last time. What gained its reference meanwhile stays, or is put back.
+  - Several hosts of one replica set may archive at once. What another run is about to remove is left alone, and nothing is removed whose copy another run
+    has dropped or taken over.
   - Archiving refuses as a whole, before it changes anything, when the collection referred to is missing or empty, when no form of an id matches
     any type there, when more than O(max_percent) of a collection are orphans, when there are more than O(max_delete), when the server's disk has
     too little room, and where documents could not be put back (views, capped and time-series collections). The message has counts, types and

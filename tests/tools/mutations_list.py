@@ -950,6 +950,29 @@ MONGO_ORPHANS = (
             "",
         ),
     ),
+    *_of(
+        "mongo_orphans",
+        "_mongo/orphan_removal.py",
+        "_mongo/test_orphan_removal.py",
+        (
+            "orphans-archive-claim",
+            "return [(raw, entry) for raw, entry in pairs if entry.id in claimed]",
+            "return pairs",
+            "test_nothing_is_removed_whose_entry_another_run_has_dropped",
+        ),
+        (
+            "orphans-archive-leave-claimed",
+            'archive.drop([entry], unless_claimed=True) else "left"',
+            'archive.drop([entry]) else "left"',
+            "test_another_run_drops_nothing_that_is_being_removed",
+        ),
+        (
+            "orphans-archive-written-again",
+            "if self._archive.settle(settled) < len(settled):",
+            "if self._archive.settle(settled) < 0:",
+            "test_an_entry_that_vanished_while_its_document_was_removed_is_written_again",
+        ),
+    ),
     *(
         Mutation(name, "mongo_orphans", CODE + file, guard, broken, (f"tests/integration/{tests}",))
         for name, file, guard, broken, tests in (

@@ -8,6 +8,10 @@ An entry holds the document itself, so that anybody can read and query it (``con
 nested deeper than the server allows, its bytes in parts. Its _id is made of what it holds: writing the same twice makes one
 entry, so that a run that was killed is simply repeated. ``pending`` stands in an entry until what it holds has been dealt with
 in the collection, whichever way.
+
+Two runs may be at work at once, from two hosts of the same replica set, and what one of them finds pending may be the other's. So
+a run claims its entries right before it removes what they hold (``claimed``, by the server's clock), removes nothing of which it
+did not get the entry, and drops no entry that somebody has claimed a short while ago.
 """
 
 from __future__ import annotations
@@ -41,6 +45,8 @@ PART = 8 * 1024 * 1024
 # A write that most members do not confirm by then has failed; nothing is removed on the strength of it.
 WRITE_TIMEOUT = 120
 DUPLICATE_KEY, TOO_DEEP = 11000, 15
+# Longer than from claiming entries to removing what they hold, which is the next command.
+CLAIM_SECONDS = 600
 # Entries read, or removed, with one command.
 ENTRIES = 200
 LONGEST_NAMESPACE = 255
@@ -290,21 +296,53 @@ class Archive:
                 next_step="Nothing of them was removed. Does something else write there? If not, have the server's disk checked.",
             )
 
-    def drop(self, entries: Sequence[Entry]) -> None:
-        """Forget entries, as far as they are still of the same run."""
+    def claim(self, entries: Sequence[Entry]) -> List[Entry]:
+        """Claim entries of one run right before what they hold is removed.
+
+        Returns:
+            Those that are still there, of the same run and pending; what the others hold must not be removed.
+        """
+        ours = {"_id": {"$in": [entry.id for entry in entries]}, "run_id": entries[0].run_id, "pending": True}
+        with mongo_errors("cannot claim entries of the archive", self.namespace):
+            claimed = self._entries.update_many(ours, {"$currentDate": {"claimed": True}}).matched_count
+            if claimed == len(entries):
+                return list(entries)
+            # Nobody drops what was claimed just now: what is still there stays.
+            found = {one["_id"] for one in self._entries.find(dict(ours, claimed={"$exists": True}), {"_id": 1})}
+        return [entry for entry in entries if entry.id in found]
+
+    def drop(self, entries: Sequence[Entry], unless_claimed: bool = False) -> int:
+        """Forget entries, as far as they are still of the same run; returns how many.
+
+        Args:
+            unless_claimed: keep those whose documents another run may be removing at this moment.
+        """
         by_run: Dict[str, List[str]] = {}
+        total = 0
         for entry in entries:
             by_run.setdefault(entry.run_id, []).append(entry.id)
         with mongo_errors("cannot remove entries from the archive", self.namespace):
             for run_id, ids in by_run.items():
-                self._entries.delete_many({"_id": {"$in": ids}, "run_id": run_id})
-                self._entries.delete_many({"$or": [_parts_of(one) for one in ids], "run_id": run_id})
+                query: Dict[str, Any] = {"_id": {"$in": ids}, "run_id": run_id}
+                if unless_claimed:
+                    # True also where nobody ever claimed it: what is absent sorts before every date.
+                    long_ago = {"$subtract": ["$$NOW", CLAIM_SECONDS * 1000]}
+                    query["$expr"] = {"$lt": ["$claimed", long_ago]}
+                dropped = int(self._entries.delete_many(query).deleted_count)
+                total += dropped
+                if dropped < len(ids):
+                    left = {one["_id"] for one in self._entries.find({"_id": {"$in": ids}}, {"_id": 1})}
+                    ids = [one for one in ids if one not in left]
+                if ids:
+                    self._entries.delete_many({"$or": [_parts_of(one) for one in ids], "run_id": run_id})
+        return total
 
-    def settle(self, entries: Sequence[Entry]) -> None:
-        """Note that these were dealt with."""
+    def settle(self, entries: Sequence[Entry]) -> int:
+        """Note that these were dealt with; returns how many are there."""
         ids = [entry.id for entry in entries]
         with mongo_errors("cannot mark entries of the archive", self.namespace):
-            self._entries.update_many({"_id": {"$in": ids}}, {"$unset": {"pending": ""}})
+            change = {"$unset": {"pending": "", "claimed": ""}}
+            return int(self._entries.update_many({"_id": {"$in": ids}}, change).matched_count)
 
 
 def same_content(one: Entry, other: Entry) -> bool:

@@ -5,8 +5,9 @@
 """Taking orphans out of a collection, so that at every instant each of them is there, in the archive, or in both.
 
 Each batch goes the same way: it is judged, copied into the archive onto the disks of most members, read back and compared,
-judged again, removed where it is what it was, and looked up a last time: what gained its reference meanwhile is put back. Only
-then its entries are no longer pending. Wherever this is cut off, `settle_pending` finds what was under way by its pending entries.
+judged again, claimed, removed where it is what it was, and looked up a last time: what gained its reference meanwhile is put
+back. Only then its entries are no longer pending. Wherever this is cut off, `settle_pending` finds what was under way by its
+pending entries.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from .topology import lagging_members
 CHANGED = "it was changed meanwhile; the archive holds what it was before, too"
 APPEARED = "its reference appeared meanwhile"
 PUT_BACK = "its reference appeared while it was removed: it was put back"
+TAKEN = "another run deals with it at this moment"
 # One batch: what is removed between two looks at the members.
 BATCH = 100
 # A secondary that does not catch up by then needs somebody who looks at it.
@@ -178,18 +180,27 @@ class Archiver:
         self._between("copied")
         self._archive.verify([entry for _raw, entry in pairs])
         self._between("verified")
+        if self._gate is not None:
+            # Before the second look: this may take minutes.
+            self.moved.paused += self._gate.wait()
         pairs = self._still_lost(pairs)
         if not pairs:
             return
-        if self._gate is not None:
-            self.moved.paused += self._gate.wait()
         self._before_removal()
         self._between("noted")
+        pairs = self._claimed(pairs)
+        if not pairs:
+            return
+        self._between("claimed")
         removed = self._remove([raw for raw, _entry in pairs], [entry for _raw, entry in pairs])
         self._between("removed")
         settled = self._look_back(pairs, removed == len(pairs))
         self._between("looked up")
-        self._archive.settle(settled)
+        if self._archive.settle(settled) < len(settled):
+            # Whoever removed entries meanwhile: what they hold may be nowhere else.
+            gone = [entry for entry in settled if self._originals.judge(entry) != "there"]
+            self._archive.write(gone)
+            self._archive.settle(gone)
         self._between("settled")
 
     def _judge(self, raws: Sequence[bytes]) -> List[Verdict]:
@@ -226,9 +237,17 @@ class Archiver:
             self._drop_copies(dropped)
         return still
 
+    def _claimed(self, pairs: List[Tuple[bytes, Entry]]) -> List[Tuple[bytes, Entry]]:
+        """Those whose entries are there and ours: another run may have taken them over, or dropped them."""
+        claimed = {entry.id for entry in self._archive.claim([entry for _raw, entry in pairs])}
+        if len(claimed) < len(pairs):
+            self.moved.stay(TAKEN, len(pairs) - len(claimed))
+        return [(raw, entry) for raw, entry in pairs if entry.id in claimed]
+
     def _drop_copies(self, entries: Sequence[Entry]) -> None:
         """Drop entries of what is where it was; of what is not, the entry may be the only copy, and stays pending."""
-        self._archive.drop([entry for entry in entries if self._originals.judge(entry) == "there"])
+        copies = [entry for entry in entries if self._originals.judge(entry) == "there"]
+        self._archive.drop(copies, unless_claimed=True)
 
     def _remove(self, raws: Sequence[bytes], entries: Sequence[Entry]) -> int:
         if self._relation.unit == "document":
@@ -283,11 +302,11 @@ def settle_pending(
 ) -> Dict[str, int]:
     """Deal with what a run that was cut off had under way.
 
-    What is in the collection as it was loses its copy; what was removed and has its reference again is put back; all else is
-    archived for good.
+    What is in the collection as it was loses its copy, unless a run that may still be at work is about to remove it; what was
+    removed and has its reference again is put back; all else is archived for good.
 
     Returns:
-        How many of each: copies dropped, put back, archived.
+        How many of each: copies dropped, or left to a run that may be at work, put back, archived.
 
     Raises:
         MaintenanceError: the server refuses or was lost.
@@ -300,8 +319,7 @@ def settle_pending(
             between("pending")
             standing = originals.judge(entry)
             if standing == "there":
-                archive.drop([entry])
-                counts["dropped"] += 1
+                counts["dropped" if archive.drop([entry], unless_claimed=True) else "left"] += 1
             elif not standing and has_reference(finder, entry) and put_back(originals, archive, entry):
                 counts["put_back"] += 1
             else:

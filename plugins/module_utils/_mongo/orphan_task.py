@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .._core.call import Call
 from .._core.clock import parse_utc, utc_now
@@ -21,7 +21,7 @@ from .._core.units import format_duration, parse_duration
 from .client import Connection, connect
 from .compaction import CHECKPOINT_SECONDS
 from .errors import mongo_errors
-from .orphan_archive import ENTRIES, FORMAT, Archive, archive_name, safe_writes
+from .orphan_archive import CLAIM_SECONDS, ENTRIES, FORMAT, Archive, Entry, archive_name, safe_writes
 from .orphan_judgement import AgeRule
 from .orphan_observation import Observer, key_of, shown_key
 from .orphan_originals import Originals
@@ -226,7 +226,13 @@ class MongoOrphans(Task[Observed]):
     def _settle(self, action: Action[Settle], observation: Observed) -> Outcome:
         self._note_removal(observation, action.work.collection)
         counts = settle_pending(self._database(observation), action.work.collection, self._ages(observation))
-        words = {"dropped": "copies dropped of what is in place", "put_back": "put back", "archived": "archived"}
+        words = {
+            "dropped": "copies dropped of what is in place",
+            "left": "left alone: a run was about to remove what they hold less than %s ago"
+            % format_duration(CLAIM_SECONDS),
+            "put_back": "put back",
+            "archived": "archived",
+        }
         note = ", ".join("%d %s" % (counts[key], words[key]) for key in words if counts.get(key))
         done = Done(
             archived=counts.get("archived", 0), restored=counts.get("put_back", 0), there=counts.get("dropped", 0)
@@ -298,18 +304,18 @@ class MongoOrphans(Task[Observed]):
         collisions: List[Tuple[str, str]] = []
         for batch in archive.read({"run_id": action.work.run_id}):
             gate.wait()
-            back = []
+            back: Dict[str, List[Entry]] = {"restored": [], "there": []}
             for entry in batch:
                 answer = originals.put_back(entry)
-                if answer in ("restored", "there"):
-                    back.append(entry)
+                if answer in back:
+                    back[answer].append(entry)
                     restored += answer == "restored"
                     there += answer == "there"
                     size += len(entry.payload) if answer == "restored" else 0
                 else:
                     collisions.append((shown_key(entry.key), answer))
-            if back:
-                archive.drop(back)
+            archive.drop(back["restored"])
+            archive.drop(back["there"], unless_claimed=True)
             self._progress()
         notes = ["%d put back" % restored]
         if there:
