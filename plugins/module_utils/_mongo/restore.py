@@ -317,8 +317,14 @@ def create_collection(connection: Connection, head: CollectionMetadata, same: bo
         connection.client[head.db].command("create", head.collection, **options)
 
 
-def build_indexes(connection: Connection, head: CollectionMetadata, same: bool) -> None:
-    """Build the indexes of an archive's head on the collection of its name."""
+def build_indexes(
+    connection: Connection, head: CollectionMetadata, same: bool, expiring: Optional[bool] = None
+) -> None:
+    """Build the indexes of an archive's head on the collection of its name.
+
+    Args:
+        expiring: True for those alone by which the server removes documents (TTL), False for all others, None for all.
+    """
     wanted = []
     metadata = metadata_of(head)
     collated = "collation" in (metadata.get("options") or {})
@@ -327,6 +333,8 @@ def build_indexes(connection: Connection, head: CollectionMetadata, same: bool) 
         if collated:
             # The simple collation is not listed, and an index that names none would get the collection's.
             specification.setdefault("collation", {"locale": "simple"})
+        if expiring not in (None, "expireAfterSeconds" in specification):
+            continue
         # Made with the collection itself.
         if specification.get("clustered") or _is_id(specification.get("key") or {}):
             continue

@@ -32,7 +32,7 @@ from .restore import (
     read_collection,
     same_series,
 )
-from .swap import COLLECTION, TIMESERIES, VIEW, Define, Drop, Journal, Listed, Refill, Rename, Side, Step
+from .swap import COLLECTION, TIMESERIES, VIEW, Define, Drop, Journal, Listed, Refill, Rename, Side, Step, Swap
 
 INTERNAL_DRIVERS = ("NetworkInterfaceTL", "MongoDB Internal Client")
 
@@ -76,7 +76,8 @@ def is_same(side: Side, head: CollectionMetadata, totals: Optional[Totals]) -> b
 
 
 def stage(connection: Connection, database: str, journal: Journal, reader: ArchiveReader) -> None:
-    """Restore collections of an archive beside the live ones. The archive is read to its end.
+    """Restore collections of an archive beside the live ones, all but the indexes by which the server removes documents (TTL):
+    those make `prove`. The archive is read to its end.
 
     Args:
         database: in the archive.
@@ -102,18 +103,23 @@ def stage(connection: Connection, database: str, journal: Journal, reader: Archi
         target = connection.client[found.db].get_collection(found.data_collection, write_concern=_WRITES)
         insert_documents(target, batch.data, "%s.%s" % (batch.db, batch.collection), same)
     for beside in places.values():
-        build_indexes(connection, beside, same)
+        build_indexes(connection, beside, same, expiring=False)
 
 
 def prove(connection: Connection, database: str, journal: Journal, reader: ArchiveReader) -> Tuple[Journal, List[str]]:
-    """Compare what stands beside with the archive that was read to its end.
+    """Compare what stands beside with the archive that was read to its end, and complete it.
+
+    An index that lets documents expire is built when all have been read back: of a backup that is older than that time the
+    server would remove them under our hands, and the archive would look as if it did not restore.
 
     Returns:
         The journal with the identity of each new collection, and what differs, a sentence each.
     """
     sources = {source.name: source for source in list_sources(connection, journal.database)}
     heads = heads_of(reader, database)
-    swaps, differences = [], []
+    same = same_series(connection.server.version, reader.prelude.server_version)
+    swaps: List[Swap] = []
+    differences: List[str] = []
     for swap in journal.swaps:
         head = heads[swap.name]
         where = "%s.%s" % (journal.database, swap.name)
@@ -125,12 +131,22 @@ def prove(connection: Connection, database: str, journal: Journal, reader: Archi
             raise MaintenanceError("what was restored beside the collection is gone", target=where)
         side = look_at_side(connection, journal.database, source)
         swaps.append(replace(swap, new=replace(side, metadata=head.metadata)))
-        differences += compare_metadata(where, head.metadata, source.metadata)
         said = reader.totals[(database, head.data_collection)]
         if (side.documents, side.sha256) != (said.documents, said.sha256):
             differences.append(
                 "%s has %d documents instead of %d, or other ones" % (where, side.documents, said.documents)
             )
+    for swap in swaps:
+        if swap.new.kind != VIEW:
+            name = journal.beside(swap, "new")
+            beside = CollectionMetadata(journal.database, name, swap.new.kind, swap.new.metadata)
+            build_indexes(connection, beside, same, expiring=True)
+    found = list_live(connection, journal.database)
+    for swap in swaps:
+        here = found.get(journal.beside(swap, "new"))
+        if swap.new.kind != VIEW and here is not None:
+            where = "%s.%s" % (journal.database, swap.name)
+            differences += compare_metadata(where, swap.new.metadata, here.metadata)
     return replace(journal, swaps=tuple(swaps)), differences
 
 
@@ -146,7 +162,9 @@ def copy_timeseries(connection: Connection, journal: Journal) -> Journal:
             where = "%s.%s" % (journal.database, swap.name)
             database = connection.client[journal.database]
             with mongo_errors("cannot copy the collection", where):
-                database[BUCKETS + swap.name].aggregate([{"$match": {}}, {"$out": journal.beside(swap, "old")}])
+                # On most members of a set before the original is dropped, also where another one becomes its primary.
+                source = database.get_collection(BUCKETS + swap.name, write_concern=_WRITES)
+                source.aggregate([{"$match": {}}, {"$out": journal.beside(swap, "old")}])
             before = read_collection(connection, journal.database, BUCKETS + swap.name)
             # $out of nothing makes an empty collection or none; reading finds nothing in either.
             after = read_collection(connection, journal.database, journal.beside(swap, "old"))

@@ -1,0 +1,64 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restoring beside the live collections: what the server may do to them meanwhile, and who else is seen there."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import staging
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import CollectionMetadata, Totals
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.dump import DumpSource
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.swap import COLLECTION, Journal, Side, Swap
+
+ID = {"v": 2, "key": {"_id": 1}, "name": "_id_"}
+PLAIN = {"v": 2, "key": {"userId": 1}, "name": "userId_1"}
+TTL = {"v": 2, "key": {"expiresAt": 1}, "name": "expiresAt_1", "expireAfterSeconds": 0}
+
+
+class Server:
+    """Knows indexes, and forgets the expired documents of a collection as soon as an index lets it."""
+
+    def __init__(self) -> None:
+        self.indexes: list[dict[str, Any]] = [ID]
+        self.server = SimpleNamespace(version="7.0.5")
+        self.client = {"shop": self}
+        self.asked: list[dict[str, Any]] = []
+
+    def command(self, name: str, collection: str, **options: Any) -> None:
+        assert (name, collection[-5:]) in (("create", "new.0"), ("createIndexes", "new.0"))
+        self.indexes += options.get("indexes", [])
+
+    def sources(self, _connection: Any, _database: str) -> list[DumpSource]:
+        metadata = json.dumps({"indexes": self.indexes})
+        return [DumpSource("miniecom_restore.t.new.0", COLLECTION, "miniecom_restore.t.new.0", metadata, uuid="n")]
+
+    def read(self, _connection: Any, _database: str, _name: str) -> Any:
+        gone = TTL in self.indexes
+        return SimpleNamespace(documents=0 if gone else 3, sha256=Totals().sha256)
+
+
+def test_documents_that_have_expired_are_proven_before_the_server_may_remove_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server: Any = Server()
+    head = CollectionMetadata("shop", "sessions", COLLECTION, json.dumps({"indexes": [ID, PLAIN, TTL]}))
+    reader: Any = SimpleNamespace(
+        prelude=SimpleNamespace(server_version="7.0.2", collections=(head,)),
+        totals={("shop", "sessions"): Totals(documents=3)},
+        batches=lambda: iter(()),
+    )
+    journal = Journal("t", "shop", swaps=(Swap(0, "sessions", Side(), Side(COLLECTION)),))
+    monkeypatch.setattr(staging, "list_sources", server.sources)
+    monkeypatch.setattr(staging, "read_collection", server.read)
+    staging.stage(server, "shop", journal, reader)
+    assert server.indexes == [ID, PLAIN]
+    journal, differences = staging.prove(server, "shop", journal, reader)
+    assert not differences
+    assert server.indexes == [ID, PLAIN, TTL]
+    assert (journal.swaps[0].new.uuid, journal.swaps[0].new.documents) == ("n", 3)
