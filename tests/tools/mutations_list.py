@@ -692,6 +692,13 @@ MONGO_RESTORE = (
             "if here.kind == COLLECTION and swap.new.kind == COLLECTION:",
             "test_what_somebody_else_made_in_between_is_kept",
         ),
+        (
+            "swap-back-where-nothing-was",
+            "if not swap.old.kind and here is not None and here.kind == COLLECTION and here.uuid != swap.new.uuid:",
+            NEVER,
+            "test_a_database_that_was_restored_by_other_means_is_left_alone",
+        ),
+        ("swap-back-over-many", "if len(strangers) > 1:", NEVER, "test_a_set_that_others_put_there_is_not_undone"),
     ),
     *_of(
         "mongo_restore",

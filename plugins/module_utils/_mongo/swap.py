@@ -192,11 +192,15 @@ def steps_forward(journal: Journal, listing: Listing, same_view: Any) -> List[St
 def steps_back(journal: Journal, listing: Listing, same_view: Any) -> Tuple[List[Step], List[str]]:
     """What puts the old set back, from wherever the way forward, or the way back, has ended.
 
+    Collections are moved one after the other: what ends that leaves one name empty, under which an application may make a
+    collection of its own before it is put in order. Where several are neither side's, somebody else has decided what the
+    database is, by hand or by a tool, and that is not undone.
+
     Returns:
         The steps, and the names of collections that are neither side's and are kept under another name.
 
     Raises:
-        MaintenanceError: an old collection is nowhere to be found, or something in its place cannot be moved.
+        MaintenanceError: an old collection is nowhere to be found, or what stands in the place of some was put there by others.
     """
     steps: List[Step] = []
     strangers: List[str] = []
@@ -204,13 +208,15 @@ def steps_back(journal: Journal, listing: Listing, same_view: Any) -> Tuple[List
         here = listing.get(swap.name)
         if stands(swap.old, here, same_view):
             continue
+        if not swap.old.kind and here is not None and here.kind == COLLECTION and here.uuid != swap.new.uuid:
+            continue  # nothing belongs here, and this is not of the restore
         where = "%s.%s" % (journal.database, swap.name)
         aside = listing.get(journal.beside(swap, "old"))
         if swap.old.kind in (COLLECTION, TIMESERIES) and aside is None:
             raise MaintenanceError(
                 "the collection that stood here before the restore is nowhere to be found",
                 target=where,
-                next_step="Nothing more was changed. Restore the safety backup of this restore.",
+                next_step="Nothing more was changed.",
             )
         if here is not None:
             if here.kind == COLLECTION and here.uuid == swap.new.uuid and swap.new.kind == COLLECTION:
@@ -233,6 +239,13 @@ def steps_back(journal: Journal, listing: Listing, same_view: Any) -> Tuple[List
             steps.append(Define(swap.name, swap.old.metadata))
         elif swap.old.kind == TIMESERIES:
             steps.append(Refill(swap.name, swap.old.metadata, journal.beside(swap, "old")))
+    if len(strangers) > 1:
+        raise MaintenanceError(
+            "since the restore was cut off, other collections were put in the place of %d that it was about"
+            % len(strangers),
+            target=journal.database,
+            next_step="Nothing was changed.",
+        )
     return steps, strangers
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import List
+from typing import List, Tuple
 
 from .._core.atomic_file import discard_partial, write_atomic
 from .._core.errors import MaintenanceError, from_os_error
@@ -20,7 +20,9 @@ from .._mongo.swap import (
     SWAPPING,
     UNDONE,
     Journal,
+    Listing,
     Rename,
+    Step,
     changed_meanwhile,
     journal_text,
     read_journal,
@@ -76,7 +78,7 @@ def settle_restore(connection: Connection, path: str, journal: Journal) -> Settl
     """
     kept: List[str] = []
     if journal.phase == SWAPPING:
-        steps, kept = steps_back(journal, list_live(connection, journal.database), same_view)
+        steps, kept = _way_back(path, journal, list_live(connection, journal.database))
         carry_out(connection, journal.database, steps)
         journal = replace(journal, phase=UNDONE)
         write_journal(path, journal)
@@ -91,6 +93,20 @@ def settle_restore(connection: Connection, path: str, journal: Journal) -> Settl
     except OSError as error:
         raise from_os_error("cannot remove the journal of the restore", error, target=path) from error
     return SettledRestore(journal.phase == COMMITTED, kept)
+
+
+def _way_back(path: str, journal: Journal, listing: Listing) -> Tuple[List[Step], List[str]]:
+    try:
+        return steps_back(journal, listing, same_view)
+    except MaintenanceError as error:
+        # The server may be another one by now, or its database restored by other means: only a person can tell.
+        raise MaintenanceError(
+            error.what,
+            target=error.target,
+            next_step="%s If what stands there is what you want, or is to be restored anew, remove %s: then this restore is forgotten, and what it has"
+            " beside (%s*) stays. Else look for the old collections there, or restore the safety backup."
+            % (error.next_step, path, journal.prefix),
+        ) from error
 
 
 def _keep_what_changed(connection: Connection, journal: Journal) -> List[str]:

@@ -172,6 +172,27 @@ def test_what_somebody_else_made_in_between_is_kept() -> None:
     assert strangers[0] in server.names
 
 
+@given(done=st.integers(0, 6))
+def test_a_database_that_was_restored_by_other_means_is_left_alone(done: int) -> None:
+    """Into an empty one, which is how most are restored: the names belong to nobody else."""
+    server, journal, _before, _wanted = world([("", COLLECTION)] * 3, True)
+    for step in steps_forward(journal, dict(server.names), same_view)[:done]:
+        server.carry_out(step)
+    for name in ("c0", "c1", "c2"):
+        server.names[name] = Listed(COLLECTION, f"by hand {name}", "")
+    assert steps_back(journal, dict(server.names), same_view) == ([], [])
+
+
+def test_a_set_that_others_put_there_is_not_undone() -> None:
+    server, journal, _before, _wanted = world([(COLLECTION, COLLECTION)] * 2, True)
+    for step in steps_forward(journal, dict(server.names), same_view):
+        server.carry_out(step)
+    for name in ("c0", "c1"):
+        server.names[name] = Listed(COLLECTION, f"by hand {name}", "")
+    with pytest.raises(MaintenanceError, match="other collections were put in the place of 2"):
+        steps_back(journal, dict(server.names), same_view)
+
+
 def test_an_old_collection_that_is_nowhere_is_told() -> None:
     server, journal, _before, _wanted = world([(COLLECTION, COLLECTION)], True)
     server.carry_out(steps_forward(journal, dict(server.names), same_view)[0])
