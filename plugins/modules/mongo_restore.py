@@ -231,7 +231,7 @@ collections:
     documents_now: {description: How many it holds; none where it does not exist., type: int}
     documents_then: {description: How many it will hold., type: int}
 unsettled:
-  description: The restore failed and its database could not be put in order, since its server does not answer. Keep the shop closed, and run again.
+  description: The restore failed and its database could not be put in order, mostly since its server does not answer. Keep the shop closed, and run again.
   returned: in the mode restore, when it is so
   type: bool
 staying:
@@ -253,6 +253,7 @@ summary:
     collections_staying: {description: How many collections are not restored and stay; in the mode restore., type: int}
     database: {description: The live database; in the mode restore., type: str}
     safety_backup: {description: The backup of what was live before; in the mode restore., type: str}
+    maintenance_owner: {description: Who put up the maintenance that is up now; in the mode restore., type: str}
     lacking:
       description: What the backup lacks of the files that its database names, by name (C(uploads), C(invoices), C(labels)). It is not called restorable by the
         playbook C(assess) then.

@@ -9,7 +9,9 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import jinja2
 import pytest
+import yaml
 
 from tests.support.outline import ROOT, VALIDATION, Task, outlines
 
@@ -152,8 +154,6 @@ def test_single_jobs_do_only_theirs(found: dict[str, dict[str, Any]]) -> None:
 
 
 def test_every_playbook_refuses_a_command_or_an_inventory_with_a_slip() -> None:
-    import yaml
-
     names = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml") if path.stem != "sandbox")
     assert set(FRAMED) < set(names)
     for name in names:
@@ -164,3 +164,22 @@ def test_every_playbook_refuses_a_command_or_an_inventory_with_a_slip() -> None:
             assert each["hosts"].endswith(" | miniecom.maintenance.targets(groups) }}"), name
         first = play["tasks"][0]["ansible.builtin.import_tasks"]
         assert first == ("tasks/frame.yml" if name in FRAMED else "tasks/known.yml"), name
+
+
+@pytest.mark.parametrize(
+    ("result", "opens"),
+    [
+        (None, True),  # it never began
+        ({}, True),
+        ({"failed": True, "counts": {}}, True),
+        ({"failed": True, "counts": {}, "unsettled": True}, False),
+        ({"failed": True, "msg": "MODULE FAILURE", "rc": 137}, False),  # killed: nobody knows
+    ],
+)
+def test_a_shop_whose_database_may_be_half_way_stays_closed(result: dict[str, Any] | None, opens: bool) -> None:
+    first = yaml.safe_load((ROOT / "playbooks/tasks/restore_end.yml").read_text())[0]["block"][0]
+    jinja = jinja2.Environment(undefined=jinja2.ChainableUndefined)
+    jinja.tests["failed"] = lambda value: bool(value.get("failed"))
+    known = {} if result is None else {"backup_restore_result": result}
+    conditions = [jinja.compile_expression(text)(known) for text in first["ansible.builtin.assert"]["that"]]
+    assert all(conditions) is opens

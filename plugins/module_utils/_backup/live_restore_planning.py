@@ -60,6 +60,7 @@ class LiveObservation:
         clients: who else is connected to the server; None where this user may not know.
         in_maintenance: whether the application turns visitors away.
         maintenance_since: since when, as a UTC timestamp; "" where nobody knows.
+        maintenance_owner: who put it up, "" where nobody knows.
         safety: the backup of what is live now.
         skipped: what is in the archive and not restored, a sentence each.
         passed_over: newer files that cannot be backups, with the reason.
@@ -76,6 +77,7 @@ class LiveObservation:
     clients: Optional[Tuple[str, ...]] = ()
     in_maintenance: bool = False
     maintenance_since: str = ""
+    maintenance_owner: str = ""
     safety: Optional[Backup] = None
     skipped: Tuple[str, ...] = ()
     passed_over: Tuple[str, ...] = ()

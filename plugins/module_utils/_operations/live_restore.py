@@ -37,7 +37,7 @@ from .._core.errors import MaintenanceError, SkipAction
 from .._core.lease import boot_id
 from .._core.leftovers import Leftover, RestoreLeft
 from .._core.plan import Action, Outcome, Plan, Report, Results
-from .._core.runner import Task
+from .._core.runner import Task, defect_text
 from .._core.units import format_size, parse_size
 from .._flag.flag_file import read_note
 from .._mongo import restore, staging, swap
@@ -216,6 +216,7 @@ class LiveRestore(Task[Looked]):
             clients=None if clients is None else tuple(clients),
             in_maintenance=read_setting(connection.client[database]).enabled,
             maintenance_since=note.since if note is not None else "",
+            maintenance_owner=note.owner if note is not None else "",
             safety=look_at(safety) if safety and os.path.lexists(safety) else None,
             skipped=tuple(_skipped(contents)),
         )
@@ -313,6 +314,9 @@ class LiveRestore(Task[Looked]):
         except FileNotFoundError:
             self.run.leftovers.done(action.work.id)
             raise SkipAction("it had not begun") from None
+        except Exception as error:
+            # Whoever reads this does not open the shop.
+            raise _again(_known(error), unsettled=True) from error
         self.run.leftovers.done(action.work.id)
         text = describe(settled, observation.seen.database)
         return Outcome(note=text, warnings=(text,) if settled.kept else ())
@@ -348,11 +352,8 @@ class LiveRestore(Task[Looked]):
         try:
             write_journal(path, journal)
             self._stage_and_swap(path, journal, backup, contents, warnings)
-        except MaintenanceError as error:
-            raise self._put_back(note, path, error) from error
-        except Exception:
-            self._put_back(note, path, MaintenanceError("the restore failed"))
-            raise
+        except Exception as error:
+            raise self._put_back(note, path, _known(error)) from error
         try:
             settle_restore(self._connection, path, load_journal(path))
             self.run.leftovers.done(note)
@@ -435,24 +436,12 @@ class LiveRestore(Task[Looked]):
             settled = settle_restore(self._connection, path, load_journal(path))
         except FileNotFoundError:
             settled = SettledRestore(False, [])
-        except MaintenanceError as second:
-            return type(error)(
-                error.what,
-                target=error.target,
-                code=error.code,
-                next_step="The database could not be put in order yet (%s): it is by the next call, or the next run. %s"
-                % (second, error.next_step),
-                details=dict(error.details, unsettled=True),
-            )
+        except Exception as second:
+            text = "The database could not be put in order yet (%s): it is by the next call, or the next run."
+            return _again(error, text % _known(second), unsettled=True)
         self.run.leftovers.done(note)
         state = "The database is the restored one." if settled.committed else "The database is as it was before."
-        return type(error)(
-            error.what,
-            target=error.target,
-            code=error.code,
-            next_step=("%s %s" % (state, error.next_step)).strip(),
-            details=error.details,
-        )
+        return _again(error, state)
 
     # --- report --------------------------------------------------------------------------------------------------
 
@@ -485,6 +474,7 @@ class LiveRestore(Task[Looked]):
             "collections_same": sum(change.change == SAME for change in seen.changes),
             "collections_staying": len(stays),
             "safety_backup": self.policy.safety_backup,
+            "maintenance_owner": seen.maintenance_owner,
             "age_hours": round(backup.age_seconds(seen.at) / 3600.0, 2) if backup is not None else None,
         }
         wanted = any(isinstance(action.work, RestoreDatabase) for action in plan.actions)
@@ -514,6 +504,22 @@ class LiveRestore(Task[Looked]):
     def close(self) -> None:
         if self._connected is not None:
             self._connected.close()
+
+
+def _known(error: Exception) -> MaintenanceError:
+    """An error that can say more than its text, also where nobody foresaw it."""
+    return error if isinstance(error, MaintenanceError) else MaintenanceError(defect_text(error))
+
+
+def _again(error: MaintenanceError, first: str = "", **details: Any) -> MaintenanceError:
+    """The same error with more to tell, `first` before what is to be done next."""
+    return type(error)(
+        error.what,
+        target=error.target,
+        code=error.code,
+        next_step=("%s %s" % (first, error.next_step)).strip(),
+        details=dict(error.details, **details),
+    )
 
 
 def _told(change: CollectionChange) -> Mapping[str, Any]:

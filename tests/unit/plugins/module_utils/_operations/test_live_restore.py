@@ -1,0 +1,65 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a restore says that could not be brought to its end: whoever opens the shop goes by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.live_restore_planning import SettleRestore
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.leftovers import Leftover, RestoreLeft
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.swap import (
+    COLLECTION,
+    SWAPPING,
+    Journal,
+    Side,
+    Swap,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import live_restore, restore_recovery
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Any:
+    """A restore that was cut off while it was swapping."""
+    path = str(tmp_path / "restore-t.json")
+    swaps = (Swap(0, "orders", Side(COLLECTION, "{}", "o"), Side(COLLECTION, "{}", "n")),)
+    restore_recovery.write_journal(path, Journal("t", "shop", SWAPPING, swaps))
+    notes = [Leftover("a", RestoreLeft(path, "db:1", "shop"))]
+    found: Any = object.__new__(live_restore.LiveRestore)
+    found.run = SimpleNamespace(leftovers=SimpleNamespace(found=lambda: notes, done=notes.clear))
+    found._connected = object()
+    found.journal = path
+    return found
+
+
+@pytest.mark.parametrize("foreseen", [True, False])
+def test_a_database_that_could_not_be_put_in_order_is_told(
+    task: Any, monkeypatch: pytest.MonkeyPatch, foreseen: bool
+) -> None:
+    def fail(*_arguments: Any) -> Any:
+        raise MaintenanceError("no answer") if foreseen else RuntimeError("no answer")
+
+    monkeypatch.setattr(restore_recovery, "list_live", fail)
+    with pytest.raises(MaintenanceError, match="no answer") as earlier:
+        task._settle(Action("settle_restore", "shop", "", SettleRestore("a")), None)
+    first = MaintenanceError("it broke", details={"more": 1})
+    error = task._put_back("a", task.journal, first)
+    assert "could not be put in order yet (" in str(error)
+    assert earlier.value.details["unsettled"] is error.details["unsettled"] is True
+    assert error.details["more"] == 1
+    assert task.run.leftovers.found()
+
+
+def test_who_knows_better_is_told_how_a_restore_is_forgotten(task: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restore_recovery, "list_live", lambda *_arguments: {})
+    with pytest.raises(MaintenanceError, match="nowhere to be found") as raised:
+        task._settle(Action("settle_restore", "shop", "", SettleRestore("a")), None)
+    assert f"remove {task.journal}" in str(raised.value)
+    assert Path(task.journal).exists()
