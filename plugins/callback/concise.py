@@ -156,7 +156,12 @@ class CallbackModule(Default):
             return
         found = outcome(result)
         self._handle_warnings(found)
-        text = self._named(sentence(found), result)
+        text = sentence(found)
+        try:
+            text = self._named(text, result)
+        except Exception:  # pylint: disable=broad-except
+            # Whatever becomes of its name, the failure is told.
+            self._display.debug("concise: the variable behind this failure cannot be named")
         if ignore_errors:
             self._line("ignored", result, constants.COLOR_SKIP, text)
             return

@@ -116,7 +116,9 @@ waivers:
     - {finding: env-group-access-1a2b3c4d, audit: perm_audit, target: /opt/miniecom/.env, reason: The group is the shop's own, by: alice,
        since: "2026-11-29T04:00:00Z", expires: "2027-02-27", status: active}
 waivable:
-  description: What the last audits found and is not waived, the most severe first.
+  description:
+    - What the last audits found and is not waived by the file, the most severe first. C(status) is V(known), or V(new) for what was new when it was
+      last looked for.
   returned: success
   type: list
   elements: dict

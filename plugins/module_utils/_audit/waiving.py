@@ -14,7 +14,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 from .._core.call import Call
 from .._core.clock import format_utc, utc_now
 from .._core.errors import MaintenanceError, SkipAction
-from .._core.finding import finding_id, severity_rank
+from .._core.finding import KNOWN, NEW, finding_id, severity_rank
+from .._core.judgement import Remembered
 from .._core.plan import Action, Kept, Outcome, Plan, Report, Results
 from .._core.record import default_owner
 from .._core.runner import Task
@@ -29,7 +30,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Waivable:
-    """A finding of the last audits."""
+    """A finding of the last audits; status is known, or new for what was new or waived when it was last looked for."""
 
     id: str
     fingerprint: str
@@ -37,6 +38,7 @@ class Waivable:
     rule: str
     target: str
     severity: str
+    status: str = KNOWN
 
     def as_dict(self) -> Dict[str, str]:
         return {
@@ -46,6 +48,7 @@ class Waivable:
             "severity": self.severity,
             "target": self.target,
             "fingerprint": self.fingerprint,
+            "status": self.status,
         }
 
 
@@ -141,6 +144,24 @@ def waiver_request(params: Mapping[str, Any], now: datetime) -> Request:
     return Request("present", finding, reason, expires, params["by"] or default_owner(), params["unknown"])
 
 
+def waivable(remembered: Mapping[str, Remembered]) -> List[Waivable]:
+    """What the last audits found, the most severe first. Pure.
+
+    Args:
+        remembered: what each audit left.
+    """
+    found: Dict[Tuple[str, str], Waivable] = {}
+    for audit, left in remembered.items():
+        # What is known and has become more severe stands in both, and is news.
+        for status, scopes in ((KNOWN, left.baseline), (NEW, left.open)):
+            for entries in scopes.values():
+                for mark, entry in entries.items():
+                    found[audit, mark] = Waivable(
+                        finding_id(entry.rule, mark), mark, audit, entry.rule, entry.target, entry.severity, status
+                    )
+    return sorted(found.values(), key=lambda item: (-severity_rank(item.severity), item.target, item.id))
+
+
 def named(name: str, found: Sequence[Waivable]) -> Optional[Waivable]:
     """The finding of this id or fingerprint; None when there is none.
 
@@ -229,16 +250,7 @@ class FindingWaiver(Task[WaiverObservation]):
 
     def _found(self) -> List[Waivable]:
         state = AuditState(self.run.state_dir)
-        found: List[Waivable] = []
-        for audit in AUDITS:
-            memory = state.read(audit)
-            for entries in (memory.remembered.baseline, memory.remembered.open):
-                for scope in entries.values():
-                    found.extend(
-                        Waivable(finding_id(entry.rule, mark), mark, audit, entry.rule, entry.target, entry.severity)
-                        for mark, entry in scope.items()
-                    )
-        return sorted(set(found), key=lambda item: (-severity_rank(item.severity), item.target, item.id))
+        return waivable({audit: state.read(audit).remembered for audit in AUDITS})
 
     def plan(self, observation: WaiverObservation, now: datetime) -> Plan[WaiverWork]:
         return plan_waiver(observation, self.request, now)

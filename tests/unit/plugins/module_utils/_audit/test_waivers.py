@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,11 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.waivin
     WaiverObservation,
     last_day,
     plan_waiver,
+    waivable,
     waiver_request,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.judgement import BaselineEntry, Remembered
 
 NOW = datetime(2026, 11, 29, 4, 0, tzinfo=timezone.utc)
 FOUND = (
@@ -186,3 +189,13 @@ def test_a_request_that_says_too_little_is_refused(wrong: dict[str, Any], told: 
 
 def test_today_is_the_last_day_of_the_shortest_waiver() -> None:
     assert last_day("2026-11-29", NOW.date()) == NOW.date() == last_day("1h", NOW.date())
+
+
+def test_what_is_new_is_not_taken_for_known() -> None:
+    entry = BaselineEntry("env-readable", "/srv/.env", "medium", "2026-11-29T00:00:00Z")
+    worse, other = replace(entry, severity="high"), replace(entry, target="/srv/b/.env")
+    [first, second] = waivable(
+        {"perm_audit": Remembered({"/srv": {"a" * 32: entry, "b" * 32: other}}, {"/srv": {"a" * 32: worse}})}
+    )
+    assert (first.target, first.severity, first.status) == ("/srv/.env", "high", "new"), "told once, as it is now"
+    assert (second.target, second.status) == ("/srv/b/.env", "known")
