@@ -276,5 +276,5 @@ def changed_meanwhile(journal: Journal) -> Dict[str, Swap]:
 
 
 def unswapped(names: Sequence[str]) -> List[str]:
-    """Which names of a database are of a restore that was begun and whose journal is not here."""
+    """Which names of a database, or of an archive of one, are of what a restore has put beside the live collections."""
     return sorted(name for name in names if name.startswith(PREFIX))

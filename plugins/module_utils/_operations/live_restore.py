@@ -187,12 +187,11 @@ class LiveRestore(Task[Looked]):
         contents.database = self._database_in(contents.reader, database, backup)
         self._refuse_damage(backup, contents)
         heads = staging.heads_of(contents.reader, contents.database)
-        wanted = self._wanted(sorted(heads), backup)
-        sources = {
-            source.name: source
-            for source in list_sources(connection, database)
-            if not source.name.startswith(swap.PREFIX)
-        }
+        listed = {source.name: source for source in list_sources(connection, database)}
+        # What an earlier restore has set aside is no collection of the shop's, there and in the backup.
+        aside, packed = swap.unswapped(list(listed)), swap.unswapped(list(heads))
+        sources = {name: source for name, source in listed.items() if name not in aside}
+        wanted = self._wanted(sorted(set(heads) - set(packed)), backup)
         sides = {name: staging.look_at_side(connection, database, sources[name]) for name in wanted if name in sources}
         changes = []
         for name in sorted({*sources, *wanted}):
@@ -218,7 +217,7 @@ class LiveRestore(Task[Looked]):
             maintenance_since=note.since if note is not None else "",
             maintenance_owner=note.owner if note is not None else "",
             safety=look_at(safety) if safety and os.path.lexists(safety) else None,
-            skipped=tuple(_skipped(contents)),
+            skipped=tuple(_skipped(contents, packed, aside if not observation.leftovers else [])),
         )
         return Looked(observation, contents, sides)
 
@@ -540,9 +539,19 @@ def _count(connection: Connection, database: str, source: DumpSource) -> int:
         return int(connection.client[database][source.data].count_documents({}))
 
 
-def _skipped(contents: Contents) -> List[str]:
-    """What is in the archive and not restored, a sentence each."""
+def _skipped(contents: Contents, packed: Sequence[str], aside: Sequence[str]) -> List[str]:
+    """What is in the archive and not restored, and what is beside the shop's own collections and stays, a sentence each.
+
+    Args:
+        packed, aside: names of what earlier restores have set aside, in the archive and in the live database.
+    """
     lines = []
+    if packed:
+        text = "What an earlier restore had set aside is in the backup, too, and is not restored: %s."
+        lines.append(text % ", ".join(packed[:5]))
+    if aside:
+        text = "Collections that an earlier restore has set aside are in the database and stay: %s. Look at them, then drop them."
+        lines.append(text % ", ".join(aside[:5]))
     others = sorted(set(restore.databases(contents.reader)) - {contents.database})
     if others:
         lines.append("Other databases in the backup are not restored: %s." % ", ".join(others))

@@ -5,16 +5,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.live_restore_planning import SettleRestore
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.live_restore_planning import (
+    LiveObservation,
+    LivePolicy,
+    SettleRestore,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.leftovers import Leftover, RestoreLeft
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.dump import DumpSource
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.swap import (
     COLLECTION,
     SWAPPING,
@@ -63,3 +69,34 @@ def test_who_knows_better_is_told_how_a_restore_is_forgotten(task: Any, monkeypa
         task._settle(Action("settle_restore", "shop", "", SettleRestore("a")), None)
     assert f"remove {task.journal}" in str(raised.value)
     assert Path(task.journal).exists()
+
+
+def test_what_an_earlier_restore_has_set_aside_is_neither_restored_nor_touched(
+    task: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The safety backup of a database with such a collection must be restorable."""
+    kept = "miniecom_restore.t.kept.0"
+    heads = {name: SimpleNamespace(type=COLLECTION, data_collection=name) for name in ("orders", kept)}
+    sources = [DumpSource(name, COLLECTION, name, "{}") for name in ("orders", kept)]
+    reader = SimpleNamespace(totals={}, prelude=SimpleNamespace(collections=()))
+    contents = live_restore.Contents(SimpleNamespace(), reader)  # type: ignore[arg-type]
+    task.params = {"collections": []}
+    task.policy = LivePolicy(1)
+    task.run.state_dir = str(Path(task.journal).parent)
+    task._connected = SimpleNamespace(client={"shop": None})
+    task._read_through = lambda _backup: contents
+    task._database_in = lambda *_arguments: "shop"
+    task._refuse_damage = lambda *_arguments: None
+    task._is_same = lambda *_arguments: False
+    monkeypatch.setattr(live_restore, "list_sources", lambda *_arguments: sources)
+    monkeypatch.setattr(live_restore, "read_setting", lambda *_arguments: SimpleNamespace(enabled=True))
+    monkeypatch.setattr(live_restore.staging, "heads_of", lambda *_arguments: heads)
+    monkeypatch.setattr(live_restore.staging, "look_at_side", lambda *_arguments: Side(COLLECTION))
+    monkeypatch.setattr(live_restore.staging, "other_clients", lambda *_arguments: [])
+    monkeypatch.setattr(live_restore.staging, "free_for_data", lambda *_arguments: None)
+    monkeypatch.setattr(live_restore.restore, "databases", lambda *_arguments: ["shop"])
+    now = datetime(2026, 11, 24, tzinfo=timezone.utc)
+    seen = task._look(LiveObservation("/b", None, "shop", "db:1", now), SimpleNamespace(path="/b")).seen
+    assert [change.name for change in seen.changes] == ["orders"]
+    assert len(seen.skipped) == 2
+    assert all(kept in line for line in seen.skipped)
