@@ -41,8 +41,8 @@ description:
   - Documents are restored as the server had them, also such as do not pass their collection's validator. A time-series collection cannot be renamed and is
     made anew out of its proven copy. Users and roles are never restored into the live server.
   - The application's maintenance setting stays as it is now, whatever the backup has; all its other settings are those of the backup.
-  - Whether somebody is connected to the server is looked at before anything is done and again before the places are taken, as far as the user may know it
-    (privilege C(inprog)).
+  - Whether somebody is connected to the server is looked at before anything is done and again before the places are taken. A user without the privilege
+    C(inprog) sees those who are connected as the same user, which the application mostly is; where it sees nobody, a warning says that it may not know.
   - It restores the database. Uploads, invoices and labels are still to be unpacked by hand, as C(docs/backups.md) tells.
 options:
   src:
@@ -74,8 +74,9 @@ options:
     default: []
   safety_backup:
     description:
-      - For O(mode=restore) the path of a verified backup of what is live now. It must be of this database, not older than the maintenance that is up,
-        and hold no fewer documents than there are. Wanted as long as there are documents in the live database.
+      - For O(mode=restore) the path of a verified backup of what is live now. It must be of this database, not older than the maintenance that is up
+        (than a day where it was not put up by M(miniecom.maintenance.maintenance_flag)), and hold no fewer documents than there are.
+      - Wanted as long as there are documents in the live database.
     type: path
   require_maintenance:
     description: For O(mode=restore) refuse while the application lets visitors in. A database without documents has nothing to lose.

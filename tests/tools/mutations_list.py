@@ -710,6 +710,11 @@ MONGO_RESTORE = (
                 ("live-restore-obstacles", "if obstacles and not policy.check:", NEVER),
                 ("live-restore-clients", "if observation.clients and not policy.allow_clients:", NEVER),
                 ("live-restore-unverified-safety", "if record is None:", NEVER),
+                (
+                    "live-restore-old-safety",
+                    "if not observation.maintenance_since and age > MAX_SAFETY_SECONDS:",
+                    NEVER,
+                ),
                 ("live-restore-safety-holds-less", "if record.documents < observation.live_documents:", NEVER),
                 ("live-restore-space", "observation.free < needed + policy.min_free:", "observation.free < 0:"),
             )

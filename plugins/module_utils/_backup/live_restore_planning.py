@@ -19,6 +19,8 @@ from .catalogue import Backup
 # Data files with indexes take less than the raw documents, which are packed in them; the server's journal, and air (measured).
 DATA_FACTOR = 1.3
 SERVER_BYTES = 256 * 1024 * 1024
+# Where nobody knows since when the shop is closed, a safety backup must at least be young.
+MAX_SAFETY_SECONDS = 24 * 3600
 CREATE, REPLACE, SAME, STAYS = "create", "replace", "same", "stays"
 
 
@@ -169,6 +171,11 @@ def plan_live_restore(observation: LiveObservation, policy: LivePolicy) -> Plan[
     obstacles = obstacles_of(observation, policy) if not observation.leftovers else []
     if obstacles and not policy.check:
         raise obstacles[0]
+    if observation.clients is None:
+        plan.warnings.append(
+            "The user of the connection string may not see who else is connected to the server (privilege inprog): make sure"
+            " that nobody writes."
+        )
     plan.warnings += ["A real run would be refused as things are now: %s" % error for error in obstacles]
     reason = "%d collections restored beside the live ones, compared, and swapped (%d documents now, %d then)" % (
         len(differing),
@@ -252,6 +259,9 @@ def safety_problem(observation: LiveObservation, policy: LivePolicy) -> str:
         return "the safety backup is of another database (%s on %s)" % (record.database, record.address)
     if observation.maintenance_since and parse_utc(record.started) < parse_utc(observation.maintenance_since):
         return "the safety backup is older than the maintenance, which is up since %s" % observation.maintenance_since
+    age = (observation.at - parse_utc(record.started)).total_seconds()
+    if not observation.maintenance_since and age > MAX_SAFETY_SECONDS:
+        return "the safety backup is older than a day, and nobody knows since when the shop is closed"
     if record.documents < observation.live_documents:
         return "the safety backup holds %d documents, and the database %d" % (
             record.documents,

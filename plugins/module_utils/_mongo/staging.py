@@ -268,16 +268,19 @@ def new_set_stands(journal: Journal, found: Mapping[str, Listed]) -> List[str]:
 def other_clients(connection: Connection) -> Optional[List[str]]:
     """Who else is connected to the server, also idle, each once; None where this user may not know.
 
-    An application keeps its connections open: as long as there is one, it may write.
+    An application keeps its connections open: as long as there is one, it may write. A user without the privilege inprog sees
+    its own connections, and the application's are that mostly, for the connection string is.
     """
-    try:
-        with mongo_errors("cannot see who is connected", connection.address.where):
-            rows = list(
-                connection.client.admin.aggregate([{"$currentOp": {"allUsers": True, "idleConnections": True}}])
-            )
-    except MaintenanceError:
-        return None
-    return clients_of(rows)
+    for everybody in (True, False):
+        try:
+            with mongo_errors("cannot see who is connected", connection.address.where):
+                stage = {"$currentOp": {"allUsers": everybody, "idleConnections": True}}
+                found = clients_of(list(connection.client.admin.aggregate([stage])))
+        except MaintenanceError:
+            continue
+        if everybody or found:
+            return found
+    return None
 
 
 def clients_of(rows: Sequence[Mapping[str, Any]]) -> List[str]:

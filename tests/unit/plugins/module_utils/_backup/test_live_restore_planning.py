@@ -76,6 +76,14 @@ OBSTACLES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("another database", {"safety": replace(SAFETY, verification=replace(RECORD, database="blog"))}, {}),
     ("another database", {"safety": replace(SAFETY, verification=replace(RECORD, address="other:1"))}, {}),
     ("older than the maintenance", {"maintenance_since": "2026-11-24T02:45:00Z"}, {}),
+    (
+        "older than a day",
+        {
+            "maintenance_since": "",
+            "safety": replace(SAFETY, verification=replace(RECORD, started="2026-11-23T02:59:00Z")),
+        },
+        {},
+    ),
     ("holds 29 documents", {"safety": replace(SAFETY, verification=replace(RECORD, documents=29))}, {}),
     ("not enough space", {"free": 13_000_000_000}, {}),
 ]
@@ -100,6 +108,8 @@ def test_each_obstacle_ends_it_and_check_mode_tells(words: str, seen: dict[str, 
 def test_what_is_asked_for_is_let_through() -> None:
     plan_live_restore(replace(GOOD, in_maintenance=False), replace(POLICY, require_maintenance=False))
     plan_live_restore(replace(GOOD, clients=("x",)), replace(POLICY, allow_clients=True))
-    plan_live_restore(replace(GOOD, clients=None, free=None), POLICY)
+    plan_live_restore(replace(GOOD, maintenance_since=""), POLICY)
+    (warning,) = plan_live_restore(replace(GOOD, clients=None, free=None), POLICY).warnings
+    assert "may not see who else is connected" in warning
     empty = replace(GOOD, changes=GOOD.changes[2:3], in_maintenance=False, safety=None)
     plan_live_restore(empty, replace(POLICY, safety_backup=""))

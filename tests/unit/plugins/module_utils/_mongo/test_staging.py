@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pymongo.errors import OperationFailure
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import staging
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import CollectionMetadata, Totals
@@ -62,3 +63,26 @@ def test_documents_that_have_expired_are_proven_before_the_server_may_remove_the
     assert not differences
     assert server.indexes == [ID, PLAIN, TTL]
     assert (journal.swaps[0].new.uuid, journal.swaps[0].new.documents) == ("n", 3)
+
+
+@pytest.mark.parametrize(
+    ("may_see_all", "others", "seen"),
+    [
+        (True, ["api"], ["api from 10.0.0.2"]),
+        (True, [], []),
+        (False, ["api"], ["api from 10.0.0.2"]),  # connected as the same user
+        (False, [], None),
+    ],
+)
+def test_without_the_privilege_the_connections_of_the_same_user_are_seen(
+    may_see_all: bool, others: list[str], seen: list[str] | None
+) -> None:
+    def aggregate(pipeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if pipeline[0]["$currentOp"]["allUsers"] and not may_see_all:
+            raise OperationFailure("not authorized", 13)
+        return [{"client": "10.0.0.2:5000", "appName": name} for name in (staging.APP_NAME, *others)]
+
+    connection: Any = SimpleNamespace(
+        client=SimpleNamespace(admin=SimpleNamespace(aggregate=aggregate)), address=SimpleNamespace(where="db:1")
+    )
+    assert staging.other_clients(connection) == seen
