@@ -111,10 +111,11 @@ def append_line(path: str, line: bytes, mode: int = 0o600) -> None:
         mode: permission bits of a file that is made by this.
 
     Raises:
-        OSError: as the system reports it (ENOSPC also where only a part could be written).
+        OSError: as the system reports it (ENOSPC also where only a part could be written, ELOOP where the file is a link).
     """
     data = line + b"\n"
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, mode)
+    # It may lie where others write, too: a link that they put there must not lead root elsewhere.
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
     try:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":

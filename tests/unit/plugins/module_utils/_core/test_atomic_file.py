@@ -104,6 +104,14 @@ def test_a_torn_line_is_ended_before_the_next(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_line_is_not_written_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text("root\n")
+    (tmp_path / "lines").symlink_to("theirs")
+    with pytest.raises(OSError, match="symbolic"):
+        append_line(str(tmp_path / "lines"), b"one")
+    assert (tmp_path / "theirs").read_text() == "root\n"
+
+
 def test_a_part_of_a_line_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:2]))
