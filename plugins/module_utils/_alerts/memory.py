@@ -78,7 +78,7 @@ def load_told(state_dir: str) -> List[Recalled]:
     for item in found if isinstance(found, list) else ():
         try:
             entries.append(_entry(item))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return entries
 

@@ -128,6 +128,11 @@ def _told(entry: Recalled, channel: str) -> Optional[Tuple[str, str]]:
     return next((told[1:] for told in entry.told if told[0] == channel), None)
 
 
+def _is_due(told: str, policy: Policy, now: datetime) -> bool:
+    # Told in the future: the clock was ahead then. Waiting for that moment could take years.
+    return not 0 <= (now - parse_utc(told)).total_seconds() < policy.repeat_seconds
+
+
 def message_for(channel: str, standing: Sequence[Recalled], run: RunSeen, policy: Policy, now: datetime) -> Message:
     """What a channel is to hear now; empty when there is no news for it."""
     moment = format_utc(now)
@@ -141,7 +146,7 @@ def message_for(channel: str, standing: Sequence[Recalled], run: RunSeen, policy
             continue  # this run has not met it
         elif told is None or severity_rank(entry.problem.severity) > severity_rank(told[1]):
             new.append(entry)
-        elif policy.repeat_seconds and (now - parse_utc(told[0])).total_seconds() >= policy.repeat_seconds:
+        elif policy.repeat_seconds and _is_due(told[0], policy, now):
             again.append(entry)
 
     def worst_first(entries: List[Recalled]) -> Tuple[Recalled, ...]:

@@ -6,12 +6,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._alerts.memory import (
+    load_told,
+    save_told,
+    told_path,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._alerts.planning import (
     FORGET_DAYS,
     PingHeartbeat,
@@ -159,6 +166,9 @@ def test_what_stands_is_told_again_after_its_time_and_never_without_one() -> Non
     assert not sent
     late = START + timedelta(hours=25)
     assert step_of_time(memory, [BACKUP], seen(), late)[1]["mail"].message.again[0].problem == BACKUP
+    assert step_of_time(memory, [BACKUP], seen(), START - timedelta(days=900))[1]["mail"].message.again, (
+        "the clock was ahead"
+    )
     never = Policy("high", 0, CHANNELS)
     assert not step_of_time(memory, [BACKUP], seen(), START + timedelta(days=60), policy=never)[1]
 
@@ -206,6 +216,17 @@ def test_the_heartbeat_hears_of_success_alone() -> None:
     ill = plan_alerts([], seen(status="failed"), POLICY, START)
     assert not ill.actions
     assert ("heartbeat", "the run failed") in [(kept.target, kept.reason) for kept in ill.kept]
+
+
+def test_a_memory_of_another_make_is_read_as_far_as_it_makes_sense(tmp_path: Path) -> None:
+    memory, _sent = step_of_time([], [BACKUP], seen(), START)
+    save_told(str(tmp_path), memory)
+    assert load_told(str(tmp_path)) == memory
+    path = Path(told_path(str(tmp_path)))
+    good = json.loads(path.read_text())[0]
+    strange = [{**good, key: value} for key in good for value in (None, 1, "xyz", [], ["x"], {}, {"kind": 1}, [[1, 2]])]
+    path.write_text(json.dumps([*strange, 7, None, good]))
+    assert load_told(str(tmp_path))[-1] == memory[0]
 
 
 def test_what_nobody_looks_at_any_more_is_forgotten() -> None:
