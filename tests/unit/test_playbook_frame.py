@@ -40,7 +40,7 @@ OPENING = {
 OPEN = list(OPENING)
 END = ["report : End the run and show what it did", "report : End as failed when a step failed"]
 # Whatever became of the report; each skipped where nothing is configured.
-TELL = ["alerts : Send alerts"]
+TELL = ["alerts : Send alerts", "alerts : Say who would be told"]
 NOTE = "report : Note the failure and go on"
 
 
