@@ -113,7 +113,8 @@ options:
         description: Its port; by default E(SMTP_PORT), else 25.
         type: int
       user:
-        description: User to log in as; by default E(SMTP_USER).
+        description:
+          - User to log in as; by default E(SMTP_USER) where the server is that of E(SMTP_HOST). At another server nobody logs in unless this is given.
         type: str
       password_key:
         description: Variable of O(env_file) that holds the password.

@@ -103,6 +103,8 @@ def mail_server(options: Mapping[str, Any], env: Mapping[str, str], env_file: st
             target=env_file,
             next_step="Set ALERT_EMAIL in it, or the option to of mail (alerts_mail_to).",
         )
+    # The shop's password is for its own server: another one is logged in at when somebody names the user there.
+    login = text("user", *(("SMTP_USER",) if _is_same(host, env.get("SMTP_HOST", "").strip()) else ()))
     user = text("user", "SMTP_USER")
     sender = mail_addresses([text("sender", "SMTP_FROM", "EMAIL_FROM", "MAIL_FROM")], "sender")
     if not sender:
@@ -120,12 +122,16 @@ def mail_server(options: Mapping[str, Any], env: Mapping[str, str], env_file: st
         int(port),
         sender[0],
         recipients,
-        user,
+        login,
         password,
         security,
         str(options.get("ca_file") or ""),
         float(options.get("timeout") or 20),
     )
+
+
+def _is_same(host: str, other: str) -> bool:
+    return host.lower() == other.lower() or (is_local(host) and is_local(other))
 
 
 def is_local(host: str) -> bool:
@@ -169,7 +175,7 @@ def send_mail(server: MailServer, message: Message) -> str:
         with _connected(server) as client:
             _secure(server, client, place)
             if server.user and server.password:
-                client.login(server.user, server.password)
+                _log_in(server, client, place)
             refused = client.send_message(as_mail(server, message))
     except smtplib.SMTPException as error:
         raise _explained(error, server, place) from error
@@ -181,7 +187,7 @@ def send_mail(server: MailServer, message: Message) -> str:
             next_step="Name the server as its certificate does, give its authority's file (ca_file, alerts_mail_ca_file), "
             "or correct the port and security.",
         ) from error
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:
         raise MaintenanceError(
             "the name of the mail server does not resolve", target=server.host, next_step="Correct SMTP_HOST."
         ) from error
@@ -225,6 +231,18 @@ def _secure(server: MailServer, client: smtplib.SMTP, place: str) -> None:
             target=place,
             next_step="Use its port for TLS (465), or security none (alerts_mail_security) if nobody can listen on the way.",
         )
+
+
+def _log_in(server: MailServer, client: smtplib.SMTP, place: str) -> None:
+    try:
+        client.login(server.user, server.password)
+    except UnicodeEncodeError:
+        # Its text tells letters of the password.
+        raise MaintenanceError(
+            "user or password of the mail server hold other than ASCII characters, which cannot be sent",
+            target=place,
+            next_step="Give that account another password.",
+        ) from None
 
 
 def _said(code: int, text: Any) -> str:

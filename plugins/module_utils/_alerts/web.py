@@ -13,7 +13,7 @@ import ssl
 from http.client import HTTPException
 from typing import Any, Mapping, Optional
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 from .._core.errors import MaintenanceError, from_os_error
@@ -28,10 +28,20 @@ class _NoRedirect(HTTPRedirectHandler):
         return None  # a message that is posted to another place than was named is lost, or read by a stranger
 
 
+def _place(url: str) -> Optional[SplitResult]:
+    """The parts of an address, None when it is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None
+
+
 def register_address(url: str) -> None:
     """Keep an address out of all that is told: its host alone is no secret."""
-    place = urlsplit(url)
     SECRETS.register(url)
+    place = _place(url)
+    if place is None:
+        return  # whoever tells it something says so
     SECRETS.register(place.path.strip("/"))
     SECRETS.register(place.query)
     for part in place.path.split("/"):
@@ -58,8 +68,8 @@ def tell(
     Raises:
         MaintenanceError: it was not taken, and why.
     """
-    place = urlsplit(url)
-    if place.scheme not in ("http", "https") or not place.hostname:
+    place = _place(url)
+    if place is None or place.scheme not in ("http", "https") or not place.hostname:
         raise MaintenanceError("not the address of a web service", target=name, next_step="Write https://HOST/PATH.")
     target = "%s, %s" % (name, place.hostname)
     body = None if values is None else json.dumps(values).encode("utf-8")

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import smtplib
 
 import pytest
 from hypothesis import given
@@ -15,10 +16,12 @@ from hypothesis import strategies as st
 from ansible_collections.miniecom.maintenance.plugins.module_utils._alerts.mail import (
     AUTO,
     TLS,
+    _log_in,
     as_mail,
     is_local,
     mail_addresses,
     mail_server,
+    send_mail,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._alerts.messages import (
     SHAPES,
@@ -34,8 +37,9 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._alerts.probl
     RunSeen,
     line,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._alerts.web import filled_in
+from ansible_collections.miniecom.maintenance.plugins.module_utils._alerts.web import filled_in, register_address, tell
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.redaction import SECRETS
 
 RUN = RunSeen(
     "weekly maintenance",
@@ -122,6 +126,47 @@ def test_mail_goes_where_the_shop_says() -> None:
     assert server.sender == ("", "shop@example.org")
     assert server.security == AUTO
     assert "secret" not in repr(server)
+
+
+@pytest.mark.parametrize(
+    ("own", "options", "user"),
+    [
+        (ENV["SMTP_HOST"], {"host": ENV["SMTP_HOST"].upper()}, ENV["SMTP_USER"]),
+        (ENV["SMTP_HOST"], {"host": "mail.elsewhere.example"}, ""),
+        (ENV["SMTP_HOST"], {"host": "localhost"}, ""),
+        (ENV["SMTP_HOST"], {"host": "mail.elsewhere.example", "user": "ops"}, "ops"),
+        ("127.0.0.1", {"host": "localhost"}, ENV["SMTP_USER"]),
+        ("", {"host": "mail.elsewhere.example"}, ""),
+    ],
+)
+def test_the_password_of_the_shops_server_goes_to_no_other(own: str, options: dict[str, str], user: str) -> None:
+    server = mail_server(options, {**ENV, "SMTP_HOST": own}, "")
+    assert server.user == user
+    assert server.user == "ops" or server.sender == ("", "shop@example.org")
+
+
+def test_letters_of_a_password_are_in_no_message() -> None:
+    server = mail_server({}, {**ENV, "SMTP_PASS": "p\u00e4ssword"}, "")
+    client = smtplib.SMTP()
+    client.esmtp_features = {"auth": "PLAIN"}
+    client.does_esmtp, client.ehlo_resp = True, b"x"
+    with pytest.raises(MaintenanceError, match="other than ASCII") as raised:
+        _log_in(server, client, "mail:25")
+    assert "xe4" not in str(raised.value)
+
+
+@pytest.mark.parametrize("host", ["mail..example.org", ".mail", "m" * 64 + ".example.org"])
+def test_a_slip_in_the_name_of_the_server_is_no_defect(host: str) -> None:
+    with pytest.raises(MaintenanceError, match="does not resolve"):
+        send_mail(mail_server({}, {**ENV, "SMTP_HOST": host}, ""), Message(RUN, new=(standing("no room"),)))
+
+
+@pytest.mark.parametrize("url", ["https://[bad/T0/B0/canary", "T0/B0/canary", "ftp://x/canary", "https:///canary"])
+def test_what_is_no_address_of_a_web_service_is_not_shown(url: str) -> None:
+    register_address(url)
+    with pytest.raises(MaintenanceError, match="not the address of a web service") as raised:
+        tell("ops", url, {})
+    assert "canary" not in str(raised.value) and "canary" not in SECRETS.clean_text("to %s" % url)
 
 
 @pytest.mark.parametrize(
