@@ -964,6 +964,23 @@ MONGO_ORPHANS = (
     ),
     *_of(
         "mongo_orphans",
+        "_mongo/orphan_task.py",
+        "_mongo/test_orphan_task.py",
+        (
+            "orphans-honest-count",
+            "if seen.relation in planned)",
+            "if seen.keys)",
+            "test_check_mode_counts_what_the_plan_takes_and_no_business_records",
+        ),
+        (
+            "orphans-restore-in-turn",
+            "progress = progress and bool(done.collisions)",
+            "progress = False",
+            "test_elements_of_one_list_and_their_document_come_back_with_one_call",
+        ),
+    ),
+    *_of(
+        "mongo_orphans",
         "_mongo/orphan_removal.py",
         "_mongo/test_orphan_removal.py",
         (

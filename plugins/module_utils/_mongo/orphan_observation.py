@@ -7,14 +7,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Set, Tuple
 
 from .client import Connection
 from .errors import mongo_errors
-from .orphan_archive import FORMAT, LONGEST_NAMESPACE, Archive, archive_name
+from .orphan_archive import FORMAT, LONGEST_NAMESPACE, Archive, Entry, archive_name
 from .orphan_judgement import AgeRule, identity_of, judge_documents, read_reference
-from .orphan_originals import Originals
+from .orphan_originals import CHANGED_LIST, GONE, Originals, digest, list_of
 from .orphan_planning import ArchiveSeen, RelationSeen
 from .orphans import OrphanFinder, RelationFindings, showable
 from .raw_document import Element, build
@@ -52,6 +53,40 @@ def shown_key(key: Element) -> str:
         return showable(decode(build([key]))["_id"])
     except ValueError:
         return "(an _id that does not decode)"
+
+
+def _lists_with(entry: Entry) -> Set[Tuple[bytes, str, str]]:
+    """The list that is there once the elements of an entry are back."""
+    return {(entry.key.raw, entry.relation.lists[0], entry.before)} if entry.positions else set()
+
+
+def in_turn(
+    waiting: Sequence[Tuple[Entry, str, int]], back: Set[Tuple[bytes, str, str]]
+) -> Tuple[List[int], List[Tuple[Entry, str, int]]]:
+    """What can be put back once other entries of the same run were: a run may take elements of one list several times, and then
+    the document. Pure.
+
+    Args:
+        waiting: entries, what stands in the way of each now, and its bytes.
+        back: lists that will be there, each with the document's _id and its path, by their digests.
+
+    Returns:
+        The bytes of those that can be, and those that cannot.
+    """
+    sizes: List[int] = []
+    reached, left = set(back), list(waiting)
+    while True:
+        still = []
+        for one, standing, size in left:
+            known = bool(one.positions) and standing in (GONE, CHANGED_LIST)
+            if known and (one.key.raw, one.relation.lists[0], one.left) in reached:
+                sizes.append(size)
+                reached |= _lists_with(one)
+            else:
+                still.append((one, standing, size))
+        if len(still) == len(left):
+            return sizes, still
+        left = still
 
 
 class Observer:
@@ -207,7 +242,8 @@ class Observer:
         archive, originals = Archive(self._database, collection), Originals(self._database, collection)
         entry = self._collections.get(collection)
         restorable, size, obstacle = 0, 0, ""
-        collisions: List[Tuple[str, str]] = []
+        waiting: List[Tuple[Entry, str, int]] = []
+        back: Set[Tuple[bytes, str, str]] = set()
         if entry is None:
             obstacle = "the collection is gone, and with it its indexes: create it anew, and restore again"
         elif str(entry.get("type", "collection")) != "collection":
@@ -218,16 +254,40 @@ class Observer:
                 if standing in ("", "there"):
                     restorable += 1
                     size += len(one.payload)
+                    back |= _lists_with(one)
                 else:
-                    collisions.append((shown_key(one.key), standing))
+                    waiting.append((replace(one, payload=b""), standing, len(one.payload)))
             self._progress()
+        back |= self._lists_of_documents(archive, run_id, waiting)
+        later, waiting = in_turn(waiting, back)
+        restorable += len(later)
+        size += sum(later)
         return ArchiveSeen(
             collection,
             restorable=0 if obstacle else restorable,
             restorable_bytes=size,
-            collisions=tuple(collisions),
+            collisions=tuple((shown_key(one.key), standing) for one, standing, _size in waiting),
             obstacle=obstacle if restorable else "",
         )
+
+    def _lists_of_documents(
+        self, archive: Archive, run_id: str, waiting: Sequence[Tuple[Entry, str, int]]
+    ) -> Set[Tuple[bytes, str, str]]:
+        """The lists in documents that come back themselves, and for whose elements there is no document yet."""
+        gone: Dict[bytes, List[Entry]] = {}
+        for one, standing, _size in waiting:
+            if standing == GONE:
+                gone.setdefault(one.key.raw, []).append(one)
+        found: Set[Tuple[bytes, str, str]] = set()
+        if not gone:
+            return found
+        for batch in archive.read({"run_id": run_id, "kind": "document"}):
+            for entry in batch:
+                for one in gone.get(entry.key.raw, ()):
+                    listed = list_of(entry.payload, one)
+                    if listed is not None:
+                        found.add((entry.key.raw, one.relation.lists[0], digest(listed)))
+        return found
 
     def runs(self, collection: str) -> Sequence[str]:
         """Runs that an archive holds something of."""

@@ -39,6 +39,8 @@ except ImportError:  # the client says so
     encode = RawBSONDocument = DeleteOne = UpdateOne = Collation = None  # type: ignore[assignment,misc]
     OperationFailure = Exception  # type: ignore[assignment,misc]
 
+GONE = "its document is gone"
+CHANGED_LIST = "its list was changed since"
 INVALID_DOCUMENT = 121
 # So many are looked up with one command; what comes back with one reply takes at most 16 MiB.
 IDS = 100
@@ -174,12 +176,12 @@ class Originals:
                 return ""
             return "there" if raw == entry.payload else "a document with this _id is there, and it is another one"
         if raw is None:
-            return "its document is gone"
+            return GONE
         listed = list_of(raw, entry)
         if listed is not None and digest(listed) == entry.before:
             return "there"
         if listed is None or digest(listed) != entry.left:
-            return "its list was changed since"
+            return CHANGED_LIST
         if digest(merged(listed, entry.positions, entry.elements)) != entry.before:
             return "its list cannot be made as it was"
         return ""
@@ -216,7 +218,7 @@ class Originals:
                 continue
             whole = merged(listed, entry.positions, entry.elements)
             if self.set_lists([(raw, entry.relation.lists[0], whole)]):
-                return "restored" if self.judge(entry) == "there" else "its list was changed since"
+                return "restored" if self.judge(entry) == "there" else CHANGED_LIST
         return "its document is changed all the time"
 
 

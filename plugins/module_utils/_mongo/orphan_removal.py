@@ -33,7 +33,7 @@ from .orphan_judgement import (
     list_path,
     read_reference,
 )
-from .orphan_originals import Originals, digest, list_of, without
+from .orphan_originals import GONE, Originals, digest, list_of, without
 from .orphans import OrphanFinder, Unjudgeable, values_at
 from .raw_document import ARRAY, Element, array_of, build, elements, field_at
 from .relations import Relation
@@ -106,7 +106,7 @@ class LagGate:
                     "a member of the replica set has been more than max_lag (%s) behind for %s"
                     % (format_duration(self.max_lag), format_duration(waited)),
                     target=", ".join(behind),
-                    next_step="What was archived until now is complete. Find out what holds the member up, and run it again.",
+                    next_step="What was done until now is complete. Find out what holds the member up, and run it again.",
                 )
             self.progress()
             self.sleep(0.5)
@@ -282,7 +282,7 @@ class Archiver:
             self._archive.drop([entry])
             self.moved.stay(APPEARED)
             return True
-        if standing and standing != "its document is gone":
+        if standing and standing != GONE:
             self._archive.settle([entry])
             self.moved.stay(CHANGED)
             return True

@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, List, Mapping, Optional, Set, Tuple
 
 from .._core.call import Call
 from .._core.clock import parse_utc, utc_now
@@ -21,7 +21,7 @@ from .._core.units import format_duration, parse_duration
 from .client import Connection, connect
 from .compaction import CHECKPOINT_SECONDS
 from .errors import mongo_errors
-from .orphan_archive import CLAIM_SECONDS, ENTRIES, FORMAT, Archive, Entry, archive_name, safe_writes
+from .orphan_archive import CLAIM_SECONDS, ENTRIES, FORMAT, Archive, archive_name, safe_writes
 from .orphan_judgement import AgeRule
 from .orphan_observation import Observer, key_of, shown_key
 from .orphan_originals import Originals
@@ -276,18 +276,23 @@ class MongoOrphans(Task[Observed]):
         # What was taken over by a later run, or is under way, stays: the removal itself asks for it.
         old = {"format": FORMAT, "pending": {"$exists": False}, "archived_at": {"$lt": before}}
         gate, purged = self._gate(), 0
-        with mongo_errors("cannot purge the archive", namespace):
-            while True:
-                found = held.find(dict(old, kind={"$ne": "part"}), {"_id": 1}).limit(ENTRIES)
-                ids = [entry["_id"] for entry in found]
-                if not ids:
-                    break
-                gate.wait()
-                self._note_removal(observation, action.work.collection, archive_too=True)
-                purged += held.delete_many(dict(old, _id={"$in": ids})).deleted_count
-                self._progress()
-            self._purge_parts(held, before)
-        return Outcome(action.bytes if purged else 0, "%s removed" % entries(purged), Done(purged=purged))
+        failure: Optional[MaintenanceError] = None
+        try:
+            with mongo_errors("cannot purge the archive", namespace):
+                while True:
+                    found = held.find(dict(old, kind={"$ne": "part"}), {"_id": 1}).limit(ENTRIES)
+                    ids = [entry["_id"] for entry in found]
+                    if not ids:
+                        break
+                    gate.wait()
+                    self._note_removal(observation, action.work.collection, archive_too=True)
+                    purged += held.delete_many(dict(old, _id={"$in": ids})).deleted_count
+                    self._progress()
+                self._purge_parts(held, before)
+        except MaintenanceError as error:
+            failure = error
+        note = "%s removed" % entries(purged)
+        return Outcome(action.bytes if purged else 0, note, Done(purged=purged), failure=failure)
 
     def _purge_parts(self, held: Any, before: datetime) -> None:
         """Parts of entries that are gone."""
@@ -299,31 +304,41 @@ class MongoOrphans(Task[Observed]):
     def _restore(self, action: Action[RestoreArchived], observation: Observed) -> Outcome:
         database = self._database(observation)
         archive, originals = Archive(database, action.work.collection), Originals(database, action.work.collection)
-        gate = self._gate()
-        restored, there, size = 0, 0, 0
-        collisions: List[Tuple[str, str]] = []
-        for batch in archive.read({"run_id": action.work.run_id}):
-            gate.wait()
-            back: Dict[str, List[Entry]] = {"restored": [], "there": []}
-            for entry in batch:
-                answer = originals.put_back(entry)
-                if answer in back:
-                    back[answer].append(entry)
-                    restored += answer == "restored"
-                    there += answer == "there"
-                    size += len(entry.payload) if answer == "restored" else 0
-                else:
-                    collisions.append((shown_key(entry.key), answer))
-            archive.drop(back["restored"])
-            archive.drop(back["there"], unless_claimed=True)
-            self._progress()
-        notes = ["%d put back" % restored]
-        if there:
-            notes.append("%d were there already" % there)
-        if collisions:
-            reasons = Counter(why for _key, why in collisions)
-            notes += ["%d stay in the archive: %s" % (reasons[why], why) for why in sorted(reasons)]
-        return Outcome(size, ", ".join(notes), Done(restored=restored, there=there, collisions=tuple(collisions)))
+        gate, done, size = self._gate(), Done(), 0
+        standing: Set[str] = set()
+        failure: Optional[MaintenanceError] = None
+        try:
+            progress = True
+            while progress:
+                # What was taken from a list, or from a document, before the rest of it comes back after that.
+                progress, done = False, replace(done, collisions=())
+                for batch in archive.read({"run_id": action.work.run_id}):
+                    gate.wait()
+                    answers = [(entry, originals.put_back(entry)) for entry in batch]
+                    back = [entry for entry, answer in answers if answer == "restored"]
+                    there = [entry for entry, answer in answers if answer == "there"]
+                    stay = [(shown_key(entry.key), why) for entry, why in answers if why not in ("restored", "there")]
+                    archive.drop(back)
+                    archive.drop(there, unless_claimed=True)
+                    size += sum(len(entry.payload) for entry in back)
+                    standing.update(entry.id for entry in there)
+                    progress = progress or bool(back)
+                    done = replace(
+                        done,
+                        restored=done.restored + len(back),
+                        there=len(standing),
+                        collisions=(*done.collisions, *stay),
+                    )
+                    self._progress()
+                progress = progress and bool(done.collisions)
+        except MaintenanceError as error:
+            failure = error
+        notes = ["%d put back" % done.restored]
+        if done.there:
+            notes.append("%d were there already" % done.there)
+        reasons = Counter(why for _key, why in done.collisions)
+        notes += ["%d stay in the archive: %s" % (reasons[why], why) for why in sorted(reasons)]
+        return Outcome(size, ", ".join(notes), done, failure=failure)
 
     handlers = {Settle: _settle, ArchiveOrphans: _archive, PurgeArchive: _purge, RestoreArchived: _restore}
 
@@ -373,7 +388,7 @@ class MongoOrphans(Task[Observed]):
                 )
         return Report(
             headline,
-            count > 0,
+            count > 0 or any(one.there for one in done),
             {"restored": count, "collisions": len(collisions)},
             values={
                 "archived_runs": list(observation.runs),
@@ -388,8 +403,9 @@ class MongoOrphans(Task[Observed]):
         count = sum(one.archived for one in done)
         works = [action.work for action in results.planned if isinstance(action.work, ArchiveOrphans)]
         if results.check:
-            count = sum(seen.orphans for seen in observation.relations if seen.keys)
-            count = count if works else 0
+            # Business records that nobody named have orphans, too; the plan leaves them where they are.
+            planned = {work.relation for work in works}
+            count = sum(seen.orphans for seen in observation.relations if seen.relation in planned)
         changed = (
             bool(results.planned) if results.check else any(one.archived or one.restored or one.there for one in done)
         )
