@@ -43,13 +43,13 @@ def read_ticks(state_dir: str) -> List[Tick]:
     """
     path, found = ticks_path(state_dir), []
     try:
-        with open(path, encoding="utf-8") as handle:
+        with open(path, encoding="utf-8", errors="replace") as handle:
             for line in handle:
                 try:
-                    tick = Tick(**json.loads(line))
+                    tick = Tick(**{key: str(value) for key, value in json.loads(line).items()})
                     parse_utc(tick.at)
                     found.append(tick)
-                except (ValueError, TypeError):
+                except (ValueError, TypeError, AttributeError):
                     continue
     except (FileNotFoundError, NotADirectoryError):
         return []

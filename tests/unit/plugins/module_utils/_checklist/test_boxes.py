@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._checklist.bo
     newest,
     plan_ticks,
 )
+from ansible_collections.miniecom.maintenance.plugins.module_utils._checklist.ticking import read_ticks, ticks_path
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import format_utc
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from tests.support.playbooks import ROOT
@@ -72,6 +74,21 @@ def test_the_last_tick_counts_and_what_is_older_than_its_period_is_due(entries: 
         if not own:
             assert box["due"]
     assert len(as_lines(as_values(ticks, [], NOW))) == len(BOXES) + len(PERIODS) + 1
+
+
+def test_what_the_clock_or_a_hand_has_spoilt_ticks_nothing(tmp_path: Path) -> None:
+    wrong = [Tick("documentation", ago(-400), "mira"), Tick("documentation", ago(3), "jo")]
+    records = [
+        record("restore test", days=-400),
+        record("restore test", days=5),
+        {**record("health"), "ended": "today"},
+    ]
+    boxes = {box["id"]: box for box in as_values(wrong, records, NOW)}
+    assert (boxes["documentation"]["by"], boxes["restore_test"]["at"]) == ("jo", ago(5))
+    assert boxes["service_health"]["due"]
+    good = '{"at": "%s", "box": "documentation", "by": "jo", "note": 5}\n' % ago(1)
+    Path(ticks_path(str(tmp_path))).write_bytes(b'\xff\n[]\n7\n{"box": 1}\n' + good.encode() + b'{"at": "x"')
+    assert read_ticks(str(tmp_path)) == [Tick("documentation", ago(1), "jo", "5")]
 
 
 def test_what_a_run_does_nobody_ticks_by_hand() -> None:
