@@ -28,7 +28,11 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.nginx_l
     strangers_in,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.page import Closing, Texts, render_page
-from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.visitor import SiteAnswer, judge_closed
+from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.visitor import (
+    SiteAnswer,
+    judge_closed,
+    judge_served,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.nginx_setup import (
     MaintenanceNginx,
     NginxObservation,
@@ -219,3 +223,19 @@ def test_a_page_with_any_line_ends_is_known_again(tmp_path: Path) -> None:
     files = {"page.html": "a\r\nb\rc\n", "no-end": ""}
     close_shop(str(tmp_path), files, "")
     assert observe_link(str(tmp_path)).found == digest_files(files, "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "served"),
+    [
+        (SiteAnswer(200), True),
+        (SiteAnswer(301), True),
+        (SiteAnswer(401), True),
+        (SiteAnswer(404), True),
+        (SiteAnswer(502), False),
+        (SiteAnswer(503, by_nginx=True), False),
+        (SiteAnswer(problem="nothing listens"), False),
+    ],
+)
+def test_an_open_shop_answers(answer: SiteAnswer, served: bool) -> None:
+    assert (judge_served(answer, "shop") == []) is served
