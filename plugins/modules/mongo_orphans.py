@@ -133,7 +133,8 @@ options:
   allow_business_records:
     description:
       - Collections of business records that may be archived and purged, by their exact names.
-      - Orders, payments, refunds, invoices, shipments, coupon usage, loyalty and audit logs are only reported otherwise.
+      - Orders, payments, refunds, invoices, shipments, coupon usage, loyalty and audit logs, and collections named like them, such as C(orders_2025),
+        are only reported otherwise.
     type: list
     elements: str
     default: []

@@ -18,22 +18,24 @@ IGNORED = ("", "guest")
 # Where mongo_orphans puts archived documents: never looked at as data of the shop.
 ARCHIVE_SUFFIX = "__orphans"
 
-# Records of the business and of who did what: only named ones are ever moved.
+# Records of the business and of who did what: only named ones are ever moved. Also those of last year (orders_2025, old_orders) and
+# those that a library has named (couponusages, auditlogs): of too many it is only said that they have to be named.
 BUSINESS_RECORDS = (
-    "orders",
-    "order_*",
-    "payments",
-    "payment_*",
-    "refunds",
-    "refund_*",
-    "invoices",
-    "invoice_*",
-    "shipments",
-    "shipment_*",
-    "coupon_usage*",
+    "order*",
+    "payment*",
+    "refund*",
+    "invoice*",
+    "shipment*",
+    "*[_.-]orders",
+    "*[_.-]payments",
+    "*[_.-]refunds",
+    "*[_.-]invoices",
+    "*[_.-]shipments",
+    "coupon*usage*",
+    "coupon*redemption*",
     "loyalty*",
-    "audit_log*",
-    "admin_audit*",
+    "audit*",
+    "admin*audit*",
 )
 
 _PART = r"[^\s.$\[\]\x00]+(?:\[\])?"
