@@ -6,7 +6,7 @@
 
 On a replica set the server keeps deleted documents for snapshots (minSnapshotHistoryWindowInSeconds). Measured on 6.0.27:
 a compaction within that time moves them along and freezes them into the file, which no later compaction shrinks. So what
-removes documents notes it here, and what compacts waits. So far that is one document: the setting that maintenance makes
+removes documents notes it here, and what compacts waits: archiving and purging orphans, and the setting that maintenance makes
 where the shop has none, and takes away when it opens the shop.
 """
 
