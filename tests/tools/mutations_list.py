@@ -1034,6 +1034,12 @@ MONGO_ORPHANS = (
         "_mongo/test_orphans.py",
         ("orphans-ignored-text", "if value in relation.ignore:", NEVER, "test_ignored_text_is_the_relations_own"),
         (
+            "orphans-broken-text",
+            ' or "\\ufffd" in value:',
+            ":",
+            "test_text_that_is_no_utf8_cannot_be_told_and_is_no_orphan",
+        ),
+        (
             "orphans-other-types",
             'return ReferenceJudgement("reference", possible) if possible else OTHER',
             'return ReferenceJudgement("reference", possible)',

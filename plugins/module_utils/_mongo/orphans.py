@@ -96,7 +96,8 @@ def judge_value(value: Any, relation: Relation, types: Mapping[str, bool], datab
     elif isinstance(value, str):
         if value in relation.ignore:
             return IGNORED
-        if len(value) > LONGEST_REFERENCE:
+        if len(value) > LONGEST_REFERENCE or "\ufffd" in value:
+            # The latter stands for bytes that are no UTF-8: which they were, and what they refer to, cannot be told.
             return OTHER
         if is_malformed(value):
             return ReferenceJudgement("malformed", (value,) if types["string"] else ())

@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from bson import DBRef, ObjectId
+from bson import DBRef, ObjectId, decode
+from bson.codec_options import CodecOptions
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -206,6 +207,11 @@ def test_values_at_a_path(field, document, values):
 )
 def test_values_that_a_query_compares_with(key, document, values):
     assert list(key_values(document, key.split("."))) == values
+
+
+def test_text_that_is_no_utf8_cannot_be_told_and_is_no_orphan():
+    [text] = decode(b"\x10\0\0\0\2a\0\4\0\0\0a\xffb\0\0", CodecOptions(unicode_decode_error_handler="replace")).values()
+    assert judge_value(text, RELATION, dict.fromkeys(ALL_TYPES, True)).kind == "other"
 
 
 def test_a_line_end_is_part_of_a_value():
