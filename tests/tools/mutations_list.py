@@ -702,6 +702,34 @@ MONGO_RESTORE = (
     ),
     *_of(
         "mongo_restore",
+        "_mongo/staging.py",
+        "_mongo/test_staging.py",
+        (
+            "staging-expiry-before-the-proof",
+            "build_indexes(connection, beside, same, expiring=False)",
+            "build_indexes(connection, beside, same)",
+            "test_documents_that_have_expired_are_proven_before_the_server_may_remove_them",
+        ),
+    ),
+    *_of(
+        "mongo_restore",
+        "_operations/live_restore.py",
+        "_operations/test_live_restore.py",
+        *(
+            (name, guard, broken, "test_the_journal_goes_ahead_of_the_swap_and_what_would_be_lost_ends_it")
+            for name, guard, broken in (
+                ("live-restore-written-meanwhile", "if written:", NEVER),
+                ("live-restore-safety-gone", "if now is None or not now.verified or now.id != seen.safety.id:", NEVER),
+                (
+                    "live-restore-journal-first",
+                    "write_journal(path, journal)\n        staging.carry_out",
+                    "staging.carry_out",
+                ),
+            )
+        ),
+    ),
+    *_of(
+        "mongo_restore",
         "_backup/live_restore_planning.py",
         "_backup/test_live_restore_planning.py",
         *(

@@ -308,6 +308,15 @@ def metadata_of(head: CollectionMetadata) -> Dict[str, Any]:
         ) from error
 
 
+def lets_expire(metadata: str) -> bool:
+    """Whether the server removes documents of a collection with this metadata by itself (TTL, capped). Pure."""
+    values = json_util.loads(metadata or "{}", json_options=_JSON)
+    options = values.get("options") or {}
+    return bool(options.get("capped")) or any(
+        "expireAfterSeconds" in found for found in (options, *(values.get("indexes") or []))
+    )
+
+
 def create_collection(connection: Connection, head: CollectionMetadata, same: bool) -> None:
     """Make the collection or view of an archive's head, without its indexes."""
     options = dict(metadata_of(head).get("options") or {})

@@ -29,6 +29,7 @@ from .restore import (
     create_collection,
     data_heads,
     insert_documents,
+    lets_expire,
     read_collection,
     same_series,
 )
@@ -260,6 +261,20 @@ def new_set_stands(journal: Journal, found: Mapping[str, Listed]) -> List[str]:
         else:
             wrong += compare_metadata(where, swap.new.metadata, here.metadata)
     return wrong
+
+
+def written_meanwhile(connection: Connection, journal: Journal) -> List[str]:
+    """Names of old collections that are not any more as they were when they were looked at, now that they stand aside, where
+    nobody writes to them. One whose documents expire is none: the server itself removes some.
+    """
+    found = []
+    for swap in journal.swaps:
+        if swap.old.kind != COLLECTION or lets_expire(swap.old.metadata):
+            continue
+        read = read_collection(connection, journal.database, journal.beside(swap, "old"))
+        if (read.documents, read.sha256) != (swap.old.documents, swap.old.sha256):
+            found.append(swap.name)
+    return found
 
 
 # --- who else is there -----------------------------------------------------------------------------------------------

@@ -350,7 +350,7 @@ class LiveRestore(Task[Looked]):
         warnings: List[str] = []
         try:
             write_journal(path, journal)
-            self._stage_and_swap(path, journal, backup, contents, warnings)
+            self._stage_and_swap(path, journal, seen, contents, warnings)
         except Exception as error:
             raise self._put_back(note, path, _known(error)) from error
         try:
@@ -379,10 +379,12 @@ class LiveRestore(Task[Looked]):
         )
 
     def _stage_and_swap(
-        self, path: str, journal: swap.Journal, backup: Backup, contents: Contents, warnings: List[str]
+        self, path: str, journal: swap.Journal, seen: LiveObservation, contents: Contents, warnings: List[str]
     ) -> None:
         """Up to the moment at which the new set is the valid one."""
-        connection, database = self._connection, journal.database
+        connection, database, backup = self._connection, journal.database, seen.backup
+        if backup is None:
+            raise ValueError("there is no backup to restore")
 
         def read_dump(stream: Any) -> ArchiveReader:
             reader = ArchiveReader(stream, backup.name)
@@ -406,6 +408,7 @@ class LiveRestore(Task[Looked]):
         clients = staging.other_clients(connection)
         if clients and not self.policy.allow_clients:
             raise still_connected(tuple(clients), connection.address.where)
+        self._require_safety(seen)
         steps = swap.steps_forward(journal, staging.list_live(connection, database), staging.same_view)
         journal = replace(journal, phase=swap.SWAPPING)
         write_journal(path, journal)
@@ -415,7 +418,27 @@ class LiveRestore(Task[Looked]):
             raise MaintenanceError(
                 "the restored collections did not take their places: %s" % "; ".join(wrong[:5]), target=database
             )
+        written = staging.written_meanwhile(connection, journal)
+        if written:
+            raise MaintenanceError(
+                "documents were written while the backup was restored beside them, and would be lost: %s"
+                % ", ".join(written[:5]),
+                target=database,
+                next_step="Something still writes to the database: stop it, make another safety backup, then run again.",
+            )
         write_journal(path, replace(journal, phase=swap.COMMITTED))
+
+    def _require_safety(self, seen: LiveObservation) -> None:
+        """What is live now is still safe, however long the restore beside it has taken."""
+        if seen.safety is None:
+            return
+        now = look_at(seen.safety.path)
+        if now is None or not now.verified or now.id != seen.safety.id:
+            raise MaintenanceError(
+                "the safety backup is not any more what it was",
+                target=seen.safety.path,
+                next_step="Find out what removes or changes it, make another one, then run again.",
+            )
 
     def _carry_setting_over(self, journal: swap.Journal, warnings: List[str]) -> swap.Journal:
         swaps = []

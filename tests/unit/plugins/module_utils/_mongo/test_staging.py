@@ -86,3 +86,24 @@ def test_without_the_privilege_the_connections_of_the_same_user_are_seen(
         client=SimpleNamespace(admin=SimpleNamespace(aggregate=aggregate)), address=SimpleNamespace(where="db:1")
     )
     assert staging.other_clients(connection) == seen
+
+
+def test_what_was_written_to_the_old_collections_is_seen_unless_they_expire(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, expiring = json.dumps({"indexes": [ID, PLAIN]}), json.dumps({"indexes": [ID, TTL]})
+    swaps = tuple(
+        Swap(number, name, Side(COLLECTION, metadata, name, 2, "then"), Side(COLLECTION))
+        for number, (name, metadata) in enumerate(
+            [("orders", plain), ("carts", plain), ("users", plain), ("sessions", expiring)]
+        )
+    )
+    read = {"old.0": (2, "then"), "old.1": (3, "now"), "old.2": (2, "now")}
+    monkeypatch.setattr(
+        staging,
+        "read_collection",
+        lambda _connection, _database, name: SimpleNamespace(
+            **dict(zip(("documents", "sha256"), read[name.partition(".t.")[2]], strict=True))
+        ),
+    )
+    connection: Any = None
+    journal = Journal("t", "shop", swaps=(*swaps, Swap(9, "new", Side(), Side(COLLECTION))))
+    assert staging.written_meanwhile(connection, journal) == ["carts", "users"]

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catalogue import Backup, VerificationRecord
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.live_restore_planning import (
     LiveObservation,
     LivePolicy,
@@ -23,12 +26,15 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan im
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.dump import DumpSource
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.swap import (
     COLLECTION,
+    COMMITTED,
     SWAPPING,
     Journal,
     Side,
     Swap,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import live_restore, restore_recovery
+
+NOW = datetime(2026, 11, 24, 3, 0, tzinfo=timezone.utc)
 
 
 @pytest.fixture
@@ -95,8 +101,56 @@ def test_what_an_earlier_restore_has_set_aside_is_neither_restored_nor_touched(
     monkeypatch.setattr(live_restore.staging, "other_clients", lambda *_arguments: [])
     monkeypatch.setattr(live_restore.staging, "free_for_data", lambda *_arguments: None)
     monkeypatch.setattr(live_restore.restore, "databases", lambda *_arguments: ["shop"])
-    now = datetime(2026, 11, 24, tzinfo=timezone.utc)
-    seen = task._look(LiveObservation("/b", None, "shop", "db:1", now), SimpleNamespace(path="/b")).seen
+    seen = task._look(LiveObservation("/b", None, "shop", "db:1", NOW), SimpleNamespace(path="/b")).seen
     assert [change.name for change in seen.changes] == ["orders"]
     assert len(seen.skipped) == 2
     assert all(kept in line for line in seen.skipped)
+
+
+@pytest.mark.parametrize("trouble", ["", "written", "client", "unsafe"])
+def test_the_journal_goes_ahead_of_the_swap_and_what_would_be_lost_ends_it(
+    task: Any, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    path, done = task.journal, []
+    Path(path).unlink()
+    backup = Backup("b", "/b", NOW, 1, 1, 1)
+    record = VerificationRecord(1, 1, "", "2026-11-24T02:30:00Z", "2026-11-24T02:31:00Z", "shop")
+    safety = replace(backup, path="/safety", verification=record)
+    reader = SimpleNamespace(totals={})
+
+    def carry_out(*_arguments: Any) -> None:
+        assert restore_recovery.load_journal(path).phase == SWAPPING
+        done.append("swapped")
+
+    answers: dict[str, Any] = {
+        "prove": lambda _connection, _database, journal, _reader: (journal, []),
+        "copy_timeseries": lambda _connection, journal: journal,
+        "other_clients": lambda _connection: ["node from 10.0.0.2"] if trouble == "client" else None,
+        "list_live": lambda *_arguments: {},
+        "carry_out": carry_out,
+        "new_set_stands": lambda *_arguments: [],
+        "written_meanwhile": lambda *_arguments: ["orders"] if trouble == "written" else [],
+    }
+    for name, answer in answers.items():
+        monkeypatch.setattr(live_restore.staging, name, answer)
+    monkeypatch.setattr(live_restore, "open_backup", lambda *_arguments: nullcontext())
+    monkeypatch.setattr(live_restore, "read_backup", lambda *_arguments: SimpleNamespace(dump=reader))
+    monkeypatch.setattr(live_restore, "look_at", lambda _path: None if trouble == "unsafe" else safety)
+    task.params = {"passphrase_file": None}
+    task.policy = LivePolicy(1)
+    task._connected = SimpleNamespace(address=SimpleNamespace(where="db:1"))
+    seen = LiveObservation("/b", backup, "shop", "db:1", NOW, safety=safety)
+    contents = SimpleNamespace(database="shop", reader=reader)
+
+    def stage() -> None:
+        task._stage_and_swap(path, Journal("t", "shop"), seen, contents, [])
+
+    if not trouble:
+        stage()
+        assert restore_recovery.load_journal(path).phase == COMMITTED
+        return
+    with pytest.raises(MaintenanceError, match=r"would be lost|not any more what it was"):
+        stage()
+    if trouble == "written":
+        assert restore_recovery.load_journal(path).phase == SWAPPING
+    assert bool(done) is Path(path).exists() is (trouble == "written")
