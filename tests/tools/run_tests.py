@@ -73,10 +73,12 @@ class Outcome:
         return self.count.failed == 0 and self.count.passed > 0
 
 
-# Integration tests in stages of about the same length: those of MongoDB's modules, which run on several servers, and
-# those that raise whole sandboxes and run whole playbooks, each stage with sandboxes of its own. All others test one
-# module or server, and are a stage of their own.
+# Integration tests in stages of about the same length: those of MongoDB's modules, which run on several servers, those
+# that need Docker, those of maintenance mode, alerts and schedules, and those that raise whole sandboxes and run whole
+# playbooks, each stage with servers and sandboxes of its own. All others are a stage as well.
 PARTS = {
+    "integration-docker": ("test_context_*.py", "test_docker_*.py", "test_engine_*.py"),
+    "integration-maintenance": ("test_alerts_*.py", "test_maintenance_*.py", "test_schedule*.py", "test_shop_jobs.py"),
     "integration-mongo": ("test_mongo_*.py",),
     "integration-weekly": ("test_weekly.py",),
     "integration-faults": ("test_weekly_faults.py",),
