@@ -374,12 +374,6 @@ def test_unknown_database_fails(shop):
     assert result.failed and "nosuchshop" in result.msg
 
 
-def test_archiving_is_not_offered_yet(shop):
-    _database, params = shop
-    result = run_module("mongo_orphans", {**params, "action": "archive"})
-    assert result.failed and "action" in result.msg
-
-
 def test_reader_suffices_and_nothing_is_written(mongod, shop):
     database, params = shop
     seed.seed_shop(database, users=20, orders=30)

@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, List, Mapping, Optional, Set, Tuple
+from typing import Any, List, Mapping, Optional, Sequence, Set, Tuple
 
 from .._core.call import Call
 from .._core.clock import parse_utc, utc_now
@@ -150,6 +150,9 @@ class MongoOrphans(Task[Observed]):
         self._progress = every_half_minute(self.run.renew)
 
     def observe(self) -> Observed:
+        # What makes no sense is told before a server is asked.
+        looking = self.policy.action in ("report", "archive")
+        relations = relations_of(self.params) if looking else []
         connection = self._connected()
         name = connection.require_database(self.params["database"])
         database = connection.client[name]
@@ -169,8 +172,8 @@ class MongoOrphans(Task[Observed]):
             cutoff=cutoff,
             window=read_snapshot_window(connection) if connection.server.topology == "replica set" else 0.0,
         )
-        if self.policy.action in ("report", "archive"):
-            return self._look_for_orphans(connection, observer, seen)
+        if looking:
+            return self._look_for_orphans(connection, observer, seen, relations)
         wanted = {entry["collection"] for entry in self.params["relations"] or []}
         archived = [one for one in observer.archived_collections() if not wanted or one in wanted]
         if self.policy.action == "purge":
@@ -182,10 +185,11 @@ class MongoOrphans(Task[Observed]):
         known = known or os.path.exists(self.run.state.events_path(self.policy.restored_run))
         return replace(seen, archives=found, runs=tuple(runs), run_known=known)
 
-    def _look_for_orphans(self, connection: Connection, observer: Observer, seen: Observed) -> Observed:
+    def _look_for_orphans(
+        self, connection: Connection, observer: Observer, seen: Observed, relations: Sequence[Relation]
+    ) -> Observed:
         database = connection.client[seen.database]
         own = self.params["relations"] is not None
-        relations = relations_of(self.params)
         limit = self.policy.max_delete or 0
         archiving = self.policy.action == "archive"
         finder = OrphanFinder(
