@@ -433,10 +433,12 @@ def found_lines(steps: Sequence[Step], everything: bool, where: str, how: str = 
         lines.extend(line for entry in summed for line in fold(entry, width, " " * 4, " " * 8))
     if not lines:
         return []
-    end = ["All of them, with what to do about each: %s" % where]
+    end = fold("All of them, with what to do about each: %s" % where, width, "  ", " " * 4)
     if how and not everything:
-        end.append("List those that are not shown: %s" % how)
-    return ["Findings:", *lines, *(line for text in end for line in fold(text, width, "  ", " " * 4)), ""]
+        told = "  List those that are not shown: "
+        # The terminal may fold a command, we must not: the half of one is a command, too.
+        end += [told + how] if len(told + how) <= width else [told.rstrip(), "    " + how]
+    return ["Findings:", *lines, *end, ""]
 
 
 def _summed(findings: Sequence[Mapping[str, Any]], step: Step) -> List[str]:

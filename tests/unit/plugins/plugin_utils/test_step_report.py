@@ -168,6 +168,12 @@ def test_what_is_known_is_one_line_with_the_command_that_lists_it() -> None:
     ]
 
 
+def test_a_command_stands_in_one_line_however_long() -> None:
+    command = "ansible-playbook -i hosts.yml " + " ".join(f"-e variable_{number}=value" for number in range(9))
+    lines = found_lines([audit(finding())], False, "there", command, 60)
+    assert lines[-3:] == ["  List those that are not shown:", "    " + command, ""]
+
+
 @pytest.mark.parametrize("state", ["set", "would be set"])
 def test_nothing_that_nobody_has_seen_is_called_known(state: str) -> None:
     step = audit(*(finding(number) for number in range(13)), baseline={"state": state})
