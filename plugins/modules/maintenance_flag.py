@@ -87,6 +87,11 @@ options:
     elements: str
     choices: [auto, flag, nginx, application]
     default: [auto]
+  assume_nginx:
+    description:
+      - In check mode, the directory with which M(miniecom.maintenance.maintenance_nginx) would have set nginx up by then. The plan is that of an nginx that
+        is set up; what relies on it says so in C(assumes) of its RV(plan) entry. Outside of check mode it means nothing.
+    type: path
   page:
     description: What visitors read where nginx turns them away, beside O(reason), O(expires) and O(application_setting.visitor_message).
     type: dict
@@ -250,6 +255,7 @@ SPEC = (
             "on_expiry": {"type": "str", "choices": ["lift", "alert"], "default": "alert"},
             "timer": {"type": "str", "choices": ["auto", "none"], "default": "auto"},
             "layers": {"type": "list", "elements": "str", "choices": list(LAYERS), "default": ["auto"]},
+            "assume_nginx": {"type": "path"},
             "page": {
                 "type": "dict",
                 "options": {

@@ -78,6 +78,7 @@ class Nginx:
         problem: why it turns nobody away, "" when it does as soon as it is switched.
         closed: its link is there.
         found: digest of all that lies behind the link. leftovers: a killed run has left something beside it.
+        assumed: check mode takes it as set up, which it would be by then.
         inside: an address of the loopback network that is let through, by which this host proves that addresses are.
     """
 
@@ -87,6 +88,7 @@ class Nginx:
     found: str = ""
     leftovers: bool = False
     inside: str = ""
+    assumed: bool = False
 
     @property
     def target(self) -> str:

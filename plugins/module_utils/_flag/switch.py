@@ -419,7 +419,9 @@ def plan_nginx(nginx: Nginx, note: Note, policy: Policy, plan: Plan[SwitchWork])
         plan.kept.append(Kept(nginx.target, "turns visitors away already"))
         return
     why = "what it tells visitors has changed" if nginx.closed else "it serves everybody"
-    plan.actions.append(Action("close_nginx", nginx.target, why, CloseNginx(nginx.directory, note.expires, files)))
+    assumes = "that maintenance_nginx has set it up" if nginx.assumed else ""
+    work = CloseNginx(nginx.directory, note.expires, files)
+    plan.actions.append(Action("close_nginx", nginx.target, why, work, assumes=assumes))
 
 
 def remains(layers: Layers) -> str:

@@ -62,6 +62,7 @@ class MaintenanceFlag(Task[MaintenanceObservation]):
             self.run.state_dir,
             self.params["application_setting"],
             program if self.params["timer"] == "auto" else None,
+            assume_nginx=(self.params["assume_nginx"] or "") if call.check and self.policy.state == "present" else "",
         )
 
     def observe(self) -> MaintenanceObservation:

@@ -119,3 +119,13 @@ def test_nginx_is_opened_although_nobody_knows_any_more_how_it_was_set_up(tmp_pa
     task.verify(seen, plan)
     assert not (page / "closed").exists() and list(page.iterdir()) == []
     assert not Path(flag).exists() and flag_file.read_note(str(state)) is None
+
+
+@pytest.mark.parametrize("layers", [("auto",), ("nginx",)])
+def test_check_mode_plans_for_the_nginx_that_would_be_set_up(tmp_path: Path, layers: tuple[str, ...]) -> None:
+    policy = switch.Policy("present", str(tmp_path / "flag"), "me", layers=layers)
+    task = maintenance.Maintenance(policy, str(tmp_path / "state"), None, None, assume_nginx=str(tmp_path / "page"))
+    plan = switch.plan_switch(task.observe().layers, policy, NOW)
+    (close,) = [action for action in plan.actions if action.action == "close_nginx"]
+    assert "set it up" in close.assumes and not plan.warnings
+    assert list(tmp_path.iterdir()) == []
