@@ -34,7 +34,7 @@ description:
   - O(mode=restore) with O(server=live) restores the database of a backup in the place of the live one. The archive is first read to its end, all its
     checksums compared. Then each collection that differs is restored beside the live one and compared as in a test (documents, options, indexes). Only when
     all are proven they take the places of the live ones, each by a rename. The old ones are dropped only when all have done so and the old ones are as
-    they were when they were looked at: what somebody wrote in between ends the restore. Collections that the
+    they were when they were looked at. What somebody wrote in between ends the restore. Collections that the
     backup does not hold stay as they are.
   - A server renames one collection at a time. How far it is stands in a journal in O(state_dir). Until the whole new set is in place the old one counts. A
     restore that fails puts it back at once; one that was killed is put in order by the next call, or by the next run on the host. Until then the shop must
