@@ -10,7 +10,10 @@ occur in real files. Nothing is ever expanded or executed.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import stat
 from typing import Dict, Iterator, List, Mapping, Tuple
 
 from .errors import from_os_error
@@ -149,7 +152,10 @@ def read_text(path: str) -> str:
         MaintenanceError: the file is missing or cannot be read.
     """
     try:
-        with open(path, "rb") as handle:
+        # Whoever owns the shop's directory may put a pipe there, at which the run would wait for ever, and hold the host.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as handle:
+            if stat.S_ISFIFO(os.fstat(handle.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "it is a pipe", path)
             data = handle.read()
     except OSError as error:
         raise from_os_error(

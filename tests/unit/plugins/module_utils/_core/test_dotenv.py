@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -111,3 +114,20 @@ def test_single_quotes_are_literal_to_compose_and_nothing_is_expanded_by_dotenv(
 @given(st.text(alphabet="$${}:-+?A=B \n", max_size=60))
 def test_expanding_never_raises(text: str) -> None:
     assert isinstance(dotenv.expand(text, {"A": "$B", "B": "${A}"}), str)
+
+
+def test_a_pipe_in_its_place_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """Whoever owns the shop's directory can put one there, and the run is root's."""
+
+    def waited(*_unused: Any) -> None:
+        raise AssertionError("it waits at the pipe")
+
+    os.mkfifo(tmp_path / ".env")
+    before = signal.signal(signal.SIGALRM, waited)
+    signal.alarm(5)
+    try:
+        with pytest.raises(MaintenanceError, match="regular file"):
+            load(str(tmp_path / ".env"))
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
