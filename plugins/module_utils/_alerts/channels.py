@@ -75,6 +75,10 @@ def read_channels(params: Mapping[str, Any]) -> Channels:
         SECRETS.register_uri(value)
         if _SECRET_NAME.search(key):
             SECRETS.register(value)
+    # Before anything is read that might repeat them.
+    for options in (*(params.get("webhooks") or ()), params.get("heartbeat") or {}):
+        register_address(_given_address(env, options))
+    SECRETS.register(env.get(str((params.get("mail") or {}).get("password_key") or "SMTP_PASS")))
     hooks: Dict[str, Mapping[str, Any]] = {}
     for number, hook in enumerate(params.get("webhooks") or (), 1):
         name = str(hook.get("name") or "%s %d" % (hook.get("shape") or GENERIC, number))
@@ -92,16 +96,20 @@ def read_channels(params: Mapping[str, Any]) -> Channels:
     )
 
 
+def _given_address(env: Mapping[str, str], options: Mapping[str, Any]) -> str:
+    """The address of a channel, "" where none is known."""
+    return str(options.get("url") or env.get(str(options.get("url_key") or ""), "")).strip()
+
+
 def _address(channels: Channels, name: str, options: Mapping[str, Any]) -> str:
     key = str(options.get("url_key") or "")
-    url = str(options.get("url") or (channels.env.get(key, "") if key else "")).strip()
+    url = _given_address(channels.env, options)
     if not url:
         raise MaintenanceError(
             "no address is known for this channel",
             target="%s, %s" % (name, channels.env_problem or "%s of %s" % (key or "url", channels.env_file)),
             next_step="Set url, or url_key to the name of a variable of the environment file.",
         )
-    register_address(url)
     return url
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import smtplib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._alerts.channels import read_channels
 from ansible_collections.miniecom.maintenance.plugins.module_utils._alerts.mail import (
     AUTO,
     TLS,
@@ -159,6 +161,22 @@ def test_letters_of_a_password_are_in_no_message() -> None:
 def test_a_slip_in_the_name_of_the_server_is_no_defect(host: str) -> None:
     with pytest.raises(MaintenanceError, match="does not resolve"):
         send_mail(mail_server({}, {**ENV, "SMTP_HOST": host}, ""), Message(RUN, new=(standing("no room"),)))
+
+
+def test_addresses_and_passwords_of_channels_are_masked_before_anything_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        "OPS=https://hooks.example/T0/B0/canary-one\nBEAT=https://b/canary-two\nM=canary-three\n"
+    )
+    read_channels(
+        {
+            "env_file": str(tmp_path / ".env"),
+            "mail": {"password_key": "M"},
+            "webhooks": [{"url_key": "OPS"}, {"url_key": "NOT_THERE", "name": "x"}],
+            "heartbeat": {"url_key": "BEAT"},
+        }
+    )
+    text = SECRETS.clean_text("T0/B0/canary-one https://b/canary-two canary-three")
+    assert "canary" not in text
 
 
 @pytest.mark.parametrize("url", ["https://[bad/T0/B0/canary", "T0/B0/canary", "ftp://x/canary", "https:///canary"])
