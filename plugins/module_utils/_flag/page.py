@@ -21,7 +21,7 @@ from typing import Dict, Mapping, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
 
-LANGUAGE = re.compile(r"^[A-Za-z]{2,3}$")
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}")
 ENGLISH = {
     "title": "Closed for a short while",
     "headline": "We will be right back",
@@ -96,7 +96,7 @@ def check_texts(shop: str, languages: Mapping[str, Mapping[str, str]]) -> Texts:
     """Raises MaintenanceError: there is a language or a key that the page does not know."""
     found: Dict[str, Dict[str, str]] = {}
     for code, words in (languages or {}).items():
-        if not LANGUAGE.match(str(code)) or not isinstance(words, Mapping):
+        if not LANGUAGE.fullmatch(str(code)) or not isinstance(words, Mapping):
             raise MaintenanceError(
                 "this is no language with its texts",
                 target=repr(code),

@@ -126,8 +126,8 @@ def check_place(seen: NginxObservation, present: bool, snippet_path: str) -> Non
         raise MaintenanceError(
             "nginx was set up with another directory",
             target=seen.noted.directory,
-            next_step="Take that back first: maintenance_nginx with state: absent and directory: %s."
-            % seen.noted.directory,
+            next_step="Set directory back to that (maintenance_mode_page_directory), or take it back first: state: absent, "
+            "with that directory.",
         )
 
 
