@@ -694,7 +694,7 @@ MONGO_RESTORE = (
         ),
         (
             "swap-back-where-nothing-was",
-            "if not swap.old.kind and here is not None and here.kind == COLLECTION and here.uuid != swap.new.uuid:",
+            "if not swap.old.kind and here is not None and not _is_new(journal, swap, listing, same_view):",
             NEVER,
             "test_a_database_that_was_restored_by_other_means_is_left_alone",
         ),

@@ -189,6 +189,15 @@ def steps_forward(journal: Journal, listing: Listing, same_view: Any) -> List[St
     return steps
 
 
+def _is_new(journal: Journal, swap: Swap, listing: Listing, same_view: Any) -> bool:
+    """Whether what stands under a name is what the restore has put there."""
+    here = listing[swap.name]
+    if here.kind == swap.new.kind == TIMESERIES:
+        # It was made anew, and what it was made of is there as long as nothing is decided.
+        return journal.beside(swap, "new") in listing
+    return stands(swap.new, here, same_view)
+
+
 def steps_back(journal: Journal, listing: Listing, same_view: Any) -> Tuple[List[Step], List[str]]:
     """What puts the old set back, from wherever the way forward, or the way back, has ended.
 
@@ -208,7 +217,7 @@ def steps_back(journal: Journal, listing: Listing, same_view: Any) -> Tuple[List
         here = listing.get(swap.name)
         if stands(swap.old, here, same_view):
             continue
-        if not swap.old.kind and here is not None and here.kind == COLLECTION and here.uuid != swap.new.uuid:
+        if not swap.old.kind and here is not None and not _is_new(journal, swap, listing, same_view):
             continue  # nothing belongs here, and this is not of the restore
         where = "%s.%s" % (journal.database, swap.name)
         aside = listing.get(journal.beside(swap, "old"))

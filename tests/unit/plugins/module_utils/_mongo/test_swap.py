@@ -175,11 +175,13 @@ def test_what_somebody_else_made_in_between_is_kept() -> None:
 @given(done=st.integers(0, 6))
 def test_a_database_that_was_restored_by_other_means_is_left_alone(done: int) -> None:
     """Into an empty one, which is how most are restored: the names belong to nobody else."""
-    server, journal, _before, _wanted = world([("", COLLECTION)] * 3, True)
+    kinds = (COLLECTION, VIEW, TIMESERIES)
+    server, journal, _before, _wanted = world([("", kind) for kind in kinds], True)
     for step in steps_forward(journal, dict(server.names), same_view)[:done]:
         server.carry_out(step)
-    for name in ("c0", "c1", "c2"):
-        server.names[name] = Listed(COLLECTION, f"by hand {name}", "")
+    del server.names[journal.beside(journal.swaps[2], "new")]
+    for number, kind in enumerate(kinds):
+        server.names[f"c{number}"] = Listed(kind, f"by hand {number}", "by hand")
     assert steps_back(journal, dict(server.names), same_view) == ([], [])
 
 
