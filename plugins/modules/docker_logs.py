@@ -17,6 +17,7 @@ description:
     or a recreated container makes an end of it, and counts the errors in it.
   - No line is collected twice and none is left out as long as the engine still has it, whatever a clock that was set back or a killed call did in between. Each
     collection goes on behind the very line with which the one before ended, which is remembered on the host and stands in the files as well.
+  - Of a log that is damaged all is collected that the engine can read, and that there is more is a failure.
   - What the engine has rotated away before it was collected is told as a warning, with the times between which lines are missing.
   - The files have the format of container runtimes under Kubernetes (CRI), which log shippers read and C(zgrep) searches. A line is time, stream, C(F) (or C(P)
     for a piece of a line longer than 16 KiB, which goes on in the next one) and text.

@@ -1991,6 +1991,24 @@ DOCKER_LOGS = (
             "test_what_goes_is_older_than_what_stays",
         ),
     ),
+    *(
+        Mutation(name, "docker_logs", CODE + "_operations/container_logs.py", guard, broken, (f"{TESTS}{tests}",))
+        for name, guard, broken, tests in (
+            (
+                "logs-clock-that-was-hours-ahead",
+                "MARGIN = 14 * 3600",
+                "MARGIN = 300",
+                "_operations/test_container_logs.py::test_a_clock_that_was_hours_ahead_hides_no_lines",
+            ),
+            (
+                "logs-damaged-as-far-as-can-be-read",
+                "reading.broken = error",
+                "raise error",
+                "_operations/test_container_logs.py"
+                "::test_what_could_be_read_of_a_damaged_log_is_kept_and_the_rest_a_failure",
+            ),
+        )
+    ),
 )
 
 FINDING_WAIVER = (

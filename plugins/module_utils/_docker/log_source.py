@@ -12,7 +12,7 @@ from typing import Iterator, List, Optional
 
 from .client import Docker, EngineError
 from .log_export import LoggedContainer, parse_logged_container
-from .log_stream import ChunkReader, Piece, framed_pieces, terminal_pieces
+from .log_stream import ChunkReader, Piece, UnreadableLog, framed_pieces, terminal_pieces
 
 _CHUNK = 1 << 16
 
@@ -52,7 +52,7 @@ def open_log(docker: Docker, container: LoggedContainer, since: str) -> Iterator
     Raises:
         EngineError: the engine refused, or the log driver cannot be read (501; 500 where it is `none`).
         DockerUnavailable: the engine went away.
-        MaintenanceError: what it sent is no log.
+        UnreadableLog: what it sent is no log, or not all of it.
     """
     parameters = {"stdout": 1, "stderr": 1, "timestamps": 1}
     if since:
@@ -61,9 +61,20 @@ def open_log(docker: Docker, container: LoggedContainer, since: str) -> Iterator
         response = docker.api._get(
             docker.api._url("/containers/{0}/logs", container.id), params=parameters, stream=True
         )
-        try:
+    try:
+        with docker.errors("cannot read the log of the container", container.name):
             docker.api._raise_for_status(response)
-            chunks = response.iter_content(_CHUNK)
-            yield terminal_pieces(chunks) if container.terminal else framed_pieces(ChunkReader(chunks).read)
-        finally:
-            response.close()
+        chunks = response.iter_content(_CHUNK)
+        pieces = terminal_pieces(chunks) if container.terminal else framed_pieces(ChunkReader(chunks).read)
+        yield _told(docker, container, pieces)
+    finally:
+        response.close()
+
+
+def _told(docker: Docker, container: LoggedContainer, pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """The pieces, and what fails with them in words. What fails where they are used is none of the engine's failures."""
+    try:
+        with docker.errors("cannot read the log of the container", container.name):
+            yield from pieces
+    except UnreadableLog as error:
+        raise type(error)(error.what, target=container.name, next_step=error.next_step) from error

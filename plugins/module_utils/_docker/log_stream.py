@@ -25,9 +25,20 @@ PIECE = 16384
 STDOUT, STDERR = b"stdout", b"stderr"
 _STREAMS = {0: STDOUT, 1: STDOUT, 2: STDERR}
 _HEADER = 8
+# A stream of the engine's own words, when it cannot read on. It goes on behind them where it can.
+_ENGINE = 3
+_ENGINE_WORDS = b"Error grabbing logs: "
 _STAMP = re.compile(rb"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$")
 
 Read = Callable[[int], bytes]
+
+
+class UnreadableLog(MaintenanceError):
+    """What the engine sends of a log is of no use."""
+
+
+class BrokenLog(UnreadableLog):
+    """The engine cannot read all of a log. What it could read has been read."""
 
 
 @dataclass(frozen=True)
@@ -148,22 +159,29 @@ def framed_pieces(read: Read) -> Iterator[Piece]:
     """The log of a container without a terminal: frames of a header of eight bytes and what was written at once.
 
     Raises:
-        MaintenanceError: it ends in the middle of a frame, or is something else.
+        BrokenLog: the engine could not read all of it; when everything else was read.
+        UnreadableLog: it ends in the middle of a frame, or is something else.
     """
+    words = b""
     while True:
         header = read(_HEADER)
         if not header:
-            return
+            break
         size = int.from_bytes(header[4:], "big")
-        if len(header) < _HEADER or header[0] not in _STREAMS or header[1:4] != b"\0\0\0":
+        if len(header) < _HEADER or header[0] not in (*_STREAMS, _ENGINE) or header[1:4] != b"\0\0\0":
             raise _not_a_log()
         payload = read(size)
         if len(payload) < size:
-            raise MaintenanceError(
+            raise UnreadableLog(
                 "the engine stopped in the middle of the log",
                 next_step="Look at the engine's log (journalctl -u docker) and run this again.",
             )
-        yield from _pieces(payload, _STREAMS[header[0]])
+        if header[0] == _ENGINE:
+            words = words or payload
+        else:
+            yield from _pieces(payload, _STREAMS[header[0]])
+    if words:
+        raise _broken(words)
 
 
 def _pieces(payload: bytes, stream: bytes) -> Iterator[Piece]:
@@ -201,6 +219,8 @@ def _terminal_line(line: bytes, ended: bool) -> Iterator[Piece]:
     """The pieces of one line: behind each of 16 KiB the same time stands again."""
     stamp, blank, text = line.partition(b" ")
     moment = normalise_stamp(stamp)
+    if line.startswith(_ENGINE_WORDS):
+        raise _broken(line)
     if moment is None or not blank:
         raise _not_a_log()
     again = stamp + b" "
@@ -210,8 +230,16 @@ def _terminal_line(line: bytes, ended: bool) -> Iterator[Piece]:
     yield Piece(moment, STDOUT, text, ended)
 
 
-def _not_a_log() -> MaintenanceError:
-    return MaintenanceError(
+def _broken(words: bytes) -> BrokenLog:
+    told = words[len(_ENGINE_WORDS) :] if words.startswith(_ENGINE_WORDS) else words
+    return BrokenLog(
+        "the engine cannot read all of the log: %s" % told[:200].decode("utf-8", "replace").strip(),
+        next_step="Its file is damaged, as after a power failure. It ends with the container: make that anew when it suits.",
+    )
+
+
+def _not_a_log() -> UnreadableLog:
+    return UnreadableLog(
         "what the engine sent is no log with times",
         next_step="Is it an engine? Please report its version (docker version) and log driver.",
     )
@@ -222,6 +250,7 @@ class Reading:
 
     Attributes:
         gap: the log no longer holds where that was: lines between are lost.
+        broken: why the engine could not read all of it.
         lines: how many lines were read, pieces counted once.
         bytes: of their text.
         first, last: the times of the first and the last piece; empty without any.
@@ -230,6 +259,7 @@ class Reading:
     def __init__(self, anchor: Optional[Anchor]) -> None:
         self.before = anchor
         self.gap = False
+        self.broken: Optional[BrokenLog] = None
         self.lines = 0
         self.bytes = 0
         self.first = b""

@@ -24,7 +24,7 @@ from .._core.private_dir import private_directory
 from .._core.runner import Task
 from .._core.state_dir import state_error
 from .._core.units import format_size, parse_duration, parse_size
-from .._docker.client import Docker, EngineError
+from .._docker.client import Docker, DockerUnavailable, EngineError
 from .._docker.log_export import (
     CollectLog,
     Export,
@@ -44,11 +44,12 @@ from .._docker.log_export import (
     unlimited_logs,
 )
 from .._docker.log_source import open_log, read_logged_containers
-from .._docker.log_stream import Anchor, Reading, format_piece, parse_anchor, parse_piece, unix_stamp
+from .._docker.log_stream import Anchor, BrokenLog, Reading, format_piece, parse_anchor, parse_piece, unix_stamp
 from .._logs.log_errors import Tally
 
-# The engine looks for the end of the last collection from so many seconds before it on: a clock may have been set back.
-MARGIN = 300
+# The engine looks for the end of the last collection from so many seconds before it on. A clock may have been set back since,
+# and by hours where it ran in local time: of what was dated further back the engine would tell nothing.
+MARGIN = 14 * 3600
 MAX_ANCHORS = 1000
 MAX_KNOWN = 5000
 _DAMAGED = "the last collection of this log cannot be read"
@@ -265,8 +266,14 @@ class DockerLogs(Task[LogScene]):
             try:
                 reading = self._read(container, seen.world.anchors.get(container.id), None, seen.tally)
                 pending[container.id] = Pending(reading.lines, reading.bytes)
+                if reading.broken is not None and not reading.lines:
+                    unreadable[container.id] = str(reading.broken)
             except EngineError as error:
                 unreadable[container.id] = _why_unreadable(error, container)
+            except DockerUnavailable:
+                raise
+            except MaintenanceError as error:
+                unreadable[container.id] = str(error)
         seen.world = replace(seen.world, pending=pending, unreadable=unreadable)
 
     def _read(
@@ -275,11 +282,14 @@ class DockerLogs(Task[LogScene]):
         """Read what is new in a log, count its errors, and write it to the sink if there is one."""
         reading = Reading(anchor)
         with open_log(self._engine(), container, self._since(anchor)) as pieces:
-            for piece, begins in reading.follow(pieces):
-                if begins:
-                    tally.add(piece.text, container.service or container.name)
-                if sink is not None:
-                    sink.write(format_piece(piece))
+            try:
+                for piece, begins in reading.follow(pieces):
+                    if begins:
+                        tally.add(piece.text, container.service or container.name)
+                    if sink is not None:
+                        sink.write(format_piece(piece))
+            except BrokenLog as error:
+                reading.broken = error
         return reading
 
     def _since(self, anchor: Optional[Anchor]) -> str:
@@ -307,6 +317,8 @@ class DockerLogs(Task[LogScene]):
                 with gzip.GzipFile("", "wb", 6, handle, mtime=int(now.timestamp())) as packed:
                     reading = self._read(container, anchor, packed, tally)
                 end = reading.anchor()
+                if not reading.lines and reading.broken is not None:
+                    raise reading.broken
                 if not reading.lines or end is None:
                     raise SkipAction("nothing new" if anchor else "its log is empty")
             size = os.stat(path).st_size
@@ -322,7 +334,9 @@ class DockerLogs(Task[LogScene]):
         save_cursors(self.run.state_dir, replace(cursors, anchors={**kept, container.id: end}))
         lost = _tell_gap(container, anchor, reading) if reading.gap and anchor is not None else ()
         note = "%d %s" % (reading.lines, "line" if reading.lines == 1 else "lines")
-        return Outcome(size, note, Collected(container, path, reading.lines, reading.gap, tally), lost)
+        collected = Collected(container, path, reading.lines, reading.gap, tally)
+        # What could be read is safe; that there is more must not go unnoticed.
+        return Outcome(size, note, collected, lost, failure=reading.broken)
 
     def _remove(self, action: Action[RemoveExport], observation: LogScene) -> Outcome:
         path = action.work.path
@@ -355,7 +369,10 @@ class DockerLogs(Task[LogScene]):
         world, tally = observation.world, _tally(observation, results)
         collected = results.details(Collected)
         removed = [action for action in results.effective if isinstance(action.work, RemoveExport)]
-        count = sum(isinstance(action.work, CollectLog) for action in results.effective)
+        # A log of which a part cannot be read is collected as far as it can be, and a failure.
+        count = len(collected)
+        if results.check:
+            count = sum(isinstance(action.work, CollectLog) for action in results.effective)
         kinds = tally.kinds(frozenset(observation.cursors.known))
         new = sum(kind["new"] for kind in kinds) if observation.cursors.at else 0
         unlimited = unlimited_logs(world.containers, self.policy)
@@ -380,7 +397,8 @@ class DockerLogs(Task[LogScene]):
         }
         looked = len(in_scope(world.containers, self.policy))
         headline = _headline(summary, looked, results.check, kinds, unlimited)
-        return Report(headline, bool(results.effective), summary, values, record={"errors": kinds})
+        changed = bool(results.effective) or bool(collected)
+        return Report(headline, changed, summary, values, record={"errors": kinds})
 
     def close(self) -> None:
         if self._docker is not None:

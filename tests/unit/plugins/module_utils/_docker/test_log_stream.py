@@ -18,6 +18,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.log_s
     STDERR,
     STDOUT,
     Anchor,
+    BrokenLog,
     ChunkReader,
     Piece,
     Reading,
@@ -150,6 +151,19 @@ def test_anything_else_is_refused_in_words(data: bytes) -> None:
         except MaintenanceError as error:
             event("refused")
             assert "log" in str(error)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_the_engine_cannot_read_is_told_after_what_it_could(terminal: bool) -> None:
+    piece = Piece(stamp(1), STDOUT, b"x", True)
+    words = b"Error grabbing logs: invalid character '\\x00' looking for beginning of value\n"
+    data = framed([piece]) + b"\3\0\0\0" + len(words).to_bytes(4, "big") + words + framed([piece])
+    read: list[Piece] = []
+    pieces = terminal_pieces([stamp(1) + b" x\n", words]) if terminal else framed_pieces(ChunkReader([data]).read)
+    with pytest.raises(BrokenLog, match="cannot read all of the log: invalid character"):
+        for one in pieces:
+            read.append(one)
+    assert read == [piece] * (1 if terminal else 2)
 
 
 @pytest.mark.parametrize(
