@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
@@ -16,6 +17,8 @@ from .concise_text import VALIDATION, plain
 
 # Where there is no terminal.
 WIDTH = 100
+# A command that is offered, and all behind it: where it ends only a shell could tell.
+COMMAND = re.compile(r"(?:\bansible(?:-playbook)?|\S+ -m pip download) .*-.*")
 # Where less is left beside the numbers, what a step says stands below them.
 BESIDE = 40
 # Of a step that went well; the message of a failure is shown whole.
@@ -297,12 +300,19 @@ def _cells(step: Step) -> List[str]:
 
 
 def fold(text: str, width: int, first: str = "", rest: str = "") -> List[str]:
-    """A text in lines. Words are left whole, also those that are longer than a line: people copy paths and commands.
+    """A text in lines. Words are left whole, also those that are longer than a line, and so is a command with what follows it:
+    people copy them, and the half of a command is one, too, such as a run on all hosts where the other half says --limit and --check.
 
     Args:
         width: of a line, what stands before the text included.
         first: what stands before the first line, `rest` before the others.
     """
+    command = COMMAND.search(text)
+    if command:
+        if len(first + text) <= width:
+            return [first + text]
+        lines = fold(text[: command.start()], width, first, rest)
+        return [*lines, (rest if lines else first) + text[command.start() :]]
     return textwrap.wrap(
         text, width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
     )
@@ -433,12 +443,10 @@ def found_lines(steps: Sequence[Step], everything: bool, where: str, how: str = 
         lines.extend(line for entry in summed for line in fold(entry, width, " " * 4, " " * 8))
     if not lines:
         return []
-    end = fold("All of them, with what to do about each: %s" % where, width, "  ", " " * 4)
+    end = ["All of them, with what to do about each: %s" % where]
     if how and not everything:
-        told = "  List those that are not shown: "
-        # The terminal may fold a command, we must not: the half of one is a command, too.
-        end += [told + how] if len(told + how) <= width else [told.rstrip(), "    " + how]
-    return ["Findings:", *lines, *end, ""]
+        end.append("List those that are not shown: %s" % how)
+    return ["Findings:", *lines, *(line for text in end for line in fold(text, width, "  ", " " * 4)), ""]
 
 
 def _summed(findings: Sequence[Mapping[str, Any]], step: Step) -> List[str]:

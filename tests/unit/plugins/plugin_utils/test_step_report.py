@@ -16,6 +16,7 @@ from ansible_collections.miniecom.maintenance.plugins.plugin_utils.step_report i
     SHOWN,
     Step,
     collect,
+    fold,
     found_in,
     found_lines,
     notable,
@@ -168,10 +169,14 @@ def test_what_is_known_is_one_line_with_the_command_that_lists_it() -> None:
     ]
 
 
-def test_a_command_stands_in_one_line_however_long() -> None:
-    command = "ansible-playbook -i hosts.yml " + " ".join(f"-e variable_{number}=value" for number in range(9))
-    lines = found_lines([audit(finding())], False, "there", command, 60)
-    assert lines[-3:] == ["  List those that are not shown:", "    " + command, ""]
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(20, 120), st.sampled_from(["", "next    "]))
+def test_a_command_stands_in_one_line_however_long(before: int, options: int, width: int, first: str) -> None:
+    """Copied, the first half would run without the --check of the second."""
+    command = "ansible-playbook weekly.yml " + "-e a=1 " * options + "--limit shop1 --check"
+    lines = fold("word " * before + command, width, first, "    ")
+    assert sum("ansible" in line for line in lines) == 1 and lines[-1].endswith(command)
+    assert all(len(line) <= width for line in lines[:-1]), "the rest is folded"
+    assert lines[0].startswith(first) and " ".join(lines).split() == (first + "word " * before + command).split()
 
 
 @pytest.mark.parametrize("state", ["set", "would be set"])
