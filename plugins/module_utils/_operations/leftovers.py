@@ -44,6 +44,10 @@ class NothingLeft(Exception):
     """The leftover is gone already: clearing it changes nothing."""
 
 
+class LookAtIt(str):
+    """What was done, in words, where somebody has to look at what came of it."""
+
+
 def in_order(leftovers: List[Leftover]) -> List[Leftover]:
     """The order in which they are cleared away."""
     return sorted(leftovers, key=lambda leftover: (_ORDER.index(type(leftover.left)), leftover.id))
@@ -188,7 +192,9 @@ def _clear_restore(left: RestoreLeft, leftover: Leftover, state_dir: str, timeou
         "tls_files": left.tls_files,
     }
     with connect(with_environment(place)) as connection:
-        return describe(settle_restore(connection, left.journal, journal), target_of(left))
+        settled = settle_restore(connection, left.journal, journal)
+    text = describe(settled, target_of(left))
+    return LookAtIt(text) if settled.kept else text
 
 
 def _clear_unknown(left: UnknownLeft, leftover: Leftover, state_dir: str, timeout: int) -> str:
@@ -227,6 +233,8 @@ def clear_all(context: RunContext, timeout: int) -> Cleared:
     for leftover in in_order(context.leftovers.abandoned()):
         try:
             cleared.done.append(clear(leftover, context.state_dir, timeout))
+            if isinstance(cleared.done[-1], LookAtIt):
+                cleared.warnings.append(cleared.done[-1])
             context.append({"event": "cleaned", "leftover": cleared.done[-1]})
         except NothingLeft:
             pass

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.leftove
     PathLeft,
     ProcessId,
     ProcessLeft,
+    RestoreLeft,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.processes import Process, read_process
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_context import RunContext
@@ -30,8 +32,10 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._operations i
 from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.leftovers import (
     NothingLeft,
     clear,
+    clear_all,
     sweep,
 )
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.restore_recovery import SettledRestore
 
 NO_PATH = "no path that a run leaves behind"
 
@@ -155,3 +159,21 @@ def test_only_half_written_files_of_ours_are_swept_away_and_only_old_ones(tmp_pa
     sweep(state)
     left = {path.name for path in tmp_path.iterdir() if path.is_file()}
     assert left == {".new.json.miniecom-partial", "lease.json", ".x"}
+
+
+@pytest.mark.parametrize("kept", [[], ["miniecom_restore.t.kept.0"]])
+def test_what_an_undone_restore_has_kept_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: list[str]
+) -> None:
+    context = RunContext("run", str(tmp_path), False)
+    context.leftovers.register(RestoreLeft("/j", "db:1", "shop", "/env"))
+    notes = context.leftovers.found()
+    monkeypatch.setattr(context.leftovers, "abandoned", lambda: notes)
+    monkeypatch.setattr(context, "append", lambda event: None)
+    monkeypatch.setattr(leftovers, "load_journal", lambda path: None)
+    monkeypatch.setattr(leftovers, "connect", lambda place: nullcontext())
+    monkeypatch.setattr(leftovers, "settle_restore", lambda *_arguments: SettledRestore(False, kept))
+    cleared = clear_all(context, 1)
+    assert [kept[0] in text for text in cleared.warnings] == [True] * len(kept)
+    assert "was undone" in cleared.done[0]
+    assert not context.leftovers.found()
