@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from contextlib import contextmanager
@@ -14,12 +13,15 @@ from typing import Any, Dict, Iterator, List, Sequence
 
 from .._core.atomic_file import write_atomic
 from .._core.clock import parse_utc
+from .._core.errors import MaintenanceError
 from .._core.finding import SEVERITIES
 from .._core.private_dir import private_directory
-from .._core.state_dir import state_error
+from .._core.state_dir import state_error, take_lock
 from .problems import KINDS, Concern, Recalled
 
 DIRECTORY = "alerts"
+# Seconds that another process is given for its messages.
+PATIENCE = 180.0
 
 
 def told_path(state_dir: str) -> str:
@@ -31,7 +33,7 @@ def alone(state_dir: str) -> Iterator[None]:
     """Let no second process tell the same things at the same time.
 
     Raises:
-        MaintenanceError: the directory cannot be made.
+        MaintenanceError: the directory cannot be made, or the other one does not come to its end.
     """
     path = os.path.join(state_dir, DIRECTORY, "lock")
     try:
@@ -40,7 +42,13 @@ def alone(state_dir: str) -> Iterator[None]:
     except OSError as error:
         raise state_error("cannot open the lock of alerts", path, error) from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # A run must end, too, where a mail server keeps the alerts of another one waiting.
+        if not take_lock(descriptor, PATIENCE):
+            raise MaintenanceError(
+                "another run is sending its alerts, and does not come to an end",
+                target=path,
+                next_step="The next run tells it. Look for a process of maintenance_alert that hangs.",
+            )
         yield
     finally:
         os.close(descriptor)

@@ -29,6 +29,19 @@ def state_error(what: str, path: str, error: OSError) -> MaintenanceError:
     )
 
 
+def take_lock(descriptor: int, wait: float) -> bool:
+    """Lock a file for this process alone; False when another one holds it longer than `wait` seconds."""
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.05)
+
+
 class StateDirectory:
     """Paths of one host's state, and its lock.
 
@@ -76,18 +89,7 @@ class StateDirectory:
         except OSError as error:
             raise state_error("cannot open the lock", self.lock_path, error) from error
         try:
-            deadline = time.monotonic() + wait
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    held = True
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        held = False
-                        break
-                    time.sleep(0.05)
-            yield held
+            yield take_lock(descriptor, wait)
         finally:
             os.close(descriptor)
 

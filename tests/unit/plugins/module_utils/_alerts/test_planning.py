@@ -14,7 +14,9 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._alerts import memory as memory_module
 from ansible_collections.miniecom.maintenance.plugins.module_utils._alerts.memory import (
+    alone,
     load_told,
     save_told,
     told_path,
@@ -227,6 +229,14 @@ def test_a_memory_of_another_make_is_read_as_far_as_it_makes_sense(tmp_path: Pat
     strange = [{**good, key: value} for key in good for value in (None, 1, "xyz", [], ["x"], {}, {"kind": 1}, [[1, 2]])]
     path.write_text(json.dumps([*strange, 7, None, good]))
     assert load_told(str(tmp_path))[-1] == memory[0]
+
+
+def test_nobody_waits_for_ever_for_another_one_that_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_module, "PATIENCE", 0.1)
+    with alone(str(tmp_path)), pytest.raises(MaintenanceError, match="does not come to an end"), alone(str(tmp_path)):
+        pass
+    with alone(str(tmp_path)):
+        pass
 
 
 def test_what_nobody_looks_at_any_more_is_forgotten() -> None:
