@@ -17,6 +17,9 @@ from .._core.plan import Action, Kept, Plan
 # A box is due when it was not ticked for so many days: its period, and room for a holiday.
 PERIODS: Mapping[str, int] = {"daily": 2, "weekly": 8, "monthly": 32, "quarterly": 95}
 
+# What a full run has done beside its last step; one that was narrowed by tags has not.
+FULL = frozenset(("health", "backup", "permissions"))
+
 
 @dataclass(frozen=True)
 class Box:
@@ -26,7 +29,7 @@ class Box:
         text: as the guide has it.
         step: the step of a run that does it, by its title in the record; empty for what only a person can tick.
         how: what to run, or to read.
-        whole: it counts only where everything else of that run went well, too.
+        whole: it counts only where everything else of that run went well, too, and nothing of FULL was left out.
     """
 
     id: str
@@ -98,10 +101,12 @@ def _does(box: Box, record: Mapping[str, Any]) -> bool:
     if not box.step or not _moment(record.get("ended")) or (box.whole and record.get("status") != "ok"):
         return False
     steps = record.get("steps")
-    return any(
-        isinstance(step, dict) and step.get("step") == box.step and step.get("status") in ("ok", "changed")
+    done = {
+        str(step.get("step"))
         for step in (steps if isinstance(steps, list) else ())
-    )
+        if isinstance(step, dict) and step.get("status") in ("ok", "changed")
+    }
+    return box.step in done and (not box.whole or done >= FULL)
 
 
 def newest(box: Box, ticks: Sequence[Tick], records: Sequence[Mapping[str, Any]]) -> Optional[Tick]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._checklist.boxes import (
     BOXES,
+    FULL,
     PERIODS,
     Tick,
     as_lines,
@@ -37,8 +38,11 @@ def ago(days: float) -> str:
     return format_utc(NOW - timedelta(days=days))
 
 
-def record(step: str, status: str = "ok", run: str = "ok", days: float = 0) -> dict[str, Any]:
-    steps = [{"step": step, "status": status, "headline": "x"}]
+def record(
+    step: str, status: str = "ok", run: str = "ok", days: float = 0, others: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    steps = [{"step": name, "status": "ok", "headline": "x"} for name in others - {step}]
+    steps.append({"step": step, "status": status, "headline": "x"})
     return {"name": "weekly maintenance", "owner": "mira", "status": run, "ended": ago(days), "steps": steps}
 
 
@@ -48,8 +52,8 @@ def test_every_box_has_its_place_and_every_step_its_row() -> None:
     assert [list(PERIODS).index(box.period) for box in BOXES] == sorted(
         list(PERIODS).index(box.period) for box in BOXES
     )
-    for box in BY_RUN:
-        assert "{step: %s, variable:" % box.step in rows, box.id
+    for step in [*(box.step for box in BY_RUN), *FULL]:
+        assert "{step: %s, variable:" % step in rows, step
     map_of_guide = (ROOT / "docs/guide-map.md").read_text(encoding="utf-8")
     for box in BOXES:
         assert f"| {box.text} |" in map_of_guide, box.text
@@ -57,10 +61,12 @@ def test_every_box_has_its_place_and_every_step_its_row() -> None:
 
 @pytest.mark.parametrize("box", BY_RUN, ids=lambda box: box.id)
 def test_a_run_ticks_what_it_did_and_nothing_else(box: Any) -> None:
-    assert newest(box, [], [record(box.step)]) == Tick(box.id, ago(0), "weekly maintenance of mira")
+    whole = record(box.step, others=FULL)
+    assert newest(box, [], [whole]) == Tick(box.id, ago(0), "weekly maintenance of mira")
+    assert (newest(box, [], [record(box.step)]) is None) is box.whole, "narrowed by tags"
     for not_done in (record(box.step, "failed"), record(box.step, "skipped"), record("else"), {}, {"steps": 1}):
         assert newest(box, [], [not_done]) is None
-    assert (newest(box, [], [record(box.step, run="failed")]) is None) is box.whole
+    assert (newest(box, [], [record(box.step, run="failed", others=FULL)]) is None) is box.whole
 
 
 @given(st.lists(st.tuples(st.sampled_from(BY_HAND), st.floats(0, 400), st.sampled_from(["mira", "jo"]))))
