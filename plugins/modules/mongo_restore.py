@@ -80,7 +80,7 @@ options:
       - Wanted as long as there are documents in the live database.
     type: path
   require_maintenance:
-    description: For O(mode=restore) refuse while the application lets visitors in. A database without documents has nothing to lose.
+    description: For O(mode=restore) refuse while neither nginx nor the application turns visitors away. A database without documents has nothing to lose.
     type: bool
     default: true
   allow_clients:

@@ -60,7 +60,7 @@ class LiveObservation:
         changes: every collection of either side.
         free: on the file system of the server's data, None where it does not tell.
         clients: who else is connected to the server; None where this user may not know.
-        in_maintenance: whether the application turns visitors away.
+        in_maintenance: whether nginx or the application turns visitors away.
         maintenance_since: since when, as a UTC timestamp; "" where nobody knows.
         maintenance_owner: who put it up, "" where nobody knows.
         safety: the backup of what is live now.
@@ -101,7 +101,7 @@ class LivePolicy:
     Attributes:
         min_free: bytes that are to stay free.
         safety_backup: path of the backup of what is live now; "" for none.
-        require_maintenance: only while the application turns visitors away.
+        require_maintenance: only while visitors are turned away.
         allow_clients: also while others are connected to the server.
         check: in check mode what stands in the way is a warning, since a play would deal with it first.
     """

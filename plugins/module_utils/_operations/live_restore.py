@@ -39,7 +39,8 @@ from .._core.leftovers import Leftover, RestoreLeft
 from .._core.plan import Action, Outcome, Plan, Report, Results
 from .._core.runner import Task, defect_text
 from .._core.units import format_size, parse_size
-from .._flag.flag_file import read_note
+from .._flag.flag_file import Note, read_note
+from .._flag.nginx_layer import read_setup
 from .._mongo import restore, staging, swap
 from .._mongo.application_setting import COLLECTION as SETTINGS
 from .._mongo.application_setting import carry_over, read_setting, same_but_for_block
@@ -48,6 +49,7 @@ from .._mongo.client import Connection, connect
 from .._mongo.dump import SYSTEM_DATABASES, DumpSource, list_sources
 from .._mongo.errors import mongo_errors
 from .backup_reading import find_backup, open_backup
+from .maintenance import observe_nginx
 from .restore_recovery import SettledRestore, describe, load_journal, settle_restore, write_journal
 
 PURPOSE = "restore"
@@ -213,13 +215,18 @@ class LiveRestore(Task[Looked]):
             changes=tuple(changes),
             free=staging.free_for_data(connection, database),
             clients=None if clients is None else tuple(clients),
-            in_maintenance=read_setting(connection.client[database]).enabled,
+            in_maintenance=self._turns_visitors_away(note, connection.client[database]),
             maintenance_since=note.since if note is not None else "",
             maintenance_owner=note.owner if note is not None else "",
             safety=look_at(safety) if safety and os.path.lexists(safety) else None,
             skipped=tuple(_skipped(contents, packed, aside if not observation.leftovers else [])),
         )
         return Looked(observation, contents, sides)
+
+    def _turns_visitors_away(self, note: Optional[Note], database: Any) -> bool:
+        """By nginx in front of the shop, or by the application itself."""
+        nginx = observe_nginx(read_setup(self.run.state_dir), note)
+        return read_setting(database).enabled or (nginx is not None and nginx.closed and not nginx.problem)
 
     def _is_same(self, database: str, contents: Contents, name: str, side: swap.Side) -> bool:
         head = staging.heads_of(contents.reader, contents.database)[name]

@@ -23,6 +23,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.live_
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.leftovers import Leftover, RestoreLeft
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
+from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.nginx_layer import Nginx
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.dump import DumpSource
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.swap import (
     COLLECTION,
@@ -77,10 +78,20 @@ def test_who_knows_better_is_told_how_a_restore_is_forgotten(task: Any, monkeypa
     assert Path(task.journal).exists()
 
 
-def test_what_an_earlier_restore_has_set_aside_is_neither_restored_nor_touched(
-    task: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("application", "nginx", "closed"),
+    [
+        (True, None, True),
+        (False, None, False),
+        (False, Nginx("/n", "", True), True),
+        (False, Nginx("/n", "it does not run", True), False),
+        (False, Nginx("/n", "", False), False),
+    ],
+)
+def test_what_is_seen_of_the_live_side(
+    task: Any, monkeypatch: pytest.MonkeyPatch, application: bool, nginx: Nginx | None, closed: bool
 ) -> None:
-    """The safety backup of a database with such a collection must be restorable."""
+    """What an earlier restore has set aside is neither restored nor touched: a safety backup with it must be restorable."""
     kept = "miniecom_restore.t.kept.0"
     heads = {name: SimpleNamespace(type=COLLECTION, data_collection=name) for name in ("orders", kept)}
     sources = [DumpSource(name, COLLECTION, name, "{}") for name in ("orders", kept)]
@@ -95,13 +106,15 @@ def test_what_an_earlier_restore_has_set_aside_is_neither_restored_nor_touched(
     task._refuse_damage = lambda *_arguments: None
     task._is_same = lambda *_arguments: False
     monkeypatch.setattr(live_restore, "list_sources", lambda *_arguments: sources)
-    monkeypatch.setattr(live_restore, "read_setting", lambda *_arguments: SimpleNamespace(enabled=True))
+    monkeypatch.setattr(live_restore, "read_setting", lambda *_arguments: SimpleNamespace(enabled=application))
+    monkeypatch.setattr(live_restore, "observe_nginx", lambda *_arguments: nginx)
     monkeypatch.setattr(live_restore.staging, "heads_of", lambda *_arguments: heads)
     monkeypatch.setattr(live_restore.staging, "look_at_side", lambda *_arguments: Side(COLLECTION))
     monkeypatch.setattr(live_restore.staging, "other_clients", lambda *_arguments: [])
     monkeypatch.setattr(live_restore.staging, "free_for_data", lambda *_arguments: None)
     monkeypatch.setattr(live_restore.restore, "databases", lambda *_arguments: ["shop"])
     seen = task._look(LiveObservation("/b", None, "shop", "db:1", NOW), SimpleNamespace(path="/b")).seen
+    assert seen.in_maintenance is closed
     assert [change.name for change in seen.changes] == ["orders"]
     assert len(seen.skipped) == 2
     assert all(kept in line for line in seen.skipped)
