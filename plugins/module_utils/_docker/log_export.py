@@ -89,7 +89,13 @@ class Export:
 def parse_export_name(name: str) -> Optional[Tuple[str, str, int]]:
     """Moment, container and number of a collection, from the name of its file; None for any other file."""
     match = _NAME.match(name)
-    return (match.group(1), match.group(2), int(match.group(3))) if match else None
+    if match is None:
+        return None
+    try:
+        datetime.strptime(match.group(1), "%Y%m%dT%H%M%SZ")
+    except ValueError:
+        return None
+    return match.group(1), match.group(2), int(match.group(3))
 
 
 def export_name(container: LoggedContainer, sequence: int, now: datetime) -> str:

@@ -72,7 +72,14 @@ def test_names_can_be_read_again(sequence: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "api.log.gz", "20261129T060000Z-0123456789ab-1.log.gz", "x20261129T060000Z-0123456789ab-000001.log.gz"]
+    "name",
+    [
+        "",
+        "api.log.gz",
+        "20261129T060000Z-0123456789ab-1.log.gz",
+        "x20261129T060000Z-0123456789ab-000001.log.gz",
+        "20261329T060000Z-0123456789ab-000001.log.gz",
+    ],
 )
 def test_other_files_are_none_of_ours(name: str) -> None:
     assert parse_export_name(name) is None
