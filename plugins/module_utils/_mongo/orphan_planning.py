@@ -159,6 +159,7 @@ class OrphanObservation:
         database: its name.
         disk_free: free bytes on the primary's data file system, None when not known.
         replica_set: removing makes the files grow before it makes them free.
+        purged_before: the moment by which entries of archives were counted as old or young.
     """
 
     database: str
@@ -167,6 +168,7 @@ class OrphanObservation:
     disk_free: Optional[int] = None
     replica_set: bool = False
     runs: Tuple[str, ...] = ()
+    purged_before: Optional[datetime] = None
 
 
 def archive_run(policy: OrphanPolicy, now: datetime) -> str:
@@ -340,7 +342,8 @@ def _refuse_doubtful(
 
 def _plan_purge(observation: OrphanObservation, policy: OrphanPolicy, now: datetime) -> Plan[OrphanWork]:
     plan: Plan[OrphanWork] = Plan()
-    before = format_utc(now - timedelta(seconds=policy.grace))
+    # What has grown old since it was counted is in no plan.
+    before = format_utc(observation.purged_before or now - timedelta(seconds=policy.grace))
     for seen in observation.archives:
         name = "%s.%s" % (observation.database, archive_name(seen.collection))
         if is_forbidden(seen.collection, policy):

@@ -177,8 +177,9 @@ class MongoOrphans(Task[Observed]):
         wanted = {entry["collection"] for entry in self.params["relations"] or []}
         archived = [one for one in observer.archived_collections() if not wanted or one in wanted]
         if self.policy.action == "purge":
-            before = cutoff_of(self.params["grace"], self.policy.grace, "grace")
-            return replace(seen, archives=tuple(observer.look_at_age(one, before) for one in archived))
+            before = cutoff_of(self.params["grace"], self.policy.grace, "grace").replace(microsecond=0)
+            ages = tuple(observer.look_at_age(one, before) for one in archived)
+            return replace(seen, archives=ages, purged_before=before)
         found = tuple(observer.look_at_run(one, self.policy.restored_run) for one in archived)
         runs = sorted({run for one in archived for run in observer.runs(one)}, reverse=True)
         known = bool(runs) and self.policy.restored_run in runs
@@ -416,8 +417,10 @@ class MongoOrphans(Task[Observed]):
         report.headline = "%s %d of %s" % (results.words("archived", "would archive"), count, report.headline)
         report.changed = changed
         report.summary["archived"] = count
-        report.values["archive_run"] = works[0].run_id if works and not results.check else ""
-        if works and not results.check:
+        # Where it failed, part of it may be out of its collection, too.
+        told = bool(works) and not results.check and bool(count or results.failed)
+        report.values["archive_run"] = works[0].run_id if told else ""
+        if told:
             report.record["archive_run"] = works[0].run_id
             report.headline += "; undo_run=%s gives them back" % works[0].run_id
         if works and observation.replica_set:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -200,6 +200,10 @@ def test_only_what_is_older_than_grace_is_purged() -> None:
     plan = plan_orphans(replace(observation(), archives=archives), OrphanPolicy("purge", 0, 86400), NOW)
     [action] = plan.actions
     assert action.work == PurgeArchive("inventory", "2026-11-28T00:00:00Z")
+    # Counting took an hour: what has grown old meanwhile was not counted.
+    counted = replace(observation(), archives=archives, purged_before=NOW - timedelta(hours=25))
+    [action] = plan_orphans(counted, OrphanPolicy("purge", 0, 86400), NOW).actions
+    assert action.work == PurgeArchive("inventory", "2026-11-27T23:00:00Z")
     assert len(plan.kept) == 3
     error = refused(replace(observation(), archives=archives), OrphanPolicy("purge", 0, 86400, max_delete=2))
     assert "3 entries" in str(error)

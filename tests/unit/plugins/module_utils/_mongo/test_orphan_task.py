@@ -15,7 +15,13 @@ import pytest
 from bson import encode
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import DONE, Action, Result, Results
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import (
+    DONE,
+    FAILED,
+    Action,
+    Result,
+    Results,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import orphan_observation, orphan_task
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphan_archive import Entry
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphan_judgement import identity_of
@@ -81,6 +87,18 @@ def test_check_mode_counts_what_the_plan_takes_and_no_business_records() -> None
     report = made.report(observation, plan, Results(True, list(plan.actions)))
     assert report.summary["archived"] == 3
     assert report.headline.startswith("would archive 3 of 8 orphans")
+
+
+@pytest.mark.parametrize(("status", "archived", "run"), [(DONE, 2, "run-2"), (DONE, 0, ""), (FAILED, 0, "run-2")])
+def test_only_what_may_have_been_archived_can_be_given_back(status: str, archived: int, run: str) -> None:
+    made = task()
+    observation = orphan_task.Observed("shop", (seen(PRODUCTS, 3),))
+    [action] = made.plan(observation, NOW).actions
+    results: Any = Results(False, [action])
+    results.all.append(Result(action, status, 0, 0.0, "", "", orphan_task.Done(archived=archived)))
+    report = made.report(observation, made.plan(observation, NOW), results)
+    assert report.values["archive_run"] == run
+    assert ("undo_run=run-2" in report.headline) == bool(run)
 
 
 # -- what a run took of one document, one after the other, comes back the other way round ------------------------------
@@ -197,7 +215,7 @@ def test_a_restore_that_fails_half_way_says_how_far_it_came(monkeypatch: pytest.
     made = task(action="restore")
     action: Any = Action("restore", "shop.carts", "", RestoreArchived("carts", "run-1"))
     results: Any = Results(False, [action])
-    results.all.append(Result(action, "failed", 0, 0.0, "", "", outcome.detail))
+    results.all.append(Result(action, FAILED, 0, 0.0, "", "", outcome.detail))
     report = made.report(orphan_task.Observed("shop"), made.plan(orphan_task.Observed("shop"), NOW), results)
     assert report.changed
 
