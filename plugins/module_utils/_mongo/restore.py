@@ -63,6 +63,10 @@ class _Stored(RawBSONDocument):
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
 
+    def __repr__(self) -> str:
+        # The driver puts what the server refused into the words of its error; customers' data have no place there.
+        return "a document of %d bytes" % len(self.raw)
+
 
 class RefusedBackup(MaintenanceError):
     """The server refuses what an archive holds: a proof against the archive."""
