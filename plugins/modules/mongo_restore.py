@@ -251,6 +251,7 @@ summary:
     restored: {description: Whether it was restored and nothing differs., type: bool}
     documents: {description: How many documents were restored and compared., type: int}
     documents_before: {description: How many documents the same collections held before; in the mode restore., type: int}
+    documents_live: {description: How many documents all collections of the database held before; in the mode restore., type: int}
     collections_same: {description: How many collections were as in the backup; in the mode restore., type: int}
     collections_staying: {description: How many collections are not restored and stay; in the mode restore., type: int}
     database: {description: The live database; in the mode restore., type: str}

@@ -499,6 +499,7 @@ class LiveRestore(Task[Looked]):
             "collections": len(differing),
             "documents": documents,
             "documents_before": sum(change.now or 0 for change in differing),
+            "documents_live": seen.live_documents,
             "bytes": sum(change.bytes for change in differing),
             "collections_same": sum(change.change == SAME for change in seen.changes),
             "collections_staying": len(stays),
