@@ -63,13 +63,13 @@ class Contents:
 
     Attributes:
         database: the shop's in it.
-        settings: the raw documents of the shop's settings, one after the other.
+        settings: by database, the raw documents of its settings, one after the other.
     """
 
     found: ReadBack
     reader: ArchiveReader
     database: str = ""
-    settings: bytes = field(default=b"", repr=False)
+    settings: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def totals(self, head: Any) -> Totals:
         return self.reader.totals.get((self.database, head.data_collection), Totals())
@@ -238,16 +238,16 @@ class LiveRestore(Task[Looked]):
             return False
         with mongo_errors("cannot read the settings", "%s.%s" % (database, name)):
             live = b"".join(self._connection.client[database][name].find_raw_batches({}))
-        return same_but_for_block(contents.settings, live)
+        return same_but_for_block(contents.settings.get(contents.database, b""), live)
 
     def _read_through(self, backup: Backup) -> Contents:
-        settings: List[bytes] = []
+        settings: Dict[str, bytes] = {}
 
         def read_dump(stream: Any) -> ArchiveReader:
             reader = ArchiveReader(stream, backup.name)
             for batch in reader.batches():
-                if batch.collection == SETTINGS and sum(map(len, settings)) < MAX_SETTINGS_BYTES:
-                    settings.append(batch.data)
+                if batch.collection == SETTINGS and len(settings.get(batch.db, b"")) < MAX_SETTINGS_BYTES:
+                    settings[batch.db] = settings.get(batch.db, b"") + batch.data
             return reader
 
         with open_backup(backup, self._passphrase()) as stream:
@@ -256,7 +256,7 @@ class LiveRestore(Task[Looked]):
             raise MaintenanceError(
                 "there is no database dump in it", target=backup.path, next_step="Choose another backup."
             )
-        return Contents(found, found.dump, settings=b"".join(settings))
+        return Contents(found, found.dump, settings=settings)
 
     def _database_in(self, reader: ArchiveReader, live: str, backup: Backup) -> str:
         names = restore.databases(reader)

@@ -24,6 +24,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.leftovers import Leftover, RestoreLeft
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.nginx_layer import Nginx
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import Batch
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.dump import DumpSource
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.swap import (
     COLLECTION,
@@ -167,3 +168,16 @@ def test_the_journal_goes_ahead_of_the_swap_and_what_would_be_lost_ends_it(
     if trouble == "written":
         assert restore_recovery.load_journal(path).phase == SWAPPING
     assert bool(done) is Path(path).exists() is (trouble == "written")
+
+
+def test_settings_of_another_database_in_the_same_backup_are_not_the_shops(
+    task: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = [Batch(name, "settings", name.encode(), 1) for name in ("blog", "shop", "blog")]
+    reader = SimpleNamespace(batches=lambda: iter(batches))
+    monkeypatch.setattr(live_restore, "open_backup", lambda *_arguments: nullcontext())
+    monkeypatch.setattr(live_restore, "ArchiveReader", lambda *_arguments: reader)
+    monkeypatch.setattr(live_restore, "read_backup", lambda stream, _name, read: SimpleNamespace(dump=read(stream)))
+    task.params = {"passphrase_file": None}
+    contents = task._read_through(SimpleNamespace(name="b", path="/b"))
+    assert contents.settings == {"blog": b"blogblog", "shop": b"shop"}
