@@ -60,7 +60,10 @@ class Host:
     def told(self, run: PlaybookRun) -> str:
         """The sentence of the task that failed."""
         assert run.rc != 0, run.output
-        return str([task for task in run.tasks if task["status"] == "failed"][-1]["result"]["msg"])
+        # The end of a run names the host before it.
+        return str([task for task in run.tasks if task["status"] == "failed"][-1]["result"]["msg"]).removeprefix(
+            f"{HOST}: "
+        )
 
     def type_in(self, sentence: str) -> str:
         """Run the command at the end of a sentence as it stands there."""
