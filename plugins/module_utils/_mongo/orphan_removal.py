@@ -298,12 +298,19 @@ def put_back(originals: Originals, archive: Archive, entry: Entry) -> bool:
 
 
 def settle_pending(
-    database: Any, collection: str, policy: AgeRule, between: Callable[[str], None] = lambda step: None
+    database: Any,
+    collection: str,
+    policy: AgeRule,
+    between: Callable[[str], None] = lambda step: None,
+    told: Callable[[str], None] = lambda run_id: None,
 ) -> Dict[str, int]:
     """Deal with what a run that was cut off had under way.
 
     What is in the collection as it was loses its copy, unless a run that may still be at work is about to remove it; what was
     removed and has its reference again is put back; all else is archived for good.
+
+    Args:
+        told: called with the run under which something is archived for good.
 
     Returns:
         How many of each: copies dropped, or left to a run that may be at work, put back, archived.
@@ -325,6 +332,7 @@ def settle_pending(
             else:
                 archive.settle([entry])
                 counts["archived"] += 1
+                told(entry.run_id)
     return dict(counts)
 
 

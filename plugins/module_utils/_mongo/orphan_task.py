@@ -15,7 +15,7 @@ from typing import Any, List, Mapping, Optional, Sequence, Set, Tuple
 from .._core.call import Call
 from .._core.clock import parse_utc, utc_now
 from .._core.errors import MaintenanceError
-from .._core.plan import Action, Outcome, Plan, Report, Results
+from .._core.plan import FAILED, Action, Outcome, Plan, Report, Results
 from .._core.runner import Task
 from .._core.units import format_duration, parse_duration
 from .client import Connection, connect
@@ -230,7 +230,10 @@ class MongoOrphans(Task[Observed]):
 
     def _settle(self, action: Action[Settle], observation: Observed) -> Outcome:
         self._note_removal(observation, action.work.collection)
-        counts = settle_pending(self._database(observation), action.work.collection, self._ages(observation))
+        runs: Set[str] = set()
+        counts = settle_pending(
+            self._database(observation), action.work.collection, self._ages(observation), told=runs.add
+        )
         words = {
             "dropped": "copies dropped of what is in place",
             "left": "left alone: a run was about to remove what they hold less than %s ago"
@@ -239,6 +242,9 @@ class MongoOrphans(Task[Observed]):
             "archived": "archived",
         }
         note = ", ".join("%d %s" % (counts[key], words[key]) for key in words if counts.get(key))
+        if runs:
+            # Not under this run: whoever wants them back has to know.
+            note += "; %s gives them back" % ", ".join("undo_run=%s" % run_id for run_id in sorted(runs))
         done = Done(
             archived=counts.get("archived", 0), restored=counts.get("put_back", 0), there=counts.get("dropped", 0)
         )
@@ -417,8 +423,9 @@ class MongoOrphans(Task[Observed]):
         report.headline = "%s %d of %s" % (results.words("archived", "would archive"), count, report.headline)
         report.changed = changed
         report.summary["archived"] = count
+        own = [result for result in results.all if isinstance(result.action.work, ArchiveOrphans)]
         # Where it failed, part of it may be out of its collection, too.
-        told = bool(works) and not results.check and bool(count or results.failed)
+        told = any(one.status == FAILED or (isinstance(one.detail, Done) and one.detail.archived) for one in own)
         report.values["archive_run"] = works[0].run_id if told else ""
         if told:
             report.record["archive_run"] = works[0].run_id

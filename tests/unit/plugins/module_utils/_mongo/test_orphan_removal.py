@@ -148,6 +148,14 @@ def test_an_entry_that_vanished_while_its_document_was_removed_is_written_again(
     assert [entry.pending for entry in world.entries.values()] == [False] * 3
 
 
+def test_it_is_told_under_which_run_what_was_cut_off_is_archived(world: World) -> None:
+    world.write(entries())
+    world.documents.popitem()
+    runs: list[str] = []
+    assert removal.settle_pending(None, "stock", AGES, told=runs.append) == {"dropped": 2, "archived": 1}
+    assert runs == ["run-1"]
+
+
 def test_members_are_waited_for_before_the_last_look_and_not_after_it(world: World) -> None:
     class Gate:
         def wait(self) -> float:
