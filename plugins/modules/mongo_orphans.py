@@ -111,7 +111,8 @@ options:
     type: str
   min_age:
     description:
-      - Documents younger than this are not judged, by the time in their C(_id) and their C(createdAt), the later one. Such as V(1h) or V(7d).
+      - Documents younger than this are not judged, by the time in their C(_id) and their C(createdAt) (a date, or text like V(2026-11-29T03:00:00.000Z)),
+        the later one. Such as V(1h) or V(7d).
       - Of documents whose elements are archived, C(updatedAt) counts as well. A document that says nothing of its age is archived only with V(0s).
       - Default is V(7d) for O(action=archive), and V(1h) for O(action=report).
     type: str

@@ -9,10 +9,10 @@ The same judgement makes the plan and is made anew right before a document goes.
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from .orphans import OrphanFinder, created, values_at
+from .orphans import OrphanFinder, created, moment_of, values_at
 from .raw_document import ARRAY, DOCUMENT, Element, elements, field_at, field_of
 from .relations import Relation
 
@@ -110,9 +110,9 @@ def age_obstacle(document: Mapping[str, Any], relation: Relation, policy: AgeRul
     A list may have got its elements long after its document was made: there the last change counts as well.
     """
     moments = [moment for moment in [created(document)] if moment is not None]
-    changed = document.get("updatedAt")
-    if relation.unit == "element" and isinstance(changed, datetime):
-        moments.append(changed if changed.tzinfo else changed.replace(tzinfo=timezone.utc))
+    changed = moment_of(document.get("updatedAt"))
+    if relation.unit == "element" and changed is not None:
+        moments.append(changed)
     if not moments:
         return "" if policy.any_age else NO_AGE
     return YOUNG if max(moments) > policy.cutoff else ""

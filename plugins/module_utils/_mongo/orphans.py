@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from itertools import chain
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
@@ -56,6 +56,7 @@ _HEX = re.compile(r"^[0-9a-fA-F]{24}\Z")
 # What a program writes that had no id at hand: JavaScript's text for nothing, for no number and for an object, and the
 # call that would have made an id. No document has gone; whoever wrote it has to be mended.
 _MALFORMED = re.compile(r"^(?:undefined|null|NaN|\[object \w+\]|(?:new )?ObjectId\(.*\))\Z", re.DOTALL)
+_ISO = re.compile(r"^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,]\d+)?(?:Z|([+-])(\d\d):?(\d\d))?\Z")
 _MIXED = "^(?=.*[a-f])(?=.*[A-F])[0-9a-fA-F]{24}$"
 
 
@@ -161,12 +162,25 @@ def key_values(document: Any, parts: Sequence[str]) -> Iterator[Any]:
         yield from key_values(document.get(parts[0]), parts[1:])
 
 
+def moment_of(value: Any) -> Optional[datetime]:
+    """The moment that a stored value is, also as JavaScript writes it into text (toISOString); None for anything else. Pure."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
+    match = _ISO.match(value) if isinstance(value, str) else None
+    if match is None:
+        return None
+    try:
+        moment = datetime.strptime("".join(match.group(1, 2)), "%Y-%m-%d%H:%M:%S").replace(tzinfo=timezone.utc)
+        sign, hours, minutes = match.group(3) or "+", int(match.group(4) or 0), int(match.group(5) or 0)
+        return moment - timedelta(hours=hours, minutes=minutes) * (-1 if sign == "-" else 1)
+    except (ValueError, OverflowError):
+        return None
+
+
 def created(document: Mapping[str, Any]) -> Optional[datetime]:
     """When a document was made, the later of its createdAt and the time in its _id; None when neither tells. Pure."""
-    moments = []
-    stamp, identity = document.get("createdAt"), document.get("_id")
-    if stamp is not None and isinstance(stamp, datetime):
-        moments.append(stamp if stamp.tzinfo else stamp.replace(tzinfo=timezone.utc))
+    stamp, identity = moment_of(document.get("createdAt")), document.get("_id")
+    moments = [stamp] if stamp is not None else []
     if isinstance(identity, ObjectId):
         moments.append(identity.generation_time)
     return max(moments) if moments else None

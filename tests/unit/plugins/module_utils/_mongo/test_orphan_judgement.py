@@ -54,6 +54,11 @@ def stay(document: dict[str, Any] | bytes, relation: Relation = STOCK, rule: jud
         # A list may have been filled yesterday.
         ({"_id": OLD, "updatedAt": NOW, "items": []}, CARTS, judgement.YOUNG),
         ({"_id": OLD, "updatedAt": NOW, "productId": "x"}, STOCK, ""),
+        # As a program writes it that has never heard of dates in the database.
+        ({"_id": OLD, "updatedAt": "2026-11-28T20:00:00.123Z", "items": []}, CARTS, judgement.YOUNG),
+        ({"_id": OLD, "createdAt": "2026-11-28T20:00:00.123Z", "productId": "x"}, STOCK, judgement.YOUNG),
+        ({"_id": "a", "createdAt": "2020-11-28T20:00:00+01:00", "productId": "x"}, STOCK, ""),
+        ({"_id": "a", "createdAt": "yesterday", "productId": "x"}, STOCK, judgement.NO_AGE),
         ({"_id": OLD, "items": {"productId": "x"}}, CARTS, judgement.NO_LIST),
         ({"_id": OLD}, CARTS, judgement.NO_LIST),
         ({"_id": OLD, "items": [{"productId": "x"}, 3, None]}, CARTS, ""),

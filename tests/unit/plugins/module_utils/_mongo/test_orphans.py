@@ -21,6 +21,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphan
     created,
     judge_value,
     key_values,
+    moment_of,
     showable,
     suspicion,
     values_at,
@@ -207,6 +208,24 @@ def test_values_at_a_path(field, document, values):
 )
 def test_values_that_a_query_compares_with(key, document, values):
     assert list(key_values(document, key.split("."))) == values
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-28T20:00:00.123Z", datetime(2026, 11, 28, 20, tzinfo=timezone.utc)),
+        ("2026-11-28 20:00:00", datetime(2026, 11, 28, 20, tzinfo=timezone.utc)),
+        ("2026-11-28T20:00:00-0130", datetime(2026, 11, 28, 21, 30, tzinfo=timezone.utc)),
+        ("2026-11-28T20:00:00+05:30", datetime(2026, 11, 28, 14, 30, tzinfo=timezone.utc)),
+        ("2026-13-28T20:00:00Z", None),
+        ("0001-01-01T00:00:00+05:00", None),
+        ("2026-11-28T20:00:00Z\n", None),
+        (7, None),
+        (None, None),
+    ],
+)
+def test_moments_are_also_those_that_stand_in_text(text, moment):
+    assert moment_of(text) == moment
 
 
 def test_text_that_is_no_utf8_cannot_be_told_and_is_no_orphan():
