@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Set, Tuple
 
 from .client import Connection
@@ -111,9 +112,15 @@ class Observer:
         self._collections = collections
         self._progress = progress
 
-    def archived_collections(self) -> List[str]:
-        """Collections that have an archive, there or not there themselves."""
-        return sorted(name[: -len(ARCHIVE_SUFFIX)] for name in self._collections if name.endswith(ARCHIVE_SUFFIX))
+    def archived_collections(self, wanted: Sequence[str] = ()) -> List[str]:
+        """Collections that have an archive, there or not there themselves.
+
+        Args:
+            wanted: names or patterns of those that are meant; all without any.
+        """
+        names = [name[: -len(ARCHIVE_SUFFIX)] for name in self._collections if name.endswith(ARCHIVE_SUFFIX)]
+        meant = [name for name in names if not wanted or any(fnmatchcase(name, pattern) for pattern in wanted)]
+        return sorted(name for name in meant if name)
 
     def look_at(self, findings: RelationFindings, finder: OrphanFinder, policy: AgeRule, limit: int) -> RelationSeen:
         """What archiving the orphans of a relation would take; the documents are read only where they are no more than `limit`."""

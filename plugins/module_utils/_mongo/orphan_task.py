@@ -174,8 +174,7 @@ class MongoOrphans(Task[Observed]):
         )
         if looking:
             return self._look_for_orphans(connection, observer, seen, relations)
-        wanted = {entry["collection"] for entry in self.params["relations"] or []}
-        archived = [one for one in observer.archived_collections() if not wanted or one in wanted]
+        archived = observer.archived_collections([entry["collection"] for entry in self.params["relations"] or []])
         if self.policy.action == "purge":
             before = cutoff_of(self.params["grace"], self.policy.grace, "grace").replace(microsecond=0)
             ages = tuple(observer.look_at_age(one, before) for one in archived)

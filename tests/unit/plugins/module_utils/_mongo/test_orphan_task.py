@@ -258,6 +258,17 @@ def test_a_purge_that_fails_half_way_says_how_far_it_came(monkeypatch: pytest.Mo
     assert outcome.detail.purged == 2
 
 
+@pytest.mark.parametrize(
+    ("wanted", "found"), [([], ["carts", "loyalty_points"]), (["loyalty_*"], ["loyalty_points"]), (["cart"], [])]
+)
+def test_archives_are_meant_by_names_and_patterns(wanted: list[str], found: list[str]) -> None:
+    connection: Any = SimpleNamespace(client={"shop": None})
+    names: dict[str, dict[str, Any]] = {
+        name: {} for name in ("loyalty_points__orphans", "carts__orphans", "carts", "__orphans")
+    }
+    assert orphan_observation.Observer(connection, "shop", names).archived_collections(wanted) == found
+
+
 def test_no_entry_is_waited_for_that_nothing_leads_to() -> None:
     [first, second, document] = one_after_the_other()
     waiting = [(first, CHANGED_LIST, 5), (replace(document), "another one", 7)]
