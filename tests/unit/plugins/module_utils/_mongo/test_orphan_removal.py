@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from bson import encode
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import AbortPlan
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import orphan_removal as removal
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphan_archive import Archive, Entry
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphan_judgement import (
@@ -51,6 +52,7 @@ class World:
 
     def claim(self, entries: list[Entry]) -> list[Entry]:
         found = [entry for entry in entries if entry.id in self.entries]
+        found = [entry for entry in found if self.entries[entry.id].run_id == entry.run_id]
         self.claimed |= {entry.id for entry in found}
         return found
 
@@ -122,6 +124,28 @@ def test_nothing_is_removed_whose_entry_another_run_has_dropped(world: World, st
     moved = archive(world, others(world, step))
     assert moved.stayed == {removal.TAKEN: 3}
     assert sorted(world.documents.values()) == sorted(RAWS)
+
+
+@pytest.mark.parametrize("step", ["copied", "verified", "noted"])
+def test_what_another_run_has_taken_over_is_left_to_it(world: World, step: str) -> None:
+    def between(now: str) -> None:
+        if now == step:
+            first = next(iter(world.entries))
+            world.entries[first] = replace(world.entries[first], run_id="run-9")
+
+    assert archive(world, between).stayed == {removal.TAKEN: 1}
+    assert len(world.documents) == 1
+    assert not world.lost()
+
+
+def test_copies_are_verified_by_what_they_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = entries()
+    there = [replace(ours[0], run_id="run-9"), ours[1], ours[2]]
+    monkeypatch.setattr(Archive, "read", lambda self, query: [there])
+    Archive(Commands(0, []), "stock").verify(ours)
+    there[1] = replace(ours[1], payload=RAWS[0])
+    with pytest.raises(AbortPlan, match="1 copies in the archive are not what was written"):
+        Archive(Commands(0, []), "stock").verify(ours)
 
 
 @pytest.mark.parametrize("step", ["claimed", "removed", "looked up"])
