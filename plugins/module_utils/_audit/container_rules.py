@@ -240,7 +240,7 @@ CONTAINER_RULES = (
 
 def judge_containers(containers: Iterable[ContainerFacts]) -> List[Finding]:
     """The findings of each rule that a container breaks."""
-    findings = []
+    findings: List[Finding] = []
     for facts in containers:
         for rule in CONTAINER_RULES:
             broken = rule.broken(facts)
