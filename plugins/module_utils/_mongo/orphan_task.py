@@ -153,10 +153,10 @@ class MongoOrphans(Task[Observed]):
         # What makes no sense is told before a server is asked.
         looking = self.policy.action in ("report", "archive")
         relations = relations_of(self.params) if looking else []
+        cutoff = cutoff_of(min_age_of(self.params), self.policy.min_age)
         connection = self._connected()
         name = connection.require_database(self.params["database"])
         database = connection.client[name]
-        cutoff = cutoff_of(min_age_of(self.params), self.policy.min_age)
         if self.policy.action in ("archive", "purge", "restore") and connection.server.topology == "mongos":
             raise MaintenanceError(
                 "documents of a sharded cluster are only reported",
