@@ -111,7 +111,7 @@ def _patiently(look: Callable[[], List[str]]) -> List[str]:
         time.sleep(0.1)
 
 
-def moment_of(text: str) -> str:
+def parse_http_date(text: str) -> str:
     """The UTC timestamp of a date of HTTP, "" when it is none."""
     try:
         return parsedate_to_datetime(text).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -161,7 +161,7 @@ def judge_closed(answer: SiteAnswer, where: str, until: str) -> List[str]:
     told = answer.retry_after
     if not told:
         return ["%s turns visitors away without Retry-After" % where]
-    if until and moment_of(told) != until:
+    if until and parse_http_date(told) != until:
         return ["%s tells visitors to come back at %s, not at %s" % (where, told, until)]
     return []
 

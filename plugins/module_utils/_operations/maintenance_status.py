@@ -18,7 +18,7 @@ from .._flag.ending import ending
 from .._flag.flag_file import Flag, Note, read_flag, read_note
 from .._flag.nginx_layer import read_setup
 from .._flag.timer import Timer, observe_timer
-from .._flag.visitor import ask, moment_of, stranger
+from .._flag.visitor import ask, parse_http_date, stranger
 from .._mongo.application_setting import read_setting
 from .._mongo.client import connect
 from .environment import with_environment
@@ -41,7 +41,7 @@ def look_at_nginx(state_dir: str, note: Optional[Note]) -> Dict[str, Any]:
     answers = [ask(site, "/", source=stranger(found.inside)) for site in (setup.sites if setup else ())]
     if answers and not any(answer.problem for answer in answers):
         layer["turns_away"] = all(answer.by_nginx for answer in answers)
-        layer["retry_after"] = moment_of(answers[0].retry_after)
+        layer["retry_after"] = parse_http_date(answers[0].retry_after)
     return layer
 
 
