@@ -1034,27 +1034,35 @@ MONGO_ORPHANS = (
         Mutation(name, "mongo_orphans", CODE + file, guard, broken, (f"tests/integration/{tests}",))
         for name, file, guard, broken, tests in (
             (
-                "orphans-archive-put-back",
-                "_mongo/orphan_removal.py",
-                "if verdict.stay or verdict.positions != entry.positions:",
-                NEVER,
-                "test_mongo_orphans_archive_model.py",
-            ),
-            (
                 "orphans-archive-copy-first",
                 "_mongo/orphan_removal.py",
                 "self._archive.write([entry for _raw, entry in pairs])",
                 "pass",
                 "test_mongo_orphans_archive_model.py",
             ),
-            (
-                "orphans-archive-drop-only-copies",
-                "_mongo/orphan_removal.py",
-                'if self._originals.judge(entry) == "there"]',
-                "]",
-                "test_mongo_orphans_archive_model.py",
-            ),
         )
+    ),
+    *_of(
+        "mongo_orphans",
+        "_mongo/orphan_removal.py",
+        "_mongo/test_orphan_removal.py",
+        (
+            "orphans-archive-put-back",
+            "if verdict.stay or verdict.positions != entry.positions:",
+            NEVER,
+            "test_what_gains_its_parent_while_it_is_removed_is_put_back",
+        ),
+    ),
+    *_of(
+        "mongo_orphans",
+        "_mongo/orphan_removal.py",
+        "_mongo/test_orphan_removal.py",
+        (
+            "orphans-archive-drop-only-copies",
+            'if self._originals.judge(entry) == "there"]',
+            "]",
+            "test_the_only_copy_of_what_has_gone_meanwhile_is_not_dropped",
+        ),
     ),
     *_of(
         "mongo_orphans",

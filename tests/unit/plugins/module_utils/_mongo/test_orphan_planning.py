@@ -19,6 +19,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors 
     MaintenanceError,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphan_planning import (
+    DISK_RESERVE,
     ArchiveOrphans,
     ArchiveSeen,
     OrphanObservation,
@@ -130,7 +131,9 @@ def test_a_replica_set_needs_room_for_the_growth() -> None:
     tight = observation(seen(), disk_free=150 * 1024**2)
     assert plan_orphans(tight, ARCHIVE, NOW).actions
     many = seen(count=90, total=100000)
-    assert isinstance(refused(replace(observation(many, disk_free=128 * 1024**2), replica_set=True)), InsufficientSpace)
+    enough = observation(many, disk_free=DISK_RESERVE + 2 * many.bytes)
+    assert plan_orphans(enough, ARCHIVE, NOW).actions
+    assert isinstance(refused(replace(enough, replica_set=True)), InsufficientSpace)
     assert isinstance(refused(observation(seen(), disk_free=1024)), InsufficientSpace)
     assert plan_orphans(replace(tight, disk_free=None, replica_set=True), ARCHIVE, NOW).actions
 

@@ -38,6 +38,8 @@ class World:
         self.entries: dict[str, Entry] = {}
         self.claimed: set[str] = set()
         self.asked: list[str] = []
+        # What has a reference by now.
+        self.referring: set[bytes] = set()
 
     # -- the archive ---------------------------------------------------------------------------------------------------
 
@@ -76,11 +78,15 @@ class World:
     def remove(self, raws: list[bytes]) -> int:
         return len([self.documents.pop(identity_of(raw).value) for raw in raws])
 
+    def put_back(self, entry: Entry) -> str:
+        self.documents[entry.key.value] = entry.payload
+        return "restored"
+
     # ------------------------------------------------------------------------------------------------------------------
 
     def verdicts(self, finder: Any, relation: Relation, raws: list[bytes], policy: AgeRule) -> list[Verdict]:
         self.asked.append("judged")
-        return [Verdict("") for _raw in raws]
+        return [Verdict("it has a reference" if raw in self.referring else "") for raw in raws]
 
     def lost(self) -> set[bytes]:
         return set(RAWS) - set(self.documents.values()) - {entry.payload for entry in self.entries.values()}
@@ -117,6 +123,29 @@ def test_archived_is_out_of_the_collection_and_settled(world: World) -> None:
     moved = archive(world, lambda step: None)
     assert (moved.entries, moved.stayed, world.documents) == (3, {}, {})
     assert [entry.pending for entry in world.entries.values()] == [False] * 3
+
+
+def test_what_gains_its_parent_while_it_is_removed_is_put_back(world: World) -> None:
+    def between(step: str) -> None:
+        if step == "removed":
+            world.referring = {RAWS[1]}
+
+    assert archive(world, between).stayed == {removal.PUT_BACK: 1}
+    assert list(world.documents.values()) == [RAWS[1]]
+    assert sorted(entry.payload for entry in world.entries.values()) == [RAWS[0], RAWS[2]]
+
+
+def test_the_only_copy_of_what_has_gone_meanwhile_is_not_dropped(world: World) -> None:
+    """Another run may have removed it."""
+
+    def between(step: str) -> None:
+        if step == "verified":
+            world.referring = {RAWS[1]}
+            del world.documents[identity_of(RAWS[1]).value]
+
+    archive(world, between)
+    assert [entry.pending for entry in world.entries.values() if entry.payload == RAWS[1]] == [True]
+    assert not world.lost()
 
 
 @pytest.mark.parametrize("step", ["verified", "noted"])
