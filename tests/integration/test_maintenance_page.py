@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.nginx_s
     render_snippet,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.page import Closing, Texts, render_files
+from tests.conftest import lacking
 from tests.sandbox.browser import Browser, BrowserUnavailable
 from tests.sandbox.nginx import Nginx
 
@@ -34,9 +34,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     try:
         found = Browser(tmp_path_factory.mktemp("browser"))
     except BrowserUnavailable as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"NOT LOOKED AT IN A BROWSER: {error}")
+        lacking(f"a browser: {error}")
+        raise
     with found:
         yield found
 
