@@ -100,6 +100,42 @@ class RestoreLeft:
 
 
 @dataclass(frozen=True)
+class IndexesLeft:
+    """Indexes that a collection may have lost while they were built anew.
+
+    Attributes:
+        journal: path of the file with their definitions.
+        database: of the collection, which the file names.
+        tls_files: where the host has the files that the connection string names.
+    """
+
+    journal: str
+    address: str
+    database: str
+    env_file: str = ""
+    env_from: str = ""
+    docker_host: str = ""
+    tls_files: Mapping[str, str] = field(default_factory=dict)
+    purpose: str = ""
+
+
+@dataclass(frozen=True)
+class UpdateLeft:
+    """An update of a compose project, half way; its journal lies in the state directory."""
+
+    project: str
+    purpose: str = ""
+
+
+@dataclass(frozen=True)
+class NpmLeft:
+    """New dependencies of an npm project, half in place; what was there before is noted in the state directory under this id."""
+
+    undo_id: str
+    purpose: str = ""
+
+
+@dataclass(frozen=True)
 class UnknownLeft:
     """A note that this version does not understand."""
 
@@ -107,13 +143,16 @@ class UnknownLeft:
     purpose: str = ""
 
 
-Left = Union[PathLeft, ProcessLeft, ContainerLeft, LockLeft, RestoreLeft, UnknownLeft]
+Left = Union[PathLeft, ProcessLeft, ContainerLeft, LockLeft, RestoreLeft, IndexesLeft, UpdateLeft, NpmLeft, UnknownLeft]
 _KINDS: Dict[str, Type[Any]] = {
     "path": PathLeft,
     "process": ProcessLeft,
     "container": ContainerLeft,
     "fsync_lock": LockLeft,
     "restore": RestoreLeft,
+    "indexes": IndexesLeft,
+    "update": UpdateLeft,
+    "npm": NpmLeft,
 }
 
 
@@ -163,8 +202,12 @@ def target_of(left: Left) -> str:
         return left.name
     if isinstance(left, LockLeft):
         return left.address
-    if isinstance(left, RestoreLeft):
+    if isinstance(left, (RestoreLeft, IndexesLeft)):
         return "%s on %s" % (left.database, left.address)
+    if isinstance(left, UpdateLeft):
+        return left.project
+    if isinstance(left, NpmLeft):
+        return left.undo_id
     return left.kind.replace("_", " ")
 
 
@@ -174,6 +217,9 @@ _WORDS = {
     ContainerLeft: "container",
     LockLeft: "fsync lock",
     RestoreLeft: "restore of",
+    IndexesLeft: "rebuild of indexes in",
+    UpdateLeft: "update of",
+    NpmLeft: "new dependencies",
 }
 
 

@@ -34,6 +34,7 @@ class Action(Generic[Work]):
         bytes: expected effect on disk in bytes; 0 when there is none or it is not known.
         predicted: the server decides about the effect, the figure is an estimate.
         assumes: what must have happened before, when check mode can only assume it.
+        again: how the object can be had again afterwards, for people; "" where that means nothing. The record keeps it.
     """
 
     action: str
@@ -43,6 +44,7 @@ class Action(Generic[Work]):
     bytes: int = 0
     predicted: bool = False
     assumes: str = ""
+    again: str = ""
 
     def as_dict(self) -> Dict[str, Any]:
         entry: Dict[str, Any] = {
@@ -55,6 +57,8 @@ class Action(Generic[Work]):
             entry["predicted"] = True
         if self.assumes:
             entry["assumes"] = self.assumes
+        if self.again:
+            entry["again"] = self.again
         return entry
 
 
@@ -138,6 +142,8 @@ class Result(Generic[Work]):
             entry["error"] = self.error
         if self.note:
             entry["note"] = self.note
+        if self.action.again and self.status != SKIPPED:
+            entry["again"] = self.action.again
         return entry
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Iterator, Mapping, Optional
@@ -39,6 +40,8 @@ class RunContext:
         # A run begun in check mode has no lease; its id reaches tasks that opt out of check mode, too.
         self.active = bool(self.run_id) and not check and not str(self.run_id).startswith(CHECK_PREFIX)
         self.leftovers = Leftovers(self.state, self.run_id, not check)
+        # A task may carry out a few actions side by side, and each of these files has one name while it is written.
+        self._writing = threading.Lock()
 
     def _require_lease(self) -> Lease:
         lease = read_lease(self.state)
@@ -59,7 +62,8 @@ class RunContext:
     def renew(self) -> None:
         """Show a sign of life. To be called every few minutes by anything that works long without the lock."""
         if self.active:
-            write_lease(self.state, replace(self._require_lease(), renewed=format_utc(utc_now())))
+            with self._writing:
+                write_lease(self.state, replace(self._require_lease(), renewed=format_utc(utc_now())))
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -85,6 +89,7 @@ class RunContext:
         entry.update(SECRETS.clean(dict(event)))
         path = self.state.events_path(str(self.run_id))
         try:
-            append_line(path, json.dumps(entry, sort_keys=True, default=str).encode())
+            with self._writing:
+                append_line(path, json.dumps(entry, sort_keys=True, default=str).encode())
         except OSError as error:
             raise state_error("cannot write the record of this run", path, error) from error

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any, Callable, Dict, Generic, List, Mapping, Optional, Type, TypeVar
+from typing import Any, Callable, Dict, Generic, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
 
+from . import CODE
 from .arguments import ArgumentSpec
 from .call import Call
 from .clock import utc_now
@@ -39,6 +41,8 @@ class Task(Generic[Observation]):
 
     # False: a failed action does not keep the following ones from being tried; the module fails at the end.
     stop_on_failure = True
+    # How many actions of a wave are carried out at a time.
+    threads = 1
     # From the type of an action's work to what carries it out: a method that takes the action and the observation.
     handlers: Mapping[Type[Any], Handler] = {}
 
@@ -54,6 +58,10 @@ class Task(Generic[Observation]):
     def plan(self, observation: Observation, now: datetime) -> Plan[Any]:
         """Decide, by a pure function of the observation, the options and the moment."""
         raise NotImplementedError
+
+    def waves(self, observation: Observation, plan: Plan[Any]) -> Sequence[Sequence[Action[Any]]]:
+        """The actions in order, those together that may be carried out side by side. `act` is then called by several threads."""
+        return [[action] for action in plan.actions]
 
     def act(self, action: Action[Any], observation: Observation) -> Outcome:
         """Carry out one action after checking its own precondition again.
@@ -75,8 +83,16 @@ class Task(Generic[Observation]):
         """All that there is to say; pure. The plan's warnings and those of the results are told without its doing."""
         raise NotImplementedError
 
-    def remember(self, observation: Observation, plan: Plan[Any], results: Results[Any, Observation]) -> None:
-        """Write down on the host what the next call is to know, such as a baseline. Not called in check mode."""
+    def remember(
+        self, observation: Observation, plan: Plan[Any], results: Results[Any, Observation]
+    ) -> Optional[Sequence[str]]:
+        """Write down on the host what the next call is to know, such as a baseline; returns warnings, if there are any. Not called
+        in check mode.
+
+        Raises:
+            MaintenanceError: it cannot be written, which is a failure of the call.
+        """
+        return None
 
     def diff(self, observation: Observation, plan: Plan[Any]) -> Optional[Dict[str, Any]]:
         """What diff mode shows: the objects concerned, before and after."""
@@ -234,6 +250,8 @@ def _frame(spec: ArgumentSpec, work: Callable[[Call, Answer], None]) -> None:
     for warning in answer.warnings:
         module.warn(SECRETS.clean_text(str(warning)))
     result: Dict[str, Any] = SECRETS.clean(capped(answer.values))
+    if CODE is not None and not call.check:
+        CODE.keep()
     if not answer.failure:
         module.exit_json(**result)
     if answer.recorded:
@@ -287,7 +305,7 @@ def _four_steps(call: Call, task: Task[Any], answer: Answer) -> None:
     if results.verification.failure is not None:
         answer.fail(results.verification.failure)
     answer.take(task.report(observation, plan, results))
-    task.remember(observation, plan, results)
+    answer.warnings.extend(task.remember(observation, plan, results) or ())
     answer.append_end(call.run)
 
 
@@ -305,25 +323,82 @@ def _failure_of(plan: Plan[Any], results: Results[Any, Any]) -> str:
 
 
 def apply(task: Task[Any], observation: Any, plan: Plan[Any], results: Results[Any, Any]) -> None:
-    """Carry the actions out one at a time, each noted in the run's record before and after.
+    """Carry the actions out, each noted in the run's record before and after.
 
     Args:
         results: filled in as they come, so that they are known whatever ends this.
     """
-    for action in plan.actions:
+    for wave in task.waves(observation, plan):
+        attempts = Attempts(task, observation, wave)
+        try:
+            attempts.make()
+        finally:
+            attempts.hand_over(results)
+        if attempts.ended:
+            return
+
+
+class Attempts:
+    """The actions of one wave, carried out one at a time or a few side by side.
+
+    Attributes:
+        ended: one has failed so that nothing further may be tried.
+    """
+
+    def __init__(self, task: Task[Any], observation: Any, wave: Sequence[Action[Any]]) -> None:
+        self.ended = False
+        self._task = task
+        self._observation = observation
+        self._wave = wave
+        self._found: Dict[int, Tuple[Result[Any], Sequence[str], Optional[MaintenanceError]]] = {}
+
+    def make(self) -> None:
+        """Try all of them.
+
+        Raises:
+            MaintenanceError: the record cannot be written any more.
+        """
+        threads = min(self._task.threads, len(self._wave))
+        if threads <= 1:
+            for place in range(len(self._wave)):
+                self._try(place)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            waiting = [pool.submit(self._try, place) for place in range(len(self._wave))]
+        for attempt in waiting:
+            attempt.result()
+
+    def hand_over(self, results: Results[Any, Any]) -> None:
+        """Tell what came of them, in the plan's order."""
+        for _place, (result, warnings, failure) in sorted(self._found.items(), key=lambda item: item[0]):
+            results.all.append(result)
+            results.warnings.extend(warnings)
+            if failure is not None:
+                results.failures.append(failure)
+
+    def _try(self, place: int) -> None:
+        if self.ended:
+            return
+        try:
+            self._carry_out(place)
+        except BaseException:
+            self.ended = True
+            raise
+
+    def _carry_out(self, place: int) -> None:
+        task, action = self._task, self._wave[place]
         boundary(task.run, {"event": "begin", "action": action.action, "target": action.target})
         started = time.monotonic()
-        outcome, status, error, stop = Outcome(), DONE, "", False
+        outcome, status, error = Outcome(), DONE, ""
+        told: Optional[MaintenanceError] = None
         try:
-            outcome = task.act(action, observation)
+            outcome = task.act(action, self._observation)
             if outcome.failure is not None:
                 raise outcome.failure
         except SkipAction as skip:
             outcome, status = Outcome(note=skip.reason), SKIPPED
         except MaintenanceError as failure:
-            status, error = FAILED, str(failure)
-            stop = isinstance(failure, AbortPlan)
-            results.failures.append(failure)
+            status, error, told = FAILED, str(failure), failure
         except Exception as failure:  # pylint: disable=broad-except
             # What was done before must still be reported: nothing may escape from here.
             status, error = FAILED, defect_text(failure)
@@ -336,11 +411,10 @@ def apply(task: Task[Any], observation: Any, plan: Plan[Any], results: Results[A
             outcome.note,
             outcome.detail,
         )
-        results.all.append(result)
-        results.warnings.extend(outcome.warnings)
+        self._found[place] = (result, outcome.warnings, told)
+        if status == FAILED and (isinstance(told, AbortPlan) or task.stop_on_failure):
+            self.ended = True
         boundary(task.run, dict(result.as_dict(), event="end"))
-        if status == FAILED and (stop or task.stop_on_failure):
-            break
 
 
 def boundary(context: RunContext, event: Dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.atomic_file import is_partial
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import format_utc
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.lease import (
@@ -172,6 +174,21 @@ def test_the_record_survives_a_torn_line(tmp_path: Path) -> None:
         json.loads(Path(state.events_path(run_id)).read_text(encoding="utf-8").splitlines()[0])["module"]
         == "mongo_backup"
     )
+
+
+def test_actions_side_by_side_write_one_lease_and_one_record(tmp_path: Path) -> None:
+    run_id = take_lease(StateDirectory(str(tmp_path)), "weekly", "ops", False, NOW).lease.run_id
+    context = RunContext(run_id, str(tmp_path), module="docker_prune")
+
+    def act(number: int) -> None:
+        context.renew()
+        context.append({"event": "end", "number": number})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(act, range(200)))
+    written = [event["number"] for event in read_events(context.state, run_id) if event["event"] == "end"]
+    assert sorted(written) == list(range(200))
+    assert not [path for path in tmp_path.rglob("*") if is_partial(path.name)]
 
 
 @pytest.mark.parametrize("run_id", ["../../etc/x", "", ".hidden"])
