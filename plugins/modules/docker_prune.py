@@ -12,8 +12,11 @@ short_description: Removes exactly the Docker objects that it planned to remove
 version_added: 0.1.0
 description:
   - Removes containers, images, build cache, networks and volumes that nothing uses, as far as the options name them. By default it removes nothing.
-  - Each object goes one by one, without force, and only when it was in the plan and no container uses it at the moment of its removal. The engine's own
-    prune, which takes whatever is unused by then, is never called. The one request of that name is for build cache, with the id of a single entry.
+  - Each object goes by itself, without force, and only when it was in the plan and no container uses it at the moment of its removal. A few go side by
+    side, kind after kind. What changed since the plan is told by the engine's events; where those cannot be relied on (Podman, an address on the network) by
+    a full look before each.
+  - The engine's own prune, which takes whatever is unused by then, is never called. The one request of that name is for build cache, with the id of a
+    single entry.
   - What is in use is judged from the containers, running and stopped, and not from what the engine says about it. A volume that any container mounts, by
     name or by source, stays. Engine 27.4 and later would give such a volume away, with its data. A source counts wherever it really lies, links followed
     and mounts seen through, and when it is the volume's directory, a part of it, or a directory above it; with C(/) mounted somewhere, as monitoring agents do,
@@ -40,6 +43,7 @@ options:
         processes or memory another container shares that stays and would not start without them.
       - Containers with a restart policy stay, unless O(container_names) names them. The next start of the engine brings back those of V(always), and those
         of V(on-failure) when they were stopped by a signal; those of V(unless-stopped) are services that somebody stopped.
+      - Tasks of a swarm's services stay. The swarm keeps as many old ones as it was told to, and removes them itself.
       - A container that is half removed (dead) stays. Under the containerd store it keeps the engine from telling the sizes of all others; a warning then
         names it and what to do, and everything else goes on without these sizes.
     type: str
@@ -71,18 +75,23 @@ options:
       - V(anonymous) removes volumes that were made without a name and that no container mounts. Data in them is lost.
       - Where the engine set no label for that (before Engine 26, and on 26 in part), a name of 64 hexadecimal digits counts, if the volume has no labels
         and no options at all.
-      - Volumes of other drivers, and local ones with options, which are mounts of something else, always stay.
+      - Volumes of other drivers, and local ones with options, which are mounts of something else, always stay. So does a volume whose directory another
+        volume is a mount of (driver options C(o=bind) and C(device)), as its containers do not show.
+      - Volumes stay as well, named or not, that a service of a swarm mounts or a compose file declares, although no container mounts them now. Compose files
+        are those of O(images). The names of a project that is down are its directory's, its C(name) and C(COMPOSE_PROJECT_NAME) of the C(.env) beside it.
     type: str
     choices: [none, anonymous]
     default: none
   volume_names:
-    description: Exact names of volumes to remove, if no container mounts them. Data in them is lost.
+    description:
+      - Exact names of volumes to remove, if no container mounts them. Data in them is lost. All other rules of O(volumes) hold for them as well.
     type: list
     elements: str
     default: []
   networks:
     description:
-      - V(unused) removes networks that no container is connected to, or would be on its next start. Those of a compose project that has containers stay.
+      - V(unused) removes networks that no container is connected to, or would be on its next start. Those of a compose project that has containers stay,
+        and those that a compose file declares, external ones included.
     type: str
     choices: [none, unused]
     default: none
@@ -94,11 +103,19 @@ options:
     type: str
     choices: [none, unused]
     default: none
+  build_cache_mounts:
+    description:
+      - With O(build_cache=unused) also remove cache mounts (C(RUN --mount=type=cache)), by which package managers keep what they have downloaded. The
+        entries are of type C(exec.cachemount). By default they stay, and are listed with that reason.
+    type: bool
+    default: false
   older_than:
     description:
-      - Younger things stay, for example V(7d) or V(12h).
-      - Counted from when a container stopped, an image was made (or given its name here, if later and if the engine knows it), build cache was last used, a
-        network or volume was made.
+      - What anything has happened to within this time stays, for example V(7d) or V(12h). It means the same for each kind, the last moment that is known to
+        have made or used the object.
+      - For a container that is when it stopped, or was made if it was never started. For an image when it was made, or given its name here, if later and if
+        the engine knows it. For build cache when it was last used. For a network when it was made. For a volume when it was made, or when something was last
+        made, renamed or removed at the top of its directory.
       - Engines know when an image was named by C(docker tag) or a build, and not when it was pulled. An image that was pulled yesterday and made last year
         counts as old. Where that matters name it in O(protect), or set O(keep_per_repository).
       - A date before 2013, when there was no Docker, or in the future is none, such as the 1970 or 1980 of images that are built to be the same each time. What
@@ -128,7 +145,7 @@ options:
         elements: str
         default: []
       projects:
-        description: Names of compose projects, all of whose objects stay.
+        description: Names of compose projects and of stacks, all of whose objects stay.
         type: list
         elements: str
         default: []
@@ -141,7 +158,7 @@ options:
     default: []
   compose_paths:
     description:
-      - Compose files, or directories with such files, whose services' images stay although nothing was made from them on this engine.
+      - Compose files, or directories with such files, whose services' images, volumes and networks stay although nothing was made from them on this engine.
       - What cannot be read is told by a warning.
     type: list
     elements: path
@@ -154,8 +171,10 @@ options:
   target_free:
     description:
       - Remove no more than is needed to have this much free on the file system of Docker's data, for example V(20GiB).
-      - Objects go in the usual order, containers first, the oldest first of each kind. What others write meanwhile counts as well, so this is as good as it
-        can be and no better.
+      - The oldest and largest go first, whatever their kind. An object's rank is its age times the bytes that come free by it at most. What has to go before
+        another one goes with it, such as the container that was made from an image. What frees nothing, such as a network, stays.
+      - Before each object it is looked how much is free, and once it is enough nothing further goes. What others write meanwhile counts as well, so this is as
+        good as it can be and no better.
     type: str
 notes:
   - On a socket of Podman containers, images, networks and volumes are judged by the same rules; containers of its pods stay. It has no build cache to be
@@ -165,6 +184,7 @@ notes:
     rule this out.
   - Run as root on the Docker host, else no volumes and no networks are removed, and the logs of stopped containers are not counted.
 seealso:
+  - module: miniecom.maintenance.docker_prune_info
   - module: miniecom.maintenance.docker_usage_info
 author:
   - miniecom.maintenance contributors (@miniecom)
@@ -233,6 +253,11 @@ plan:
     predicted:
       description: The bytes are not exact.
       type: bool
+    again:
+      description:
+        - How to have it again, as the digest by which to pull an image or the compose service of a container. The record of the run keeps it, where
+          M(miniecom.maintenance.docker_prune_info) finds it. Neither the environment nor the command of a container is ever in it.
+      type: str
   sample:
     - action: remove_image
       target: 0fcc6ad7c790
@@ -331,6 +356,7 @@ summary:
       type: float
 """
 
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run
 from ..module_utils._docker.client import DOCKER_ARGUMENTS
@@ -346,6 +372,7 @@ SPEC = (
             "volume_names": {"type": "list", "elements": "str", "default": []},
             "networks": {"type": "str", "choices": ["none", "unused"], "default": "none"},
             "build_cache": {"type": "str", "choices": ["none", "unused"], "default": "none"},
+            "build_cache_mounts": {"type": "bool", "default": False},
             "older_than": {"type": "str", "default": "0s"},
             "keep_per_repository": {"type": "int", "default": 0},
             "protect": {

@@ -236,6 +236,7 @@ summary:
       type: float
 """
 
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run_info
 from ..module_utils._docker.client import DOCKER_ARGUMENTS

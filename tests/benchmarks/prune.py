@@ -1,18 +1,23 @@
 # Copyright (c) 2026, miniecom.maintenance contributors
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pruning: one by one with a look before each, against the CLI's own prune
+"""Pruning: one by one, each with a look before it, against the CLI's own prune of the same
 
-A hundred and fifty objects of each kind, six of networks. Ours observes, plans, looks at all containers before each removal and compares
-afterwards; the module's start as a process is told apart. The CLI sends one request and takes whatever is unused then.
+Two hundred objects of each kind, six of networks. Ours observes and plans (its own column), looks at each object before its removal, knows of what
+uses it by the engine's events, and compares afterwards; the module's start as a process is told apart. The CLI sends one request and takes whatever
+is unused then. Each is measured MINIECOM_BENCH_ROUNDS times (3), in turn, and the median counts. MINIECOM_TEST_ENGINE=sid and
+MINIECOM_TEST_ENGINE_STORE=containerd choose another engine and image store.
 """
 
 from __future__ import annotations
 
+import os
+import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +26,15 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.draft
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.observation import Wanted, read_inventory
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outcome import still_there
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import plan_removals
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.pruning import waves
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import remove
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.watch import Watch
 from tests.sandbox.engine import Engine, EngineUnavailable
 from tests.sandbox.image import load, small_image, tiny_image
 from tests.support.modules import run_module
 
-COUNT = 150
+COUNT = 200
+ROUNDS = int(os.environ.get("MINIECOM_BENCH_ROUNDS", "3"))
 # What stays: each look before a removal has to read these.
 STANDING = 20
 
@@ -83,60 +91,72 @@ KINDS: dict[str, tuple[Callable[[Engine, str], None], Policy, Wanted, dict[str, 
 }
 
 
-def ours(engine: Engine, policy: Policy, wanted: Wanted) -> int:
-    """Observe, plan, remove and verify as the module does; returns how many went."""
-    with Docker.connect(engine.docker_host) as docker:
-        plan = plan_removals(read_inventory(docker, wanted), policy, time.time())
-        for action in plan.actions:
-            assert remove(docker, action).failure is None
+def ours(engine: Engine, policy: Policy, wanted: Wanted) -> tuple[int, float]:
+    """Observe, plan, remove and verify as the module does; returns how many went, and the seconds until there was a plan."""
+    started = time.perf_counter()
+    with Docker.connect(engine.docker_host) as docker, closing(Watch(docker)) as watch:
+        inventory = read_inventory(docker, wanted)
+        plan = plan_removals(inventory, policy, time.time())
+        planned = time.perf_counter() - started
+        for wave in waves(plan.actions, inventory):
+            for outcome in docker.each(partial(remove, docker, watch), wave):
+                assert outcome.failure is None
         assert not still_there(read_inventory(docker, wanted.briefly()), plan.actions)
-    return len(plan.actions)
+    return len(plan.actions), planned
 
 
-@contextmanager
-def measured(into: dict[str, float], name: str) -> Iterator[None]:
+def measure(engine: Engine, image: str, kind: str, state: str) -> dict[str, float]:
+    make, policy, wanted, options, command = KINDS[kind]
+    seconds: dict[str, float] = {}
+    make(engine, image)
+    started = time.perf_counter()
+    engine.docker(*command)
+    seconds["cli"] = time.perf_counter() - started
+    make(engine, image)
     started, cpu = time.perf_counter(), time.process_time()
-    yield
-    into[name] = time.perf_counter() - started
-    into[name + " cpu"] = time.process_time() - cpu
+    count, seconds["plan"] = ours(engine, policy, wanted)
+    seconds["ours"], seconds["cpu"] = time.perf_counter() - started, time.process_time() - cpu
+    make(engine, image)
+    started = time.perf_counter()
+    result = run_module("docker_prune", {"docker_host": engine.docker_host, "state_dir": state, **options})
+    seconds["module"] = time.perf_counter() - started
+    assert result.result["counts"]["actions"] == count, result.result
+    return {**seconds, "count": count}
+
+
+def row(kind: str, seconds: dict[str, float]) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "objects": int(seconds["count"]),
+        "CLI prune s": seconds["cli"],
+        "plan s": seconds["plan"],
+        "ours s": seconds["ours"],
+        "ours, client CPU s": seconds["cpu"],
+        "whole module s": seconds["module"],
+        "plan : CLI": seconds["plan"] / seconds["cli"],
+        "ours : CLI": seconds["ours"] / seconds["cli"],
+    }
 
 
 def main() -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
+        release = os.environ.get("MINIECOM_TEST_ENGINE", "bookworm")
+        store = os.environ.get("MINIECOM_TEST_ENGINE_STORE", "classic")
         try:
-            engine = Engine(Path(name) / "engine").start()
+            engine = Engine(Path(name) / "engine", release, store).start()
         except EngineUnavailable as error:
             print(f"NOT MEASURED: no private Docker Engine can run here: {error}", flush=True)
-            return rows
+            return []
         with engine:
+            print(f"Engine {engine.version}, image store {store}\n", flush=True)
             image = tiny_image(engine)
             labels = {"com.docker.compose.project": "shop", "standing": ""}
             for _ in range(STANDING):
                 payload = {"Image": image, "Labels": labels, "HostConfig": {"NetworkMode": "none"}}
                 engine.api("POST", "/containers/create", payload)
-            for kind, (make, policy, wanted, options, command) in KINDS.items():
-                seconds: dict[str, float] = {}
-                make(engine, image)
-                with measured(seconds, "cli"):
-                    engine.docker(*command)
-                make(engine, image)
-                with measured(seconds, "ours"):
-                    count = ours(engine, policy, wanted)
-                make(engine, image)
-                with measured(seconds, "module"):
-                    params = {"docker_host": engine.docker_host, "state_dir": f"{name}/state", **options}
-                    result = run_module("docker_prune", params)
-                assert len(result.result["actions"]) == count, result.result
-                rows.append(
-                    {
-                        "kind": kind,
-                        "objects": count,
-                        "CLI prune s": seconds["cli"],
-                        "ours s": seconds["ours"],
-                        "ours, client CPU s": seconds["ours cpu"],
-                        "whole module s": seconds["module"],
-                        "ours : CLI": seconds["ours"] / seconds["cli"],
-                    }
-                )
-    return rows
+            medians = {}
+            for kind in KINDS:
+                found = [measure(engine, image, kind, f"{name}/state") for _ in range(ROUNDS)]
+                medians[kind] = {key: statistics.median(item[key] for item in found) for key in found[0]}
+            total = {key: sum(item[key] for item in medians.values()) for key in next(iter(medians.values()))}
+    return [*(row(kind, seconds) for kind, seconds in medians.items()), row("all together", total)]

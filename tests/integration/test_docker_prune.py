@@ -12,15 +12,16 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import AbortPlan, SkipAction
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker import watch as watch_module
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import Docker, EngineError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.draft import Policy
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.observation import (
@@ -33,6 +34,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outco
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import plan_removals
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import Unsure, remove
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.watch import Users, Watch
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.works import (
     Removal,
     RemoveBuildCache,
@@ -44,6 +46,7 @@ from tests.conftest import OTHER_RELEASES
 from tests.sandbox import docker_trouble
 from tests.sandbox.engine import Engine
 from tests.sandbox.image import Image, load, small_image, tiny_image
+from tests.support.extent import sampled
 from tests.support.kill import boundaries, kill_and_run_again
 from tests.support.modules import ModuleResult, run_module
 
@@ -612,7 +615,7 @@ def test_a_stopped_compose_project_loses_nothing(
 
 def skipped(engine: Engine, action: Action[Removal]) -> str:
     with Docker.connect(engine.docker_host) as docker, pytest.raises(SkipAction) as caught:
-        remove(docker, action)
+        remove(docker, Watch(docker), action)
     return caught.value.reason
 
 
@@ -659,16 +662,16 @@ def test_an_image_that_is_taken_while_it_goes_keeps_all_its_names(
     identity = action.work.id
     assert action.work.references == ("other/taken:2", identity)
     with Docker.connect(engine.docker_host) as docker:
-        delete = docker.api._delete
+        delete = docker.delete
 
         def taken(*arguments: Any, **options: Any) -> Any:
             answer = delete(*arguments, **options)
             create(engine, "late", identity)
             return answer
 
-        monkeypatch.setattr(docker.api, "_delete", taken)
+        monkeypatch.setattr(docker, "delete", taken)
         with pytest.raises(SkipAction, match="the container late"):
-            remove(docker, action)
+            remove(docker, Watch(docker), action)
     names = engine.api("GET", f"/images/{identity}/json")["RepoTags"]
     assert sorted(names) == ["other/taken:2", "taken:1"]
 
@@ -679,6 +682,13 @@ def test_a_network_that_is_used_after_planning_stays(engine: Engine, image: str)
     create(engine, "late", image, NetworkMode="late")
     assert "the container late (created) uses it by now" in skipped(engine, action)
     engine.api("POST", "/containers/late/start")
+    engine.api("DELETE", "/containers/late?force=1")
+    create(engine, "connected", image, NetworkMode="bridge")
+    with Docker.connect(engine.docker_host) as docker, closing(Watch(docker)) as watch:
+        watch.users()
+        engine.api("POST", "/networks/late/connect", {"Container": "connected"})
+        with pytest.raises(SkipAction, match=r"the container connected \(created\) uses it by now"):
+            remove(docker, watch, action)
 
 
 def test_a_container_that_is_started_after_planning_stays(engine: Engine, image: str) -> None:
@@ -703,7 +713,7 @@ def test_build_cache_goes_by_its_whole_id_only(engine: Engine, image: str) -> No
     done = Policy(build_cache="unused")
     for target, action in plan_of(engine, done).items():
         with Docker.connect(engine.docker_host) as docker:
-            remove(docker, action)
+            remove(docker, Watch(docker), action)
         cache.discard(target)
         assert {entry["ID"] for entry in engine.api("GET", "/system/df")["BuildCache"]} == cache
 
@@ -733,13 +743,28 @@ def test_an_engine_that_goes_away_is_told_once_and_nothing_more_is_tried(engine:
     with Docker.connect(engine.docker_host, timeout=20) as docker:
         engine.pause_daemon()
         try:
-            outcome = remove(docker, actions["one"])
+            outcome = remove(docker, Watch(docker), actions["one"])
         finally:
             engine.restart()
     assert isinstance(outcome.failure, AbortPlan), "the rest would be tried, each for as long as the timeout"
     assert "Nothing further was tried" in str(outcome.failure)
     assert outcome.failure.details["docker"]["available"] is False
     assert outcome.detail is None, "it was not asked to remove anything"
+
+
+def test_an_engine_that_restarts_after_planning_is_looked_at_again(engine: Engine, image: str) -> None:
+    """Neither the connections nor the events of before are there any more: what changed meanwhile is seen all the same."""
+    for name in ("one", "late"):
+        volume(engine, name)
+    actions = plan_of(engine, Policy(volume_names=("one", "late")))
+    with Docker.connect(engine.docker_host) as docker, closing(Watch(docker)) as watch:
+        watch.users()
+        engine.restart()
+        create(engine, "user", image, Binds=["late:/data"])
+        with pytest.raises(SkipAction, match=r"the container user \(created\) uses it by now"):
+            remove(docker, watch, actions["late"])
+        assert remove(docker, watch, actions["one"]).failure is None
+    assert [item["Name"] for item in engine.api("GET", "/volumes")["Volumes"]] == ["late"]
 
 
 def test_a_removal_that_was_waited_for_no_longer_is_told_as_our_own(
@@ -750,14 +775,15 @@ def test_a_removal_that_was_waited_for_no_longer_is_told_as_our_own(
     with Docker.connect(engine.docker_host) as docker:
         before = read_inventory(docker, EVERYTHING)
         action = plan_removals(before, EVERY, time.time()).actions[-1]
-        delete = docker.api._delete
+        delete = docker.delete
 
         def slow(*arguments: Any, **options: Any) -> None:
             delete(*arguments, **options)
-            raise requests.exceptions.ReadTimeout("read timed out")
+            with docker.errors("cannot remove the volume", "given"):
+                raise TimeoutError("timed out")
 
-        monkeypatch.setattr(docker.api, "_delete", slow)
-        outcome = remove(docker, action)
+        monkeypatch.setattr(docker, "delete", slow)
+        outcome = remove(docker, Watch(docker), action)
         after = read_inventory(docker, EVERYTHING)
     assert isinstance(outcome.failure, AbortPlan)
     assert outcome.detail == Unsure(action)
@@ -779,18 +805,133 @@ def test_what_an_authorization_plugin_forbids_has_failed(
     volume(engine, "given")
     engine.api("POST", "/networks/create", {"Name": "idle"})
     action = plan_of(engine, EVERY)["given" if kind == "volume" else "idle"]
-    answer = requests.Response()
-    answer.status_code, answer._content = 403, json.dumps({"message": words}).encode()
     with Docker.connect(engine.docker_host) as docker:
-        monkeypatch.setattr(docker.api, "_delete", lambda *_arguments, **_options: answer)
+        send = docker.lanes.request
+
+        def forbidden(method: str, *arguments: Any) -> tuple[int, bytes]:
+            return (403, json.dumps({"message": words}).encode()) if method == "DELETE" else send(method, *arguments)
+
+        monkeypatch.setattr(docker.lanes, "request", forbidden)
         if refused:
             with pytest.raises(SkipAction, match="has active endpoints"):
-                remove(docker, action)
+                remove(docker, Watch(docker), action)
             return
-        outcome = remove(docker, action)
+        outcome = remove(docker, Watch(docker), action)
     assert isinstance(outcome.failure, EngineError)
     assert words in str(outcome.failure)
     assert outcome.detail == Unsure(action)
+
+
+# -- what is known without a full look ---------------------------------------------------------------------------------
+
+
+def test_whatever_may_give_an_object_a_user_is_seen_at_once(
+    engine: Engine, image: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    looks = []
+    read = watch_module.read_users
+
+    def counted(docker: Docker) -> Users:
+        looks.append(1)
+        return read(docker)
+
+    monkeypatch.setattr(watch_module, "read_users", counted)
+    volume(engine, "given")
+    engine.api("POST", "/networks/create", {"Name": "late"})
+    create(engine, "ended", image, "true", Binds=["given:/data"])
+    with Docker.connect(engine.docker_host) as docker, closing(Watch(docker)) as watch:
+
+        def users() -> Users:
+            docker.get("/volumes/given")
+            return watch.users()
+
+        def using(known: Users) -> Any:
+            """Whether it runs, and by which id it knows its networks, is no use of anything."""
+            containers = [(item.id, item.name, item.image, item.mounts, item.joins) for item in known.containers]
+            return containers, known.binds
+
+        def seen() -> bool:
+            before = len(looks)
+            known = users()
+            assert using(known) == using(read(docker))
+            return len(looks) > before
+
+        assert [item.name for item in users().containers] == ["ended"]
+        users()
+        assert not seen() and not seen()
+        create(engine, "one", image, Binds=[f"{place(engine, 'given')}:/data"], NetworkMode="bridge")
+        assert seen() and not seen()
+        engine.api("POST", "/containers/one/rename?name=two")
+        assert seen()
+        engine.api("POST", "/networks/late/connect", {"Container": "two"})
+        docker.get("/volumes/given")
+        assert watch.look() == read(docker) != users(), (
+            "an event tells of it by now: a look for each network is not needed"
+        )
+        engine.api("POST", "/containers/two/start")
+        assert seen()
+        ended(engine, "two")
+        # What takes a user away, and what says nothing of users, is believed without a look.
+        seen()
+        engine.api("DELETE", "/containers/ended")
+        load(engine, [small_image("some:1", b"some")])
+        engine.api("DELETE", "/images/some:1")
+        assert not seen()
+        options = {"type": "none", "o": "bind", "device": str(place(engine, "given"))}
+        volume(engine, "bind", DriverOpts=options)
+        assert seen()
+        assert [item.name for item in users().binds] == ["bind"]
+        engine.restart()
+        assert seen()
+        create(engine, "three", image)
+        assert seen()
+
+
+def test_a_volume_whose_directory_another_volume_mounts_stays(
+    engine: Engine, image: str, prune: Callable[..., ModuleResult]
+) -> None:
+    """Its containers name the other one, and while they are stopped nothing is mounted."""
+    volume(engine, "data")
+    before = plan_of(engine, Policy(volume_names=("data",)))["data"]
+    (place(engine, "data") / "sub").mkdir()
+    volume(engine, "alias", DriverOpts={"type": "none", "o": "bind", "device": f"{place(engine, 'data')}/sub"})
+    create(engine, "user", image, "true", Binds=["alias:/data"])
+    result = prune(volume_names=["data", "alias"])
+    assert result.result["plan"] == []
+    assert kept(result)["volume data"] == "the volume alias is a mount of its directory"
+    assert "the volume alias is a mount of its directory by now" in skipped(engine, before)
+    engine.api("DELETE", "/containers/user")
+    result = prune(volume_names=["data", "alias"])
+    assert kept(result)["volume alias"] == (
+        f"a mount of something else, by the options of its driver ({place(engine, 'data')}/sub)"
+    )
+    assert (place(engine, "data") / "content").read_bytes() == b"precious"
+
+
+def test_what_a_project_that_is_down_declares_stays(
+    engine: Engine, image: str, prune: Callable[..., ModuleResult], tmp_path: Path
+) -> None:
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / ".env").write_text("COMPOSE_PROJECT_NAME=other-shop\n")
+    (shop / "docker-compose.yml").write_text(
+        "services:\n  job:\n    image: job:1\n    profiles: [work]\n"
+        "volumes:\n  data:\n  given: {name: exact}\nnetworks:\n  shared:\n    external: true\n"
+    )
+    load(engine, [small_image("job:1", b"job"), small_image("idle:1", b"idle")])
+    for name in ("shop_data", "other-shop_data", "exact", "stranger_data"):
+        volume(engine, name)
+    for name in ("shop_default", "shared", "idle"):
+        engine.api("POST", "/networks/create", {"Name": name})
+    names = ["shop_data", "other-shop_data", "exact", "stranger_data"]
+    options: dict[str, Any] = {"images": "unused", "networks": "unused", "volume_names": names}
+    done = prune(**options, compose_paths=[str(shop)], protect={"names": [image]})
+    assert removed(done) == ["idle:1", "idle", "stranger_data"]
+    said = f"named by the compose file {shop}/docker-compose.yml, which has no container that "
+    assert kept(done)["volume exact"] == said + "mounts it now"
+    assert kept(done)["network shared"] == said + "uses it now"
+    for name in ("shop_data", "other-shop_data", "exact"):
+        assert (place(engine, name) / "content").read_bytes() == b"precious"
 
 
 # -- limits, faults ---------------------------------------------------------------------------------------------------
@@ -820,11 +961,16 @@ def test_the_cap_fails_before_anything_goes(
 
 
 def test_no_more_than_is_needed_for_the_target(engine: Engine, image: str, prune: Callable[..., ModuleResult]) -> None:
-    create(engine, "exited", image, "true")
-    result = prune(containers="stopped", target_free="1KiB")
+    for name, size in (("small", 1), ("large", 3)):
+        create(engine, name, image, f"head -c {size}000000 /dev/zero > /file")
+        ended(engine, name)
+    engine.api("POST", "/networks/create", {"Name": "idle"})
+    options = {"containers": "stopped", "networks": "unused"}
+    result = prune(**options, target_free="1KiB")
     assert not result.changed
-    assert "1.0 KiB are free without it" in kept(result)["container exited"]
-    assert removed(prune(containers="stopped", target_free="900TiB")) == ["exited"]
+    assert "1.0 KiB are free without it" in kept(result)["container small"]
+    assert "nothing comes free by it" in kept(result)["network idle"]
+    assert removed(prune(**options, target_free="900TiB")) == ["large", "small"]
 
 
 def test_no_engine(tmp_path: Path, state_dir: Path) -> None:
@@ -855,7 +1001,7 @@ def test_options_that_make_no_sense(prune: Callable[..., ModuleResult], options:
     assert said in result.msg
 
 
-@pytest.mark.parametrize("number", boundaries(3))
+@pytest.mark.parametrize("number", sampled(boundaries(3)))
 def test_a_run_killed_anywhere_is_finished_by_the_next(
     engine: Engine, image: str, state_dir: Path, number: int
 ) -> None:

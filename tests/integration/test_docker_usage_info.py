@@ -111,7 +111,8 @@ def test_a_refused_request_has_the_engines_words(engine: Engine) -> None:
 def test_a_socket_that_may_not_be_opened(engine: Engine, state_dir: Path) -> None:
     """In a process without the rights: root may open everything."""
     script = (
-        "import json, os, sys\n"
+        # The SDK is imported where it is used, which that user might not be allowed to read.
+        "import docker, json, os, sys\n"
         "from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import *\n"
         "os.setgid(65534); os.setuid(65534)\n"
         "try:\n    Docker.connect(sys.argv[1])\n"

@@ -40,7 +40,9 @@ def leftovers(engine: Engine) -> list[str]:
                 found.append(f"process {entry.name}: {command}")
     found += [line for line in Path("/proc/mounts").read_text().splitlines() if str(engine.directory) in line]
     found += [name for name in os.listdir("/sys/class/net") if name == engine.bridge]
-    found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{engine.bridge}")]
+    # Groups of other engines come and go meanwhile, which a glob does not bear.
+    groups_now = os.walk("/sys/fs/cgroup")
+    found += [str(Path(parent, engine.bridge)) for parent, children, _files in groups_now if engine.bridge in children]
     return found
 
 

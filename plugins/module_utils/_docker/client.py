@@ -7,26 +7,27 @@
 from __future__ import annotations
 
 import errno
+import http.client
+import json
 import os
 import re
+import socket
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from .._core.arguments import ArgumentSpec
 from .._core.errors import MaintenanceError, MissingLibrary, errno_name
-
-try:
-    import requests
-    from docker import APIClient
-    from docker import errors as sdk
-    from docker.utils import kwargs_from_env
-
-    IMPORT_ERROR = ""
-except ImportError as error:  # pragma: no cover - tested in a process without docker
-    IMPORT_ERROR = str(error)
+from .lane import Lanes, refusal_text
 
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
+# Bytes of a socket's path (sun_path of unix(7), less the closing zero byte).
+LONGEST_SOCKET = 107
+# How many requests an engine gets at a time. More than a few gain nothing: it does most of its work under locks.
+THREADS = 4
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 # The version is always negotiated: an engine that is spoken to as 1.41 or older prunes named volumes with the
 # anonymous ones. From 1.53 on the engine leaves out keys that are read here; every engine known answers to 1.52.
@@ -122,6 +123,9 @@ def unavailable(error: BaseException, host: str, timeout: int) -> DockerUnavaila
     Not `from_os_error`: what failed is a connection, whose error libraries wrap, and its numbers mean something else
     here (ENOENT is an engine that does not run, not a wrong path).
     """
+    import requests
+    from docker import errors as sdk
+
     chain = list(_chain(error))
     texts = " ".join(str(item) for item in chain)
     system = _os_error(error)
@@ -143,7 +147,8 @@ def unavailable(error: BaseException, host: str, timeout: int) -> DockerUnavaila
             None,
             "Set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH for this task.",
         )
-    if any(isinstance(item, requests.exceptions.Timeout) for item in chain) or number == errno.ETIMEDOUT:
+    timeouts = (requests.exceptions.Timeout, socket.timeout)
+    if any(isinstance(item, timeouts) for item in chain) or number == errno.ETIMEDOUT:
         return DockerUnavailable(
             "the Docker Engine did not answer within %d s" % timeout,
             host,
@@ -155,13 +160,7 @@ def unavailable(error: BaseException, host: str, timeout: int) -> DockerUnavaila
     if "AF_UNIX path too long" in texts:
         return _too_long(host)
     if number in (errno.ENOENT, errno.ENOTDIR):
-        return DockerUnavailable(
-            "there is no Docker Engine here, the socket does not exist",
-            host,
-            "missing",
-            code,
-            "Start it (systemctl start docker), or name its socket in docker_host.",
-        )
+        return _missing(host, code)
     if number in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH):
         return DockerUnavailable(
             "no Docker Engine is listening",
@@ -206,6 +205,33 @@ def unavailable(error: BaseException, host: str, timeout: int) -> DockerUnavaila
     )
 
 
+def _missing(host: str, code: Any) -> DockerUnavailable:
+    return DockerUnavailable(
+        "there is no Docker Engine here, the socket does not exist",
+        host,
+        "missing",
+        code,
+        "Start it (systemctl start docker), or name its socket in docker_host: that of a rootless engine is "
+        "unix:///run/user/UID/docker.sock.",
+    )
+
+
+def _look_for_socket(host: str) -> None:
+    """Raise what a missing socket means before the SDK is imported: that takes as long as all else that is done without an engine.
+
+    Raises:
+        DockerUnavailable: there is no socket.
+    """
+    if host.startswith("unix://"):
+        try:
+            os.stat(host[len("unix://") :])
+        except (FileNotFoundError, NotADirectoryError) as error:
+            path = os.fsencode(host[len("unix://") :])
+            raise (_too_long(host) if len(path) > LONGEST_SOCKET else _missing(host, errno_name(error))) from error
+        except (OSError, ValueError):
+            pass  # to connect tells more
+
+
 def _too_long(host: str) -> DockerUnavailable:
     """The kernel takes no more than 107 bytes for a socket's path: nobody connects by a longer one, whoever listens there."""
     path = host.partition("://")[2] or host
@@ -247,22 +273,54 @@ def docker_errors(what: str, target: str, docker_host: str = "", timeout: int = 
     """
     try:
         yield
-    except sdk.APIError as error:
+    except Exception as error:
+        translated = _translated(error, what, target, docker_host or target, timeout)
+        if translated is None:
+            raise
+        raise translated from error
+
+
+def _translated(error: Exception, what: str, target: str, docker_host: str, timeout: int) -> Optional[MaintenanceError]:
+    """What an exception of the SDK or the transport means; None for those of anybody else."""
+    import requests
+    from docker import errors as sdk
+
+    if isinstance(error, sdk.APIError):
         status = int(error.response.status_code) if error.response is not None else 0
         words = error.explanation or str(error)
         if isinstance(words, bytes):
             words = words.decode("utf-8", "replace")
         words = str(words).strip().rstrip(".")
         if status == 400 and "client version" in words:
-            raise unavailable(error, docker_host or target, timeout) from error
-        step = ""
-        if status == 403:
-            step = "An authorization plugin or proxy of the engine may forbid it."
-        elif status >= 500:
-            step = "Look at the engine's log (journalctl -u docker)."
-        raise EngineError(what, target, status, words, step) from error
-    except (sdk.DockerException, requests.exceptions.RequestException, OSError, ValueError, TypeError) as error:
-        raise unavailable(error, docker_host or target, timeout) from error
+            return unavailable(error, docker_host, timeout)
+        return _refused(what, target, status, words)
+    transport = (sdk.DockerException, requests.exceptions.RequestException, http.client.HTTPException)
+    if isinstance(error, (*transport, OSError, ValueError, TypeError)):
+        return unavailable(error, docker_host, timeout)
+    return None
+
+
+def _refused(what: str, target: str, status: int, words: str) -> EngineError:
+    step = ""
+    if status == 403:
+        step = "An authorization plugin or proxy of the engine may forbid it."
+    elif status >= 500:
+        step = "Look at the engine's log (journalctl -u docker)."
+    return EngineError(what, target, status, words, step)
+
+
+def _require_spoken(version: Mapping[str, Any], spoken: str, host: str) -> None:
+    """Raises DockerUnavailable: the engine has given up all versions of the API up to the newest that is understood here."""
+    oldest = str(version.get("MinAPIVersion") or "")
+    if version_tuple(oldest) > version_tuple(spoken):
+        raise DockerUnavailable(
+            "the Docker Engine speaks version %s of its API and later ones, and this collection %s at most"
+            % (oldest, spoken),
+            host,
+            "version",
+            None,
+            "Upgrade the collection miniecom.maintenance.",
+        )
 
 
 class Docker:
@@ -283,6 +341,9 @@ class Docker:
         self.version = str(version.get("Version", ""))
         self.api_version = str(api._version)
         self.engine = engine_of(version)
+        self.lanes: Optional[Lanes] = None
+        if docker_host.startswith("unix://"):
+            self.lanes = Lanes(docker_host[len("unix://") :], timeout)
         self._info: Optional[Dict[str, Any]] = None
 
     @classmethod
@@ -304,9 +365,13 @@ class Docker:
                 target="%d s" % timeout,
                 next_step="Correct docker_timeout.",
             )
-        if IMPORT_ERROR:
-            raise MissingLibrary("docker", IMPORT_ERROR)
         host = resolve_host(docker_host)
+        _look_for_socket(host)
+        try:
+            from docker import APIClient
+            from docker.utils import kwargs_from_env
+        except ImportError as error:
+            raise MissingLibrary("docker", str(error)) from error
         # Certificates are the environment's business, as for docker itself.
         with docker_errors("cannot connect to the Docker Engine", host, host, timeout):
             environment = dict(os.environ, DOCKER_HOST=host)
@@ -319,6 +384,7 @@ class Docker:
                     api.close()
                     api = APIClient(version=newest, **options)
                 version = api.version(api_version=False)
+                _require_spoken(version, str(api._version), host)
             except BaseException:
                 api.close()
                 raise
@@ -331,6 +397,8 @@ class Docker:
         self.close()
 
     def close(self) -> None:
+        if self.lanes is not None:
+            self.lanes.close()
         self.api.close()
 
     @property
@@ -349,12 +417,46 @@ class Docker:
 
     def get(self, path: str, **parameters: Any) -> Any:
         """One GET with JSON as the answer; the SDK's methods do not know every parameter that is needed here."""
-        with self.errors("the Docker Engine did not answer %s" % path, self.docker_host):
-            return self.api._result(self.api._get(self.api._url(path), params=parameters), json=True)
+        return self.request("GET", path, "the Docker Engine did not answer %s" % path, self.docker_host, parameters)
 
     def post(self, path: str, **parameters: Any) -> Any:
-        with self.errors("the Docker Engine did not accept %s" % path, self.docker_host):
-            return self.api._result(self.api._post(self.api._url(path), params=parameters), json=True)
+        return self.request("POST", path, "the Docker Engine did not accept %s" % path, self.docker_host, parameters)
+
+    def delete(self, path: str, what: str, target: str, **parameters: Any) -> None:
+        """Remove one object.
+
+        Args:
+            what, target: as for `docker_errors`.
+        """
+        self.request("DELETE", path, what, target, parameters)
+
+    def request(self, method: str, path: str, what: str, target: str, parameters: Mapping[str, Any]) -> Any:
+        """One request, with JSON as the answer; None for an answer without a word.
+
+        Raises:
+            EngineError: the engine refused.
+            DockerUnavailable: it went away, or does not answer in time.
+        """
+        with self.errors(what, target):
+            url = "/v%s%s" % (self.api_version, path)
+            if self.lanes is not None:
+                status, body = self.lanes.request(method, url, dict(parameters))
+            else:
+                response = self.api.request(
+                    method, self.api.base_url + url, params=dict(parameters), timeout=self.timeout
+                )
+                status, body = response.status_code, response.content
+            if status >= 400:
+                raise _refused(what, target, status, refusal_text(body))
+            return json.loads(body.decode("utf-8")) if body.strip() else None
+
+    def each(self, function: Callable[[Item], Answer], items: Iterable[Item]) -> List[Answer]:
+        """What a function makes of each item, in their order; a few are asked about at a time."""
+        waiting = list(items)
+        if len(waiting) < 2:
+            return [function(item) for item in waiting]
+        with ThreadPoolExecutor(THREADS) as pool:
+            return list(pool.map(function, waiting))
 
     def errors(self, what: str, target: str) -> Any:
         """docker_errors() that knows which engine this is."""

@@ -27,6 +27,7 @@ class Policy:
         container_names: stopped containers that go although the engine is to start them again.
         only_labels: nothing without one of these is touched; empty for no such limit.
         max_delete: fail when more objects than this would go; None for no limit.
+        cache_mounts: what builds keep for themselves goes with the build cache.
         target_free: stop once this many bytes are free; None for not.
     """
 
@@ -43,6 +44,7 @@ class Policy:
     max_delete: Optional[int] = None
     target_free: Optional[int] = None
     container_names: Tuple[str, ...] = ()
+    cache_mounts: bool = False
 
 
 class Draft:
@@ -52,6 +54,7 @@ class Draft:
         self.policy = policy
         self.now = now
         self.actions: List[Action[Removal]] = []
+        self.moments: List[Optional[float]] = []
         self.kept: List[Kept] = []
         self.warnings: List[str] = []
         self.containers: Set[str] = set()
@@ -61,8 +64,25 @@ class Draft:
         # An image stays since nobody tells which services there are.
         self.services_unseen = False
 
-    def remove(self, work: Removal, target: str, reason: str, size: int = 0, predicted: bool = False) -> None:
-        self.actions.append(Action(VERBS[type(work)][0], target, reason, work, size, predicted))
+    def remove(
+        self,
+        work: Removal,
+        target: str,
+        reason: str,
+        size: int = 0,
+        predicted: bool = False,
+        *,
+        again: str,
+        moment: Optional[float],
+    ) -> None:
+        """Plan a removal.
+
+        Args:
+            again: how the object can be had again.
+            moment: by which its age counts, Unix time; None when that is not known.
+        """
+        self.moments.append(moment)
+        self.actions.append(Action(VERBS[type(work)][0], target, reason, work, size, predicted, again=again))
 
     def keep(self, kind: str, title: str, reason: str) -> None:
         self.kept.append(Kept("%s %s" % (kind, title), reason))

@@ -12,10 +12,13 @@ from .._core.units import format_size
 from .draft import Draft, children_first
 from .inventory import PROJECT_LABEL, CacheEntry, Image, ImageNeed, Inventory, container_uses_image, short_id
 from .layers import Freed, freed_by
+from .recall import cache_again, image_again
 from .works import RemoveBuildCache, RemoveImage
 
 # By how much two snapshots of the same layer, or a layer that cannot be compressed and its blob, differ at most.
 SLACK = 16384
+# What RUN --mount=type=cache fills: not a result of a build, which the next one makes again, but what makes builds fast.
+CACHE_MOUNT = "exec.cachemount"
 # BuildKit does not count these as its prunable entries.
 INTERNAL_CACHE = frozenset(("internal", "frontend"))
 
@@ -34,7 +37,7 @@ def plan_images(draft: Draft, inventory: Inventory) -> None:
             draft.keep("image", image.title, stays[image.id])
         else:
             going.append(image)
-    going = children_first(going, _came_of(going, inventory.parents))
+    going = children_first(going, came_of(going, inventory.parents))
     draft.images.update(image.id for image in going)
     staying = [image for image in inventory.images if image.id not in draft.images]
     freed = freed_by(going, staying, inventory.store, images_are_pinned(inventory))
@@ -48,9 +51,11 @@ def plan_images(draft: Draft, inventory: Inventory) -> None:
         draft.remove(
             RemoveImage(image.id, image.tags, references(image, inventory.store), freed[image.id].high),
             image.title,
-            "%s, made %s%s" % (what, draft.ago(image.created), _range_note(freed[image.id])),
+            "%s, made %s%s" % (what, draft.ago(image.created), range_note(freed[image.id])),
             freed[image.id].low,
             not freed[image.id].exact,
+            again=image_again(image, inventory),
+            moment=max(image.created, draft.known(image.tagged) or 0.0),
         )
 
 
@@ -77,7 +82,7 @@ def _built_upon(draft: Draft, inventory: Inventory, stays: Mapping[str, str]) ->
     return {identity: reason for identity, reason in found.items() if identity in titles}
 
 
-def _came_of(images: Sequence[Image], parents: Mapping[str, str]) -> Dict[str, List[str]]:
+def came_of(images: Sequence[Image], parents: Mapping[str, str]) -> Dict[str, List[str]]:
     """For each of these images those of them that were built upon it, with the steps between them left out."""
     listed = {image.id for image in images}
     found: Dict[str, List[str]] = {}
@@ -112,7 +117,7 @@ def references(image: Image, store: str) -> Tuple[str, ...]:
     return (*names[:-1], image.id)
 
 
-def _range_note(freed: Freed) -> str:
+def range_note(freed: Freed) -> str:
     if freed.exact:
         return ""
     return "; frees between %s and %s" % (format_size(freed.low), format_size(freed.high))
@@ -235,6 +240,8 @@ def plan_build_cache(draft: Draft, inventory: Inventory) -> None:
             0 if entry.shared else entry.size,
             # BuildKit rewrites the local sources with each build, and may tell a size of yesterday.
             entry.shared or entry.kind == "source.local",
+            again=cache_again(),
+            moment=entry.used,
         )
 
 
@@ -244,6 +251,8 @@ def _cache_stays(draft: Draft, inventory: Inventory, entry: CacheEntry) -> str:
         return reason
     if entry.in_use:
         return "in use"
+    if entry.kind == CACHE_MOUNT and not draft.policy.cache_mounts:
+        return "a cache mount of builds, as of a package manager; build_cache_mounts lets these go"
     if entry.kind in INTERNAL_CACHE:
         return "internal to the builder"
     if entry.shared and _layer_of(draft, inventory, entry) is None:

@@ -18,6 +18,9 @@ from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequ
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
+# docker stack deploy puts it on all that it makes; the other one stands on the containers of every service of a swarm.
+STACK_LABEL = "com.docker.stack.namespace"
+SWARM_SERVICE_LABEL = "com.docker.swarm.service.name"
 ANONYMOUS_LABEL = "com.docker.volume.anonymous"
 NONE_TAG = "<none>:<none>"
 # Made by the engine itself; docker_gwbridge by its swarm mode.
@@ -26,6 +29,8 @@ STOPPED_STATES = frozenset(("exited", "created"))
 # Nothing of an engine is older than Docker's first release: an earlier date is a clock that was not set, or a build that leaves
 # dates out so that its result is always the same (1970, 1980-01-01, year 1).
 FIRST_MOMENT = datetime(2013, 1, 1, tzinfo=timezone.utc).timestamp()
+# Absolute paths in the options of a volume's driver: device=/srv/data, o=lowerdir=/a:/b,upperdir=/c.
+_OPTION_PATH = re.compile(r"(?:^|[=,:])(/[^,:]+)")
 _ANONYMOUS_NAME = re.compile(r"^[0-9a-f]{64}$")
 _STAMP = re.compile(r"^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(\.\d+)?\s*(Z|[+-]\d\d:?\d\d)?")
 
@@ -165,6 +170,10 @@ class Volume:
         options: of its driver. A local volume with options is a mount of something else.
         measured: the engine counts it as its own data.
         real: where the mountpoint really lies, as for a mount.
+        elsewhere: where its data lies when its options make it a mount of something else, really lying included. Its containers
+            name the mountpoint, where nothing is to be seen while none of them runs.
+        changed: when something was last made, renamed or removed at the top of its directory, Unix time; None when that was not
+            looked at.
     """
 
     name: str
@@ -177,6 +186,8 @@ class Volume:
     measured: bool = False
     created_at: str = ""
     real: Tuple[str, ...] = ()
+    elsewhere: Tuple[str, ...] = ()
+    changed: Optional[float] = None
 
     @property
     def anonymous(self) -> bool:
@@ -194,6 +205,8 @@ class Volume:
 
 @dataclass(frozen=True)
 class Network:
+    """One network; made: the options of `docker network create` by which it would be made again."""
+
     id: str
     name: str
     driver: str
@@ -201,6 +214,7 @@ class Network:
     created: float
     labels: Mapping[str, str] = field(default_factory=dict)
     special: bool = False
+    made: Tuple[str, ...] = ()
 
     @property
     def predefined(self) -> bool:
@@ -244,13 +258,30 @@ class ImageNeed:
 
 
 @dataclass(frozen=True)
+class Declared:
+    """A volume or network that something names which may have no container now.
+
+    Attributes:
+        kind: volume or network.
+        pattern: how it is called, as a shell pattern; of a network also its id.
+        by: what names it, for people.
+    """
+
+    kind: str
+    pattern: str
+    by: str
+
+
+@dataclass(frozen=True)
 class Inventory:
     """All that an engine holds.
 
     Attributes:
         engine: docker or podman.
         needs: images that services of compose files and of a swarm would start from.
+        declared: volumes and networks that they name.
         needs_unseen: why there may be more of these; "" when there are not.
+        swarm: this engine belongs to a swarm.
         projects_unread: for compose projects, by name, why not all that they would start is known.
         sizes_unknown: why the sizes of containers are not known; "" when they are.
         store: classic or containerd.
@@ -279,12 +310,25 @@ class Inventory:
     needs_unseen: str = ""
     projects_unread: Mapping[str, str] = field(default_factory=dict)
     sizes_unknown: str = ""
+    declared: Tuple[Declared, ...] = ()
+    swarm: bool = False
+
+    def declared_by(self, kind: str, *names: str) -> str:
+        """What names a volume or network, "" when nothing does."""
+        for item in self.declared:
+            if item.kind == kind and any(name and fnmatch.fnmatchcase(name, item.pattern) for name in names):
+                return item.by
+        return ""
 
     def users_of_image(self, image: Image) -> List[Container]:
         return [container for container in self.containers if container_uses_image(container, image.id, image.names)]
 
     def users_of_volume(self, volume: Volume) -> List[Container]:
         return [c for c in self.containers if container_uses_volume(c, volume.name, volume.mountpoint, volume.real)]
+
+    def mounts_of_volume(self, volume: Volume) -> List[Volume]:
+        """Volumes that are mounts of another one's directory, of a part of it, or of one above it."""
+        return [v for v in self.volumes if volume_lies_in(v, volume.name, volume.mountpoint, volume.real)]
 
     def users_of_network(self, network: Network) -> List[Container]:
         return [c for c in self.containers if container_uses_network(c, network.id, network.name)]
@@ -330,6 +374,17 @@ def container_uses_volume(container: Container, name: str, mountpoint: str, real
         if any(_overlap(source, place) for source in sources for place in places):
             return True
     return False
+
+
+def volume_lies_in(other: Volume, name: str, mountpoint: str, real: Sequence[str] = ()) -> bool:
+    """Whether another volume is a mount of a volume's directory. Whoever uses that one uses this one, and the engine counts no
+    user of it.
+
+    Args:
+        name, mountpoint, real: of the volume, as for `container_uses_volume`.
+    """
+    places = [place for place in (mountpoint, *real) if place]
+    return other.name != name and any(_overlap(source, place) for source in other.elsewhere for place in places)
 
 
 def _overlap(one: str, other: str) -> bool:
@@ -484,16 +539,18 @@ def parse_volume(raw: Mapping[str, Any]) -> Volume:
     """One volume of GET /system/df, or of GET /volumes, which measures nothing."""
     usage = raw.get("UsageData") or {}
     size = usage.get("Size")
+    options = {str(key): str(value) for key, value in (raw.get("Options") or {}).items()}
     return Volume(
         str(raw.get("Name") or ""),
         str(raw.get("Driver") or ""),
         str(raw.get("Mountpoint") or ""),
         parse_time(raw.get("CreatedAt")) or 0.0,
         _labels(raw),
-        {str(key): str(value) for key, value in (raw.get("Options") or {}).items()},
+        options,
         int(size) if size is not None and int(size) >= 0 else None,
         "UsageData" in raw and raw["UsageData"] is not None,
         str(raw.get("CreatedAt") or ""),
+        elsewhere=tuple(path for value in options.values() for path in _OPTION_PATH.findall(value)),
     )
 
 
@@ -507,7 +564,24 @@ def parse_network(raw: Mapping[str, Any]) -> Network:
         _labels(raw),
         # A configuration is used by other networks, which nothing here lists.
         bool(raw.get("Ingress") or raw.get("ConfigOnly")),
+        _network_options(raw),
     )
+
+
+def _network_options(raw: Mapping[str, Any]) -> Tuple[str, ...]:
+    """What a network was made with, as `docker network create` takes it."""
+    found: List[str] = []
+    for part in (raw.get("IPAM") or {}).get("Config") or []:
+        for key, option in (("Subnet", "--subnet"), ("IPRange", "--ip-range"), ("Gateway", "--gateway")):
+            if part.get(key):
+                found += [option, str(part[key])]
+    for key, option in (("Internal", "--internal"), ("Attachable", "--attachable"), ("EnableIPv6", "--ipv6")):
+        if raw.get(key):
+            found.append(option)
+    for key, option in (("Options", "--opt"), ("Labels", "--label")):
+        for name, value in sorted((raw.get(key) or {}).items()):
+            found += [option, "%s=%s" % (name, value)]
+    return tuple(found)
 
 
 def parse_cache_entry(raw: Mapping[str, Any]) -> CacheEntry:

@@ -17,6 +17,7 @@ from .client import Docker, EngineError, version_tuple
 from .compose_needs import ComposeNeeds, read_compose_needs
 from .inventory import (
     Container,
+    Declared,
     DiskUsage,
     Image,
     ImageNeed,
@@ -86,9 +87,9 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
     """
     root = str(docker.info.get("DockerRootDir") or "")
     usage, sizes_unknown = _disk_usage(docker, wanted.types)
-    volumes = _volumes(docker, usage) if wanted.volumes else ()
-    real = real_places(docker, [volume.mountpoint for volume in volumes])
-    volumes = tuple(replace(volume, real=real.get(volume.mountpoint, ())) for volume in volumes)
+    volumes = tuple(with_real_places(docker, _volumes(docker, usage))) if wanted.volumes else ()
+    if not wanted.brief:
+        volumes = tuple(replace(volume, changed=_changed(docker, volume.mountpoint)) for volume in volumes)
     networks = tuple(parse_network(raw) for raw in docker.networks()) if wanted.networks else ()
     raw_images = _listed_images(docker, usage, wanted) if wanted.images else []
     sizes = {str(raw.get("Id")): int(raw.get("SizeRw") or 0) for raw in usage.containers}
@@ -98,10 +99,10 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
     if before is not None:
         hidden = len(before - {container.id for container in containers} & (_on_disk(root, docker) or set()))
     if wanted.containers and not wanted.brief:
-        containers = [container for container in (_inspect(docker, root, item) for item in containers) if container]
+        containers = [item for item in docker.each(lambda item: _inspect(docker, root, item), containers) if item]
     images = tuple(parse_image(raw) for raw in raw_images)
     parents: Dict[str, str] = {}
-    needs, needs_unseen, unread = ComposeNeeds(), "", {}
+    needs, swarm = ComposeNeeds(), SwarmNeeds()
     if wanted.images and not wanted.brief:
         # Listed with the steps between them, which have no names: the engine of the classic store refuses to remove an image
         # that another one was built upon.
@@ -110,14 +111,12 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
         # What of the build cache goes with an image is told by its layers.
         shared = wanted.build_cache and any(raw.get("Shared") for raw in usage.build_cache)
         layered = docker.store == "classic" or shared
-        images = tuple(
-            item for item in (_layers(docker, image, containers, wanted, layered) for image in images) if item
-        )
+        looked = docker.each(lambda image: _layers(docker, image, containers, wanted, layered), images)
+        images = tuple(item for item in looked if item)
+    if (wanted.images or wanted.networks or wanted.volumes) and not wanted.brief:
         # An image that was pulled by its digest has no tag: a service that has no container may need it all the same.
         needs = read_compose_needs(containers, wanted.compose_paths, _is_local(docker))
-        swarm, needs_unseen = _swarm_needs(docker)
-        needs = replace(needs, needs=needs.needs + swarm)
-        unread = dict(needs.unread)
+        swarm = _swarm_needs(docker)
     return Inventory(
         version=docker.version,
         api_version=docker.api_version,
@@ -133,10 +132,12 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
         hidden_containers=hidden,
         free_bytes=_free_bytes(root, docker) if wanted.free_bytes else None,
         engine=docker.engine,
-        needs=needs.needs,
-        needs_unseen=needs_unseen,
-        projects_unread=unread,
+        needs=needs.needs + swarm.needs,
+        needs_unseen=swarm.unseen,
+        projects_unread=dict(needs.unread),
         sizes_unknown=sizes_unknown,
+        declared=needs.declared + swarm.declared,
+        swarm=_swarm_state(docker) != "inactive",
     )
 
 
@@ -170,25 +171,45 @@ def _listed_images(docker: Docker, usage: DiskUsage, wanted: Wanted) -> List[Map
     return [{**raw, "Manifests": manifests.get(raw.get("Id"))} for raw in usage.images]
 
 
-def _swarm_needs(docker: Docker) -> Tuple[Tuple[ImageNeed, ...], str]:
-    """The images of the swarm's services, which may have no container here or none at all, and why they cannot be told."""
-    swarm = docker.info.get("Swarm") or {}
-    state = str(swarm.get("LocalNodeState") or "inactive")
+@dataclass(frozen=True)
+class SwarmNeeds:
+    """What the services of a swarm need, which may have no container here or none at all; unseen: why that cannot be told."""
+
+    needs: Tuple[ImageNeed, ...] = ()
+    declared: Tuple[Declared, ...] = ()
+    unseen: str = ""
+
+
+def _swarm_state(docker: Docker) -> str:
+    return str((docker.info.get("Swarm") or {}).get("LocalNodeState") or "inactive")
+
+
+def _swarm_needs(docker: Docker) -> SwarmNeeds:
+    state = _swarm_state(docker)
     if state == "inactive":
-        return (), ""
-    if state != "active" or not swarm.get("ControlAvailable"):
-        return (
-            (),
-            "this node is no manager of its swarm (state %s), and only one tells which services there are" % state,
-        )
-    needs = []
+        return SwarmNeeds()
+    if state != "active" or not (docker.info.get("Swarm") or {}).get("ControlAvailable"):
+        why = "this node is no manager of its swarm (state %s), and only one tells which services there are" % state
+        return SwarmNeeds(unseen=why)
+    needs: List[ImageNeed] = []
+    declared: List[Declared] = []
     for service in docker.services():
+        # What it would be rolled back to stays as well.
         for key in ("Spec", "PreviousSpec"):
             spec = service.get(key) or {}
-            container = (spec.get("TaskTemplate") or {}).get("ContainerSpec") or {}
-            if container.get("Image"):
-                needs.append(ImageNeed(str(container["Image"]), "the swarm's service %s" % spec.get("Name")))
-    return tuple(dict.fromkeys(needs)), ""
+            template = spec.get("TaskTemplate") or {}
+            container = template.get("ContainerSpec") or {}
+            by = "the swarm's service %s" % spec.get("Name")
+            images = [container.get("Image")]
+            for mount in container.get("Mounts") or []:
+                if mount.get("Type") == "image":
+                    images.append(mount.get("Source"))
+                elif mount.get("Type") == "volume" and mount.get("Source"):
+                    declared.append(Declared("volume", str(mount["Source"]), by))
+            needs.extend(ImageNeed(str(image), by) for image in images if image)
+            for network in [*(template.get("Networks") or []), *(spec.get("Networks") or [])]:
+                declared.append(Declared("network", str(network.get("Target") or ""), by))
+    return SwarmNeeds(tuple(dict.fromkeys(needs)), tuple(dict.fromkeys(declared)))
 
 
 def real_places(docker: Docker, paths: Iterable[str]) -> Dict[str, Tuple[str, ...]]:
@@ -208,6 +229,30 @@ def real_places(docker: Docker, paths: Iterable[str]) -> Dict[str, Tuple[str, ..
             place = inside_file_system(real, mounts)
             found[path] = (real, "%s:%s" % place) if place else (real,)
     return found
+
+
+def with_real_places(docker: Docker, volumes: Iterable[Volume]) -> List[Volume]:
+    """Volumes with where they, and what they are mounts of, really lie."""
+    volumes = list(volumes)
+    real = real_places(docker, [path for volume in volumes for path in (volume.mountpoint, *volume.elsewhere)])
+    return [
+        replace(
+            volume,
+            real=real.get(volume.mountpoint, ()),
+            elsewhere=tuple(place for path in volume.elsewhere for place in (path, *real.get(path, ()))),
+        )
+        for volume in volumes
+    ]
+
+
+def _changed(docker: Docker, mountpoint: str) -> Optional[float]:
+    """When something was last made, renamed or removed at the top of a directory; None when it cannot be seen from here."""
+    if not mountpoint or not _is_local(docker):
+        return None
+    try:
+        return os.stat(mountpoint).st_mtime
+    except OSError:
+        return None
 
 
 def read_containers(docker: Docker, sizes: Mapping[str, int] = MappingProxyType({})) -> List[Container]:
@@ -346,7 +391,8 @@ def _layers(
     """
     running = any(container_uses_image(item, image.id, image.names) for item in containers if not item.stopped)
     candidate = not running and (wanted.images == "unused" or image.dangling)
-    if not candidate and not layered:
+    # Of an image without a name the engine has nothing more to tell, and the containerd store takes long for it.
+    if not layered and (not candidate or not image.tags):
         return image
     raw = inspect_image(docker, image.id)
     if raw is None:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
-from .inventory import PROJECT_LABEL
+from .inventory import PROJECT_LABEL, STACK_LABEL
 
 KEYS = ("labels", "names", "projects")
 
 
 @dataclass(frozen=True)
 class Protection:
-    """labels: `key` or `key=value`; names: shell patterns; projects: names of compose projects."""
+    """labels: `key` or `key=value`; names: shell patterns; projects: names of compose projects and stacks."""
 
     labels: Tuple[str, ...] = ()
     names: Tuple[str, ...] = ()
@@ -59,9 +59,9 @@ def protected(protection: Protection, names: Sequence[str], labels: Mapping[str,
     for pattern in protection.names:
         if any(fnmatch.fnmatchcase(name, pattern) for name in names):
             return "protected by the name pattern %s" % pattern
-    project = labels.get(PROJECT_LABEL, "")
-    if project and project in protection.projects:
-        return "protected: it belongs to the compose project %s" % project
+    for label, what in ((PROJECT_LABEL, "compose project"), (STACK_LABEL, "stack")):
+        if labels.get(label, "") in protection.projects and labels.get(label):
+            return "protected: it belongs to the %s %s" % (what, labels[label])
     return ""
 
 

@@ -13,14 +13,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .._core.errors import MaintenanceError
 from .._core.plan import Plan, refuse_above
-from .._core.units import format_size
 from .draft import Draft, Policy, children_first
 from .image_rules import plan_build_cache, plan_images
-from .inventory import PROJECT_LABEL, Container, Inventory, Network, Volume, container_joins
+from .inventory import (
+    PROJECT_LABEL,
+    STACK_LABEL,
+    SWARM_SERVICE_LABEL,
+    Container,
+    Inventory,
+    Network,
+    Volume,
+    container_joins,
+)
+from .making_room import limit_to_target
 from .protect import names_project
-from .works import Removal, RemoveContainer, RemoveNetwork, RemoveVolume, kind_of_work
+from .recall import container_again, network_again, volume_again
+from .works import Removal, RemoveContainer, RemoveNetwork, RemoveVolume
 
 # The containerd store also frees the snapshot that prepared a container's root: always this size.
 INIT_SNAPSHOT_BYTES = 28672
@@ -59,7 +68,7 @@ def plan_removals(inventory: Inventory, policy: Policy, now: float) -> Plan[Remo
     if draft.services_unseen:
         draft.warnings.append("no image with a name is removed: %s" % inventory.needs_unseen)
     if policy.target_free is not None:
-        _limit_to_target(draft, inventory)
+        limit_to_target(draft, inventory)
     plan = Plan(draft.actions, draft.kept, draft.warnings)
     refuse_above(plan, policy.max_delete, "objects")
     return plan
@@ -130,6 +139,8 @@ def _containers(draft: Draft, inventory: Inventory) -> None:
             ended,
             container_bytes(container, inventory.store),
             bool(inventory.sizes_unknown),
+            again=container_again(container),
+            moment=container.idle_since,
         )
 
 
@@ -147,6 +158,11 @@ def _container_stays(draft: Draft, inventory: Inventory, container: Container) -
     reason = draft.common([container.name], container.labels)
     if reason:
         return reason
+    if inventory.swarm and SWARM_SERVICE_LABEL in container.labels:
+        # Its history, of which the swarm keeps as much as it is told to.
+        return (
+            "a task of the swarm's service %s, which the swarm itself removes" % container.labels[SWARM_SERVICE_LABEL]
+        )
     if container.project and not names_project(draft.policy.only_labels, container.project):
         return "belongs to the compose project %s" % container.project
     if container.restart in ("always", "on-failure") and not named:
@@ -200,6 +216,8 @@ def _networks(draft: Draft, inventory: Inventory) -> None:
             RemoveNetwork(network.id, network.name),
             network.name,
             "used by no container, made %s" % draft.ago(network.created),
+            again=network_again(network),
+            moment=network.created,
         )
 
 
@@ -217,6 +235,9 @@ def _network_stays(draft: Draft, inventory: Inventory, network: Network) -> str:
     mine = [item for item in inventory.containers if project and item.project == project]
     if [item for item in mine if item.id not in draft.containers]:
         return "belongs to the compose project %s, which has containers" % project
+    declared = inventory.declared_by("network", network.name, network.id)
+    if declared:
+        return "named by %s, which has no container that uses it now" % declared
     return draft.common([network.name], network.labels) or draft.too_young(network.created, "made")
 
 
@@ -240,6 +261,8 @@ def _volumes(draft: Draft, inventory: Inventory) -> None:
             "%s, mounted by no container, made %s" % (what, draft.ago(volume.created)),
             volume.size or 0,
             volume.size is None,
+            again=volume_again(volume),
+            moment=max(volume.created, draft.known(volume.changed) or 0.0),
         )
 
 
@@ -250,10 +273,14 @@ def _volume_stays(draft: Draft, inventory: Inventory, volume: Volume) -> str:
     if users:
         going = ", which goes in this run" if users[0].id in draft.containers else ""
         return "mounted by the container %s (%s)%s" % (users[0].name, users[0].state, going)
+    mounts = inventory.mounts_of_volume(volume)
+    if mounts:
+        return "the volume %s is a mount of its directory" % mounts[0].name
     if volume.driver != "local":
         return "its driver is %s: what it holds is kept elsewhere" % (volume.driver or "unknown")
     if volume.options:
-        return "a mount of something else, by the options of its driver"
+        where = volume.options.get("device") or "its options say where"
+        return "a mount of something else, by the options of its driver (%s)" % where
     if not volume.measured:
         return "the engine does not count it as its own data"
     if volume.name not in draft.policy.volume_names:
@@ -261,31 +288,13 @@ def _volume_stays(draft: Draft, inventory: Inventory, volume: Volume) -> str:
             return "not named in volume_names"
         if not volume.anonymous:
             return "has a name, and is not named in volume_names"
-    return draft.common([volume.name], volume.labels) or draft.too_young(volume.created, "made")
-
-
-# -- limits -------------------------------------------------------------------------------------------------------------
-
-
-def _limit_to_target(draft: Draft, inventory: Inventory) -> None:
-    """Keep what is not needed for target_free. The order of removal stays, so what is left out depends on nothing."""
-    target = draft.policy.target_free or 0
-    if inventory.free_bytes is None:
-        raise MaintenanceError(
-            "cannot tell how much is free on the file system of Docker's data",
-            target=inventory.root or "",
-            next_step="Leave out target_free, or run this on the Docker host as a user who may read that directory.",
-        )
-    free = inventory.free_bytes
-    actions = []
-    for action in draft.actions:
-        if free >= target:
-            draft.keep(kind_of_work(action), action.target, "%s are free without it" % format_size(target))
-            continue
-        actions.append(action)
-        free += action.bytes
-    draft.actions = actions
-    if free < target:
-        draft.warnings.append(
-            "all that may go is expected to leave at least %s free, less than target_free" % format_size(free)
-        )
+    declared = inventory.declared_by("volume", volume.name)
+    if declared:
+        return "named by %s, which has no container that mounts it now" % declared
+    if inventory.needs_unseen and STACK_LABEL in volume.labels:
+        return "it may be that of a service of the swarm: this node does not tell"
+    if volume.labels.get(PROJECT_LABEL, "") in inventory.projects_unread and PROJECT_LABEL in volume.labels:
+        return "belongs to the compose project %s, not all of whose services are known" % volume.labels[PROJECT_LABEL]
+    # Of a volume without a date nobody knows that it is old, whatever was last done in it.
+    reason = draft.common([volume.name], volume.labels) or draft.too_young(volume.created, "made")
+    return reason or (draft.too_young(volume.changed, "changed") if draft.known(volume.changed) else "")

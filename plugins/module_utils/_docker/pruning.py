@@ -14,7 +14,7 @@ from .._core.errors import MaintenanceError, SkipAction
 from .._core.plan import Action, Outcome, Plan, Report, Results, Verification
 from .._core.runner import Task
 from .._core.units import format_size, parse_duration, parse_size
-from .client import Docker
+from .client import THREADS, Docker
 from .draft import Policy
 from .inventory import Inventory
 from .observation import Wanted, free_bytes, read_inventory
@@ -22,6 +22,7 @@ from .outcome import expected_range, gone_after_all, measured_bytes, removal_hea
 from .protect import parse_protection
 from .prune import plan_removals
 from .removal import Unsure, remove
+from .watch import Watch
 from .works import (
     VERBS,
     Removal,
@@ -57,6 +58,7 @@ def policy_of(params: Mapping[str, Any]) -> Policy:
         max_delete=params["max_delete"],
         target_free=parse_size(params["target_free"]) if params["target_free"] else None,
         container_names=tuple(params["container_names"]),
+        cache_mounts=params["build_cache_mounts"],
     )
 
 
@@ -73,16 +75,41 @@ def wanted_for(policy: Policy, compose_paths: Sequence[str]) -> Wanted:
     )
 
 
+def waves(actions: Sequence[Action[Removal]], inventory: Inventory) -> List[List[Action[Removal]]]:
+    """What may go side by side: things of one kind of which none has to go before another. Pure.
+
+    Entries of the build cache go one by one: the engine works on one at a time. So do containers that join others, and images
+    while any was built upon another one.
+    """
+    joining = {container.id for container in inventory.containers if container.joins}
+    found: List[List[Action[Removal]]] = []
+    before: Any = None
+    for action in actions:
+        work = action.work
+        alone = (
+            isinstance(work, RemoveBuildCache)
+            or (isinstance(work, RemoveContainer) and bool(joining))
+            or (isinstance(work, RemoveImage) and (bool(inventory.parents) or len(work.references) > 1))
+        )
+        if alone or before is not type(work):
+            found.append([])
+        found[-1].append(action)
+        before = None if alone else type(work)
+    return found
+
+
 class DockerPrune(Task[Inventory]):
     """Remove exactly what was planned."""
 
     stop_on_failure = False
+    threads = THREADS
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
         self.policy = policy_of(self.params)
         self.wanted = wanted_for(self.policy, self.params["compose_paths"])
         self._docker: Optional[Docker] = None
+        self._watch: Optional[Watch] = None
 
     def docker(self) -> Docker:
         """The connection, made when it is first needed; `close` gives it back."""
@@ -90,11 +117,24 @@ class DockerPrune(Task[Inventory]):
             self._docker = Docker.connect(self.params["docker_host"], self.params["docker_timeout"])
         return self._docker
 
+    def watch(self) -> Watch:
+        """Who uses what, kept up to date while things go; `close` gives it back."""
+        if self._watch is None:
+            self._watch = Watch(self.docker())
+        return self._watch
+
     def observe(self) -> Inventory:
         return read_inventory(self.docker(), self.wanted)
 
     def plan(self, observation: Inventory, now: datetime) -> Plan[Removal]:
         return plan_removals(observation, self.policy, now.timestamp())
+
+    def waves(self, observation: Inventory, plan: Plan[Removal]) -> List[List[Action[Removal]]]:
+        # Both are made here, before there are several threads.
+        self.watch()
+        if self.policy.target_free is not None:
+            return [[action] for action in plan.actions]
+        return waves(plan.actions, observation)
 
     def _remove(self, action: Action[Removal], observation: Inventory) -> Outcome:
         self.run.renew()
@@ -102,7 +142,7 @@ class DockerPrune(Task[Inventory]):
         free = free_bytes(self.docker()) if target is not None else None
         if target is not None and free is not None and free >= target:
             raise SkipAction("%s are free by now" % format_size(free))
-        return remove(self.docker(), action)
+        return remove(self.docker(), self.watch(), action)
 
     handlers = {
         RemoveContainer: _remove,
@@ -166,5 +206,7 @@ class DockerPrune(Task[Inventory]):
         )
 
     def close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
         if self._docker is not None:
             self._docker.close()

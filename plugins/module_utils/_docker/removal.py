@@ -5,8 +5,9 @@
 """Removes one planned object at a time, after looking once more whether it may go.
 
 Never with force, and never by the engine's own prune, which takes whatever is unused by then: an object goes only when it
-was in the plan, is still what it was, and no container uses it at this moment. The look and the removal are two requests,
-so a container that is made between them can still come too late; the engine then refuses for everything but volumes.
+was in the plan, is still what it was, and no container uses it at this moment: the object is looked at itself, and which
+containers there are by then the watch knows. The look and the removal are two requests, so a container that is made between
+them can still come too late; the engine then refuses for everything but volumes.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ from .inventory import (
     container_uses_volume,
     parse_image,
     repository_of,
+    volume_lies_in,
 )
-from .observation import inspect_container, inspect_image, read_containers, real_places
+from .observation import inspect_container, inspect_image, real_places
+from .watch import Watch
 from .works import Removal, RemoveBuildCache, RemoveContainer, RemoveImage, RemoveNetwork, RemoveVolume
 
 # The engine takes an entry's id for a regular expression without anchors: anything shorter could take others with it.
@@ -55,8 +58,11 @@ class _RequestFailed(Exception):
         self.error = error
 
 
-def remove(docker: Docker, action: Action[Removal]) -> Outcome:
+def remove(docker: Docker, watch: Watch, action: Action[Removal]) -> Outcome:
     """Remove an object.
+
+    Args:
+        watch: knows what uses something.
 
     Returns:
         the bytes that came free by it; or a failure, which forbids all further removals when the engine has gone away. Its
@@ -67,7 +73,7 @@ def remove(docker: Docker, action: Action[Removal]) -> Outcome:
     """
     remover = REMOVERS[type(action.work)]
     try:
-        return Outcome(remover(docker, action.work, action.bytes))
+        return Outcome(remover(docker, watch, action.work, action.bytes))
     except _RequestFailed as failed:
         return _failed(action, failed.error, Unsure(action))
     except (EngineError, DockerUnavailable) as error:
@@ -88,10 +94,8 @@ def _failed(action: Action[Removal], error: MaintenanceError, detail: Optional[U
 
 
 def _delete(docker: Docker, what: str, target: str, path: str, **parameters: Any) -> None:
-    api = docker.api
     try:
-        with docker.errors(what, target):
-            api._raise_for_status(api._delete(api._url(path), params=parameters))
+        docker.delete(path, what, target, **parameters)
     except (EngineError, DockerUnavailable) as error:
         raise _RequestFailed(error) from error
 
@@ -104,7 +108,7 @@ def _require_unused(users: List[Container]) -> None:
 # -- one of each kind ---------------------------------------------------------------------------------------------------
 
 
-def _remove_container(docker: Docker, work: RemoveContainer, size: int) -> int:
+def _remove_container(docker: Docker, watch: Watch, work: RemoveContainer, size: int) -> int:
     raw = inspect_container(docker, work.id)
     if raw is None:
         raise SkipAction("it is gone already")
@@ -116,17 +120,17 @@ def _remove_container(docker: Docker, work: RemoveContainer, size: int) -> int:
     restart = str(((raw.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or "")
     if restart != work.restart:
         raise SkipAction("its restart policy is %s by now" % (restart or "no"))
-    _require_unused([c for c in read_containers(docker) if container_joins(c, work.id, work.name)])
+    _require_unused([c for c in watch.users().containers if container_joins(c, work.id, work.name)])
     # Without v: its anonymous volumes stay.
     _delete(docker, "cannot remove the container", work.name, "/containers/%s" % work.id)
     return size
 
 
-def _remove_image(docker: Docker, work: RemoveImage, size: int) -> int:
+def _remove_image(docker: Docker, watch: Watch, work: RemoveImage, size: int) -> int:
     gone: List[str] = []
     try:
         for reference in work.references:
-            tags = _removable_image(docker, work).tags
+            tags = _removable_image(docker, watch, work).tags
             if reference in work.tags and reference not in tags:
                 continue  # the name was given to another image meanwhile
             if reference == work.id and len(tags) > 1:
@@ -144,7 +148,7 @@ def _remove_image(docker: Docker, work: RemoveImage, size: int) -> int:
     return size
 
 
-def _removable_image(docker: Docker, work: RemoveImage) -> Image:
+def _removable_image(docker: Docker, watch: Watch, work: RemoveImage) -> Image:
     """The image as it is now, when nothing speaks against its removal."""
     raw = inspect_image(docker, work.id)
     if raw is None:
@@ -154,7 +158,7 @@ def _removable_image(docker: Docker, work: RemoveImage) -> Image:
     if unknown:
         raise SkipAction("it was given the name %s since planning" % unknown[0])
     names = sorted({*work.tags, *image.names})
-    _require_unused([c for c in read_containers(docker) if container_uses_image(c, work.id, names)])
+    _require_unused([c for c in watch.users().containers if container_uses_image(c, work.id, names)])
     return image
 
 
@@ -164,12 +168,11 @@ def _name_again(docker: Docker, work: RemoveImage, gone: Sequence[str]) -> None:
         if name not in work.tags or inspect_image(docker, work.id) is None or inspect_image(docker, name) is not None:
             continue
         repository = repository_of(name)
-        with docker.errors("cannot give the image its name back", name):
-            api, parameters = docker.api, {"repo": repository, "tag": name[len(repository) + 1 :]}
-            api._raise_for_status(api._post(api._url("/images/%s/tag" % work.id), params=parameters))
+        parameters = {"repo": repository, "tag": name[len(repository) + 1 :]}
+        docker.request("POST", "/images/%s/tag" % work.id, "cannot give the image its name back", name, parameters)
 
 
-def _remove_build_cache(docker: Docker, work: RemoveBuildCache, size: int) -> int:
+def _remove_build_cache(docker: Docker, watch: Watch, work: RemoveBuildCache, size: int) -> int:
     if not _CACHE_ID.match(work.id):
         raise SkipAction("its id is too short to name it alone")
     # Without all: what an image shares by now, or the builder uses, is left alone by the engine.
@@ -183,30 +186,35 @@ def _remove_build_cache(docker: Docker, work: RemoveBuildCache, size: int) -> in
     return 0 if work.counted_with_image else int(answer.get("SpaceReclaimed") or 0)
 
 
-def _remove_network(docker: Docker, work: RemoveNetwork, size: int) -> int:
+def _remove_network(docker: Docker, watch: Watch, work: RemoveNetwork, size: int) -> int:
     raw = docker.get("/networks/%s" % work.id)
     if raw.get("Containers"):
         raise SkipAction("a container is connected to it by now")
-    _require_unused([c for c in read_containers(docker) if container_uses_network(c, work.id, work.name)])
+    # No event tells that a container was connected which does not run.
+    _require_unused([c for c in watch.look().containers if container_uses_network(c, work.id, work.name)])
     _delete(docker, "cannot remove the network", work.name, "/networks/%s" % work.id)
     return 0
 
 
-def _remove_volume(docker: Docker, work: RemoveVolume, size: int) -> int:
+def _remove_volume(docker: Docker, watch: Watch, work: RemoveVolume, size: int) -> int:
     raw = docker.get("/volumes/%s" % quote(work.name, safe=""))
     labels = {str(key): str(value) for key, value in (raw.get("Labels") or {}).items()}
     if str(raw.get("CreatedAt") or "") != work.created_at or labels != work.labels:
         raise SkipAction("it was made anew since planning")
     # The engine's own refusal does not protect a volume on 27.4 and later.
     real = real_places(docker, [work.mountpoint]).get(work.mountpoint, ())
-    users = [c for c in read_containers(docker) if container_uses_volume(c, work.name, work.mountpoint, real)]
+    now = watch.users()
+    users = [c for c in now.containers if container_uses_volume(c, work.name, work.mountpoint, real)]
     _require_unused(users)
+    mounts = [volume.name for volume in now.binds if volume_lies_in(volume, work.name, work.mountpoint, real)]
+    if mounts:
+        raise SkipAction("the volume %s is a mount of its directory by now" % mounts[0])
     path = "/volumes/%s" % quote(work.name, safe="")
     _delete(docker, "cannot remove the volume", work.name, path, force="false")
     return size
 
 
-REMOVERS: Dict[Type[Any], Callable[[Docker, Any, int], int]] = {
+REMOVERS: Dict[Type[Any], Callable[[Docker, Watch, Any, int], int]] = {
     RemoveContainer: _remove_container,
     RemoveImage: _remove_image,
     RemoveBuildCache: _remove_build_cache,

@@ -5,18 +5,22 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import docker
 import pytest
 from docker import errors as sdk
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker import client
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import (
     Docker,
     DockerUnavailable,
@@ -110,6 +114,49 @@ def test_a_socket_that_nobody_listens_on(tmp_path: Path) -> None:
     assert (error.reason, error.code) == ("refused", "ECONNREFUSED")
 
 
+def test_a_socket_that_others_may_open_and_we_may_not() -> None:
+    """Also where it lies in a directory of another user, as that of a rootless engine does."""
+    directory = Path(tempfile.mkdtemp(prefix="miniecom-test-"))
+    try:
+        for path, closed in ((directory / "docker.sock", None), (directory / "1000/docker.sock", directory / "1000")):
+            path.parent.mkdir(exist_ok=True)
+            with socket.socket(socket.AF_UNIX) as server:
+                server.bind(str(path))
+                server.listen()
+                path.chmod(0o000 if closed is None else 0o666)
+                directory.chmod(0o755)
+                path.parent.chmod(0o755 if closed is None else 0o000)
+                with as_nobody():
+                    error = failure(f"unix://{path}")
+                path.parent.chmod(0o755)
+            assert (error.reason, error.code) == ("permission", "EACCES")
+            assert "become: true" in error.next_step
+    finally:
+        shutil.rmtree(directory)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Root may open everything; whoever else runs this is nobody in particular already."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+def test_the_socket_of_a_rootless_engine(fake: Callable[[bytes], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    where = fake(http(VERSION % (b"28.5.2", b"1.51")))
+    for name, option in ((where, None), ("unix:///nonexistent.sock", where), ("", where.removeprefix("unix://"))):
+        monkeypatch.setenv("DOCKER_HOST", name)
+        with Docker.connect(option) as docker:
+            assert (docker.docker_host, docker.version) == (where, "28.5.2")
+    assert "rootless engine is unix:///run/user/UID/docker.sock" in failure("unix:///run/none/docker.sock").next_step
+
+
 def test_a_port_that_nobody_listens_on() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -143,6 +190,15 @@ def test_an_engine_that_finds_the_library_too_new(fake: Callable[[bytes], str]) 
     error = failure(fake(http(words, b"400 Bad Request")))
     assert error.reason == "version"
     assert "1.51" in str(error)
+
+
+def test_an_engine_that_has_given_up_all_that_is_understood(fake: Callable[[bytes], str]) -> None:
+    answer = b'{"Version": "40.0", "ApiVersion": "1.65", "MinAPIVersion": "%s"}'
+    error = failure(fake(http(answer % b"1.60")))
+    assert error.reason == "version" and error.next_step.startswith("Upgrade the collection")
+    assert "1.60" in str(error) and "1.52 at most" in str(error)
+    with Docker.connect(fake(http(answer % b"1.52"))) as docker:
+        assert docker.api_version == "1.52"
 
 
 @pytest.mark.parametrize(
@@ -207,7 +263,7 @@ def test_certificates_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_pa
 @pytest.mark.parametrize(("status", "said"), [(404, ""), (409, ""), (403, "authorization"), (500, "journalctl")])
 def test_what_an_engine_refuses_is_told_in_its_words(fake: Callable[[bytes], str], status: int, said: str) -> None:
     host = fake(http(b'{"message": "remove v: volume is in use"}', b"%d X" % status))
-    api = client.APIClient(base_url=host, version="1.41", timeout=3)
+    api = docker.APIClient(base_url=host, version="1.41", timeout=3)
     with pytest.raises(EngineError) as caught, docker_errors("cannot remove the volume", "v", host, 3):
         api.remove_volume("v")
     api.close()
@@ -233,15 +289,22 @@ def test_versions_are_compared_as_numbers() -> None:
     assert version_tuple("1.9") < version_tuple("1.41") < version_tuple("1.52")
 
 
-def test_a_missing_library_is_named() -> None:
+@pytest.mark.parametrize(
+    "address, told",
+    [
+        ("tcp://127.0.0.1:1", "MissingLibrary the Python package docker is missing"),
+        ("unix:///nonexistent", "DockerUnavailable there is no Docker Engine here, the socket does not exist"),
+    ],
+)
+def test_a_missing_library_is_named_where_there_is_something_to_connect_to(address: str, told: str) -> None:
     script = (
         "import sys\n"
         "sys.modules['docker'] = None\n"
         "from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import Docker\n"
-        "try:\n    Docker.connect('unix:///nonexistent')\n"
+        f"try:\n    Docker.connect({address!r})\n"
         "except Exception as error:\n    print(type(error).__name__, error)\n"
     )
     environment = {"PYTHONPATH": str(ROOT / "collections"), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("MissingLibrary the Python package docker is missing")
-    assert "prerequisites" in done.stdout
+    assert done.stdout.startswith(told)
+    assert ("prerequisites" in done.stdout) == told.startswith("MissingLibrary")

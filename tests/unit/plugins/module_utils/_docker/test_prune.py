@@ -20,8 +20,11 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.draft
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.image_rules import references
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import (
     PROJECT_LABEL,
+    STACK_LABEL,
+    SWARM_SERVICE_LABEL,
     CacheEntry,
     Container,
+    Declared,
     Image,
     ImageNeed,
     Inventory,
@@ -45,6 +48,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prote
     parse_protection,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import plan_removals
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.pruning import waves
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.usage import usage_by_kind
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.works import (
     Removal,
@@ -289,16 +293,58 @@ def test_the_cap_fails_before_anything_is_done(inventory: Inventory, policy: Pol
 
 @SOME
 @given(inventories(), policies(), st.integers(0, 2 * 10**6))
-def test_a_target_takes_a_beginning_of_the_plan(inventory: Inventory, policy: Policy, target: int) -> None:
+def test_a_target_takes_no_more_than_it_needs(inventory: Inventory, policy: Policy, target: int) -> None:
     whole = plan_removals(inventory, policy, NOW)
     some = plan_removals(inventory, replace(policy, target_free=target), NOW)
-    assert [a.target for a in some.actions] == [a.target for a in whole.actions][: len(some.actions)]
+    assert ids(some) <= ids(whole)
     assert len(some.kept) + len(some.actions) == len(whole.kept) + len(whole.actions)
     free = inventory.free_bytes or 0
-    if len(some.actions) < len(whole.actions):
+    if any("are free without it" in entry.reason for entry in some.kept):
         assert free + some.bytes >= target
     if some.actions:
         assert free + sum(action.bytes for action in some.actions[:-1]) < target
+    # Whatever the ranks, nothing goes before what has to go before it, and a layer goes with the last image that has it.
+    there = {image.id: image for image in inventory.images}
+    containers = {container.id: container for container in inventory.containers}
+    entries = {entry.id: entry for entry in inventory.build_cache}
+    for action in some.actions:
+        work = action.work
+        if isinstance(work, RemoveContainer):
+            gone = containers.pop(work.id)
+            assert not [c for c in containers.values() if {gone.name, gone.id} & set(c.joins)]
+        elif isinstance(work, RemoveBuildCache):
+            assert not [entry for entry in entries.values() if work.id in entry.parents]
+            del entries[work.id]
+        elif isinstance(work, RemoveImage):
+            image = there.pop(work.id)
+            assert not [c for c in containers.values() if c.image_id == work.id]
+            assert not [other for other in there if inventory.parents.get(other) == work.id]
+            if not action.predicted and inventory.store == "classic":
+                held = {chain for other in there.values() for chain in other.chains or ()}
+                assert action.bytes == sum(10 ** int(chain[1:]) for chain in set(image.chains or ()) - held)
+
+
+def test_the_oldest_and_largest_go_first() -> None:
+    def made(name: str, days: float, size: int) -> Volume:
+        return volume(name, created=NOW - days * DAY, size=size)
+
+    things = (made("new-large", 1, 900), made("old-small", 90, 9), made("old-large", 60, 800), made("empty", 99, 0))
+    user = Container("c", "user", "a", "i1", "exited", NOW - 2 * DAY, finished=NOW - 2 * DAY, size=1)
+    layer = Layer("l", 2000)
+    image = Image("i1", ("app:1",), NOW - 50 * DAY, 2000, chains=("l",), layers=(layer,))
+    twin = Image("i2", ("app:2",), NOW - 40 * DAY, 2000, chains=("l",), layers=(layer,))
+    world = Inventory(
+        volumes=things, containers=(user,), images=(image, twin), networks=(), free_bytes=0, hidden_containers=0
+    )
+    policy = replace(ALL, volume_names=tuple(item.name for item in things), target_free=10**6)
+    plan = plan_removals(world, policy, NOW)
+    # The container of the image goes before it; what both images have comes free with the second.
+    order = [("user", 1), ("app:1", 0), ("app:2", 2000), ("old-large", 800), ("new-large", 900), ("old-small", 9)]
+    assert [(action.target, action.bytes) for action in plan.actions] == order
+    for target, count in ((0, 0), (1, 1), (2, 3), (2001, 3), (2002, 4), (3702, 6)):
+        some = plan_removals(world, replace(policy, target_free=target), NOW)
+        assert [action.target for action in some.actions] == [name for name, _size in order[:count]]
+    assert {entry.target: entry.reason for entry in plan.kept}["volume empty"].startswith("nothing comes free by it")
 
 
 @SOME
@@ -486,6 +532,106 @@ def test_volumes_that_stay_even_when_they_are_named(facts: dict[str, Any], said:
         a.target for a in plan_removals(Inventory(volumes=(volume,), hidden_containers=0), policy, NOW).actions
     ] == ["v"]
     assert said in reasons(Inventory(volumes=(replace(volume, **facts),), hidden_containers=0), policy)["volume v"]
+
+
+def volume(name: str = "data", **facts: Any) -> Volume:
+    return Volume(
+        **{
+            "name": name,
+            "driver": "local",
+            "mountpoint": place(name),
+            "created": NOW - 9 * DAY,
+            "measured": True,
+            **facts,
+        }
+    )
+
+
+def why(inventory: Inventory, **options: Any) -> dict[str, str]:
+    """Why each thing stays of those that nothing else keeps."""
+    policy = replace(ALL, volume_names=tuple(item.name for item in inventory.volumes), **options)
+    inventory = replace(inventory, hidden_containers=0)
+    return {entry.target: entry.reason for entry in plan_removals(inventory, policy, NOW).kept}
+
+
+@pytest.mark.parametrize("device", [place("data"), place("data") + "/sub", "/d/volumes", "/d/volumes/data/"])
+def test_a_volume_whose_directory_another_one_mounts_stays(device: str) -> None:
+    other = volume("other", options={"device": device}, elsewhere=(device,))
+    assert why(Inventory(volumes=(volume(), other))) == {
+        "volume data": "the volume other is a mount of its directory",
+        "volume other": f"a mount of something else, by the options of its driver ({device})",
+    }
+
+
+def test_a_volume_of_a_mount_elsewhere_keeps_no_other_one() -> None:
+    other = volume("other", options={"device": place("data2")}, elsewhere=(place("data2"),))
+    assert "volume data" not in why(Inventory(volumes=(volume(), other)))
+
+
+def test_what_compose_files_and_services_name_stays() -> None:
+    declared = (Declared("volume", "da*", "the compose file f"), Declared("network", "nid", "the swarm's service s"))
+    network = Network("nid", "front", "bridge", "local", NOW - 9 * DAY)
+    found = why(Inventory(volumes=(volume(), volume("other")), networks=(network,), declared=declared))
+    assert found == {
+        "volume data": "named by the compose file f, which has no container that mounts it now",
+        "network front": "named by the swarm's service s, which has no container that uses it now",
+    }
+
+
+def test_what_may_be_of_a_service_that_is_not_seen_stays() -> None:
+    mine = volume(labels={PROJECT_LABEL: "shop"})
+    stack = volume("other", labels={STACK_LABEL: "shop"})
+    world = Inventory(volumes=(mine, stack))
+    assert why(world) == {}
+    assert why(replace(world, projects_unread={"": "x"})) == {}
+    found = why(replace(world, needs_unseen="no manager", projects_unread={"shop": "x"}))
+    assert found["volume data"] == "belongs to the compose project shop, not all of whose services are known"
+    assert found["volume other"] == "it may be that of a service of the swarm: this node does not tell"
+
+
+def test_tasks_of_a_swarm_are_its_own() -> None:
+    task = Container("c", "c", "a", "i", "exited", NOW - DAY, {SWARM_SERVICE_LABEL: "shop_api"}, finished=NOW - DAY)
+    assert "the swarm's service shop_api" in why(Inventory(containers=(task,), swarm=True))["container c"]
+    # After the swarm was left nobody removes them.
+    assert why(Inventory(containers=(task,))) == {}
+
+
+def test_a_volume_that_was_changed_lately_is_young() -> None:
+    found = why(Inventory(volumes=(volume(changed=NOW - DAY),)), older_than=7 * DAY)
+    assert found == {"volume data": "changed 1 d ago"}
+    assert why(Inventory(volumes=(volume(changed=NOW - 8 * DAY),)), older_than=7 * DAY) == {}
+    # A date that is none makes nothing older or younger than it is.
+    for moment in NO_DATES:
+        assert why(Inventory(volumes=(volume(changed=moment),)), older_than=7 * DAY) == {}
+        assert why(Inventory(volumes=(volume(created=moment),)), older_than=7 * DAY) != {}
+
+
+def test_cache_mounts_go_only_when_asked_for() -> None:
+    entry = CacheEntry("e" * 25, "exec.cachemount", "mount / from exec", (), False, False, 9, NOW - DAY, NOW - DAY)
+    world = Inventory(build_cache=(entry,))
+    assert "a cache mount of builds" in why(world)[f"build cache {entry.id}"]
+    assert why(world, cache_mounts=True) == {}
+
+
+def test_a_stack_is_protected_by_its_name() -> None:
+    network = Network("nid", "front", "bridge", "local", NOW, labels={STACK_LABEL: "shop"})
+    found = why(Inventory(networks=(network,)), protection=Protection(projects=("shop",)))
+    assert found == {"network front": "protected: it belongs to the stack shop"}
+
+
+def test_what_goes_side_by_side() -> None:
+    one, two = (Action("", name, "", RemoveContainer(name, name, "", 0)) for name in "ab")
+    image = Action("", "i", "", RemoveImage("i", ("t:1",), ("i",), 0))
+    twice = Action("", "j", "", RemoveImage("j", ("t:1", "t:2"), ("t:1", "j"), 0))
+    cache = Action("", "e", "", RemoveBuildCache("e", False, 0, 0))
+    net = Action("", "n", "", RemoveNetwork("n", "n"))
+    kind = Action("", "v", "", RemoveVolume("v", "", "", {}))
+    actions: list[Action[Removal]] = [one, two, image, image, twice, image, cache, cache, net, net, kind, kind]
+    expected = [[one, two], [image, image], [twice], [image], [cache], [cache], [net, net], [kind, kind]]
+    assert waves(actions, Inventory()) == expected
+    joined = Inventory(containers=(Container("b", "b", "a", "i", "exited", 1.0, joins=("a",)),))
+    assert waves(actions[:3], joined) == [[one], [two], [image]]
+    assert waves(actions[1:4], Inventory(parents={"i": "j"})) == [[two], [image], [image]]
 
 
 def test_a_volume_name_that_does_not_exist_is_told() -> None:

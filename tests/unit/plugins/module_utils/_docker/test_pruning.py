@@ -44,6 +44,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.works
 PARAMS: dict[str, Any] = {
     **dict.fromkeys(("containers", "images", "volumes", "networks", "build_cache"), "none"),
     **{name: [] for name in ("container_names", "volume_names", "only_labels", "compose_paths")},
+    "build_cache_mounts": False,
     "older_than": "0s",
     "keep_per_repository": 0,
     "protect": {},
@@ -79,7 +80,7 @@ def results(*items: Result[Removal], after: Inventory | None = None) -> Results[
 def test_an_engine_that_goes_away_ends_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
 
-    def gone(docker: Any, work: Any, size: int) -> int:
+    def gone(docker: Any, watch: Any, work: Any, size: int) -> int:
         tried.append(work)
         raise GONE_AWAY
 
@@ -109,15 +110,15 @@ def test_an_engine_that_goes_away_ends_the_plan(monkeypatch: pytest.MonkeyPatch)
 def test_what_a_refusal_means(
     monkeypatch: pytest.MonkeyPatch, error: MaintenanceError, action: Action[Removal], outcome: type, asked: bool
 ) -> None:
-    def refused(docker: Any, work: Any, size: int) -> int:
+    def refused(docker: Any, watch: Any, work: Any, size: int) -> int:
         raise removal._RequestFailed(error) if asked else error
 
     monkeypatch.setitem(removal.REMOVERS, type(action.work), refused)
     if outcome is SkipAction:
         with pytest.raises(SkipAction):
-            removal.remove(None, action)  # type: ignore[arg-type]
+            removal.remove(None, None, action)  # type: ignore[arg-type]
         return
-    found = removal.remove(None, action)  # type: ignore[arg-type]
+    found = removal.remove(None, None, action)  # type: ignore[arg-type]
     assert isinstance(found.failure, outcome)
     # Only when it was asked to remove it, the engine may have done so.
     assert found.detail == (Unsure(action) if asked else None)
@@ -125,7 +126,7 @@ def test_what_a_refusal_means(
 
 def test_nothing_more_goes_when_enough_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DockerPrune, "docker", lambda self: None)
-    monkeypatch.setattr(pruning, "remove", lambda docker, action: Outcome(1))
+    monkeypatch.setattr(pruning, "remove", lambda docker, watch, action: Outcome(1))
     free = {"now": 99}
     monkeypatch.setattr(pruning, "free_bytes", lambda docker: free["now"])
     prune = task(target_free="100B")
@@ -206,18 +207,24 @@ class Engine:
         return {"LayersSize": 7}
 
 
+def swarm_needs(*facts: Any) -> observation.SwarmNeeds:
+    return observation._swarm_needs(Engine(*facts))  # type: ignore[arg-type]
+
+
 def test_only_a_manager_tells_the_services_of_a_swarm() -> None:
-    assert observation._swarm_needs(Engine()) == ((), "")  # type: ignore[arg-type]
-    assert observation._swarm_needs(Engine({"LocalNodeState": "inactive"})) == ((), "")  # type: ignore[arg-type]
+    assert swarm_needs() == swarm_needs({"LocalNodeState": "inactive"}) == observation.SwarmNeeds()
     for swarm in ({"LocalNodeState": "active"}, {"LocalNodeState": "locked", "ControlAvailable": True}):
-        needs, unseen = observation._swarm_needs(Engine(swarm))  # type: ignore[arg-type]
-        assert needs == () and "no manager" in unseen
-    spec = {"Name": "shop_api", "TaskTemplate": {"ContainerSpec": {"Image": "api:2@sha256:12"}}}
+        found = swarm_needs(swarm)
+        assert found.needs == () and "no manager" in found.unseen
+    mounts = [{"Type": "volume", "Source": "shop_data"}, {"Type": "volume"}, {"Type": "bind", "Source": "/srv"}]
+    container = {"Image": "api:2@sha256:12", "Mounts": [*mounts, {"Type": "image", "Source": "assets:1"}]}
+    spec = {"Name": "shop_api", "TaskTemplate": {"ContainerSpec": container, "Networks": [{"Target": "nid"}]}}
     plugin = {"Spec": {"Name": "p", "TaskTemplate": {"PluginSpec": {}}}}
-    manager = Engine({"LocalNodeState": "active", "ControlAvailable": True}, [{"Spec": spec}, plugin])
-    needs, unseen = observation._swarm_needs(manager)  # type: ignore[arg-type]
-    assert unseen == "" and [need.by for need in needs] == ["the swarm's service shop_api"]
-    assert needs[0].meets(["api:2"]) and needs[0].meets(["api@sha256:12"]) and not needs[0].meets(["api:1"])
+    found = swarm_needs({"LocalNodeState": "active", "ControlAvailable": True}, [{"Spec": spec}, plugin])
+    assert found.unseen == "" and {need.by for need in found.needs} == {"the swarm's service shop_api"}
+    assert found.needs[0].meets(["api:2"]) and found.needs[0].meets(["api@sha256:12"])
+    assert not found.needs[0].meets(["api:1"]) and found.needs[1].meets(["assets:1"])
+    assert [(item.kind, item.pattern) for item in found.declared] == [("volume", "shop_data"), ("network", "nid")]
 
 
 def test_sizes_of_containers_are_done_without() -> None:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +15,8 @@ import pytest
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import SkipAction
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, Outcome
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker import removal
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import Container, Mount
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import Container, Mount, Volume
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.watch import Users
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.works import (
     Removal,
     RemoveBuildCache,
@@ -46,15 +46,15 @@ class Engine:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, answer: Any, *containers: Container) -> None:
         self.answer = answer
         self.removed: list[tuple[str, dict[str, Any]]] = []
-        self.api = SimpleNamespace(
-            _url=lambda path: path,
-            _delete=lambda url, params: self.removed.append((url, params)),
-            _raise_for_status=lambda answer: None,
-        )
-        monkeypatch.setattr(removal, "read_containers", lambda _docker: list(containers))
+        self.watch: Any = SimpleNamespace(users=self.users, look=self.users)
+        self.containers = containers
+        self.binds: tuple[Volume, ...] = ()
         monkeypatch.setattr(removal, "inspect_container", lambda _docker, _id: self.answer)
         monkeypatch.setattr(removal, "inspect_image", lambda _docker, _id: self.answer)
         monkeypatch.setattr(removal, "real_places", lambda _docker, _paths: {})
+
+    def users(self) -> Users:
+        return Users(self.containers, self.binds)
 
     def get(self, path: str) -> Any:
         return self.answer
@@ -63,12 +63,12 @@ class Engine:
         self.removed.append((path, parameters))
         return {"CachesDeleted": [CACHE], "SpaceReclaimed": 9}
 
-    def errors(self, what: str, target: str) -> Any:
-        return nullcontext()
+    def delete(self, path: str, what: str, target: str, **parameters: Any) -> None:
+        self.removed.append((path, parameters))
 
     def remove(self, work: Removal) -> Outcome:
         docker: Any = self
-        return removal.remove(docker, Action("remove", "it", "", work, 5))
+        return removal.remove(docker, self.watch, Action("remove", "it", "", work, 5))
 
 
 def state(**facts: Any) -> dict[str, Any]:
@@ -155,6 +155,14 @@ def test_a_volume_that_is_another_or_mounted_by_now_stays(
 ) -> None:
     engine = Engine(monkeypatch, answer, *users)
     with pytest.raises(SkipAction, match=said):
+        engine.remove(VOLUME)
+    assert engine.removed == []
+
+
+def test_a_volume_whose_directory_another_one_mounts_by_now_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch, MADE, OTHER)
+    engine.binds = (Volume("other", "local", "/v/other", 1.0, elsewhere=("/v/data/sub",)),)
+    with pytest.raises(SkipAction, match="the volume other is a mount of its directory by now"):
         engine.remove(VOLUME)
     assert engine.removed == []
 

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A list of containers is believed as long as the engine's events let it: whatever is not known to be harmless ends it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker import watch
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import Container
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.watch import Users, Watch, news_of
+
+
+def event(kind: str, action: str, identity: str = "x") -> bytes:
+    return json.dumps({"Type": kind, "Action": action, "Actor": {"ID": identity}}).encode()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        event("container", "create"),
+        event("container", "start"),
+        event("container", "rename"),
+        event("container", "update"),
+        event("network", "connect"),
+        event("volume", "create"),
+        event("service", "update"),
+        event("container", "invented"),
+        event("network", "exec_start: sh"),
+        event("invented", "destroy"),
+        b'{"Type": "container"}',
+        b'{"Type": "cont',
+        b"[]",
+        b"null",
+        b"\xff",
+    ],
+)
+def test_what_may_bring_a_new_user_is_looked_into(line: bytes) -> None:
+    assert news_of([event("container", "die"), line]).stale
+
+
+def test_what_brings_none_is_not() -> None:
+    lines = [event("container", "exec_create: sh -c ls"), event("container", "health_status: healthy")]
+    lines += [event("container", "destroy", "cid"), event("volume", "destroy"), event("image", "delete")]
+    news = news_of([*lines, event("builder", "prune"), event("network", "disconnect")])
+    assert (news.stale, news.gone) == (False, {"cid"})
+    assert news_of([]) == watch.News()
+
+
+@given(st.binary())
+def test_any_line_can_be_read(line: bytes) -> None:
+    news_of([line])
+
+
+class Engine:
+    """A socket that tells the events which a test gives it."""
+
+    def __init__(self, path: Path) -> None:
+        self.engine = "docker"
+        self.lanes: Any = SimpleNamespace(path=str(path), timeout=20.0)
+        self.info = {"SystemTime": "2026-01-02T03:04:05.5Z"}
+        self.api_version, self.docker_host = "1.41", f"unix://{path}"
+        self.asked: list[bytes] = []
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(str(path))
+        self._socket.listen()
+        self.connection: socket.socket | None = None
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
+
+    def errors(self, what: str, target: str) -> Any:
+        return nullcontext()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection = self._socket.accept()[0]
+            except OSError:
+                return
+            self.asked.append(connection.recv(4096))
+            self.connection = connection
+            connection.sendall(b"HTTP/1.0 200 OK\r\nA: b\r\n\r\n")
+
+    def tell(self, data: bytes) -> None:
+        assert self.connection is not None
+        self.connection.sendall(data)
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._accepting.join(20)
+        if self.connection is not None:
+            self.connection.close()
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    found = Engine(tmp_path / "s")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[Users]:
+    """Each full look, which finds one container more than the last."""
+    found: list[Users] = []
+
+    def look(_docker: Any) -> Users:
+        containers = [
+            Container(f"c{number}", f"n{number}", "a", "i", "exited", 1.0) for number in range(len(found) + 1)
+        ]
+        found.append(Users(tuple(containers)))
+        return found[-1]
+
+    monkeypatch.setattr(watch, "read_users", look)
+    return found
+
+
+def test_containers_are_listed_once_until_an_event_says_otherwise(engine: Engine, looks: list[Users]) -> None:
+    docker: Any = engine
+    seen = Watch(docker)
+    assert seen.users() is seen.users() is looks[0]
+    # From when the engine was asked about itself: what happened until it was listened to is told as well.
+    assert engine.asked == [b"GET /v1.41/events?since=1767323045.500000 HTTP/1.0\r\nHost: docker\r\n\r\n"]
+    engine.tell(event("container", "die") + b"\n")
+    assert seen.users() is looks[0]
+    engine.tell(event("container", "create") + b"\n")
+    assert seen.users() is looks[1]
+    engine.tell(event("container", "destroy", "c0") + b"\n")
+    assert [item.id for item in seen.users().containers] == ["c1"]
+    # The beginning of an event is one already.
+    engine.tell(event("container", "die")[:9])
+    assert len(seen.users().containers) == 3
+    seen.close()
+
+
+def test_after_the_events_have_ended_everything_is_looked_at_again(engine: Engine, looks: list[Users]) -> None:
+    docker: Any = engine
+    seen = Watch(docker)
+    seen.users()
+    assert engine.connection is not None
+    engine.connection.close()
+    assert seen.users() is looks[1]
+    assert len(engine.asked) == 2
+    assert seen.users() is looks[1]
+    seen.close()
+
+
+@pytest.mark.parametrize("fact", [{"engine": "podman"}, {"lanes": None}])
+def test_where_events_are_not_relied_on_everything_is_looked_at_each_time(
+    engine: Engine, looks: list[Users], fact: dict[str, Any]
+) -> None:
+    for name, value in fact.items():
+        setattr(engine, name, value)
+    docker: Any = engine
+    seen = Watch(docker)
+    assert seen.users() is not seen.users()
+    assert (len(looks), engine.asked) == (2, [])
