@@ -7,13 +7,10 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import json
 import os
 import shutil
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ import pytest
 
 from tests.conftest import lacking
 from tests.support.modules import ModuleResult, run_module
+from tests.support.npm_registry import NpmRegistry
 
 ADVISORY = {
     "id": 1106913,
@@ -31,67 +29,7 @@ ADVISORY = {
     "cwe": ["CWE-77"],
     "cvss": {"score": 7.2, "vectorString": None},
 }
-VERSIONS = {"leftpad": ["1.0.0", "1.2.0", "2.0.0"], "wrapper": ["1.0.0"]}
 CANARY = "canary-registry-token-4417"
-
-
-class Registry(ThreadingHTTPServer):
-    """Answers for two packages and for the bulk audit; `status` other than 200 refuses the audit."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.status = 200
-        self.advisories: dict[str, list[dict[str, Any]]] = {"leftpad": [ADVISORY]}
-        self.asked: list[str] = []
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Registry
-
-    def log_message(self, *arguments: Any) -> None:
-        pass
-
-    def _answer(self, status: int, body: Any) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        name = self.path.strip("/")
-        if name not in VERSIONS:
-            return self._answer(404, {"error": "not found"})
-        versions = {
-            version: {
-                "name": name,
-                "version": version,
-                "dist": {"tarball": f"{self.server.address}{name}-{version}.tgz"},
-            }
-            for version in VERSIONS[name]
-        }
-        if name == "wrapper":
-            versions["1.0.0"]["dependencies"] = {"leftpad": "^1.0.0"}
-        return self._answer(200, {"name": name, "dist-tags": {"latest": VERSIONS[name][-1]}, "versions": versions})
-
-    def do_POST(self) -> None:
-        self.server.asked.append(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        if self.server.status != 200 or not self.path.endswith("/advisories/bulk"):
-            message = f"{self.server.status} refused"
-            return self._answer(self.server.status if self.server.status != 200 else 404, {"message": message})
-        asked = json.loads(body)
-        return self._answer(200, {name: found for name, found in self.server.advisories.items() if name in asked})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -103,17 +41,17 @@ def npm() -> str:
 
 
 @pytest.fixture
-def registry() -> Iterator[Registry]:
-    with Registry() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
+def registry() -> Iterator[NpmRegistry]:
+    with NpmRegistry() as server:
+        for version in ("1.0.0", "1.2.0", "2.0.0"):
+            server.publish("leftpad", version)
+        server.publish("wrapper", "1.0.0", dependencies={"leftpad": "^1.0.0"})
+        server.advisories = {"leftpad": [ADVISORY]}
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
-def project(tmp_path: Path, registry: Registry) -> Path:
+def project(tmp_path: Path, registry: NpmRegistry) -> Path:
     """A project with a lock file, as `npm install` would have left it."""
     directory = tmp_path / "backend"
     directory.mkdir()
@@ -170,7 +108,9 @@ def test_vulnerable_and_outdated_packages_are_reported_and_nothing_is_touched(
     assert CANARY not in first.output + second.output
 
 
-def test_a_new_advisory_fails_and_can_be_waived_by_its_name(project: Path, state_dir: Path, registry: Registry) -> None:
+def test_a_new_advisory_fails_and_can_be_waived_by_its_name(
+    project: Path, state_dir: Path, registry: NpmRegistry
+) -> None:
     registry.advisories = {}
     assert audit(project, state_dir).result["summary"]["headline"].startswith("backend: nothing found")
     registry.advisories = {"leftpad": [ADVISORY]}
@@ -183,7 +123,7 @@ def test_a_new_advisory_fails_and_can_be_waived_by_its_name(project: Path, state
 
 
 def test_what_was_decided_stands_in_a_document_for_other_tools(
-    project: Path, state_dir: Path, registry: Registry, tmp_path: Path
+    project: Path, state_dir: Path, registry: NpmRegistry, tmp_path: Path
 ) -> None:
     path = tmp_path / "backend.vex.json"
     registry.advisories = {"leftpad": [ADVISORY]}
@@ -204,7 +144,7 @@ def test_what_was_decided_stands_in_a_document_for_other_tools(
 
 @pytest.mark.parametrize("status", [405, 404, 401])
 def test_a_registry_without_audits_is_never_a_clean_bill(
-    project: Path, state_dir: Path, registry: Registry, status: int
+    project: Path, state_dir: Path, registry: NpmRegistry, status: int
 ) -> None:
     assert audit(project, state_dir).result["summary"]["findings_total"] == 1
     registry.status = status
@@ -218,7 +158,7 @@ def test_a_registry_without_audits_is_never_a_clean_bill(
     assert not again.failed and again.result["findings"][0]["status"] == "known", "the baseline was left as it was"
 
 
-def test_a_registry_that_cannot_be_reached(project: Path, state_dir: Path, registry: Registry) -> None:
+def test_a_registry_that_cannot_be_reached(project: Path, state_dir: Path, registry: NpmRegistry) -> None:
     registry.shutdown()
     registry.server_close()
     result = audit(project, state_dir)

@@ -155,6 +155,18 @@ def read_outdated(text: str) -> NpmAnswer:
     return NpmAnswer(True, data=data)
 
 
+def read_change(command: str, text: str) -> NpmAnswer:
+    """The answer of a command that changes a lock file, as of `npm update --json`. Pure."""
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return _no_json(command, text)
+    if not isinstance(data, dict):
+        return NpmAnswer(False, "%s printed something unexpected" % command)
+    # Its exit status also tells of what an audit finds, its counts only of what it has done.
+    return NpmAnswer(True, data=data) if "added" in data and "error" not in data else NpmAnswer(False, _failure(data))
+
+
 def outdated_list(data: Mapping[str, Any], project: NpmProject) -> List[Dict[str, Any]]:
     """Outdated packages, major updates first. Pure.
 

@@ -16,7 +16,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping
 
-_LOCK_FILES = ("npm-shrinkwrap.json", "package-lock.json")  # npm takes the first that is there
+LOCK_FILES = ("npm-shrinkwrap.json", "package-lock.json")  # npm takes the first that is there
 _LARGEST_BYTES = 64 << 20
 _MODULES = "node_modules/"
 
@@ -47,7 +47,7 @@ class NpmProject:
 
 def read_project(path: str) -> NpmProject:
     """The project in a directory; what is missing or cannot be read says nothing."""
-    locks = [lock for lock in (_read_json(os.path.join(path, name)) for name in _LOCK_FILES) if lock]
+    locks = [lock for lock in (_read_json(os.path.join(path, name)) for name in LOCK_FILES) if lock]
     project = parse_lock(locks[0]) if locks else NpmProject()
     workspaces = dict(project.workspaces)
     for pattern in workspace_patterns(_read_json(os.path.join(path, "package.json"))):

@@ -19,6 +19,9 @@ _IMAGE = re.compile(r"(?:^|[\s{,])[\"']?image[\"']?\s*:\s*(\"[^\"]*\"|'[^']*'|[^
 _VARIABLE = re.compile(r"\$(?:\{[^{}]*\}|[A-Za-z_]\w*)")
 _FILE = re.compile(r"(?:[\"']([^\"']+\.ya?ml)[\"']|([^\s\"'\[\]{},:]+\.ya?ml))(?=$|[\s,\]}])")
 _NAME = re.compile(r"^[\w.\"'-]+:$")
+_GIVEN_NAME = re.compile(r"(?:^|[\s{,])name\s*:\s*(?:[\"']([^\"']+)[\"']|([^\s,}#\"']+))")
+_EXTERNAL = re.compile(r"(?:^|[\s{,])external\s*:")
+_INLINE_KEY = re.compile(r"(?:^\s*\{|,)\s*[\"']?([\w.-]+)[\"']?\s*(?=[:,}])")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|ns)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
@@ -32,12 +35,18 @@ class ComposeFile:
         services: names of its services, whatever their profiles.
         images: images of its services; a variable in one stands for anything (`*`).
         files: further compose files, by `include` and `extends`, as they are written.
+        volumes, networks: those that it declares, by the keys of their sections.
+        volume_names, network_names: names that it gives them itself, and those that it calls external.
     """
 
     project: str = ""
     services: Tuple[str, ...] = ()
     images: Tuple[str, ...] = ()
     files: Tuple[str, ...] = ()
+    volumes: Tuple[str, ...] = ()
+    networks: Tuple[str, ...] = ()
+    volume_names: Tuple[str, ...] = ()
+    network_names: Tuple[str, ...] = ()
 
 
 def _lines(text: str) -> List[Tuple[int, str]]:
@@ -83,7 +92,31 @@ def parse_compose_file(text: str) -> ComposeFile:
                 images.append(value.strip().strip("\"'"))
         if section == "include" or re.search(r"(?:^|[\s{,])file\s*:", word):
             files.extend(quoted or plain for quoted, plain in _FILE.findall(word))
-    return ComposeFile(project, *(tuple(dict.fromkeys(items)) for items in (services, images, files)))
+    declared = [_declared(text, section) for section in ("volumes", "networks")]
+    lists = (services, images, files, declared[0][0], declared[1][0], declared[0][1], declared[1][1])
+    return ComposeFile(project, *(tuple(dict.fromkeys(items)) for items in lists))
+
+
+def _declared(text: str, wanted: str) -> Tuple[List[str], List[str]]:
+    """The keys of a section at the top of a compose file, and names that are not made of the project's and a key."""
+    keys: List[str] = []
+    names: List[str] = []
+    section, level = "", -1
+    for indent, word in _lines(text):
+        match = _KEY.match(word)
+        if indent == 0 and not word.startswith("- "):
+            section, level = (match.group(1) if match else ""), -1
+            word = word.partition(":")[2]
+            keys.extend(_INLINE_KEY.findall(word) if section == wanted else [])
+        elif section == wanted and match and (level == -1 or indent == level):
+            level = indent
+            keys.append(match.group(1))
+        if section != wanted:
+            continue
+        names.extend(quoted or plain for quoted, plain in _GIVEN_NAME.findall(_without_variables(word)))
+        if _EXTERNAL.search(word) and keys:
+            names.append(keys[-1])
+    return keys, names
 
 
 def stop_grace_periods(text: str) -> Dict[str, float]:

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from .compose_file import ComposeFile, parse_compose_file
-from .inventory import Container, ImageNeed
+from .inventory import Container, Declared, ImageNeed
 from .project import compose_files_of, working_directory_of
 
 # What people call the files that they choose from, with -f or by a link: base, production, development, override.
 _FILES = ("*compose*.yml", "*compose*.yaml")
+_PROJECT_NAME = re.compile(r"^\s*(?:export\s+)?COMPOSE_PROJECT_NAME\s*=\s*[\"']?([\w-]+)", re.MULTILINE)
 _LARGEST = 1 << 20
 _DEEPEST = 5
 
@@ -28,10 +29,12 @@ class ComposeNeeds:
     """What services need.
 
     Attributes:
+        declared: volumes and networks that compose files declare.
         unread: for each project of which not all can be known why, by its name; "" for the files that were given.
     """
 
     needs: Tuple[ImageNeed, ...] = ()
+    declared: Tuple[Declared, ...] = ()
     unread: Tuple[Tuple[str, str], ...] = ()
 
 
@@ -43,6 +46,7 @@ def read_compose_needs(containers: Iterable[Container], paths: Sequence[str], lo
         local: whether the engine's host is this one, so that the paths in labels mean something here.
     """
     needs: List[ImageNeed] = []
+    declared: List[Declared] = []
     unread: Dict[str, str] = {}
     projects: Dict[str, List[str]] = {}
     for container in containers:
@@ -55,9 +59,9 @@ def read_compose_needs(containers: Iterable[Container], paths: Sequence[str], lo
         elif not places:
             unread[project] = "it was made from standard input"
         else:
-            unread.update(_read(project, places, needs))
-    unread.update(_read("", [os.path.abspath(path) for path in paths], needs))
-    return ComposeNeeds(tuple(dict.fromkeys(needs)), tuple(sorted(unread.items())))
+            unread.update(_read(project, places, needs, declared))
+    unread.update(_read("", [os.path.abspath(path) for path in paths], needs, declared))
+    return ComposeNeeds(tuple(dict.fromkeys(needs)), tuple(dict.fromkeys(declared)), tuple(sorted(unread.items())))
 
 
 def _places(container: Container) -> List[str]:
@@ -68,7 +72,7 @@ def _places(container: Container) -> List[str]:
     return [*files, *([directory] if directory and files else [])]
 
 
-def _read(project: str, places: Sequence[str], needs: List[ImageNeed]) -> Dict[str, str]:
+def _read(project: str, places: Sequence[str], needs: List[ImageNeed], declared: List[Declared]) -> Dict[str, str]:
     """Add what the files at these places need; returns for the project why not all is known, or nothing."""
     waiting: List[Tuple[str, int]] = []
     missing = ""
@@ -96,7 +100,9 @@ def _read(project: str, places: Sequence[str], needs: List[ImageNeed]) -> Dict[s
             continue
         found = parse_compose_file(text)
         directory = os.path.dirname(path)
-        needs.extend(_needs(found, path, project or _normalized(os.path.basename(directory))))
+        by_directory = _normalized(os.path.basename(directory))
+        needs.extend(_needs(found, path, project or by_directory))
+        declared.extend(_declared(found, path, {project or by_directory, found.project, _given_name(directory)} - {""}))
         if depth < _DEEPEST:
             waiting.extend((os.path.normpath(os.path.join(directory, name)), depth + 1) for name in found.files)
     return {project: missing} if missing else {}
@@ -126,6 +132,24 @@ def _needs(found: ComposeFile, path: str, project: str) -> Iterable[ImageNeed]:
             if name:
                 yield ImageNeed("%s-%s" % (name, service), by)
                 yield ImageNeed("%s_%s" % (name, service), by)
+
+
+def _given_name(directory: str) -> str:
+    """What the environment file beside a compose file calls the project; "" when it does not."""
+    found = _PROJECT_NAME.findall(_text(os.path.join(directory, ".env")) or "")
+    return str(found[-1]) if found else ""
+
+
+def _declared(found: ComposeFile, path: str, projects: Iterable[str]) -> Iterable[Declared]:
+    by = "the compose file %s" % path
+    sections = {"volume": (found.volumes, found.volume_names), "network": (found.networks, found.network_names)}
+    for kind, (keys, names) in sections.items():
+        for project in sorted(projects):
+            # Every project has a network of this name, said or not.
+            for key in (*keys, *(["default"] if kind == "network" else [])):
+                yield Declared(kind, "%s_%s" % (project, key), by)
+        for name in names:
+            yield Declared(kind, name, by)
 
 
 def _normalized(name: str) -> str:

@@ -130,6 +130,11 @@ def compose_files_of(labels: Mapping[str, str]) -> Tuple[str, ...]:
     return _split(labels.get(LABEL + "project.config_files", ""))
 
 
+def env_files_of(labels: Mapping[str, str]) -> Tuple[str, ...]:
+    """The environment files that were named when a container was made."""
+    return _split(labels.get(LABEL + "project.environment_file", ""))
+
+
 def working_directory_of(labels: Mapping[str, str]) -> str:
     return labels.get(LABEL + "project.working_dir", "")
 
@@ -150,7 +155,7 @@ def _make(name: str, raws: Sequence[Mapping[str, Any]], why: str, by_directory: 
         name,
         working_directory_of(labels),
         compose_files_of(labels),
-        _split(labels.get(LABEL + "project.environment_file", "")),
+        env_files_of(labels),
         tuple(sorted(containers, key=lambda item: (item.service, item.name))),
         why,
         by_directory,

@@ -15,13 +15,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permission_fix import ModeChange
-from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.undo_store import (
-    new_undo_id,
-    read_undo,
-    undo_path,
-    write_undo,
-)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.undo_store import read_undo, write_undo
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import AbortPlan, MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.undo_note import new_undo_id, undo_path
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=timezone.utc)
 

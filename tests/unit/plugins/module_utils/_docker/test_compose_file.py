@@ -86,8 +86,44 @@ def test_what_a_compose_file_names() -> None:
         ("mongo", "api", "worker", "tools", "old", "any"),
         ("registry.example.com:5000/base:*", "mongo:7", "tools@sha256:12", "*"),
         ("./more/extra.yml", "tools.yaml", "common.yml"),
+        ("data",),
     )
     assert parse_compose_file("") == ComposeFile()
+
+
+def test_what_a_compose_file_declares() -> None:
+    text = """\
+services:
+  api: {image: a, volumes: ["plain:/x"]}
+volumes:
+  plain:
+  "quoted": {}
+  named: {name: "exact-${TAG}"}
+  external-old:
+    external:
+      name: old-name
+  taken:
+    external: true
+networks: {front: {name: web}, back: }
+"""
+    found = parse_compose_file(text)
+    assert found.volumes == ("plain", "quoted", "named", "external-old", "taken")
+    assert found.volume_names == ("exact-*", "external-old", "old-name", "taken")
+    assert {"front", "back"} <= set(found.networks)
+    assert found.network_names == ("web",)
+
+
+def test_a_project_that_is_down_declares_under_each_of_its_names(tmp_path: Path) -> None:
+    (tmp_path / "My.Shop").mkdir()
+    (tmp_path / "My.Shop/compose.yml").write_text("name: given\nvolumes:\n  data:\n")
+    (tmp_path / "My.Shop/.env").write_text("A=1\nexport COMPOSE_PROJECT_NAME='other'\n")
+    found = read_compose_needs([], [str(tmp_path / "My.Shop")], True).declared
+    assert {item.pattern for item in found if item.kind == "volume"} == {"myshop_data", "given_data", "other_data"}
+    assert {item.pattern for item in found if item.kind == "network"} == {
+        "myshop_default",
+        "given_default",
+        "other_default",
+    }
 
 
 def test_profiles_of_services() -> None:
