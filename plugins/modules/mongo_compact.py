@@ -14,13 +14,20 @@ description:
   - Compacts the collections that are worth it, and says of the others why not.
   - Whether a collection is worth it is decided from the free bytes in its files and those of its indexes, as the server counts them, less what experience says
     that the server will not give back. What came free is measured in the files before and after, and set against the prediction.
+  - The server stops where less than a tenth of what is left of a file is free, so that on a standalone, too, up to 15 percent less than predicted
+    may come free of a file that is about half free; of one that is free by four fifths and more it is less than 3 percent.
   - Reads and writes go on while a collection is compacted. Creating or dropping an index on it waits, and makes writes to that collection wait meanwhile.
-  - Compacts the member of a replica set that is connected to, and no other.
+  - Compacts the member of a replica set that is connected to, and no other, or with O(members=rolling) one member after the other.
   - Compactions run one after the other. A compaction cannot be stopped once it runs, so none is begun that may not fit into O(time_budget).
   - Time-series collections are compacted where the server does so. It does not tell beforehand; where it does not, the action is skipped.
   - On a replica set the free bytes are a rough guide, since the server counts as used what snapshots may still read; more or less may come free.
+    What is worth it is decided there by the free bytes and by what the last three compactions of the same collection on the same member freed of
+    what was predicted, as far as this host knows them. Where two or more freed less than a quarter, in files that have not grown by a quarter since,
+    the free space is scattered and compaction will not mend it. The collection is left alone then, and the initial sync that would is named.
   - A collection of which this collection of modules has removed documents is left alone until no snapshot can read them any more
     (C(minSnapshotHistoryWindowInSeconds) of the server, 5 minutes by default); compacting earlier would keep their space for good.
+    The same holds for what others have removed, such as the shop or a TTL index, from a twentieth of what there is to get on. The server's counters of
+    deletions do not say when, so the member's oplog is read (C(find) on C(local.oplog.rs)); a warning says where that is not allowed.
   - Whether the member is the primary is looked at again right before each compaction, since not every server refuses to compact a primary.
   - Views, capped and system collections, and the databases C(admin), C(config) and C(local), are left alone.
 extends_documentation_fragment:
@@ -58,21 +65,48 @@ options:
   time_budget:
     description:
       - How long all compactions together may take, such as V(45m). Default is no limit.
-      - A compaction is estimated at 40 MiB a second, which is cautious, and is not begun when the rest of the budget is shorter.
+      - A compaction is estimated at 40 MiB a second, which is cautious, and is not begun when the rest of the budget is shorter. It is told as
+        deferred, and has the first claim on the time at the next call, on whatever member it is. The order of the members stays.
     type: str
+  members:
+    description:
+      - Which members of a replica set are compacted. V(connected) is the one that is connected to.
+      - V(rolling) goes through all that hold data, each over a connection of its own to the name that the set has for it, which this host must
+        be able to reach. Hidden members come first, then the other secondaries, one at a time, the primary last and as O(primary) says.
+        Right before each compaction the member must be healthy and at most O(max_lag) behind, a majority of the others must be up, and no
+        other member may compact; afterwards the member is waited for until it has caught up.
+      - With V(rolling) the document C(busy member) in the collection C(miniecom_maintenance_lease) of the database, written to a majority, keeps
+        several hosts of one set from having two members busy. Another host's turn is waited for by nobody, what it keeps from being done is skipped.
+      - A call that was killed leaves that document behind. The next call on the same host takes it over at once, one on another host after a minute.
+        It first waits, within O(time_budget), for what the server still compacts for the dead call, and lets a member be elected again that was
+        made to step down.
+      - A standalone is compacted the same way with either.
+    type: str
+    choices: [connected, rolling]
+    default: connected
   primary:
     description:
-      - What to do when the connected member is the primary of a replica set. V(skip) compacts nothing and says so, V(force) compacts it all the same.
+      - What to do with the primary of a replica set. V(skip) does not compact it and says so, V(force) compacts it all the same.
+      - V(stepdown), only with O(members=rolling), makes another member the primary first, compacts the one that has stepped down as the secondary
+        that it is then, and waits until it may be elected again. Which member is the primary afterwards is the set's affair. Writers notice an election
+        of about a second.
     type: str
-    choices: [skip, force]
+    choices: [skip, stepdown, force]
     default: skip
   max_lag:
-    description: A secondary that is further behind the primary than this is not compacted.
+    description: A secondary that is further behind the primary than this is not compacted, beyond a delay that it is to have.
     type: str
     default: 10s
+  force:
+    description:
+      - Compact also secondaries of versions before 4.4.17, 5.0.12 and 6.0.2, which do not replicate while they compact. They are refused otherwise.
+    type: bool
+    default: false
 notes:
   - The user needs the role C(dbAdmin) on the database. With C(fsync) and C(inprog) on the cluster (C(hostManager) and C(clusterMonitor)) the
     figures are fresh and other users' compactions are seen.
+  - With O(members=rolling) it also needs C(readWrite) on the database, C(clusterMonitor), and for O(primary=stepdown) the privilege
+    C(replSetStateChange) of C(clusterManager). The user C(maintainer) of M(miniecom.maintenance.mongo_users) has what is needed.
   - Servers before 4.4 are refused, since they block the whole database.
 seealso:
   - module: miniecom.maintenance.mongo_info
@@ -108,6 +142,13 @@ EXAMPLES = r"""
     uri: "mongodb://{{ user }}:{{ password | urlencode | replace('/', '%2F') }}@mongo1/miniecom?authSource=admin&replicaSet=rs0"
     address: mongo2.example.com:27017
     max_lag: 5s
+
+- name: Compact all members of a replica set, one after the other, the primary after it has stepped down
+  miniecom.maintenance.mongo_compact:
+    env_file: /opt/miniecom/.env
+    members: rolling
+    primary: stepdown
+    time_budget: 2h
 """
 
 RETURN = r"""
@@ -116,16 +157,16 @@ changed:
   returned: always
   type: bool
 plan:
-  description: What to compact, most rewarding first.
+  description: What to compact, most rewarding first; with O(members=rolling) member by member.
   returned: always
   type: list
   elements: dict
   contains:
     action:
-      description: Always V(compact).
+      description: V(compact), or V(step_down) and V(stand_again) around the compactions of a primary.
       type: str
     target:
-      description: Database and collection.
+      description: Database and collection, with O(members=rolling) also the member.
       type: str
     reason:
       description: How much is free.
@@ -149,7 +190,7 @@ kept:
   elements: dict
   sample:
     - target: miniecom.users
-      reason: nothing to reclaim
+      reason: "nothing to reclaim: 0 B of 12.0 MiB free"
 actions:
   description: What was done, with the measured bytes and seconds.
   returned: always
@@ -170,6 +211,9 @@ collections:
     namespace:
       description: Database and collection.
       type: str
+    member:
+      description: Name of the member with O(members=rolling), else empty.
+      type: str
     bytes_before:
       description: Files of collection and indexes before.
       type: int
@@ -179,12 +223,44 @@ collections:
     bytes_predicted:
       description: What was expected to come free.
       type: int
+    bytes_counted:
+      description: What the server's counters alone promised right before.
+      type: int
     bytes_freed:
       description: What came free; negative where the collection grew meanwhile.
       type: int
     seconds:
       description: How long it took.
       type: float
+deferred:
+  description: What would be worth it, and had to be left for the next time for want of time.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - target: miniecom.audit_logs
+      reason: "deferred: may take 8 min 20 s, and 3 min 5 s of time_budget are left"
+initial_sync:
+  description: Collections of a replica set that compaction has failed to shrink again and again, and that an initial sync of the member would.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Database and collection.
+      type: str
+    member:
+      description: Name of the member with O(members=rolling), else empty.
+      type: str
+    bytes:
+      description: Files of collection and indexes.
+      type: int
+    data_bytes:
+      description: The documents' size as BSON.
+      type: int
+    reusable_bytes:
+      description: What is free in the files.
+      type: int
 counts:
   description: How many entries the lists have, which are cut at 200.
   returned: always
@@ -207,16 +283,20 @@ summary:
       description: Bytes that were expected.
       type: int
     collections_compacted:
-      description: How many were compacted.
+      description: How many were compacted; the same one on several members counts as often.
       type: int
     collections_kept:
       description: How many were left alone.
+      type: int
+    collections_deferred:
+      description: How many were left for the next time for want of time.
       type: int
     seconds:
       description: How long the module took.
       type: float
 """
 
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run
 from ..module_utils._mongo.compacting import MongoCompact
@@ -230,8 +310,10 @@ SPEC = (
             "min_reclaimable": {"type": "str", "default": "256MiB"},
             "min_ratio": {"type": "float", "default": 0.25},
             "time_budget": {"type": "str"},
-            "primary": {"type": "str", "choices": ["skip", "force"], "default": "skip"},
+            "members": {"type": "str", "choices": ["connected", "rolling"], "default": "connected"},
+            "primary": {"type": "str", "choices": ["skip", "stepdown", "force"], "default": "skip"},
             "max_lag": {"type": "str", "default": "10s"},
+            "force": {"type": "bool", "default": False},
         }
     )
     + CONNECTION_ARGUMENTS

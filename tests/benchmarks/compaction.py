@@ -15,13 +15,15 @@ from typing import Any
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import utc_now
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import connect
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compacting import Compactor
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compaction import (
     MIB,
+    Compact,
     CompactionObservation,
+    MemberView,
     Policy,
     plan_compaction,
 )
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compactor import Compactor
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.storage import (
     checkpoint,
     list_collection_statistics,
@@ -59,10 +61,13 @@ def ours(server: Mongod) -> int:
     with connect({"uri": server.uri_for("bench")}) as connection:
         checkpoint(connection)
         statistics = tuple(list_collection_statistics(connection, "bench"))
-        plan = plan_compaction(CompactionObservation(connection.server, statistics), policy, utc_now())
+        plan = plan_compaction(
+            [MemberView("", CompactionObservation(connection.server, statistics))], policy, utc_now()
+        )
         compactor = Compactor(connection, connection, policy, "benchmark", time.monotonic())
         for action in plan.actions:
-            compactor.compact(action.work)
+            if isinstance(action.work, Compact):
+                compactor.compact(action.work)
     return len(plan.actions)
 
 

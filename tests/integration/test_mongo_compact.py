@@ -20,11 +20,13 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.lease i
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Outcome
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.state_dir import StateDirectory
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import client as mongo
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compacting import Compactor
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compaction import Compact, Policy
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compactor import Compactor
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.storage import read_collection_statistics
+from tests.sandbox.mongod import Mongod
+from tests.support.extent import sampled
 from tests.support.kill import boundaries, kill_and_run_again
-from tests.support.modules import run_module
+from tests.support.modules import finish_module, run_module, start_module
 from tests.support.replica import two_members, wait_for
 
 pytestmark = pytest.mark.every_server
@@ -66,7 +68,7 @@ def shop(mongod, mongo_database, state_dir):
 
 def test_check_then_run_then_nothing(shop, state_dir):
     database, params = shop
-    grow(database, "bloated", 16)
+    grow(database, "bloated", 16, delete=0.8)
     database.fine.insert_many([{"k": n, "s": os.urandom(300).hex()} for n in range(10000)])
     database.client.admin.command("fsync")
     database.create_collection("capped", capped=True, size=100000)
@@ -101,7 +103,8 @@ def test_check_then_run_then_nothing(shop, state_dir):
     # The run's own checkpoint may have trimmed the file's tail in between.
     assert abs(freed - (before - after)) < MIB / 4
     assert freed > 8 * MIB
-    assert abs(freed - planned["bytes"]) < 0.1 * freed, "as predicted"
+    # Within 3 % in most runs; 3.1 % was seen where documents lay at random.
+    assert abs(freed - planned["bytes"]) <= 0.05 * freed, "as predicted"
     assert database.bloated.count_documents({}) == documents
 
     again = run_module("mongo_compact", params)
@@ -210,14 +213,52 @@ def test_time_budget_and_named_collections(shop):
     assert result["kept"] == []
 
 
+def test_what_there_was_no_time_for_is_first_next_time(shop, state_dir):
+    database, params = shop
+    grow(database, "small", 8)
+    grow(database, "large", 16)
+
+    def budget(name):
+        return f"{1.3 + database.command('collStats', name)['totalSize'] / (40 * MIB):.2f}s"
+
+    first = run_module("mongo_compact", {**params, "time_budget": budget("large")})
+    assert not first.failed, first.msg
+    assert [(entry["target"], entry["status"]) for entry in first.result["actions"]] == [
+        (f"{database.name}.large", "done")
+    ]
+    [later] = first.result["deferred"]
+    assert later["target"] == f"{database.name}.small" and later in first.result["kept"]
+    assert first.result["summary"]["collections_deferred"] == 1
+    assert first.result["summary"]["headline"].endswith("1 deferred for want of time")
+
+    grow(database, "larger", 24)
+    params["time_budget"] = budget("larger")
+    check = run_module("mongo_compact", params, check=True)
+    assert check.result["plan"][0]["target"] == f"{database.name}.small"
+    assert [entry["target"] for entry in check.result["deferred"]] == [f"{database.name}.larger"]
+    second = run_module("mongo_compact", params)
+    assert not second.failed, second.msg
+    assert second.result["actions"][0]["target"] == f"{database.name}.small"
+    third = run_module("mongo_compact", {**params, "time_budget": None})
+    assert [entry["target"] for entry in third.result["actions"]] == [f"{database.name}.larger"]
+    assert third.result["deferred"] == []
+    # What each came to is known from now on.
+    known = json.loads((state_dir / "history" / "compactions.json").read_text(encoding="utf-8"))
+    assert {entry["namespace"] for entry in known["yields"]} == {
+        f"{database.name}.{name}" for name in ("large", "small", "larger")
+    }
+    assert all(0.5 < entry["freed"] / entry["predicted"] < 1.5 for entry in known["yields"])
+    assert known["deferred"] == []
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"collections": ["nope"]}, ["nope", "NamespaceNotFound"]),
         ({"databases": ["nope"]}, ["nope", "may see"]),
         ({"databases": ["admin"]}, ["left alone"]),
-        ({"members": "rolling"}, ["Unsupported parameters", "members"]),
-        ({"primary": "stepdown"}, ["one of: skip, force"]),
+        ({"members": "all"}, ["one of: connected, rolling"]),
+        ({"primary": "stepdown"}, ["members: rolling"]),
         ({"min_ratio": 25}, ["from 0 to 1"]),
         ({"min_reclaimable": "lots"}, ["not a size"]),
         ({"time_budget": "soon"}, ["not a duration"]),
@@ -311,7 +352,7 @@ def test_writes_go_on_meanwhile_and_nothing_is_lost(shop):
     assert database.bloated.count_documents({"k": {"$gte": 10**6}}) == len(written)
 
 
-@pytest.mark.parametrize("number", boundaries(2))
+@pytest.mark.parametrize("number", sampled(boundaries(2)))
 def test_killed_at_every_boundary(shop, number):
     database, params = shop
     grow(database, "one", 8, indexed=False)
@@ -344,6 +385,40 @@ def test_record_of_the_run_holds_every_action(mongod, shop, state_dir):
     events = [json.loads(line) for line in (state_dir / "runs" / f"{run_id}.jsonl").read_text().splitlines()]
     assert any(event.get("event") == "end" and event.get("bytes", 0) > MIB for event in events)
     assert mongod.root_password not in json.dumps(events)
+
+
+def test_a_server_that_is_killed_meanwhile_loses_nothing(tmp_path, state_dir, mongod_version):
+    """It is started again at once, and must not be taken for one that went on."""
+    with Mongod(tmp_path / "killed", auth=True, version=mongod_version) as server:
+        params = {
+            "uri": server.uri_for("shop"),
+            "state_dir": str(state_dir),
+            "min_reclaimable": "2MiB",
+            "min_ratio": 0.2,
+        }
+        with server.client() as client:
+            grow(client.shop, "bloated", 16)
+            documents = client.shop.bloated.count_documents({})
+            slow = {"setParameter": 1, "wiredTigerEngineRuntimeConfig": "timing_stress_for_test=[compact_slow]"}
+            client.admin.command(slow)
+            module = start_module("mongo_compact", params)
+            stages = [{"$currentOp": {"allUsers": True}}, {"$match": {"command.compact": "bloated"}}]
+            [running] = wait_for(lambda: list(client.admin.aggregate(stages)))
+            assert running["command"]["comment"].startswith("miniecom.maintenance mongo_compact ")
+        server.kill()
+        server.start()
+        done = finish_module(module)
+        assert done.failed and "started anew" in done.msg and "shop.bloated" in done.msg, done.msg
+        assert [entry["status"] for entry in done.result["actions"]] == ["failed"]
+        with server.client() as client:
+            assert client.shop.bloated.count_documents({}) == documents
+            assert client.shop.command("validate", "bloated")["valid"]
+        again = run_module("mongo_compact", params)
+        assert not again.failed and again.changed, again.msg
+        with server.client() as client:
+            # A checkpoint may have kept what the killed server had done till then: the second time there is less to free.
+            assert client.shop.command("collStats", "bloated")["totalSize"] < 8 * MIB
+            assert client.shop.bloated.count_documents({}) == documents
 
 
 @pytest.fixture(scope="module")

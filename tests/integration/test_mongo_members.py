@@ -25,8 +25,6 @@ from tests.sandbox.mongod import Mongod
 from tests.support.modules import finish_module, run_module, start_module, wait_until_stopped
 from tests.support.replica import SET, Member, add, hello, step_down, times_asked, two_members, wait_for
 
-pytestmark = pytest.mark.every_server
-
 # Two: should one test find it compacted that must not be, the other still has its own.
 BLOATED = ("bloated", "swollen")
 WORTH_IT = 2 * 1024 * 1024

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +84,39 @@ def times_asked(server: Mongod, command: str) -> int:
     """How often a server was given a command since its start, whether it carried it out or refused."""
     with server.client() as client:
         return int(client.admin.command("serverStatus")["metrics"]["commands"][command]["total"])
+
+
+def voting_members(primary: Mongod) -> int:
+    """How many members have a vote by now."""
+    with primary.client() as client:
+        return int(client.admin.command("replSetGetStatus")["votingMembersCount"])
+
+
+@contextmanager
+def three_members(
+    directory: Path, version: str, parameters: dict[str, str] | None = None
+) -> Iterator[tuple[Mongod, Mongod, Mongod]]:
+    """A primary, a secondary that may become it, and a hidden one that may not, with authentication."""
+    first = Mongod(directory / "one", auth=True, replica_set=SET, version=version, parameters=parameters)
+    others = [
+        Member(
+            directory / name,
+            auth=True,
+            replica_set=SET,
+            version=version,
+            parameters=parameters,
+            root_password=first.root_password,
+        )
+        for name in ("two", "three")
+    ]
+    with first:
+        for member in others:
+            member.directory.mkdir()
+            shutil.copy2(first.directory / "keyfile", member.directory / "keyfile")
+        with others[0], others[1]:
+            for member, settings in zip(others, ({}, {"priority": 0, "hidden": True}), strict=True):
+                add(first, member, **settings)
+                wait_for(partial(lambda new: hello(new).get("secondary"), member))
+            # A new member votes a moment after it is ready: until then the primary would miss any other one.
+            wait_for(lambda: voting_members(first) == 3)
+            yield first, others[0], others[1]

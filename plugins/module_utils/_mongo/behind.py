@@ -11,6 +11,8 @@ import threading
 from contextlib import contextmanager
 from typing import Any, Callable, Iterator, List, Optional, Tuple
 
+# What is sent is copied on its way: of more such pieces at a time the memory would be several times as large.
+LARGE_BYTES = 4 * 1024 * 1024
 _Work = Tuple[Callable[..., Any], Tuple[Any, ...]]
 
 
@@ -18,7 +20,8 @@ _Work = Tuple[Callable[..., Any], Tuple[Any, ...]]
 def behind() -> Iterator[Callable[..., None]]:
     """Gives a function that has another one called with arguments, after all those before it; at the end all are done.
 
-    No more than two calls are on their way: one that runs and one that waits. What one of them raises is raised by the next
+    No more than two calls are on their way: one that runs and one that waits; of those with bytes of LARGE_BYTES among their
+    arguments one, which is waited for. What one of them raises is raised by the next
     call of the given function, or at the end; those after it are not made. Whoever leaves by an exception waits for the
     call that runs, and the one that waits is not made.
     """
@@ -36,11 +39,14 @@ def behind() -> Iterator[Callable[..., None]]:
                 except BaseException as error:  # it belongs to the one who asked for it
                     failed.append(error)
             del item
+            waiting.task_done()
 
     def call(function: Callable[..., Any], *arguments: Any) -> None:
         if failed:
             raise failed[0]
         waiting.put((function, arguments))
+        if any(isinstance(argument, bytes) and len(argument) >= LARGE_BYTES for argument in arguments):
+            waiting.join()
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()

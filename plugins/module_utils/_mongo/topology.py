@@ -30,9 +30,44 @@ SINCE: Dict[str, Tuple[int, ...]] = {
 }
 
 
+# Since these, a secondary goes on replicating while it compacts; the manual names the first patch of each release. What is not
+# in the table never learnt it, what comes after 6.0 always could.
+_REPLICATES_SINCE: Dict[Tuple[int, ...], Tuple[int, ...]] = {
+    (4, 4): (4, 4, 17),
+    (5, 0): (5, 0, 12),
+    (6, 0): (6, 0, 2),
+}
+
+
 def supports(server: Server, feature: str) -> bool:
     """Whether the server's version has a feature of the table."""
     return server.version_array >= SINCE[feature]
+
+
+def replicates_while_compacting(server: Server) -> bool:
+    """Whether a secondary of this version goes on replicating while it compacts."""
+    release = server.version_array[:2]
+    if release in _REPLICATES_SINCE:
+        return server.version_array >= _REPLICATES_SINCE[release]
+    return release > (6, 0)
+
+
+@dataclass(frozen=True)
+class Seat:
+    """What the configuration of a replica set says of one member.
+
+    Attributes:
+        name: host and port by which the members know it.
+        priority: 0 for one that never becomes the primary.
+        delay_seconds: how far it is to be behind.
+    """
+
+    name: str
+    hidden: bool = False
+    priority: float = 1.0
+    votes: int = 1
+    delay_seconds: float = 0.0
+    arbiter: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +129,18 @@ def read_members(connection: Connection) -> List[Member]:
         return interpret_members(connection.client.admin.command("replSetGetStatus"))
 
 
+def read_lag(connection: Connection, server: Server) -> Optional[float]:
+    """Seconds that the connected member is behind the primary; None where it is no secondary, or where that is not known.
+
+    Raises:
+        MaintenanceError: the server refuses.
+    """
+    if server.state != "secondary":
+        return None
+    own = [member for member in read_members(connection) if member.is_self]
+    return own[0].lag_seconds if own else None
+
+
 def lagging_members(connection: Connection, max_lag: float) -> List[str]:
     """Secondaries that are further behind than this many seconds, each with how far; a delay that was asked for does not count.
 
@@ -117,17 +164,37 @@ def lagging_members(connection: Connection, max_lag: float) -> List[str]:
     ]
 
 
+def interpret_seats(config: Mapping[str, Any]) -> List[Seat]:
+    """The members of a configuration, as replSetGetConfig has it. Pure."""
+    return [
+        Seat(
+            str(member["host"]),
+            bool(member.get("hidden")),
+            float(member.get("priority", 1)),
+            int(member.get("votes", 1)),
+            float(member.get("secondaryDelaySecs") or member.get("slaveDelay") or 0),
+            bool(member.get("arbiterOnly")),
+        )
+        for member in config.get("members", [])
+    ]
+
+
+def read_seats(connection: Connection) -> List[Seat]:
+    """The members as the set's configuration has them.
+
+    Raises:
+        MaintenanceError: the server refuses.
+    """
+    with mongo_errors("cannot read the configuration of the replica set", connection.address.where):
+        return interpret_seats(connection.client.admin.command("replSetGetConfig")["config"])
+
+
 def _delays(connection: Connection) -> Dict[str, float]:
     """Seconds that members are to be behind, by their names; empty where the user may not read it."""
     try:
-        with mongo_errors("cannot read the configuration of the replica set", connection.address.where):
-            config = connection.client.admin.command("replSetGetConfig")["config"]
+        return {seat.name: seat.delay_seconds for seat in read_seats(connection)}
     except MaintenanceError:
         return {}
-    return {
-        str(member["host"]): float(member.get("secondaryDelaySecs") or member.get("slaveDelay") or 0)
-        for member in config.get("members", [])
-    }
 
 
 def read_server(connection: Connection) -> Server:
@@ -140,6 +207,17 @@ def read_server(connection: Connection) -> Server:
         hello = dict(connection.client.admin.command("hello"))
     known = connection.server
     return replace(describe_server(hello, {}), version=known.version, version_array=known.version_array)
+
+
+def read_server_process(connection: Connection) -> str:
+    """What tells the server's process from the one before and after a restart; "" for a server that does not say.
+
+    Raises:
+        MaintenanceError: the server does not answer.
+    """
+    with mongo_errors("cannot read the state of the server", connection.address.where):
+        hello = connection.client.admin.command("hello")
+    return str((hello.get("topologyVersion") or {}).get("processId", ""))
 
 
 def read_snapshot_window(connection: Connection) -> float:

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.behind import behind
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.behind import LARGE_BYTES, behind
 
 
 def refuse() -> None:
@@ -55,3 +55,13 @@ def test_who_leaves_early_waits_for_the_call_that_runs() -> None:
         threading.Timer(0.05, go_on.set).start()
         raise ValueError("left")
     assert done[0] == "first"
+
+
+def test_one_with_much_to_send_is_waited_for() -> None:
+    done: list[int] = []
+    with behind() as call:
+        for number in range(1, 4):
+            call(lambda data: done.append(len(data)), bytes(LARGE_BYTES))
+            assert len(done) == number
+    with pytest.raises(KeyError), behind() as call:
+        call(lambda data: refuse(), bytes(LARGE_BYTES))

@@ -18,23 +18,32 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compac
     MIB,
     SKIPPED_KINDS,
     SMALL_FILE,
+    Compact,
     Compaction,
     CompactionObservation,
+    MemberView,
     Policy,
+    beyond_compaction,
     compact_command,
     compaction_headline,
     estimate_seconds,
+    expect,
+    is_deferral,
     plan_compaction,
     predict,
     predict_file,
+    scattered_warnings,
     shortfall_warnings,
 )
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compaction_history import PastYield
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.recent_removals import RecentRemoval
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.storage import CollectionStatistics, File
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.topology import interpret_members, supports
 
 STANDALONE = Server("6.0.5", (6, 0, 5), "standalone", "primary")
 PRIMARY = Server("6.0.5", (6, 0, 5), "replica set", "primary", "rs0")
 SECONDARY = Server("6.0.5", (6, 0, 5), "replica set", "secondary", "rs0")
+ORDERS = Compact("shop", "orders", 100)
 NOW = datetime(2026, 11, 29, 3, 0, tzinfo=timezone.utc)
 POLICY = Policy(min_reclaimable=8 * MIB, min_ratio=0.25)
 
@@ -48,7 +57,7 @@ def observed(*collections, server=STANDALONE, **more):
 
 
 def plan_of(observation, policy):
-    return plan_compaction(observation, policy, NOW)
+    return plan_compaction([MemberView("", observation)], policy, NOW)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +266,8 @@ def test_new_servers_are_told_the_wanted_minimum():
 def test_time_series_are_planned_with_the_doubt_that_there_is():
     [action] = plan_of(observed(collection(kind="timeseries")), POLICY).actions
     assert "when it is tried" in action.reason and action.predicted
-    assert plan_of(observed(collection(kind="timeseries", free=0)), POLICY).kept[0].reason == "nothing to reclaim"
+    [kept] = plan_of(observed(collection(kind="timeseries", free=0)), POLICY).kept
+    assert kept.reason == "nothing to reclaim: 0 B of 100.0 MiB free"
 
 
 def test_a_replica_set_is_told_to_be_a_rough_guide():
@@ -265,10 +275,79 @@ def test_a_replica_set_is_told_to_be_a_rough_guide():
     assert "rough guide" in action.reason
     [kept] = plan_of(observed(collection(size=20 * MIB, free=7 * MIB), server=SECONDARY), POLICY).kept
     assert "rough guide" in kept.reason and "min_reclaimable" in kept.reason
-    assert "rough guide" in compaction_headline(5, 100, 1, False, SECONDARY, POLICY)
-    assert "rough guide" in compaction_headline(0, 100, 1, True, SECONDARY, POLICY)
+    assert "rough guide" in compaction_headline(5, 100, [ORDERS], False, SECONDARY, POLICY)
+    assert "rough guide" in compaction_headline(0, 100, [ORDERS], True, SECONDARY, POLICY)
     [alone] = plan_of(observed(collection()), POLICY).actions
-    assert "rough" not in alone.reason + compaction_headline(5, 100, 1, False, STANDALONE, POLICY)
+    assert "rough" not in alone.reason + compaction_headline(5, 100, [ORDERS], False, STANDALONE, POLICY)
+
+
+def past(freed, predicted=50 * MIB, after=100 * MIB):
+    return PastYield(NOW - timedelta(days=7), "b", "shop.c", predicted, freed, after)
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected", "scattered"),
+    [
+        ([], 50, False),
+        ([past(0)], 25, False),  # once is no rule
+        ([past(0), past(MIB)], 0.5, True),
+        ([past(30 * MIB), past(20 * MIB), past(40 * MIB)], 30, False),
+        ([past(0), past(0), past(50 * MIB), past(50 * MIB), past(50 * MIB)], 50, False),
+        ([past(120 * MIB)], 75, False),  # the counter may be too low as well
+        ([past(500 * MIB), past(500 * MIB)], 100, False),  # but nothing frees more than there is
+        ([past(0, predicted=0), past(0, predicted=0)], 50, False),
+        ([past(0, after=70 * MIB), past(0, after=70 * MIB)], 50, False),  # the file has grown since
+    ],
+)
+def test_experience_decides_on_a_replica_set(entries, expected, scattered):
+    entry = collection(size=100 * MIB, free=50 * MIB)
+    found = expect(entry, SECONDARY, entries)
+    assert (found.bytes, found.counted, found.scattered) == (int(expected * MIB), 50 * MIB, scattered)
+    assert expect(entry, STANDALONE, entries).bytes == 50 * MIB, "there the counter is right"
+
+
+def test_what_compaction_does_not_shrink_is_left_alone_and_what_would_is_named():
+    entry = collection(size=71 * MIB, free=44 * MIB)
+    history = {"shop.c": [past(0, 40 * MIB, 71 * MIB), past(MIB, 40 * MIB, 71 * MIB)]}
+    [kept] = plan_of(observed(entry, server=SECONDARY, past=history), POLICY).kept
+    for words in (
+        "44.0 MiB of 71.0 MiB free",
+        "freed 1.0 MiB of 80.0 MiB predicted",
+        "initial sync",
+        "min_reclaimable",
+    ):
+        assert words in kept.reason
+    [told] = beyond_compaction(
+        [MemberView("b", observed(entry, server=SECONDARY, past=history)), MemberView("c", None)]
+    )
+    assert told["bytes"] == 71 * MIB and told["data_bytes"] == 27 * MIB and told["member"] == "b"
+    [warning] = scattered_warnings([told])
+    assert "shop.c on b: 71.0 MiB in files for 27.0 MiB of data" in warning and "initial sync" in warning
+    assert beyond_compaction([MemberView("b", observed(entry, server=SECONDARY))]) == []
+
+
+def test_what_was_deferred_has_the_first_claim_on_the_time_and_comes_first():
+    big, small = collection("big", 400 * MIB, 300 * MIB), collection("small")
+    seconds = estimate_seconds(big) + 0.5
+    plan = plan_of(observed(big, small), replace(POLICY, time_budget=seconds))
+    assert [action.target for action in plan.actions] == ["shop.big"]
+    assert [(kept.target, is_deferral(kept.reason)) for kept in plan.kept] == [("shop.small", True)]
+    views = [MemberView("", observed(big, small))]
+    later = plan_compaction(views, replace(POLICY, time_budget=seconds), NOW, {"shop.small": NOW})
+    assert [action.target for action in later.actions] == ["shop.small"]
+    both = plan_compaction(views, POLICY, NOW, {"shop.small": NOW, "shop.big": NOW - timedelta(days=1)})
+    assert [action.target for action in both.actions] == ["shop.big", "shop.small"], "the longest ago before all"
+
+
+def test_the_time_goes_to_what_was_deferred_on_any_member_and_the_members_keep_their_order():
+    views = [MemberView(name, observed(collection(), server=server)) for name, server in SET]
+    policy = replace(POLICY, primary="force", time_budget=2 * estimate_seconds(collection()) + 0.5)
+    plan = plan_compaction(views, policy, NOW, {"shop.c on primary": NOW})
+    assert [action.target for action in plan.actions] == ["shop.c on hidden", "shop.c on primary"]
+    assert [kept.target for kept in plan.kept] == ["shop.c on other"]
+
+
+SET = [("hidden", SECONDARY), ("other", SECONDARY), ("primary", PRIMARY)]
 
 
 @pytest.mark.parametrize(("ago", "kept"), [(0, True), (359, True), (360, False), (-5, True), (10**6, False)])
@@ -280,6 +359,31 @@ def test_nothing_is_compacted_while_a_snapshot_may_need_what_we_have_removed(ago
     assert [entry.target for entry in plan.kept] == (["shop.c"] if kept else [])
     assert all("removed" in entry.reason for entry in plan.kept)
     assert not plan_of(replace(observation, server=STANDALONE), POLICY).kept, "a standalone keeps no such window"
+
+
+@pytest.mark.parametrize(
+    ("documents", "ago", "kept"),
+    [(4, 10, True), (1, 10, True), (0, 10, False), (4, 359, True), (4, 360, False)],
+)
+def test_what_others_have_removed_of_late_is_waited_for_where_it_is_much(documents, ago, kept):
+    """Ten documents are left in 50 MiB: each is five of them, and as much as is free elsewhere counts."""
+    recent = {"shop.c": RecentRemoval(documents, float(ago))}
+    observation = observed(collection("c"), collection("d"), server=SECONDARY, recent=recent, snapshot_window=300.0)
+    plan = plan_of(observation, POLICY)
+    assert [entry.target for entry in plan.kept] == (["shop.c"] if kept else [])
+    assert all("%d document" % documents in entry.reason and "freeze" in entry.reason for entry in plan.kept)
+    assert not plan_of(replace(observation, snapshot_window=0.0), POLICY).kept, "such a server keeps nothing"
+    assert not plan_of(replace(observation, server=STANDALONE), POLICY).kept
+
+
+def test_a_few_documents_that_a_ttl_index_removes_do_not_count():
+    entry = CollectionStatistics("shop", "c", "collection", 1000, 50 * MIB, File("", 100 * MIB, 50 * MIB))
+    for documents, kept in ((49, False), (51, True)):
+        recent = {"shop.c": RecentRemoval(documents, 10.0)}
+        assert bool(plan_of(observed(entry, server=SECONDARY, recent=recent), POLICY).kept) is kept
+    emptied = replace(entry, documents=0, data_bytes=0)
+    recent = {"shop.c": RecentRemoval(1, 10.0)}
+    assert plan_of(observed(emptied, server=SECONDARY, recent=recent), POLICY).kept
 
 
 def test_shortfall():
@@ -308,8 +412,21 @@ def test_member_lag():
 
 
 @pytest.mark.parametrize("check", [False, True])
+def test_a_collection_on_several_members_is_one_collection(check: bool):
+    on_two = [replace(ORDERS, member=member) for member in ("a", "b")]
+    users = replace(ORDERS, collection="users", member="b")
+    for works, words in (
+        (on_two, " 1 collection on 2 members "),
+        ([*on_two, users], " 2 collections on 2 members "),
+        ([ORDERS], " 1 collection "),
+    ):
+        told = compaction_headline(5, 100, works, check, STANDALONE, POLICY)
+        assert words in told and ("member" in told) is ("member" in words)
+
+
+@pytest.mark.parametrize("check", [False, True])
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_the_thresholds_that_decided_are_named(check: bool, count: int):
     policy = replace(POLICY, min_reclaimable=256 * MIB, min_ratio=0.25)
-    told = compaction_headline(5, 100, count, check, STANDALONE, policy)
+    told = compaction_headline(5, 100, [ORDERS] * count, check, STANDALONE, policy)
     assert told.endswith("worth it from 256.0 MiB and 25 % of a collection's files on")
