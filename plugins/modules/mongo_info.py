@@ -14,6 +14,11 @@ description:
   - Returns kind and version of the server, sizes of databases, collections and indexes, the bytes in them that compacting would give back, how
     often each index is used, and the server's health.
   - Reads statistics and indexes only, never documents, and returns nothing of the content of operations.
+  - Tells which indexes another one covers, and which no member of the replica set has used for 30 days. A server counts the use of an index from its
+    own start, so each real run keeps what it saw in O(state_dir), and what was seen is added up. The time between the last look and a restart
+    does not count.
+  - Tells how fast the files of each database grow, and when the file system of the server's data will be full. For this each real run keeps the
+    sizes in O(state_dir), one figure a day; a forecast needs figures of 3 days.
   - What the user may not read is returned as null, with a warning that names the role.
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.info
@@ -21,6 +26,9 @@ extends_documentation_fragment:
   - miniecom.maintenance.mongo.address
   - miniecom.maintenance.docker
   - miniecom.maintenance.run
+attributes:
+  check_mode:
+    details: What was seen of the use of indexes and of sizes is not kept.
 options:
   databases:
     description:
@@ -47,6 +55,7 @@ notes:
   - Of more than 200 collections the 200 largest are returned; the totals are of all.
 seealso:
   - module: miniecom.maintenance.mongo_compact
+  - module: miniecom.maintenance.mongo_reindex
 author:
   - miniecom.maintenance contributors (@miniecom)
 """
@@ -101,7 +110,10 @@ server:
       description: Addresses that the server listens on by its settings; null when not set, or when the user may not read it.
       type: str
 databases:
-  description: The databases, with collections, indexes, documents and bytes.
+  description:
+    - The databases, with collections, indexes, documents and bytes.
+    - C(growth) says how fast the files grow by what earlier runs saw on this server. Its C(days_until_full) is null where that is not known, or where
+      they do not grow, and C(reason) says why.
   returned: success
   type: list
   elements: dict
@@ -115,8 +127,15 @@ databases:
       storage_bytes: 524288000
       index_bytes: 104857600
       reusable_bytes: 335544320
+      free_share: 0.5333
       filesystem_bytes: 107374182400
       filesystem_free_bytes: 53687091200
+      growth:
+        bytes_per_day: 52428800
+        days_until_full: 1024.0
+        samples: 12
+        span_days: 77.0
+        reason: null
 collections:
   description: The collections, largest first, each with its indexes.
   returned: success
@@ -147,6 +166,9 @@ collections:
     reusable_bytes:
       description: Bytes in that file which hold nothing.
       type: int
+    free_share:
+      description: Share of all its files, those of its indexes included, that holds nothing, from V(0) to V(1).
+      type: float
     index_bytes:
       description: Length of all its indexes' files.
       type: int
@@ -157,14 +179,30 @@ collections:
       description: What compacting is expected to give back, indexes included.
       type: int
     indexes:
-      description: Each index with keys, bytes, reusable_bytes, accesses, accesses_since, unique, ttl_seconds and unused.
+      description:
+        - Each index with keys, bytes, reusable_bytes, free_share, reclaimable_bytes, accesses and accesses_since on this member, unique, ttl_seconds,
+          unused, and rested_days, for how many days all members are known not to have used it.
       type: list
       elements: dict
 unused_indexes:
-  description: Indexes unused on this member for a week or more that serve neither uniqueness nor expiry, as V(database.collection.index).
+  description:
+    - Indexes that every member that holds data is known not to have used for 30 days, and that serve neither uniqueness nor expiry, as
+      V(database.collection.index). None while a member cannot be asked.
   returned: success
   type: list
   elements: str
+redundant_indexes:
+  description:
+    - Indexes that another one of their collection covers, V(duplicate) with the same keys, V(prefix) with more. Never unique and TTL indexes, and none that is
+      partial, sparse, of another collation, or no plain one. A query that names one in its C(hint) still needs it.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - name: miniecom.orders.userId_1
+      covered_by: userId_1_createdAt_-1
+      kind: prefix
+      bytes: 1048576
 wrong_counts:
   description: Collections whose statistics do not know how many documents they have, as V(database.collection).
   returned: success
@@ -207,6 +245,9 @@ summary:
     unused_indexes:
       description: Number of unused indexes.
       type: int
+    redundant_indexes:
+      description: Number of indexes that another one covers.
+      type: int
     collections_counted:
       description: Number of collections whose documents were counted.
       type: int
@@ -215,6 +256,7 @@ summary:
       type: int
 """
 
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run_info
 from ..module_utils._mongo.information import read_information

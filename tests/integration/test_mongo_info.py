@@ -4,19 +4,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 from pymongo import WriteConcern
 from pymongo.errors import OperationFailure
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import utc_now
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.size_history import read_sizes, write_sizes
 from tests.sandbox.mongod import Mongod
 from tests.support.modules import run_module
-from tests.support.replica import wait_for
-
-pytestmark = pytest.mark.every_server
+from tests.support.replica import two_members, wait_for
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def test_figures_are_the_servers(shop, mongod, state_dir):
     run = run_module("mongo_info", params)
     assert not run.failed, run.msg
     result = run.result
-    assert not run.changed and not state_dir.exists()
+    assert not run.changed
     assert result["server"]["topology"] == "standalone" and result["server"]["authorization"] is True
     assert result["server"]["address"] == mongod.address and result["server"]["bind"] == "127.0.0.1"
     statistics = database.command("collStats", "orders", indexDetails=True)
@@ -63,6 +65,33 @@ def test_figures_are_the_servers(shop, mongod, state_dir):
     assert result["summary"]["headline"].startswith("%d indexes, none unused" % result["summary"]["indexes"])
     [described] = result["databases"]
     assert described["documents"] >= 2000 and described["filesystem_free_bytes"] > 0
+
+
+def test_growth_and_forecast_from_what_earlier_runs_saw(shop, mongod, state_dir):
+    database, params = shop
+    check = run_module("mongo_info", params, check=True).result["databases"][0]
+    assert check["growth"]["days_until_full"] is None and "has 1" in check["growth"]["reason"]
+    assert not state_dir.exists(), "a check keeps nothing"
+    size = check["storage_bytes"] + check["index_bytes"]
+    now = utc_now()
+    earlier = [(now - timedelta(days=days), size - days * 1024) for days in (1, 2, 3, 4)]
+    write_sizes(str(state_dir), {(mongod.address, database.name): earlier, ("elsewhere", database.name): [(now, 1)]})
+    run = run_module("mongo_info", params)
+    assert not run.failed, run.msg
+    assert ", growing by 1.0 KiB a day" in run.result["summary"]["headline"]
+    [found] = run.result["databases"]
+    growth = found["growth"]
+    assert growth["samples"] == 5 and growth["reason"] is None and 512 < growth["bytes_per_day"] < 2048
+    assert growth["days_until_full"] == pytest.approx(
+        found["filesystem_free_bytes"] / growth["bytes_per_day"], rel=0.01
+    )
+    known = read_sizes(str(state_dir))
+    assert [size for _at, size in known[(mongod.address, database.name)]][-1] == found["storage_bytes"] + found[
+        "index_bytes"
+    ]
+    assert len(known) == 2
+    again = run_module("mongo_info", params).result["databases"][0]["growth"]
+    assert again["samples"] == 5, "of a day one figure is kept"
 
 
 def test_oldest_operation_without_its_content(shop):
@@ -193,3 +222,39 @@ def test_who_may_not_read_documents_is_told_all_the_rest(mongod, shop):
     assert not run.failed, run.msg
     assert run.result["collections"][0]["documents_counted"] is None
     assert "the role read on the database" in str(run.result["warnings"])
+
+
+def test_unused_only_when_every_member_agrees_for_a_month(tmp_path, state_dir, mongod_version):
+    """A month goes by in the record of what was seen: nobody waits for it here."""
+    with two_members(tmp_path, mongod_version, priority=0, votes=0) as (primary, secondary), primary.client() as client:
+        shop = client.get_database("shop", write_concern=WriteConcern(w=2))
+        shop.orders.create_index("rests")
+        shop.orders.create_index([("rests", 1), ("more", 1)])
+        shop.orders.create_index("busy", unique=True)
+        shop.orders.insert_one({"rests": 1})
+        params = {"uri": primary.uri_for("shop"), "state_dir": str(state_dir)}
+        assert not run_module("mongo_info", params, check=True).failed and not state_dir.exists()
+        first = run_module("mongo_info", params)
+        assert not first.failed and first.result["unused_indexes"] == [], first.msg
+        [redundant] = first.result["redundant_indexes"]
+        assert (redundant["name"], redundant["covered_by"]) == ("shop.orders.rests_1", "rests_1_more_1")
+        path = state_dir / "history/index-use.json"
+        entries = json.loads(path.read_text())
+        assert {entry["member"] for entry in entries} == {primary.address, secondary.address}
+
+        def a_month_later(members):
+            for entry in entries:
+                entry["rested"] = 31 * 86400.0 if entry["member"] in members else 0.0
+            path.write_text(json.dumps(entries))
+            return run_module("mongo_info", params).result["unused_indexes"]
+
+        both = [primary.address, secondary.address]
+        assert a_month_later(both) == ["shop.orders.rests_1", "shop.orders.rests_1_more_1"]
+        assert a_month_later(both[:1]) == [], "only one of them agrees"
+        with secondary.client(readPreference="secondaryPreferred") as reader:
+            reader.shop.orders.find_one({"rests": 1}, hint="rests_1")
+        assert a_month_later(both) == ["shop.orders.rests_1_more_1"], "it was used on the secondary just now"
+        secondary.stop()
+        wait_for(lambda: "(not reachable/healthy)" in str(client.admin.command("replSetGetStatus")["members"]))
+        told = run_module("mongo_info", params)
+        assert told.result["unused_indexes"] == [] and secondary.address in str(told.result["warnings"]), told.result

@@ -9,7 +9,7 @@ Nothing here returns the content of an operation, which holds customers' data: o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, List, Mapping, Optional, TypeVar
 
@@ -22,9 +22,6 @@ from .topology import oplog_window_seconds, read_members
 UNAUTHORIZED = 13
 # No question of ours may burden a server that is already slow.
 MAX_TIME_MS = 10000
-# An index that nobody used for so long is worth a question; use is counted since the server's start.
-UNUSED_AFTER_SECONDS = 7 * 86400
-
 Value = TypeVar("Value")
 
 
@@ -34,7 +31,7 @@ class IndexUse:
 
     Attributes:
         accesses: since `since`, on this member only.
-        needed: it does something without being used in queries: _id, unique and TTL indexes.
+        spec: its whole definition.
     """
 
     name: str
@@ -43,31 +40,24 @@ class IndexUse:
     since: Optional[datetime]
     unique: bool
     ttl_seconds: Optional[float]
+    spec: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def needed(self) -> bool:
-        return self.name == "_id_" or self.unique or self.ttl_seconds is not None
-
-    def unused(self, now: datetime) -> bool:
-        if self.needed or self.accesses or self.since is None:
-            return False
-        return (now - self.since).total_seconds() >= UNUSED_AFTER_SECONDS
-
-    def as_dict(self, now: datetime) -> Dict[str, Any]:
+    def as_dict(self) -> Dict[str, Any]:
         return {
             "keys": {key: value if isinstance(value, (int, str)) else str(value) for key, value in self.keys.items()},
             "accesses": self.accesses,
             "accesses_since": format_utc(self.since) if self.since else None,
             "unique": self.unique,
             "ttl_seconds": self.ttl_seconds,
-            "unused": self.unused(now),
         }
 
 
 def _utc(moment: Any) -> Optional[datetime]:
     if not isinstance(moment, datetime):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    # As they are written down: whole seconds.
+    return moment.replace(microsecond=0)
 
 
 def interpret_index(entry: Mapping[str, Any]) -> IndexUse:
@@ -82,6 +72,7 @@ def interpret_index(entry: Mapping[str, Any]) -> IndexUse:
         _utc(accesses.get("since")),
         bool(spec.get("unique")),
         float(ttl) if ttl is not None else None,
+        dict(spec, name=str(entry.get("name", "")), key=dict(entry.get("key") or {})),
     )
 
 

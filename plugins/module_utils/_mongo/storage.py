@@ -66,6 +66,11 @@ class CollectionStatistics:
         return "%s.%s" % (self.database, self.name)
 
     @property
+    def free_share(self) -> float:
+        """From 0 to 1."""
+        return round(self.reusable / self.bytes, 4) if self.bytes else 0.0
+
+    @property
     def files(self) -> Tuple[File, ...]:
         return (self.file,) + self.indexes
 
@@ -87,6 +92,7 @@ class CollectionStatistics:
             "data_bytes": self.data_bytes,
             "storage_bytes": self.file.bytes,
             "reusable_bytes": self.file.reusable,
+            "free_share": self.free_share,
             "index_bytes": sum(file.bytes for file in self.indexes),
             "index_reusable_bytes": sum(file.reusable for file in self.indexes),
             "indexes": [
@@ -116,6 +122,7 @@ class DatabaseStatistics:
     filesystem_free: int
 
     def as_dict(self) -> Dict[str, Any]:
+        occupied = self.storage_bytes + self.index_bytes
         return {
             "name": self.name,
             "collections": self.collections,
@@ -126,6 +133,7 @@ class DatabaseStatistics:
             "storage_bytes": self.storage_bytes,
             "index_bytes": self.index_bytes,
             "reusable_bytes": self.reusable,
+            "free_share": round(self.reusable / occupied, 4) if occupied else 0.0,
             "filesystem_bytes": self.filesystem_bytes,
             "filesystem_free_bytes": self.filesystem_free,
         }

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.health import IndexUse, interpret_index
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.health import interpret_index
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.storage import (
     CollectionStatistics,
     File,
@@ -54,34 +54,6 @@ def test_misspelt_names():
         require_names(known, ["users", "ordres"], ["a", "b"])
 
 
-def use(**changes):
-    values = {
-        "name": "n_1",
-        "keys": {"n": 1},
-        "accesses": 0,
-        "since": NOW - timedelta(days=30),
-        "unique": False,
-        "ttl_seconds": None,
-    }
-    return IndexUse(**{**values, **changes})
-
-
-@pytest.mark.parametrize(
-    ("index", "unused"),
-    [
-        (use(), True),
-        (use(accesses=1), False),
-        (use(since=NOW - timedelta(days=6)), False),
-        (use(since=None), False),
-        (use(unique=True), False),
-        (use(ttl_seconds=0.0), False),
-        (use(name="_id_"), False),
-    ],
-)
-def test_unused_index(index, unused):
-    assert index.unused(NOW) is unused
-
-
 def test_index_statistics():
     entry = {
         "name": "at_1",
@@ -91,5 +63,5 @@ def test_index_statistics():
     }
     index = interpret_index(entry)
     assert (index.accesses, index.ttl_seconds, index.unique) == (3, 60.0, True)
-    assert index.as_dict(NOW)["accesses_since"] == "2026-01-01T00:00:00Z"
-    assert interpret_index({"name": "x"}).as_dict(NOW)["unused"] is False
+    assert index.as_dict()["accesses_since"] == "2026-01-01T00:00:00Z"
+    assert index.spec == {"expireAfterSeconds": 60, "unique": True, "name": "at_1", "key": {"at": 1}}
