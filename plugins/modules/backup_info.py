@@ -70,6 +70,8 @@ backups:
     verified: {description: Whether it was verified and has not changed since., type: bool}
     changed_since_verified: {description: Whether it was verified and has changed since., type: bool}
     restore_tested: {description: "When a restore of it last succeeded, in UTC; empty if never.", type: str}
+    restore_seconds: {description: How long its database took to be restored in that test; null if never., type: float}
+    last_verified: {description: "When it was last proven to be whole, by reading it back or by restoring it, in UTC.", type: str}
     restore_failed:
       description: When it was proven not to restore, in UTC; empty if it was not. It does not count as verified then.
       type: str
@@ -77,7 +79,8 @@ backups:
     database: {description: Name of the database in it., type: str}
     components: {description: What else is in it., type: list, elements: str}
     lacking: {description: "What it lacks of the files that its database names, by the name of the component.", type: dict}
-    consistency: {description: "V(snapshot), V(locked) or V(none).", type: str}
+    tags: {description: What it was tagged with when it was made., type: list, elements: str}
+    consistency: {description: "V(snapshot), V(oplog), V(locked) or V(none).", type: str}
     documents: {description: How many documents., type: int}
     invalid_documents:
       description: How many of them do not pass their collection's validator; C(mongorestore) loses them without C(--bypassDocumentValidation).
@@ -91,6 +94,26 @@ newest_verified:
   description: The newest verified backup.
   returned: when there is one
   type: dict
+last_verified:
+  description: The newest backup of which a restore has succeeded. It may be older than the newest verified one, which was read back only.
+  returned: when there is one
+  type: dict
+offsite:
+  description:
+    - The newest copy of these backups at a second place, as of the last call of M(miniecom.maintenance.backup_offsite) on this host, which notes it in
+      O(state_dir). The place itself is not asked.
+  returned: when there was such a call
+  type: dict
+  contains:
+    name: {description: The backup; empty when there is no copy., type: str}
+    method: {description: The program., type: str}
+    target: {description: "The place, without secrets.", type: str}
+    started: {description: "When the backup was begun, in UTC.", type: str}
+    copied: {description: "When it was copied, in UTC.", type: str}
+    checked: {description: How it was compared there., type: str}
+    looked: {description: "When the place was looked at, in UTC.", type: str}
+    copies: {description: How many copies there were., type: int}
+    age_hours: {description: "Age of the copy's data, null if there is none.", type: float}
 summary:
   description: The few numbers.
   returned: always
@@ -100,6 +123,7 @@ summary:
     backups: {description: How many backups., type: int}
     verified: {description: How many of them are verified., type: int}
     restore_tested: {description: How many of them were restored successfully., type: int}
+    restore_tested_days: {description: "How many days ago a restore of that backup last succeeded, null if never.", type: float}
     restore_failed: {description: How many backups were proven not to restore., type: int}
     implausible: {description: How many files have the name of a backup and cannot be one., type: int}
     bytes: {description: Size of all., type: int}
@@ -110,9 +134,11 @@ summary:
     partials: {description: Leftovers of killed runs., type: int}
     bytes_partials: {description: Size of these., type: int}
     other_databases: {description: Backups that were left out because they are of another database than O(database)., type: int}
+    offsite_age_hours: {description: "Age of the newest copy off the host, null if none is known.", type: float}
     foreign: {description: Other files and directories there; never touched., type: int}
 """
 
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
 from ..module_utils._backup.listing import backup_info
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run_info

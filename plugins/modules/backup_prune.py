@@ -19,10 +19,13 @@ description:
   - Of the verified backups of one day, week or month one that lacks parts (uploads that were absent, a directory without a file) never takes the
     place of one that has them. Where only a backup without them is kept, the newest of the same period that has them stays as well.
   - An archive counts by its content. A file that has the name of a backup but is empty, does not begin as a gzip file (or one of openssl) with
-    a tar in it, or is cut short, takes no place in any rule. It stays, with a warning.
+    a tar in it, or is cut short, takes no place in any rule. It stays, with a warning. So does one that was proven not to restore.
+  - A backup that is known to lack files of the shop pushes no complete one out. A rule that keeps N of a period keeps the newest N, and beside them the
+    newest N in which there is a complete backup, where those are others.
   - Looks only at files named C(YYYYmmdd_HHMMSS.tar.gz) or C(YYYYmmdd_HHMMSS.tar.gz.enc) directly in O(path). Directories, links, archives kept by hand
     under other names and everything in subdirectories are never touched.
-  - The newest backup and the newest verified one are never removed, nor is one dated in the future. Without any of the keep options nothing is removed.
+  - The newest backup, the newest verified one and the newest verified one that lacks nothing are never removed,
+    nor is one dated in the future. Without any of the keep options nothing is removed.
   - Each file is looked at again right before it goes; one that has changed since planning stays. Before each removal the newest verified backup must
     still be there, unchanged and verified; else the module stops and fails.
 options:
@@ -38,22 +41,6 @@ options:
       - By default all backups in O(path) are taken for those of one shop; when their records name more than one database, the module fails before
         it removes anything.
     type: str
-  keep_last:
-    description: Keep this many of the newest backups, whatever their dates.
-    type: int
-    default: 0
-  keep_daily:
-    description: Keep one backup of each of this many days.
-    type: int
-    default: 0
-  keep_weekly:
-    description: Keep one backup of each of this many weeks.
-    type: int
-    default: 0
-  keep_monthly:
-    description: Keep one backup of each of this many months.
-    type: int
-    default: 0
   require_verified:
     description:
       - Fail, and remove nothing, unless there is a verified backup younger than this. V(0) asks for none.
@@ -87,6 +74,7 @@ options:
     default: []
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.acting
+  - miniecom.maintenance.retention
   - miniecom.maintenance.run
 seealso:
   - module: miniecom.maintenance.mongo_backup
@@ -110,6 +98,12 @@ EXAMPLES = r"""
     assume_verified: true
   check_mode: true
   diff: true
+
+- name: Keep all of the last 30 days, and what was made before an update
+  miniecom.maintenance.backup_prune:
+    path: /opt/miniecom/storage/backups
+    keep_within: 30d
+    keep_tags: [pre-update]
 
 - name: Keep the last ten copies on another disk, where nothing was verified by us
   miniecom.maintenance.backup_prune:
@@ -161,7 +155,8 @@ summary:
     findings_total: {description: How many findings; none of them counts as news., type: int}
 """
 
-from ..module_utils._backup.rotation import BackupPrune
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
+from ..module_utils._backup.rotation import RETENTION_ARGUMENTS, BackupPrune
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run
 
@@ -170,10 +165,6 @@ SPEC = (
         {
             "path": {"type": "path", "required": True},
             "database": {"type": "str"},
-            "keep_last": {"type": "int", "default": 0},
-            "keep_daily": {"type": "int", "default": 0},
-            "keep_weekly": {"type": "int", "default": 0},
-            "keep_monthly": {"type": "int", "default": 0},
             "require_verified": {"type": "str", "default": "48h"},
             "assume_verified": {"type": "bool", "default": False},
             "max_delete": {"type": "int"},
@@ -181,6 +172,7 @@ SPEC = (
             "blocked_by": {"type": "list", "elements": "str", "default": []},
         }
     )
+    + RETENTION_ARGUMENTS
     + RUN_ARGUMENTS
 )
 

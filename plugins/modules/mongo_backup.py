@@ -76,7 +76,8 @@ options:
     description:
       - A verified backup of the same database that is younger than this is reused, and nothing is written, if it holds everything in O(include) from
         the same places, was checked as thoroughly as O(check) asks (or restored successfully), is encrypted if O(passphrase_file) is given, and is
-        as consistent as O(consistency) asks where that is V(snapshot) or V(locked).
+        as consistent as O(consistency) asks where that is V(snapshot), V(oplog) or V(locked).
+          One with an oplog is a snapshot, too.
       - V(0) always makes a new one.
     type: str
     default: 20h
@@ -98,6 +99,12 @@ options:
     description:
       - V(auto) reads everything as of one moment (V(snapshot)) on a replica set or sharded cluster of MongoDB 5.0 or newer, and V(none)
         elsewhere. When the server gives the snapshot up because the dump takes longer than its history window, V(auto) starts again with V(none).
+      - V(oplog) is V(snapshot), and puts the oplog from that moment to the end of the dump beside it, where C(mongodump --oplog) has it. It is for replica
+        sets, and for whoever wants the last seconds or minutes as well. A snapshot is consistent without it, and nothing but
+        C(mongorestore --oplogReplay) replays it (M(miniecom.maintenance.mongo_restore) and plain C(mongorestore) restore the moment of the snapshot).
+      - Of the oplog it takes the entries of the database, and of transactions the operations in it. The user must be allowed to read C(local.oplog.rs) and
+        C(config.transactions), as with the role C(backup). If the oplog does not reach back to the snapshot any more when all has been read, the backup
+        fails, and names what it held. C(mongorestore --oplogReplay) runs C(applyOps), for which its user needs any action on any resource.
       - V(locked) locks the server against writes (fsyncLock) while the database is read, at most for O(lock_timeout). Writers wait; readers do not.
       - V(none) reads collections one after the other while the application goes on writing. Each document is read once, but two documents may
         have the same key of another unique index, when the key moved from one to the other meanwhile; only a restore finds that out, so test one with
@@ -106,7 +113,7 @@ options:
         is dropped after it was read, or is new, is a warning.
       - The manifest states which one it was.
     type: str
-    choices: [auto, snapshot, locked, none]
+    choices: [auto, snapshot, oplog, locked, none]
     default: auto
   lock_timeout:
     description:
@@ -127,6 +134,13 @@ options:
     type: str
     choices: [documents, checksums]
     default: documents
+  tags:
+    description:
+      - Words that stand in the record of the backup, such as V(pre-update), by which O(miniecom.maintenance.backup_prune#module:keep_tags) keeps it.
+      - One that is fresh is reused only where it has all of them.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.acting
   - miniecom.maintenance.mongo
@@ -234,7 +248,7 @@ summary:
       sample:
         uploads: empty, though the database names files in it (products.images, such as products/bowl.jpg)
     age_hours: {description: Age of its data., type: float}
-    consistency: {description: "V(snapshot), V(locked) or V(none).", type: str}
+    consistency: {description: "V(snapshot), V(oplog), V(locked) or V(none).", type: str}
     seconds: {description: Duration., type: float}
 insufficient_space:
   description: Whether it failed for want of room on the file system of O(dest), so that making room and trying again may help.
@@ -250,6 +264,7 @@ backup:
   type: dict
 """
 
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run
 from ..module_utils._operations.backup import MongoBackup
@@ -276,10 +291,15 @@ SPEC = (
             "compression": {"type": "str", "choices": ["fast", "small", "none"], "default": "fast"},
             # The path of a file is no secret; what is in it never leaves this process.
             "passphrase_file": {"type": "path", "no_log": False},
-            "consistency": {"type": "str", "choices": ["auto", "snapshot", "locked", "none"], "default": "auto"},
+            "consistency": {
+                "type": "str",
+                "choices": ["auto", "snapshot", "oplog", "locked", "none"],
+                "default": "auto",
+            },
             "lock_timeout": {"type": "str", "default": "2m"},
             "min_free": {"type": "str", "default": "256MiB"},
             "check": {"type": "str", "choices": ["documents", "checksums"], "default": "documents"},
+            "tags": {"type": "list", "elements": "str", "default": []},
         }
     )
     + CONNECTION_ARGUMENTS

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mongo_restore
-short_description: Prove that a backup of a MiniEcom shop restores, or restore its database
+short_description: Prove that a backup of a MiniEcom shop restores, or restore it
 version_added: 0.1.0
 description:
   - O(mode=verify) restores the database of a backup into a throwaway mongod and compares what the server then gives back with what the backup says (document
@@ -22,20 +22,23 @@ description:
   - Reads backups of M(miniecom.maintenance.mongo_backup), and those of the shop's own scripts, which have no such manifest and are compared
     with their own content. Their dump may be C(mongo.archive.gz) or C(mongo.archive), of one database, of one with its users and roles, or of a whole server.
     Other collections of the server's own are read, and not restored.
+  - An oplog in the backup (O(miniecom.maintenance.mongo_backup#module:consistency=oplog), C(mongodump --oplog)) is read to its end and compared, and not
+    replayed, neither in a test nor in a restore, which says so. What V(oplog) has made restores to the moment of its snapshot;
+    C(mongorestore --oplogReplay) brings it to the end of the dump. A dump of C(mongodump --oplog) is not of one moment without its oplog.
   - Validators are bypassed. Documents that do not pass them are counted. C(mongorestore) restores them with C(--bypassDocumentValidation) only, and the
     shop's C(restore.sh), which runs it without, loses them.
-  - That a restore succeeded is recorded beside the archive and shown by M(miniecom.maintenance.backup_info). An archive that had no
+  - That a restore succeeded, and how long it took, is recorded beside the archive and shown by M(miniecom.maintenance.backup_info). An archive that had no
     record counts as verified from then on. Where a record stands that the archive does not fit any more, a new one is made only if size and SHA-256 of
     the archive are still those of the record.
   - That the archive does not restore (damage, differences, documents or indexes that the server refuses, an assertion that does not
     hold) is recorded, too. It then no longer counts as verified, so that M(miniecom.maintenance.mongo_backup) does not reuse it and
     M(miniecom.maintenance.backup_prune) does not rely on it, until a restore of it succeeds. What speaks against the surroundings and not
     against the archive (no space, a mongod that does not start, a wrong passphrase) changes no record.
-  - O(mode=restore) with O(server=live) restores the database of a backup in the place of the live one. The archive is first read to its end, all its
-    checksums compared. Then each collection that differs is restored beside the live one and compared as in a test (documents, options, indexes). Only when
-    all are proven they take the places of the live ones, each by a rename. The old ones are dropped only when all have done so and the old ones are as
-    they were when they were looked at. What somebody wrote in between ends the restore. Collections that the
-    backup does not hold stay as they are.
+  - O(mode=restore) with O(server=live) restores the database of a backup, and its files if asked to, in the place of the live ones. The archive is first
+    read to its end, all its checksums compared. Then each collection that differs is restored beside the live one and compared as in a test (documents,
+    options, indexes). Only when all are proven they take the places of the live ones, each by a rename. The old ones are dropped only when all have done so
+    and the old ones are as they were when they were looked at. What somebody wrote in between ends the restore. Collections that the backup does not hold
+    stay as they are.
   - A server renames one collection at a time. How far it is stands in a journal in O(state_dir). Until the whole new set is in place the old one counts. A
     restore that fails puts it back at once; one that was killed is put in order by the next call, or by the next run on the host. Until then the shop must
     not be opened.
@@ -44,12 +47,18 @@ description:
   - The application's maintenance setting stays as it is now, whatever the backup has; all its other settings are those of the backup.
   - Whether somebody is connected to the server is looked at before anything is done and again before the places are taken. A user without the privilege
     C(inprog) sees those who are connected as the same user, which the application mostly is; where it sees nobody, a warning says that it may not know.
-  - It restores the database. Uploads, invoices and labels are still to be unpacked by hand, as C(docs/backups.md) tells.
+  - With O(components) it also restores uploads, invoices, labels and the configuration to where O(places) says that this installation reads them. Only
+    files that differ are written. Each is unpacked beside the one that is there, read back and compared, and takes its place by a rename; the old ones come
+    back with the database if anything fails. Files that the backup does not hold stay and are listed. A file that is replaced must be in the safety backup.
+  - In a container's own layer nothing can be renamed while the container is stopped. What goes there is proven first, and the engine puts it there when
+    all else is in place, and it is compared. Where that is cut off, the next call does it again. The same holds for the configuration, which comes last.
 options:
   src:
     description:
       - The archive, or a directory of which the newest backup by name is taken that is not dated in the future. A file that cannot be a backup
         (empty, no archive, cut short) is passed over with a warning.
+      - It may also be a file that C(mongodump --archive) has written, with or without C(--gzip), whatever its name. Its database is restored, and of a dump of
+        a whole server the shop's alone; no record is kept beside it.
     type: path
     required: true
   mode:
@@ -68,6 +77,42 @@ options:
   from_database:
     description: For O(mode=restore) the shop's database in the backup, if it has another name there.
     type: str
+  components:
+    description:
+      - For O(mode=restore) what is restored of the backup. V(config) is C(.env) and C(docker-compose.yml).
+      - What the backup does not hold of it stays as it is, which is told.
+    type: list
+    elements: str
+    choices: [database, uploads, invoices, labels, config]
+    default: [database]
+  places:
+    description:
+      - For O(mode=restore) where this installation reads its files, which need not be where those of the backup came from. The filter
+        P(miniecom.maintenance.backup_include#filter) makes it of what M(miniecom.maintenance.context_info) has found, as for
+        O(miniecom.maintenance.mongo_backup#module:include).
+      - Every part of O(components) but the database must be in it; others are not looked at.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The part, such as V(uploads) or V(.env).
+        type: str
+        required: true
+      path:
+        description: Where it is, from the root on. A directory that is not there is made, with the owner and mode of the backup's.
+        type: path
+        required: true
+      container:
+        description: The container in which that path is, where it is in no directory of the host.
+        type: str
+      optional:
+        description: Taken so that entries of C(include) fit; it changes nothing here.
+        type: bool
+        default: false
+      configured_by:
+        description: As O(places[].optional).
+        type: str
   collections:
     description: For O(mode=restore) the collections to restore; by default all that the backup holds.
     type: list
@@ -91,58 +136,15 @@ options:
     description: Seconds to wait for the server.
     type: int
     default: 5
-  assertions:
-    description:
-      - For O(mode=verify) what must hold of the restored database beside that.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      collection:
-        description: Collection to count in.
-        type: str
-        required: true
-      filter:
-        description: Filter of MongoDB's query language, extended JSON allowed. By default all documents count.
-        type: dict
-        default: {}
-      min:
-        description: At least this many documents must match.
-        type: int
-        default: 1
-      max:
-        description: At most this many documents may match.
-        type: int
-  passphrase_file:
-    description: File on the host with the passphrase of an encrypted backup in its first line.
-    type: path
-  mongod_program:
-    description:
-      - Program to start the throwaway server from. By default that of the mongod which listens at O(address), or at the address in the connection string.
-    type: path
-  work_dir:
-    description:
-      - Directory in which the throwaway server's own directory is made; needs about 1.3 times the raw size of the documents and 400 MB.
-      - By default O(state_dir).
-    type: path
-  min_free:
-    description: How much must stay free there.
-    type: str
-    default: 256MiB
-  uri:
-    description:
-      - Connection string of the shop's server. Its hosts are used to find the program, and its database to tell the shop's in a dump of several.
-    type: str
-  env_file:
-    description: The shop's environment file, from which the connection string is read. One of this, O(uri) and O(mongod_program) is needed.
-    type: path
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.acting
+  - miniecom.maintenance.restore_test
   - miniecom.maintenance.mongo.address
   - miniecom.maintenance.docker
   - miniecom.maintenance.run
 requirements:
   - pymongo >= 4.10.1 on the host
+  - jmespath on the host, for O(assertions[].that)
 seealso:
   - module: miniecom.maintenance.mongo_backup
   - module: miniecom.maintenance.backup_info
@@ -166,9 +168,18 @@ EXAMPLES = r"""
     assertions:
       - collection: orders
         filter: {createdAt: {$gt: {$date: "2026-01-01T00:00:00Z"}}}
-      - collection: users
-        filter: {role: admin}
-        min: 1
+      - name: no order is without items
+        collection: orders
+        filter: {items.0: {$exists: false}}
+        min: 0
+        max: 0
+      - name: the newest order was at most two days old
+        that: age_hours(samples.newest[0].createdAt) < `48`
+        severity: warn
+    samples:
+      - name: newest
+        collection: orders
+        pipeline: [{$sort: {createdAt: -1}}, {$limit: 1}, {$project: {createdAt: 1}}]
 
 - name: See what a restore would change
   miniecom.maintenance.mongo_restore:
@@ -186,6 +197,17 @@ EXAMPLES = r"""
     mode: restore
     server: live
     collections: [products, categories]
+    safety_backup: "{{ safety.path }}"
+    env_file: /opt/miniecom/.env
+    address: 127.0.0.1:27017
+
+- name: Restore database and files, with the shop in maintenance and stopped
+  miniecom.maintenance.mongo_restore:
+    src: /opt/miniecom/storage/backups/20261124_020000.tar.gz
+    mode: restore
+    server: live
+    components: [database, uploads, invoices, labels]
+    places: "{{ shop.context | miniecom.maintenance.backup_include }}"
     safety_backup: "{{ safety.path }}"
     env_file: /opt/miniecom/.env
     address: 127.0.0.1:27017
@@ -221,6 +243,11 @@ differences:
   returned: in the mode verify
   type: list
   elements: str
+doubts:
+  description: Assertions of the severity V(warn) that do not hold, a sentence each.
+  returned: in the mode verify
+  type: list
+  elements: str
 collections:
   description: Each collection of either side, with its documents now and then (buckets of a time-series collection).
   returned: in the mode restore
@@ -241,6 +268,20 @@ staying:
   returned: in the mode restore
   type: list
   elements: str
+files:
+  description: Each part of O(components) that the backup holds, but the database.
+  returned: in the mode restore
+  type: list
+  elements: dict
+  contains:
+    name: {description: The part., type: str}
+    place: {description: "The directory its files are in; CONTAINER:PATH in a container.", type: str}
+    files_created: {description: How many files are new there., type: int}
+    files_replaced: {description: How many files have another content now., type: int}
+    files_same: {description: How many files are as in the backup., type: int}
+    files_staying: {description: How many files the backup does not hold; they stay., type: int}
+    staying: {description: Their paths; at most 200., type: list, elements: str}
+    replaced: {description: Paths of those that are replaced; at most 200., type: list, elements: str}
 summary:
   description: The few numbers.
   returned: always
@@ -267,20 +308,28 @@ summary:
     collections: {description: How many collections., type: int}
     indexes: {description: How many indexes., type: int}
     bytes: {description: Raw size of the documents., type: int}
-    files: {description: How many files of the backup were checked., type: int}
+    files: {description: How many files of the backup were checked; in the mode restore how many are written., type: int}
+    files_replaced: {description: How many of them stand in the place of another one; in the mode restore., type: int}
+    files_staying: {description: How many files the backup does not hold; in the mode restore., type: int}
     manifest: {description: Whether the backup has a manifest of ours to compare with., type: bool}
     server_version: {description: Version of the throwaway server., type: str}
     backup_version: {description: Version of the server that was backed up., type: str}
     age_hours: {description: Age of the backup's data., type: float}
     differences: {description: How many differences., type: int}
     seconds: {description: Duration., type: float}
+    seconds_start: {description: How long the throwaway server took to start., type: float}
+    oplog_entries: {description: "With O(mode=verify), how many entries of an oplog in it were read, and not replayed.", type: int}
+    seconds_restore: {description: How long the database took to be restored with its indexes; kept beside the archive., type: float}
+    seconds_compare: {description: How long everything took to be read back and compared., type: float}
 """
 
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run
 from ..module_utils._docker.client import DOCKER_ARGUMENTS
 from ..module_utils._mongo.client import ADDRESS_ARGUMENTS
 from ..module_utils._operations.connection import prepare_connection
+from ..module_utils._operations.restore_test import RESTORE_TEST_ARGUMENTS
 from ..module_utils._operations.restoring import Restoring
 
 SPEC = (
@@ -291,30 +340,32 @@ SPEC = (
             "server": {"type": "str", "choices": ["throwaway", "live"], "default": "throwaway"},
             "database": {"type": "str"},
             "from_database": {"type": "str"},
+            "components": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["database", "uploads", "invoices", "labels", "config"],
+                "default": ["database"],
+            },
+            "places": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "path": {"type": "path", "required": True},
+                    "container": {"type": "str"},
+                    "optional": {"type": "bool", "default": False},
+                    "configured_by": {"type": "str"},
+                },
+            },
             "collections": {"type": "list", "elements": "str", "default": []},
             "safety_backup": {"type": "path"},
             "require_maintenance": {"type": "bool", "default": True},
             "allow_clients": {"type": "bool", "default": False},
             "connect_timeout": {"type": "int", "default": 5},
-            "assertions": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "collection": {"type": "str", "required": True},
-                    "filter": {"type": "dict", "default": {}},
-                    "min": {"type": "int", "default": 1},
-                    "max": {"type": "int"},
-                },
-            },
-            # The path of a file is no secret; what is in it never leaves this process.
-            "passphrase_file": {"type": "path", "no_log": False},
-            "mongod_program": {"type": "path"},
-            "work_dir": {"type": "path"},
-            "min_free": {"type": "str", "default": "256MiB"},
         },
-        required_one_of=[("uri", "env_file", "mongod_program")],
     )
+    + RESTORE_TEST_ARGUMENTS
     + ADDRESS_ARGUMENTS
     + DOCKER_ARGUMENTS
     + RUN_ARGUMENTS

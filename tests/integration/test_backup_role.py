@@ -9,26 +9,35 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.integration.test_backup_offsite import backup
 from tests.integration.test_backup_rotation import backups_in, make
+from tests.sandbox.offsite import offsite_programs
 from tests.support.modules import ROOT
 
 SETTINGS = ("BACKUP_RETENTION_DAYS", "BACKUP_RETENTION_WEEKS", "BACKUP_RETENTION_MONTHS")
 
 
-def play(tmp_path: Path, tasks: list[dict[str, Any]], variables: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+def play(
+    tmp_path: Path,
+    tasks: list[dict[str, Any]],
+    variables: dict[str, Any],
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> subprocess.CompletedProcess[str]:
     book = tmp_path / "play.yml"
     book.write_text(
         yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": tasks}], width=1000)
     )
     command = [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "-c", "local", book]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **more}
     return subprocess.run(
         [*command, "-e", f"ansible_python_interpreter={sys.executable}"],
         capture_output=True,
@@ -94,3 +103,35 @@ def test_the_monthly_run_does_not_rotate_after_a_failed_restore_test(tmp_path: P
     done = play(tmp_path, tasks, {})
     assert done.returncode == 0, done.stdout
     assert {path.name for path in tmp_path.glob("rotated-*")} == {"rotated-none", "rotated-restored", "rotated-skipped"}
+
+
+def test_the_role_copies_off_the_host_tells_its_age_and_brings_a_backup_back(tmp_path: Path) -> None:
+    directory, place, other = (tmp_path / name for name in ("backups", "place", "recovery"))
+    for made in (directory, place, other):
+        made.mkdir()
+    archive = backup(directory, datetime.now().replace(microsecond=0) - timedelta(hours=60))
+    variables = {
+        "context_result": {"context": {"settings": {}, "mongo": {"database": "miniecom"}, "blocking_jobs": []}},
+        "context_state_dir": str(tmp_path / "state"),
+        "backup_dest": str(directory),
+        "backup_include": [],
+    }
+    configured = {**variables, "backup_offsite_target": str(place), "backup_offsite_fetch_dest": str(other)}
+    environment = {"PATH": f"{offsite_programs()}:{os.environ['PATH']}"}
+
+    def role(entry: str) -> dict[str, Any]:
+        return {"ansible.builtin.import_role": {"name": "miniecom.maintenance.backup", "tasks_from": entry}}
+
+    # Not configured: nothing is done, and it is said.
+    told = {"ansible.builtin.assert": {"that": "backup_offsite_result.reason is search('lost with the host')"}}
+    done = play(tmp_path, [role("offsite"), told], variables)
+    assert done.returncode == 0, done.stdout
+    # Configured, and nothing there yet: the daily look says so.
+    done = play(tmp_path, [role("age")], configured)
+    assert done.returncode != 0 and "hours is wanted at" in done.stdout, done.stdout
+    done = play(tmp_path, [role("offsite"), role("age"), role("fetch")], configured, environment)
+    assert done.returncode == 0, done.stdout
+    assert (place / archive.name).read_bytes() == (other / archive.name).read_bytes() == archive.read_bytes()
+    old = {**configured, "backup_offsite_max_age_hours": 48}
+    done = play(tmp_path, [role("age")], old)
+    assert done.returncode != 0 and "the newest copy off the host is 2 d 12 h old" in done.stdout, done.stdout

@@ -252,6 +252,36 @@ def test_a_fresh_one_is_reused_until_it_changes(
     assert len(archives(dest)) == 2
 
 
+def test_a_tagged_one_is_reused_and_kept_for_its_tags(
+    mongod: Mongod, mongo_database: str, params: dict[str, Any], dest: Path
+) -> None:
+    with mongod.client() as client:
+        client[mongo_database].orders.insert_many([{"n": i} for i in range(10)])
+    first = ok(run_module("mongo_backup", params))
+    tagged = {**params, "tags": ["pre-update", "by-hand"]}
+    # A fresh one without the tags is no such backup.
+    told = ok(run_module("mongo_backup", tagged, check=True))
+    assert told.changed and "is not tagged by-hand, pre-update" in told.result["plan"][0]["reason"]
+    second = ok(run_module("mongo_backup", tagged))
+    assert second.changed and second.result["plan"][0]["reason"] == told.result["plan"][0]["reason"]
+    path = Path(second.result["summary"]["path"])
+    assert catalogue.look_at(str(path)).tags == {"pre-update", "by-hand"}  # type: ignore[union-attr]
+    assert not ok(run_module("mongo_backup", {**params, "tags": ["by-hand"]})).changed
+    assert not ok(run_module("mongo_backup", params)).changed
+    # The newest one of all has no tags.
+    third = ok(run_module("mongo_backup", {**params, "fresh_within": "0s"}))
+    known = ok(run_module("backup_info", {"path": str(dest), "state_dir": params["state_dir"]})).result["backups"]
+    assert [entry["tags"] for entry in known] == [[], ["by-hand", "pre-update"], []]
+    rules = {"path": str(dest), "state_dir": params["state_dir"], "keep_last": 1, "keep_tags": ["pre-update"]}
+    ok(run_module("backup_prune", rules))
+    left = {Path(result.result["summary"]["path"]) for result in (second, third)}
+    assert set(archives(dest)) == left
+    assert Path(first.result["summary"]["path"]) not in left
+    for wrong in ("a,b", " "):
+        refused = run_module("mongo_backup", {**params, "tags": [wrong]})
+        assert refused.failed and "tag" in refused.msg
+
+
 def test_check_mode_tells_and_touches_nothing(
     mongod: Mongod, mongo_database: str, params: dict[str, Any], dest: Path, state_dir: Path
 ) -> None:
@@ -903,3 +933,26 @@ def test_a_lock_of_somebody_else_is_left_alone(mongod: Mongod, mongo_database: s
 
 def test_the_driver_is_the_one_under_test() -> None:
     assert pymongo.version_tuple >= (4, 10)
+
+
+def test_who_may_not_read_the_oplog_is_told_before_anything_is_done(
+    tmp_path: Path, mongod_version: str, state_dir: Path
+) -> None:
+    with Mongod(tmp_path / "mongod", replica_set="rs0", auth=True, version=mongod_version) as server:
+        with server.client() as client:
+            client.shop.orders.insert_one({"n": 1})
+            for name, roles in {"clerk": [], "keeper": ["backup"]}.items():
+                own = {"role": "readWrite", "db": "shop"}
+                client.admin.command("createUser", name, pwd="canary-oplog", roles=[own, *roles])
+        common = {
+            "dest": str(tmp_path / "dest"),
+            "state_dir": str(state_dir),
+            "min_free": "1MiB",
+            "consistency": "oplog",
+        }
+        uri = f"mongodb://%s:canary-oplog@{server.address}/shop?authSource=admin&directConnection=true"
+        for check in (True, False):
+            refused = run_module("mongo_backup", {**common, "uri": uri % "clerk"}, check=check)
+            assert refused.failed and "Give the user the role backup" in refused.msg, refused.output
+        assert not (tmp_path / "dest").exists()
+        assert not run_module("mongo_backup", {**common, "uri": uri % "keeper"}).failed

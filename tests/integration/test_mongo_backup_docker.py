@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -197,3 +198,86 @@ def test_a_killed_restore_test_leaves_no_container_behind_for_long(
     assert result.changed
     assert containers(docker_engine) == before
     assert list(Path(params["state_dir"]).glob("restore-test-*")) == []
+
+
+def in_container(engine: Engine, path: str, directory: Path) -> dict[str, bytes]:
+    """The files below a path of the API's container."""
+    shutil.rmtree(directory, ignore_errors=True)
+    engine.docker("cp", f"test_api:{path}", str(directory))
+    return {str(file.relative_to(directory)): file.read_bytes() for file in directory.rglob("*") if file.is_file()}
+
+
+def test_files_go_back_into_a_containers_writable_layer(
+    docker_engine: Engine, params: dict[str, Any], shop: dict[str, Any], tmp_path: Path
+) -> None:
+    """The container is stopped, as while a shop is restored: its engine puts them there."""
+    then, now = tmp_path / "then", tmp_path / "now"
+    for directory, files in (
+        (then, {"a.jpg": "a then", "deep/b.jpg": "b then", "same.jpg": "same"}),
+        (now, {"a.jpg": "a now", "same.jpg": "same", "later.jpg": "later"}),
+    ):
+        for name, text in files.items():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            (directory / name).write_text(text)
+    docker_engine.docker("cp", "-a", str(then), "test_api:/srv/files")
+    docker_engine.docker("cp", "-a", str(then), "test_api:/srv/lost")
+    include = [
+        {"name": "uploads", "path": "/srv/files", "container": "test_api"},
+        {"name": "invoices", "path": "/srv/lost", "container": "test_api"},
+    ]
+    path = ok(run_module("mongo_backup", {**params, "include": include})).result["path"]
+    # Another path than then, in which nothing is: as in a container that was made anew.
+    places = [include[0], {**include[1], "path": "/srv/invoices"}]
+    restore = {key: params[key] for key in ("uri", "address", "docker_host", "state_dir", "min_free")}
+    restore |= {
+        "src": path,
+        "mode": "restore",
+        "server": "live",
+        "components": ["uploads", "invoices"],
+        "places": places,
+    }
+    restore |= {"safety_backup": path, "require_maintenance": False, "allow_clients": True}
+    state = Path(params["state_dir"])
+
+    def lose() -> None:
+        docker_engine.docker("rm", "-f", "test_api")
+        docker_engine.docker("create", "--name=test_api", shop_images(docker_engine).base, "sleep", "1000")
+        docker_engine.docker("cp", "-a", str(now), "test_api:/srv/files")
+
+    def require_restored() -> None:
+        found = in_container(docker_engine, "/srv/files", tmp_path / "out")
+        assert found == {
+            "a.jpg": b"a then",
+            "deep/b.jpg": b"b then",
+            "same.jpg": b"same",
+            "later.jpg": b"later",
+        }
+        found = in_container(docker_engine, "/srv/invoices", tmp_path / "out")
+        assert found == {"a.jpg": b"a then", "deep/b.jpg": b"b then", "same.jpg": b"same"}
+        assert [*state.glob("*restore*"), *state.glob(".miniecom_restore*"), *state.glob("leftovers/*.json")] == []
+
+    lose()
+    before = in_container(docker_engine, "/srv/files", tmp_path / "out")
+    ok(run_module("mongo_restore", restore, check=True))
+    assert in_container(docker_engine, "/srv/files", tmp_path / "out") == before
+    done = ok(run_module("mongo_restore", restore)).result
+    require_restored()
+    (uploads, _invoices) = done["files"]
+    assert uploads["place"] == "test_api:/srv/files"
+    assert (uploads["files_created"], uploads["files_replaced"], uploads["staying"]) == (1, 1, ["later.jpg"])
+    assert not ok(run_module("mongo_restore", restore)).changed
+
+    docker_engine.docker("rm", "-f", "test_api")
+    docker_engine.docker("create", "--name=test_api", shop_images(docker_engine).base, "sleep", "1000")
+
+
+def test_a_container_that_is_gone_is_told_and_changes_nothing(
+    docker_engine: Engine, params: dict[str, Any], shop: dict[str, Any], uploads: Path
+) -> None:
+    include = [{"name": "uploads", "path": "/srv/uploads", "container": "test_api"}]
+    path = ok(run_module("mongo_backup", {**params, "include": include})).result["path"]
+    restore = {key: params[key] for key in ("uri", "address", "docker_host", "state_dir", "min_free")}
+    restore |= {"src": path, "mode": "restore", "server": "live", "components": ["uploads"]}
+    result = run_module("mongo_restore", {**restore, "places": [{**include[0], "container": "gone"}]})
+    assert result.failed
+    assert "gone" in result.msg

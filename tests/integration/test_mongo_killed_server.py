@@ -20,7 +20,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client
 from tests.sandbox.mongod import Mongod
 from tests.support.modules import run_module
 
-pytestmark = [pytest.mark.every_server, pytest.mark.usefixtures("mongod_libraries")]
+pytestmark = pytest.mark.usefixtures("mongod_libraries")
 
 # Collection: documents that the server says it has, and that it has.
 SMALL = 6000

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import shutil
@@ -29,12 +30,12 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.swap i
 from tests.integration.test_mongo_backup import fill_with_every_kind, ok
 from tests.integration.test_mongo_restore import stock_backup, stock_dump
 from tests.sandbox.mongod import Mongod
+from tests.support.extent import EXHAUSTIVE
 from tests.support.modules import ModuleResult, run_module
 
 pytestmark = pytest.mark.usefixtures("mongod_libraries")
 
 # Each moment at which a run can be killed, instead of some of them.
-EVERY = os.environ.get("MINIECOM_TEST_EVERY_PHASE") == "1"
 SITE = {"key": "site", "type": "json"}
 RAW: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument)
 
@@ -343,7 +344,7 @@ def test_killed_before_any_command_it_is_the_old_database_or_the_new_one(world: 
         else:
             ok(restore(world))
             world.require_restored()
-        number += 1 if EVERY else 3
+        number += 1 if EXHAUSTIVE else 3
     ok(result)
     world.require_restored()
     assert number >= 25
@@ -361,7 +362,7 @@ def test_killed_between_its_notes_it_is_put_in_order(world: World) -> None:
         assert world.mongod.running
         ok(restore(world))
         world.require_restored()
-        number += 1 if EVERY else 5
+        number += 1 if EXHAUSTIVE else 5
     assert number > 10
 
 
@@ -420,6 +421,7 @@ def test_a_dump_of_a_whole_server_restores_the_shop_alone(mongod: Mongod, mongo_
     warnings = str(result["warnings"])
     assert "Other databases in the backup are not restored: blog" in warnings
     assert "Users and roles in the backup are not restored" in warnings
+    assert "is not replayed: the collections are restored as they were when each was read." in warnings
     with mongod.client() as client:
         assert client[mongo_database].orders.count_documents({}) == 5
         assert client.admin.command("usersInfo", 1)["users"] == users
@@ -455,3 +457,37 @@ def test_an_empty_backup_replaces_nothing(world: World, tmp_path: Path) -> None:
     path = stock_backup(tmp_path / "shop", out.getvalue())
     assert "there is not one document in it" in restore(world, src=str(path)).msg
     world.require_as_before()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_mongodump_wrote_is_restored_without_anything_around_it(
+    mongod: Mongod, mongo_database: str, tmp_path: Path, packed: bool
+) -> None:
+    """A dump of a whole server, with its users, under a name of somebody's own."""
+    dump = stock_dump(mongod, ["blog", mongo_database], True)
+    path = tmp_path / "before the move.dump"
+    path.write_bytes(gzip.compress(dump) if packed else dump)
+    params = {"src": str(path), "uri": mongod.uri_for(mongo_database), "state_dir": str(tmp_path / "state")}
+    params["min_free"] = "1MiB"
+    tested = ok(run_module("mongo_restore", params)).result
+    assert tested["summary"]["restored"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [path.name, "state"], "no record of it"
+    live = {**params, "mode": "restore", "server": "live"}
+    would = ok(run_module("mongo_restore", live, check=True)).result
+    done = ok(run_module("mongo_restore", live)).result
+    assert would["plan"] == done["plan"]
+    assert "Users and roles in the backup are not restored" in str(done["warnings"])
+    assert "Other databases in the backup are not restored: blog" in str(done["warnings"])
+    with mongod.client() as client:
+        assert client[mongo_database].orders.count_documents({}) == 5
+        assert "blog" not in client.list_database_names()
+        client.drop_database(mongo_database)
+    data = bytearray(path.read_bytes())
+    for damaged in (bytes(data[:-30]), bytes(data[: len(data) // 2]) + b"\x01" + bytes(data[len(data) // 2 + 1 :])):
+        path.write_bytes(damaged)
+        for values in (params, live):
+            assert run_module("mongo_restore", values).failed
+    with mongod.client() as client:
+        assert mongo_database not in client.list_database_names()
+    path.write_bytes(b"no dump at all")
+    assert "nor what mongodump --archive writes" in run_module("mongo_restore", params).msg

@@ -35,7 +35,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archiv
 from tests.integration.test_mongo_backup import fill_with_every_kind, ok, wait_for
 from tests.sandbox.mongod import Mongod
 from tests.support.archives import small_archive
-from tests.support.modules import ModuleResult, finish_module, run_module, start_module
+from tests.support.modules import ModuleResult, finish_module, run_measured, run_module, start_module
 
 pytestmark = pytest.mark.usefixtures("mongod_libraries")
 
@@ -103,6 +103,23 @@ def servers(state_dir: Path) -> list[int]:
         for process in processes.list_processes()
         if any(place in part for part in process.argv for place in own) and process.name.startswith("mongod")
     ]
+
+
+def test_the_largest_documents_are_held_but_a_few_at_a_time(mongod: Mongod, tmp_path: Path, state_dir: Path) -> None:
+    """Both stay below 200 MB whatever the size; more documents take no more (measured with ten)."""
+    params = {"state_dir": str(state_dir), "min_free": "1MiB"}
+    with mongod.client() as client:
+        for number in range(4):
+            client.test_large.photos.insert_one({"_id": number, "x": os.urandom(16 * 1024 * 1024 - 64)})
+    try:
+        own = {"uri": mongod.uri_for("test_large"), "dest": str(tmp_path / "dest"), "fresh_within": "0"}
+        made, memory = run_measured("mongo_backup", {**params, **own}, tmp_path)
+        assert ok(made).result["summary"]["documents"] == 4 and memory < 170_000_000
+        tested, memory = run_measured("mongo_restore", {**params, "uri": mongod.uri, "src": own["dest"]}, tmp_path)
+        assert ok(tested).result["summary"]["documents"] == 4 and memory < 185_000_000
+    finally:
+        with mongod.client() as client:
+            client.drop_database("test_large")
 
 
 def remake(path: Path, change: Callable[[Path], None]) -> None:
@@ -230,7 +247,7 @@ def test_a_dump_that_was_not_packed_restores_whatever_its_name(
 
 
 def stock_dump(mongod: Mongod, databases: list[str], whole_server: bool, spoil: bool = False) -> bytes:
-    """What mongodump writes of a whole server, or of one database with --dumpDbUsersAndRoles.
+    """What mongodump writes of a whole server with --oplog, or of one database with --dumpDbUsersAndRoles.
 
     Users, roles and version stand in admin with their metadata, or beside the database's collections with none.
     """
@@ -251,6 +268,9 @@ def stock_dump(mongod: Mongod, databases: list[str], whole_server: bool, spoil: 
             metadata = json.dumps({"indexes": indexes, "collectionName": "orders", "type": "collection"})
             documents = [bson.encode({"_id": f"{database} {number}", "n": number}) for number in range(5)]
             entries.append((CollectionMetadata(database, "orders", "collection", metadata), documents))
+        if whole_server:
+            entry = {"op": "i", "ns": f"{databases[0]}.orders", "o": {"_id": "of the oplog"}}
+            entries.append((CollectionMetadata("", "oplog", "", ""), [bson.encode(entry)]))
     out = io.BytesIO()
     writer = ArchiveWriter(out.write, [head for head, _raw in entries], "6.0.5", "100.10.0")
     for head, raw in entries:
@@ -276,7 +296,7 @@ def test_a_dump_of_a_whole_server_restores(mongod: Mongod, params: dict[str, Any
     path = stock_backup(tmp_path / "shop", stock_dump(mongod, ["blog", "shop"], True))
     result = ok(verify(params, src=str(path)))
     assert "could not be restored" not in str(result.result.get("warnings"))
-    assert result.result["summary"]["documents"] == 10
+    assert result.result["summary"]["documents"] == 10 and result.result["summary"]["oplog_entries"] == 1
     assert result.result["summary"]["collections"] == 2
     # Of two databases nobody knows which one is the shop's, but by the connection string.
     seen = catalogue.look_at(str(path))
@@ -407,8 +427,43 @@ def test_assertions(params: dict[str, Any]) -> None:
     assert 'plain: 1 documents match {"n": 7}, less than 2' in result.msg
 
 
+def test_expressions_over_counts_and_samples(params: dict[str, Any], backup: Path) -> None:
+    samples = [{"name": "last", "collection": "plain", "pipeline": [{"$sort": {"n": -1}}, {"$limit": 1}]}]
+    wanted = [
+        {"name": "as many as there were", "that": "counts.plain >= `500`"},
+        {"name": "the last one", "that": "samples.last[0].n == `499` && length(samples.last[0]._id) > `0`"},
+        {"name": "uploads are there", "that": "backup.files.uploads == `1`"},
+    ]
+    doubt = {"name": "more than there are", "that": "counts.plain < `500`", "severity": "warn"}
+    result = ok(verify(params, assertions=[*wanted, doubt], samples=samples))
+    assert result.result["differences"] == []
+    assert result.result["doubts"] == ["the assertion does not hold: more than there are (it is false)"]
+    assert "WARNING: the assertion does not hold" in result.result["summary"]["headline"]
+    assert result.result["summary"]["seconds_restore"] > 0
+    info = ok(run_module("backup_info", {"path": str(backup.parent), "state_dir": params["state_dir"]})).result
+    assert info["last_verified"]["name"] == backup.name
+    assert info["last_verified"]["restore_seconds"] > 0
+    assert info["last_verified"]["last_verified"] == info["last_verified"]["restore_tested"]
+    assert "it was restored in" in info["summary"]["headline"]
+
+    failed = verify(params, assertions=[{**doubt, "severity": "fail"}], samples=samples)
+    assert failed.failed
+    assert "more than there are" in failed.msg
+    info = ok(run_module("backup_info", {"path": str(backup.parent), "state_dir": params["state_dir"]})).result
+    assert "last_verified" not in info
+    assert info["summary"]["restore_failed"] == 1
+    # What is wrong with the question says nothing about the backup.
+    before = Path(catalogue.sidecar_path(str(backup))).read_bytes()
+    wrong = [{"name": "w", "collection": "plain", "pipeline": [{"$nonsense": 1}]}]
+    assert "cannot take the sample w" in verify(params, assertions=wanted, samples=wrong).msg
+    assert Path(catalogue.sidecar_path(str(backup))).read_bytes() == before
+    assert "no JMESPath" in verify(params, assertions=[{"that": "a ="}]).msg
+    assert "writes" in verify(params, samples=[{"name": "w", "collection": "plain", "pipeline": [{"$out": "x"}]}]).msg
+
+
 def test_under_the_oldest_python_of_a_target(params: dict[str, Any], old_python: Path) -> None:
-    result = ok(run_module("mongo_restore", params, python=old_python))
+    wanted = [{"that": "age_hours('2026-01-01T00:00:00Z') > `0` && counts.plain > `0`"}]
+    result = ok(run_module("mongo_restore", {**params, "assertions": wanted}, python=old_python))
     assert result.result["summary"]["restored"]
 
 

@@ -67,12 +67,26 @@ def test_a_lost_database_comes_back(native_sandbox: Sandbox, log: Path) -> None:
     assert answer(sandbox)[0] == 200, "open again"
     assert orders(sandbox) == before - 300
 
-    restored = play("restore", sandbox, log, *confirmed, *services(sandbox)).assert_ok()
+    missing = play("restore", sandbox, log, *confirmed, "-e", "backup_restore_env_file=/nowhere/restorer.env")
+    assert missing.rc != 0 and "/nowhere/restorer.env" in missing.output
+    assert not [
+        task for task in missing.tasks if task["action"].endswith("maintenance_flag") and task["status"] != "skipped"
+    ], "it stayed open"
+
+    # As the user who may do this and little else.
+    only = ("-e", '{"mongo_maintenance_users": ["restorer"]}')
+    made = play("database_users", sandbox, log, *only).assert_ok().result("mongo_users")
+    credentials = made["users"][0]["file"]
+    password = Path(credentials).read_text().rpartition("@")[0].rpartition(":")[2]
+    as_restorer = ("-e", f"backup_restore_env_file={credentials}")
+    restored = play("restore", sandbox, log, *confirmed, *services(sandbox), *as_restorer).assert_ok()
+    assert len(password) > 30 and password not in restored.output + log.read_text()
     done = next(
         task["result"]
         for task in reversed(restored.tasks)
         if task["action"].endswith("mongo_restore") and "safety_backup" in str(task["result"].get("summary"))
     )
+    assert done["invocation"]["module_args"]["env_file"] == credentials
     assert done["summary"]["restored"]
     assert done["staying"] == ["since"]
     assert Path(done["summary"]["safety_backup"]).parent == Path(done["summary"]["path"]).parent / "before_restore"

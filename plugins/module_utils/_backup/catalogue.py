@@ -58,11 +58,13 @@ class VerificationRecord:
         restore_tested: when a restore of it last succeeded, as a UTC timestamp; "" if never.
         restore_failed: when the archive was proven not to restore, as a UTC timestamp; "" if it was not. The record then
             counts no more.
+        restore_seconds: how long the database took to be restored then, with its indexes; 0 where nobody knows.
         sources: where each component came from, as (name, source); empty in records that do not tell.
         check: how it was checked when it was made: documents or checksums; "" in records that do not tell.
         empty: those of the components that hold no file.
         invalid_documents: how many documents do not pass their collection's validator.
         lacking: what it lacks of the files that its database names, as (name of the part, reason).
+        tags: what whoever made it has tagged it with.
     """
 
     size: int
@@ -85,6 +87,13 @@ class VerificationRecord:
     empty: Tuple[str, ...] = ()
     invalid_documents: int = 0
     lacking: Tuple[Tuple[str, str], ...] = ()
+    tags: Tuple[str, ...] = ()
+    restore_seconds: float = 0.0
+
+    @property
+    def last_verified(self) -> str:
+        """When it was last proven to be whole, by reading it back or by restoring it, as a UTC timestamp."""
+        return max(self.verified, self.restore_tested)
 
     def fits(self, status: os.stat_result) -> bool:
         """Whether a file has size and time of the archive that this is about; a copy may keep whole seconds only."""
@@ -98,8 +107,10 @@ class VerificationRecord:
             self.__dict__,
             components=list(self.components),
             empty=list(self.empty),
+            tags=list(self.tags),
             sources=dict(self.sources),
             lacking=dict(self.lacking),
+            last_verified=self.last_verified,
             format=1,
         )
         return (json.dumps(values, sort_keys=True, indent=1) + "\n").encode()
@@ -125,8 +136,10 @@ def parse_verification(data: bytes) -> Optional[VerificationRecord]:
             verified=_checked_time(values["verified"]),
             components=tuple(str(item) for item in values.get("components", [])),
             empty=tuple(str(item) for item in values.get("empty", [])),
+            tags=tuple(str(item) for item in values.get("tags", [])),
             sources=_pairs(values.get("sources", {})),
             lacking=_pairs(values.get("lacking", {})),
+            restore_seconds=float(values.get("restore_seconds", 0)),
             **texts,
             **numbers,  # type: ignore[arg-type]
         )
@@ -164,6 +177,7 @@ class Backup:
         stale: a record stands beside it, but the archive has changed since.
         record: what stands beside it, whether or not it counts.
         problem: why it can be no backup in spite of its name; "" when nothing speaks against it.
+        bare: it is a dump of mongodump alone; its date is that of the file.
     """
 
     name: str
@@ -177,6 +191,7 @@ class Backup:
     stale: bool = False
     record: Optional[VerificationRecord] = None
     problem: str = ""
+    bare: bool = False
 
     @property
     def id(self) -> ArchiveId:
@@ -191,6 +206,11 @@ class Backup:
         """What is known to be in it beside the database: nothing of one that is not verified."""
         record = self.verification
         return frozenset() if record is None else frozenset(record.components) - {*record.empty, *dict(record.lacking)}
+
+    @property
+    def tags(self) -> FrozenSet[str]:
+        """What it was tagged with when it was made, as long as it is that archive."""
+        return frozenset(self.record.tags) if self.record is not None and not self.stale else frozenset()
 
     @property
     def restore_failed(self) -> str:
@@ -263,6 +283,17 @@ class Catalogue:
             if backup.verification is not None and (now is None or backup.age_seconds(now) >= -CLOCK_SKEW_SECONDS)
         ]
         return max(verified, key=_when, default=None)
+
+    def newest_restored(self, now: datetime) -> Optional[Backup]:
+        """The newest backup of which a restore has succeeded: what is known to bring the shop back."""
+        proven = [
+            backup
+            for backup in self.backups
+            if backup.verification is not None
+            and backup.verification.restore_tested
+            and backup.age_seconds(now) >= -CLOCK_SKEW_SECONDS
+        ]
+        return max(proven, key=_when, default=None)
 
 
 def _when(backup: Backup) -> Tuple[str, str]:
@@ -444,6 +475,9 @@ def describe_backup(backup: Backup, now: datetime) -> Dict[str, Any]:
     record: Mapping[str, Any] = known.__dict__ if known else {}
     for key in ("database", "consistency", "documents", "invalid_documents", "collections", "restore_tested"):
         entry[key] = record.get(key)
+    entry["restore_seconds"] = record.get("restore_seconds") or None
+    entry["last_verified"] = known.last_verified if known else ""
     entry["components"] = list(record.get("components", ()))
     entry["lacking"] = dict(record.get("lacking", ()))
+    entry["tags"] = sorted(backup.tags)
     return entry

@@ -113,10 +113,13 @@ class GzipWriter:
         self._waiting: Deque[Future[bytes]] = deque()
 
     def write(self, data: bytes) -> int:
-        self._pieces.append(data)
-        self._held += len(data)
-        if self._held >= CHUNK_BYTES:
-            self._submit()
+        # A document of 16 MB in one chunk would be held by each thread, packed and unpacked.
+        for start in range(0, len(data), CHUNK_BYTES):
+            piece = data[start : start + CHUNK_BYTES]  # the very same bytes, where they are no more than a chunk
+            self._pieces.append(piece)
+            self._held += len(piece)
+            if self._held >= CHUNK_BYTES:
+                self._submit()
         return len(data)
 
     def _submit(self) -> None:

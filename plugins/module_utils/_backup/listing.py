@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Dict
+from typing import Any, Dict, Mapping, Optional
 
 from .._core.call import Call
-from .._core.clock import utc_now
+from .._core.clock import parse_utc, utc_now
 from .._core.plan import Report
 from .._core.units import counted, format_duration, format_size
 from .catalogue import Catalogue, describe_backup, read_catalogue
+from .offsite_ledger import LedgerEntry, newest_entry
 
 MAX_WARNINGS = 5
 
@@ -24,15 +25,21 @@ def backup_info(call: Call) -> Report:
     Raises:
         MaintenanceError: it cannot be read.
     """
-    found = read_catalogue(call.params["path"], missing_ok=True).of(call.params["database"])
-    return report_of(found, utc_now())
+    path, database = call.params["path"], call.params["database"]
+    found = read_catalogue(path, missing_ok=True).of(database)
+    return report_of(found, utc_now(), newest_entry(call.run.state_dir, path, database or ""))
 
 
-def report_of(found: Catalogue, now: datetime) -> Report:
-    """A catalogue as return values. Pure."""
+def report_of(found: Catalogue, now: datetime, offsite: Optional[LedgerEntry] = None) -> Report:
+    """A catalogue as return values. Pure.
+
+    Args:
+        offsite: what is known of the copies at a second place.
+    """
     backups = [describe_backup(backup, now) for backup in reversed(found.backups)]
     verified = found.newest_verified(now)
     newest = found.newest(now)
+    restored = found.newest_restored(now)
     summary: Dict[str, Any] = {
         "backups": len(backups),
         "verified": sum(1 for backup in found.backups if backup.verified),
@@ -44,10 +51,12 @@ def report_of(found: Catalogue, now: datetime) -> Report:
         "bytes": sum(backup.size for backup in found.backups),
         "age_hours": None,
         "newest_age_hours": None,
+        "restore_tested_days": None,
         "partials": len(found.partials),
         "bytes_partials": sum(size for _path, size in found.partials),
         "other_databases": len(found.others),
         "foreign": found.foreign,
+        "offsite_age_hours": None,
     }
     values: Dict[str, Any] = {"backups": backups}
     headline = "there is no backup"
@@ -64,9 +73,38 @@ def report_of(found: Catalogue, now: datetime) -> Report:
             format_size(summary["bytes"]),
             format_duration(max(0.0, verified.age_seconds(now))),
         )
+    if restored is not None:
+        values["last_verified"] = describe_backup(restored, now)
+        summary["restore_tested_days"] = round(
+            _seconds_since(values["last_verified"]["restore_tested"], now) / 86400, 1
+        )
+    if verified is not None:
+        headline += ", %s" % _proof(values.get("last_verified"), values["newest_verified"], now)
     if summary["restore_failed"]:
         headline += ", %d proven not to restore" % summary["restore_failed"]
     if found.implausible:
         headline += ", %d that cannot be backups" % len(found.implausible)
+    if offsite is not None:
+        values["offsite"] = offsite.describe(now)
+        summary["offsite_age_hours"] = values["offsite"]["age_hours"]
+        age = offsite.age_seconds(now)
+        told = "there is no copy off the host"
+        if age is not None:
+            told = "the newest copy off the host is %s old" % format_duration(max(0.0, age))
+        headline += "; " + told
     warnings = ["%s does not count as a backup: %s" % (backup.path, backup.problem) for backup in found.implausible]
     return Report(headline, summary=summary, values=values, warnings=warnings[:MAX_WARNINGS])
+
+
+def _seconds_since(text: str, now: datetime) -> float:
+    return max(0.0, (now - parse_utc(text)).total_seconds())
+
+
+def _proof(proven: Optional[Mapping[str, Any]], newest: Mapping[str, Any], now: datetime) -> str:
+    """What is known of restoring: of the newest verified backup, or else of an older one."""
+    if proven is None:
+        return "of none a restore was tested"
+    ago = format_duration(_seconds_since(proven["restore_tested"], now))
+    which = "it" if proven["name"] == newest["name"] else proven["name"]
+    took = " in %s" % format_duration(proven["restore_seconds"]) if proven["restore_seconds"] else ""
+    return "%s was restored%s in a test %s ago" % (which, took, ago)

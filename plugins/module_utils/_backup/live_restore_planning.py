@@ -15,6 +15,7 @@ from .._core.errors import InsufficientSpace, MaintenanceError
 from .._core.plan import Action, Kept, Plan
 from .._core.units import format_size
 from .catalogue import Backup
+from .file_comparison import PartChange
 
 # Data files with indexes take less than the raw documents, which are packed in them; the server's journal, and air (measured).
 DATA_FACTOR = 1.3
@@ -66,6 +67,9 @@ class LiveObservation:
         safety: the backup of what is live now.
         skipped: what is in the archive and not restored, a sentence each.
         passed_over: newer files that cannot be backups, with the reason.
+        files: each part of the backup that is to be restored beside the database.
+        absent: parts that are asked for and are not in the backup, with the reason where the backup knows it.
+        unasked: parts of the backup that are not asked for.
     """
 
     source: str
@@ -83,11 +87,24 @@ class LiveObservation:
     safety: Optional[Backup] = None
     skipped: Tuple[str, ...] = ()
     passed_over: Tuple[str, ...] = ()
+    files: Tuple[PartChange, ...] = ()
+    absent: Tuple[Tuple[str, str], ...] = ()
+    unasked: Tuple[str, ...] = ()
 
     @property
     def differing(self) -> List[CollectionChange]:
         """The collections that a restore makes anew."""
         return [change for change in self.changes if change.change in (CREATE, REPLACE)]
+
+    @property
+    def differing_files(self) -> List[PartChange]:
+        """The parts of which at least one file is created or replaced."""
+        return [part for part in self.files if part.changes]
+
+    @property
+    def loses_nothing(self) -> bool:
+        """Whether there is nothing that a restore could cost."""
+        return not self.live_documents and not any(part.replace for part in self.files)
 
     @property
     def live_documents(self) -> int:
@@ -122,14 +139,16 @@ class SettleRestore:
 
 @dataclass(frozen=True)
 class RestoreDatabase:
-    """Restore these collections of this archive in the place of the live ones.
+    """Restore these collections and parts of this archive in the place of the live ones.
 
     Attributes:
         path: of the archive; "" where check mode assumes one.
+        files: names of the parts of which files change.
     """
 
     path: str
     collections: Tuple[str, ...] = ()
+    files: Tuple[str, ...] = ()
 
 
 LiveWork = Union[SettleRestore, RestoreDatabase]
@@ -165,7 +184,9 @@ def plan_live_restore(observation: LiveObservation, policy: LivePolicy) -> Plan[
             plan.kept.append(Kept(target, "it is as in the backup (%s)" % change))
         elif change.change == STAYS:
             plan.kept.append(Kept(target, "not restored from this backup: it stays as it is (%s)" % change))
-    if not differing and not observation.leftovers:
+    _keep_files(plan, observation)
+    parts = observation.differing_files
+    if not differing and not parts and not observation.leftovers:
         return plan
     # Of a database that is half way nobody can tell: it is looked at again when it is in order.
     obstacles = obstacles_of(observation, policy) if not observation.leftovers else []
@@ -182,20 +203,60 @@ def plan_live_restore(observation: LiveObservation, policy: LivePolicy) -> Plan[
         sum(change.now or 0 for change in differing),
         sum(change.then or 0 for change in differing),
     )
+    if parts:
+        told = [
+            "%s in %s (%d new, %d other)" % (part.name, part.place, part.created_files, len(part.replace))
+            for part in parts
+        ]
+        files = "files unpacked beside, compared, and swapped: %s" % ", ".join(told)
+        reason = "%s; %s" % (reason, files) if differing or observation.leftovers else files
     names = tuple(change.name for change in differing)
-    size = sum(change.bytes for change in differing)
+    size = sum(change.bytes for change in differing) + sum(part.bytes for part in parts)
     assumes = "a verified backup of what is live now" if assumes_safety(observation, policy) else ""
     if observation.leftovers:
         assumes = "that the database is in order again"
-    work = RestoreDatabase(backup.path, names)
-    plan.actions.append(Action("restore_database", observation.database, reason, work, size, assumes=assumes))
+    work = RestoreDatabase(backup.path, names, tuple(part.name for part in parts))
+    verb, target = "restore_database", observation.database
+    if parts and not differing and not observation.leftovers:
+        verb, target = "restore_files", ", ".join(part.name for part in parts)
+    plan.actions.append(Action(verb, target, reason, work, size, assumes=assumes))
     return plan
+
+
+def _keep_files(plan: Plan[LiveWork], observation: LiveObservation) -> None:
+    """What stays as it is of the files, and what somebody should know of them."""
+    for part in observation.files:
+        if part.same:
+            plan.kept.append(Kept(part.place, "%d files are as in the backup" % part.same))
+        for path in part.stays:
+            plan.kept.append(Kept("%s/%s" % (part.place, path), "the backup does not hold it: it stays"))
+        if part.name == ".env" and part.changes:
+            plan.warnings.append(
+                "%s is replaced by that of the backup: passwords that were changed since are the old ones in it, and the"
+                " servers keep the new ones." % part.place
+            )
+    for name, reason in observation.absent:
+        plan.kept.append(Kept(name, "the backup does not hold it" + (": " + reason if reason else "")))
+        if reason:
+            plan.warnings.append("The backup holds no %s (%s): what is there now stays." % (name, reason))
+    for name in observation.unasked:
+        plan.kept.append(Kept(name, "it is in the backup, and not among the components that are restored"))
 
 
 def obstacles_of(observation: LiveObservation, policy: LivePolicy) -> List[MaintenanceError]:
     """What stands in the way of a restore now, each with what to do about it."""
     found = []
-    empty = not observation.live_documents
+    empty = observation.loses_nothing
+    for part in observation.files:
+        if part.conflicts:
+            found.append(
+                MaintenanceError(
+                    "a directory, or what is no file, stands where the backup has something else: %s"
+                    % ", ".join(part.conflicts[:5]),
+                    target=part.place,
+                    next_step="Look at it and move it away, or leave %s out of components." % part.name,
+                )
+            )
     if policy.require_maintenance and not observation.in_maintenance and not empty:
         found.append(
             MaintenanceError(
@@ -217,6 +278,7 @@ def obstacles_of(observation: LiveObservation, policy: LivePolicy) -> List[Maint
                     next_step="Make a backup now, with the shop in maintenance, and give its path as safety_backup.",
                 )
             )
+    found += _short_of_space(observation, policy)
     needed = needed_space(observation.differing)
     if observation.free is not None and observation.free < needed + policy.min_free:
         found.append(
@@ -231,9 +293,30 @@ def obstacles_of(observation: LiveObservation, policy: LivePolicy) -> List[Maint
     return found
 
 
+def _short_of_space(observation: LiveObservation, policy: LivePolicy) -> List[MaintenanceError]:
+    """File systems on which the files do not fit beside those that are there."""
+    found: List[MaintenanceError] = []
+    parts = observation.differing_files
+    for device in sorted({part.device for part in parts}):
+        there = [part for part in parts if part.device == device and part.free is not None]
+        # What goes into a container waits unpacked, and as its engine takes it.
+        needed = sum(part.bytes * (2 if part.container else 1) for part in there) + policy.min_free
+        if there and there[0].free < needed:
+            found.append(
+                InsufficientSpace(
+                    "not enough space: files exist twice until all are proven; %s free, %s needed (with min_free)"
+                    % (format_size(there[0].free), format_size(needed)),
+                    target=", ".join(part.place for part in there),
+                    next_step="Free some space there. Nothing was written.",
+                    details={"bytes_free": there[0].free, "bytes_needed": needed},
+                )
+            )
+    return found
+
+
 def assumes_safety(observation: LiveObservation, policy: LivePolicy) -> bool:
     """Whether a backup of what is live now would have been made before."""
-    return policy.check and not policy.safety_backup and bool(observation.live_documents)
+    return policy.check and not policy.safety_backup and not observation.loses_nothing
 
 
 def still_connected(clients: Tuple[str, ...], address: str) -> MaintenanceError:
@@ -262,7 +345,10 @@ def safety_problem(observation: LiveObservation, policy: LivePolicy) -> str:
     age = (observation.at - parse_utc(record.started)).total_seconds()
     if not observation.maintenance_since and age > MAX_SAFETY_SECONDS:
         return "the safety backup is older than a day, and nobody knows since when the shop is closed"
-    if record.documents < observation.live_documents:
+    unsafe = [part.name for part in observation.files if part.replace and part.name not in record.components]
+    if unsafe:
+        return "the safety backup does not hold %s, of which files are replaced" % ", ".join(unsafe)
+    if observation.differing and record.documents < observation.live_documents:
         return "the safety backup holds %d documents, and the database %d" % (
             record.documents,
             observation.live_documents,

@@ -58,6 +58,7 @@ class ArchiveJob:
         min_free: bytes that stay free on the destination's file system.
         passphrase: encrypts; None does not.
         check: how thoroughly read_dump checks, for the record.
+        tags: for the record.
     """
 
     path: str
@@ -69,6 +70,7 @@ class ArchiveJob:
     min_free: int = 0
     passphrase: Optional[bytes] = field(default=None, repr=False)
     check: str = ""
+    tags: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -268,6 +270,7 @@ def _publish(job: ArchiveJob, handle: BinaryIO, plain_sha256: str = "") -> Verif
         empty=tuple(component.name for component in manifest.components if not component.files),
         invalid_documents=manifest.invalid_documents,
         lacking=tuple(sorted(manifest.lacking.items())),
+        tags=tuple(job.tags),
     )
     # Before the archive gets its name: an archive under its final name is always a verified one.
     write_sidecar(job.path, verification)

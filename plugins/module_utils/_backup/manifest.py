@@ -63,6 +63,26 @@ class ComponentRecord:
     source: str = ""
 
 
+@dataclass(frozen=True)
+class OplogRecord:
+    """The oplog of the dump's time.
+
+    Attributes:
+        start, end: of which time its entries are, as mongorestore takes a moment: seconds, colon, number.
+        entries, bytes, sha256: as of a collection.
+    """
+
+    start: str
+    end: str
+    entries: int
+    bytes: int
+    sha256: str
+
+
+# Its name among the collections found in a backup: no collection has that one.
+OPLOG = ""
+
+
 @dataclass
 class Manifest:
     """What a backup holds. Times are UTC timestamps.
@@ -70,6 +90,7 @@ class Manifest:
     Attributes:
         missing: entries that were not there, with source and reason.
         lacking: what entries lack of the files that the database names, by their name.
+        oplog: None where the dump has none.
     """
 
     name: str
@@ -88,10 +109,14 @@ class Manifest:
     missing: List[Dict[str, str]] = field(default_factory=list)
     notes: List[str] = field(default_factory=list)
     lacking: Dict[str, str] = field(default_factory=dict)
+    oplog: Optional[OplogRecord] = None
     format: int = FORMAT
 
     def to_json(self) -> bytes:
-        return (json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode(
+        values = asdict(self)
+        if self.oplog is None:
+            del values["oplog"]  # which versions before it take for a manifest that is not theirs
+        return (json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode(
             "utf-8", "surrogateescape"
         )
 
@@ -156,6 +181,8 @@ def parse_manifest(data: bytes) -> Optional[Manifest]:
             return None
         values["collections"] = [CollectionRecord(**entry) for entry in values["collections"]]
         values["components"] = [ComponentRecord(**entry) for entry in values["components"]]
+        if values.get("oplog"):
+            values["oplog"] = OplogRecord(**values["oplog"])
         return Manifest(**values)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -178,7 +205,7 @@ def differences(
     """What differs between a manifest and what was found; an empty list when nothing does. Pure.
 
     Args:
-        collections: by the name under which the documents stand; None leaves them out.
+        collections: by the name under which the documents stand, and the oplog as OPLOG; None leaves them out.
         components: by name; None leaves them out.
     """
     found: List[str] = []
@@ -188,6 +215,8 @@ def differences(
             for entry in manifest.collections
             if entry.type != "view"
         }
+        if manifest.oplog is not None:
+            wanted[OPLOG] = FoundCollection(manifest.oplog.entries, manifest.oplog.bytes, manifest.oplog.sha256)
         found += _compare("collection", "documents", wanted, collections)
     if components is not None:
         wanted = {entry.name: FoundCollection(entry.files, entry.bytes, entry.sha256) for entry in manifest.components}
@@ -201,6 +230,7 @@ def _compare(
     lines = []
     for name in sorted(set(wanted) | set(found)):
         expected, actual = wanted.get(name), found.get(name)
+        name = name or "of the oplog"
         if expected is None:
             lines.append("%s %s is not in the manifest" % (kind, name))
         elif actual is None:

@@ -19,6 +19,8 @@ from .catalogue import Backup, Catalogue, backup_name
 # Raw BSON of a shop shrinks to about half (measured: 0.46 to 0.49); some more, for data that shrinks less.
 DEFAULT_RATIO = 0.6
 MARGIN = 1.1
+# What a backup that is to be reused must have where it matters; one with an oplog is a snapshot, too.
+_AS_CONSISTENT = {"snapshot": ("snapshot", "oplog"), "oplog": ("oplog",), "locked": ("locked",)}
 LACKING_STEP = (
     "A shop restored from this would be without them: see whether this is where the application writes (UPLOAD_DIR,"
     " STORAGE_PATH), and whether what is to be mounted there is."
@@ -52,8 +54,9 @@ class BackupPolicy:
     Attributes:
         fresh_within: in seconds, with the text that it was given as.
         min_free: bytes.
-        consistency: as asked for; only snapshot and locked demand something of a backup that is to be reused.
+        consistency: as asked for; only snapshot, oplog and locked demand something of a backup that is to be reused.
         check: documents or checksums.
+        tags: what a backup that is to be reused must be tagged with.
     """
 
     dest: str
@@ -63,11 +66,12 @@ class BackupPolicy:
     encrypted: bool = False
     consistency: str = "auto"
     check: str = "checksums"
+    tags: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class DumpConsistency:
-    """How the dump is to be read: snapshot, locked or none, what that means for the reader of the manifest, and whether it
+    """How the dump is to be read: snapshot, oplog, locked or none, what that means for the reader of the manifest, and whether it
     may begin again without a snapshot."""
 
     mode: str = "none"
@@ -197,10 +201,12 @@ def reusable(
             why = "%s holds no %s" % (backup.name, ", ".join(missing))
         elif moved:
             why = "%s does not say that its %s came from %s" % (backup.name, moved[0], wanted[moved[0]])
-        elif policy.consistency in ("snapshot", "locked") and record.consistency != policy.consistency:
+        elif record.consistency not in _AS_CONSISTENT.get(policy.consistency, (record.consistency,)):
             why = "%s has the consistency %s" % (backup.name, record.consistency or "unknown")
         elif policy.check == "documents" and record.check != "documents" and not record.restore_tested:
             why = "%s was not checked document by document" % backup.name
+        elif not set(policy.tags) <= backup.tags:
+            why = "%s is not tagged %s" % (backup.name, ", ".join(sorted(set(policy.tags) - backup.tags)))
         elif policy.encrypted and not backup.encrypted:
             why = "%s is not encrypted" % backup.name
         elif age < 0:

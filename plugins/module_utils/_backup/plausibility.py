@@ -25,7 +25,7 @@ CIPHER_BLOCK = 16
 TAR_BLOCK = 512
 _USTAR = slice(257, 262)
 _GZIP = 31  # zlib's wbits for a gzip header and trailer
-_HEAD_BYTES = 64 * 1024
+HEAD_BYTES = 64 * 1024
 # Read to its end: it costs no more than the few reads of a larger one.
 _SMALL_BYTES = 1024 * 1024
 # Longer than the longest gzip member that mongo_backup writes.
@@ -58,7 +58,7 @@ def _encrypted(handle: BinaryIO, size: int) -> str:
 
 def _packed(handle: BinaryIO, size: int) -> str:
     small = size <= _SMALL_BYTES
-    head = handle.read(size if small else _HEAD_BYTES)
+    head = handle.read(size if small else HEAD_BYTES)
     if not head.startswith(GZIP_MAGIC):
         return "it is no gzip file"
     found = _read_members(head)
@@ -77,6 +77,11 @@ def _packed(handle: BinaryIO, size: int) -> str:
     handle.seek(-4, os.SEEK_END)
     (unpacked,) = struct.unpack("<I", handle.read(4))
     return CUT_SHORT if unpacked % TAR_BLOCK else ""
+
+
+def begins_as_archive(head: bytes) -> bool:
+    """Whether these first bytes are those of a packed tar archive."""
+    return head.startswith(GZIP_MAGIC) and _read_members(head).head[_USTAR].startswith(b"ustar")
 
 
 @dataclass(frozen=True)

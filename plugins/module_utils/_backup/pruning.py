@@ -108,23 +108,20 @@ def plan_rotation(observation: RotationObservation, policy: RotationPolicy, now:
     catalogue = catalogue.of(policy.database)
     plan.kept.extend(Kept(backup.path, "of another database: %s" % backup.database) for backup in catalogue.others)
     newest = catalogue.newest_verified(now)
+    restored = catalogue.newest_restored(now)
     age = newest.age_seconds(now) if newest is not None else None
     for backup in catalogue.implausible:
         plan.warnings.append(
             "%s does not count as a backup (%s): it takes no place in the rotation and stays. Look at it, and remove it"
             " if it is worth nothing." % (backup.path, backup.problem)
         )
-    items = [
-        Item(
-            backup.name,
-            backup.date,
-            backup.verified,
-            "this run has relied on it" if backup.name in observation.relied_on else "",
-            backup.parts,
-            backup.problem,
-        )
-        for backup in catalogue.backups
-    ]
+    for backup in catalogue.backups:
+        if backup.restore_failed and not backup.problem:
+            plan.warnings.append(
+                "%s was proven not to restore: it takes no place in the rotation and stays. Remove it if it is worth nothing."
+                % backup.path
+            )
+    items = [item_of(backup, _protection(backup, observation, restored)) for backup in catalogue.backups]
     local_now = now.astimezone().replace(tzinfo=None)
     if policy.assume_verified and (age is None or age > REUSED_WITHIN):
         # It will hold what the last one holds.
@@ -163,6 +160,30 @@ def plan_rotation(observation: RotationObservation, policy: RotationPolicy, now:
         for path in catalogue.orphan_sidecars:
             plan.actions.append(Action("remove_record", path, "record of a backup that is gone", RemoveRecord(path)))
     return plan
+
+
+def _protection(backup: Backup, observation: RotationObservation, restored: Optional[Backup]) -> str:
+    """Why a backup stays whatever the rules say; "" when nothing protects it."""
+    if backup.name in observation.relied_on:
+        return "this run has relied on it"
+    # Newer ones were read back; that the shop comes back is known of this one.
+    return "the newest backup that a restore has proven" if backup is restored else ""
+
+
+def item_of(backup: Backup, protected: str = "") -> Item:
+    """A backup as far as retention is concerned. Pure."""
+    failed = "proven not to restore at %s" % backup.restore_failed if backup.restore_failed else ""
+    record = backup.verification
+    return Item(
+        backup.name,
+        backup.date,
+        backup.verified,
+        protected,
+        backup.parts,
+        backup.problem or failed,
+        record is not None and bool(record.lacking),
+        backup.tags,
+    )
 
 
 def _recent(age: Optional[float], policy: RotationPolicy) -> bool:
@@ -206,7 +227,8 @@ def blocking_findings(plan: Plan[Any], policy: RotationPolicy) -> List[Finding]:
             "critical",
             job,
             "This job of the shop deletes backups, too, so nothing is removed here while it is active.",
-            "Switch it off where it is scheduled (a # before the line of the crontab, or systemctl disable --now for a timer), and run again.",
+            "Switch it off with the playbook schedule, -e schedule_shop_jobs=off, which schedule_shop_jobs=restored takes back"
+            " (what is neither a line of a crontab nor a timer, by hand), and run again.",
             scope="backups",
         )
         for job in policy.blocked_by

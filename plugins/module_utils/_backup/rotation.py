@@ -11,8 +11,9 @@ import stat
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from typing import Iterator, Optional, Tuple
+from typing import Any, Iterator, Mapping, Optional, Tuple
 
+from .._core.arguments import ArgumentSpec
 from .._core.atomic_file import sync_directory
 from .._core.call import Call
 from .._core.errors import AbortPlan, MaintenanceError, SkipAction, from_os_error
@@ -34,8 +35,31 @@ from .pruning import (
 from .retention import Policy
 
 KEEP = ("keep_last", "keep_daily", "keep_weekly", "keep_monthly")
+RETENTION_ARGUMENTS = ArgumentSpec(
+    {
+        **{name: {"type": "int", "default": 0} for name in KEEP},
+        "keep_within": {"type": "str", "default": "0"},
+        "keep_tags": {"type": "list", "elements": "str", "default": []},
+    }
+)
 # What these modules end with names the backup that they made, reused or tested.
-_RELYING = ("mongo_backup", "mongo_restore")
+_RELYING = ("mongo_backup", "mongo_restore", "recovery_drill")
+
+
+def retention_policy(params: Mapping[str, Any]) -> Policy:
+    """The rules in a module's options.
+
+    Raises:
+        MaintenanceError: a number is negative, or a duration is none.
+    """
+    negative = [name for name in KEEP if params[name] < 0]
+    if negative:
+        raise MaintenanceError(
+            "a number to keep is negative", target=", ".join(negative), next_step="Use 0 to leave a rule out."
+        )
+    tags = tuple(frozenset(tag.strip() for tag in entry.split(",") if tag.strip()) for entry in params["keep_tags"])
+    last, daily, weekly, monthly = (params[name] for name in KEEP)
+    return Policy(last, daily, weekly, monthly, parse_duration(params["keep_within"]), tags)
 
 
 class BackupPrune(Task[RotationObservation]):
@@ -46,13 +70,8 @@ class BackupPrune(Task[RotationObservation]):
     def __init__(self, call: Call) -> None:
         super().__init__(call)
         params = self.params
-        negative = [name for name in KEEP if params[name] < 0]
-        if negative:
-            raise MaintenanceError(
-                "a number to keep is negative", target=", ".join(negative), next_step="Use 0 to leave a rule out."
-            )
         self.policy = RotationPolicy(
-            Policy(*(params[name] for name in KEEP)),
+            retention_policy(params),
             parse_duration(params["require_verified"]),
             params["require_verified"],
             params["assume_verified"] and call.check,

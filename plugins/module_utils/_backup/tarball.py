@@ -20,20 +20,24 @@ import stat
 import tarfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from .._core.errors import MaintenanceError, from_os_error
 from .compress import DamagedBackup, GzipReader, GzipWriter, compressor, stored_member
+from .file_comparison import PartListing
 from .manifest import MAX_BYTES, ComponentRecord, FoundCollection, Manifest, parse_manifest
 from .plausibility import GZIP_MAGIC
+from .unpacking import Unpacker, unpack_entry
 
 DUMP_NAME = "mongo.archive.gz"
 # As mongodump writes it without --gzip.
 PLAIN_DUMP_NAME = "mongo.archive"
-_ARCHIVE_MAGIC = b"\x6d\xe2\x99\x81"  # of mongodump's archive format
+ARCHIVE_MAGIC = b"\x6d\xe2\x99\x81"  # of mongodump's archive format
 MANIFEST_NAME = "manifest.json"
 RESERVED = (DUMP_NAME, PLAIN_DUMP_NAME, MANIFEST_NAME)
 BLOCK = 512
+# What takes entries of a backup that is read.
+Sink = Union[Unpacker, PartListing]
 # Numbers of user and group: as numbers, since the host that restores may know other names.
 Owner = Tuple[int, int]
 NOBODY_IN_PARTICULAR: Owner = (0, 0)
@@ -471,13 +475,14 @@ class ReadBack:
         return {name: component.found() for name, component in self.components.items()}
 
 
-def read_backup(stream: Any, name: str, read_dump: Callable[[Any], Any]) -> ReadBack:
-    """Read a backup from its first byte to its last; nothing is written anywhere.
+def read_backup(stream: Any, name: str, read_dump: Callable[[Any], Any], sink: Optional[Sink] = None) -> ReadBack:
+    """Read a backup from its first byte to its last; nothing is written anywhere but by the sink.
 
     Args:
         stream: the file's bytes.
         name: for messages.
         read_dump: called with a stream of the uncompressed database dump; what it leaves unread is passed over.
+        sink: takes the parts that it wants.
 
     Raises:
         DamagedBackup: damaged, cut off, or not a backup.
@@ -490,9 +495,11 @@ def read_backup(stream: Any, name: str, read_dump: Callable[[Any], Any]) -> Read
             for info in tar:
                 tar.members = []
                 found.entries += 1
-                _read_entry(found, tar, info, name, read_dump)
+                _read_entry(found, tar, info, name, read_dump, sink)
             # Cut off between two entries it is still a row of whole ones.
             complete = _has_end(tar)
+            if sink is not None:
+                sink.finish()
         # The gzip trailer of the last member is checked only when its end has been read.
         while unpacked.read():
             pass
@@ -516,7 +523,12 @@ def read_backup(stream: Any, name: str, read_dump: Callable[[Any], Any]) -> Read
 
 
 def _read_entry(
-    found: ReadBack, tar: tarfile.TarFile, info: tarfile.TarInfo, name: str, read_dump: Callable[[Any], Any]
+    found: ReadBack,
+    tar: tarfile.TarFile,
+    info: tarfile.TarInfo,
+    name: str,
+    read_dump: Callable[[Any], Any],
+    sink: Optional[Sink],
 ) -> None:
     directory, component_name, inside = _split(info.name)
     found.directory = found.directory or directory
@@ -533,7 +545,7 @@ def _read_entry(
             )
         found.has_dump = True
         found.dump = read_dump(
-            _unpacked(tar.extractfile(info), "%s in %s" % (component_name, name), component_name == DUMP_NAME)
+            unpacked_dump(tar.extractfile(info), "%s in %s" % (component_name, name), component_name == DUMP_NAME)
         )
         return
     if component_name == MANIFEST_NAME and not inside:
@@ -542,18 +554,28 @@ def _read_entry(
         found.manifest = parse_manifest(data)
         return
     component = found.components.setdefault(component_name, Component(component_name))
+    taken = sink if sink is not None and sink.wants(component_name) else None
     if info.isdir():
         if inside:
             component.add(inside, 0, "dir")
+        if taken is not None:
+            taken.directory(component_name, inside, info)
     elif info.issym():
         component.add(inside, 0, "link:" + info.linkname)
+        if taken is not None:
+            taken.link(component_name, inside, info)
     elif info.islnk():
-        component.add(inside, 0, "same:" + _split(info.linkname)[2])
+        first = _split(info.linkname)[2]
+        component.add(inside, 0, "same:" + first)
+        if taken is not None:
+            taken.same(component_name, inside, first)
     elif info.isreg():
         if not inside:
             component.kind = "file"
         digest = hashlib.sha256()
         source = tar.extractfile(info)
+        if taken is not None:
+            unpack_entry(taken, component_name, inside, info, source, digest.update)
         while source is not None:
             data = source.read(COPY_BYTES)
             if not data:
@@ -577,15 +599,15 @@ class _Reread:
         return rest
 
 
-def _unpacked(stream: Any, name: str, packed: bool) -> Any:
+def unpacked_dump(stream: Any, name: str, packed: bool) -> Any:
     """A dump as it was before gzip, if it was packed at all: its first bytes tell, and where they do not, its name.
 
     Args:
         packed: whether it is packed by its name.
     """
-    head = _read_up_to(stream, len(_ARCHIVE_MAGIC))
+    head = _read_up_to(stream, len(ARCHIVE_MAGIC))
     whole = _Reread(head, stream)
-    if head == _ARCHIVE_MAGIC or not (packed or head.startswith(GZIP_MAGIC)):
+    if head == ARCHIVE_MAGIC or not (packed or head.startswith(GZIP_MAGIC)):
         return whole
     return GzipReader(whole, name)
 

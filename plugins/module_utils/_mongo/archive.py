@@ -21,6 +21,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import struct
+from collections import deque
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
@@ -350,6 +351,7 @@ class ArchiveReader:
             for data, documents in self._block(where):
                 totals.add(data, documents)
                 yield Batch(key[0], key[1], data, documents)
+                del data
             if header.get("EOF"):
                 if int(header.get("CRC") or 0) != signed64(totals.crc):
                     raise _damaged(where, "the checksum of the collection's documents is not the one recorded")
@@ -358,8 +360,7 @@ class ArchiveReader:
 
     def read_all(self) -> Dict[Tuple[str, str], Totals]:
         """Read to the end for the checks' sake; returns the totals by (database, collection)."""
-        for _batch in self.batches():
-            pass
+        deque(self.batches(), maxlen=0)
         return self.totals
 
     def _check_end(self) -> None:
@@ -393,6 +394,7 @@ class ArchiveReader:
             self._position = position
             if count:
                 yield buffer[start:position], count
+            buffer = b""  # of 16 MB, maybe, as are the names deleted below and where batches are read
             if finished:
                 self._position += 4
                 return
@@ -405,8 +407,11 @@ class ArchiveReader:
         if missing <= 0:
             return True
         pieces = [self._buffer[self._position :]]
+        self._buffer, self._position = b"", 0  # not held beside what replaces it
+        # Of a large document no byte more than it has: what is given out of it is then the buffer itself, and no copy.
+        ahead = 0 if needed > READ_BYTES else READ_BYTES
         while missing > 0:
-            piece = self._stream.read(max(missing, READ_BYTES))
+            piece = self._stream.read(max(missing, ahead))
             if not piece:
                 break
             pieces.append(piece)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 from uuid import UUID
 
 try:
@@ -22,9 +22,11 @@ except ImportError:  # pragma: no cover - the client raises MissingLibrary first
     pass
 
 from .._core.errors import MaintenanceError
+from .._core.heap import give_large_blocks_back
 from .archive import BUCKETS, ArchiveWriter, CollectionMetadata, count_documents
 from .client import Connection, Server
 from .errors import error_number, error_text, mongo_errors
+from .oplog import OPLOG_HEAD, OplogWindow, open_transactions, oplog_head, read_oplog, window_until_now
 from .raw_cursor import DocumentCursor
 from .read_ahead import read_ahead
 
@@ -80,7 +82,7 @@ class DumpSource:
 
 @dataclass(frozen=True)
 class Consistency:
-    """How one moment is kept: snapshot, locked or none, and what that means for the reader of the manifest."""
+    """How one moment is kept: snapshot, oplog, locked or none, and what that means for the reader of the manifest."""
 
     mode: str
     note: str
@@ -91,12 +93,22 @@ def choose_consistency(requested: str, server: Server) -> Consistency:
     """What is possible on this kind of server. Pure.
 
     Args:
-        requested: auto, snapshot, locked or none.
+        requested: auto, snapshot, oplog, locked or none.
 
     Raises:
         MaintenanceError: the server cannot do what was requested.
     """
     can_snapshot = server.topology != "standalone" and server.version_array[:2] >= SNAPSHOT_SINCE
+    if requested == "oplog":
+        if not can_snapshot or server.topology != "replica set":
+            raise MaintenanceError(
+                "the oplog of the dump's time needs a replica set of MongoDB 5.0 or newer",
+                target="%s %s" % (server.topology, server.version),
+                next_step="Use consistency: snapshot on a sharded cluster, locked (writers wait meanwhile), none, or auto.",
+            )
+        return Consistency(
+            "oplog", "every collection as of one moment, and the oplog from then on to the end of the dump"
+        )
     if requested == "snapshot" or (requested == "auto" and can_snapshot):
         if not can_snapshot:
             raise MaintenanceError(
@@ -276,9 +288,14 @@ def count_invalid(
 
 @dataclass
 class DumpResult:
-    """What a dump has to say beside its counts, which the archive writer holds."""
+    """What a dump has to say beside its counts, which the archive writer holds.
+
+    Attributes:
+        window: of which time the oplog is in it; None where none is.
+    """
 
     notes: List[str] = field(default_factory=list)
+    window: Optional[OplogWindow] = None
 
 
 @dataclass(frozen=True)
@@ -327,11 +344,16 @@ def dump_database(
         MaintenanceError: the server refuses, or the connection was lost.
         OSError: from writing.
     """
+    give_large_blocks_back()
     heads = [CollectionMetadata(database, source.name, source.type, source.metadata) for source in sources]
+    with_oplog = consistency.mode == "oplog"
+    if with_oplog:
+        heads.append(oplog_head())
     writer = ArchiveWriter(writing.write, heads, connection.server.version, tool_version)
     result = DumpResult()
     moment: Optional[Moment] = None
-    if consistency.mode == "snapshot":
+    oldest = open_transactions(connection) if with_oplog else None
+    if with_oplog or consistency.mode == "snapshot":
         moment = _take_moment(connection, database, sources)
     try:
         for source in sources:
@@ -342,8 +364,17 @@ def dump_database(
     finally:
         if moment is not None and moment.session is not None:
             moment.session.end_session()
+    after = _listed_uuids(connection, database)
+    if with_oplog and moment is not None:
+        result.window = window_until_now(connection, moment.time, oldest)
+        for batch, entries in read_oplog(connection, database, result.window):
+            writing.check_alive()
+            writing.check_documents(batch, "oplog")
+            writer.add(*OPLOG_HEAD, batch, entries)
+            del batch
+        writer.end(*OPLOG_HEAD)
     writer.close()
-    result.notes += _changes(database, sources, _listed_uuids(connection, database))
+    result.notes += _changes(database, sources, after, ", but in its oplog" if with_oplog else "")
     return writer, result
 
 
@@ -413,11 +444,14 @@ def _moved(where: str, how: str) -> CollectionsMoved:
     )
 
 
-def _changes(database: str, sources: Sequence[DumpSource], after: Mapping[str, str]) -> List[str]:
+def _changes(
+    database: str, sources: Sequence[DumpSource], after: Mapping[str, str], of_new_ones: str = ""
+) -> List[str]:
     """What became of the collections since each was read to its end; lines for the manifest. Pure.
 
     Args:
         after: UUIDs by name, as listed when everything had been read.
+        of_new_ones: what else to say of those that are not in the dump.
 
     Raises:
         MaintenanceError: one was renamed: a restore would bring back the old name beside or instead of the new one.
@@ -434,7 +468,7 @@ def _changes(database: str, sources: Sequence[DumpSource], after: Mapping[str, s
         notes.append("%s was dropped or replaced after it had been read: what is in the backup is the old one" % where)
     known = {source.name for source in sources}
     notes += [
-        "%s.%s was made while the database was read, and is not in the backup" % (database, name)
+        "%s.%s was made while the database was read, and is not in the backup%s" % (database, name, of_new_ones)
         for name in sorted(after)
         if _is_dumped(name) and name not in known
     ]
@@ -501,16 +535,20 @@ def documents_of_collection(
     target = connection.client[database]
 
     def open_cursor() -> Any:
-        collection = target[name]
-        session = moment.session if moment is not None else None
-        size = measure_batch(collection, session, hint)
         if not _answers_alone(connection):
-            return _Counted(collection.find_raw_batches({}, batch_size=size, session=session, hint=hint or None))
+            find = target[name].find_raw_batches
+            session = moment.session if moment is not None else None
+            # Negative: one batch, and no cursor stays open.
+            size = measure_batch(find({}, limit=-MEASURED_DOCUMENTS, session=session, hint=hint or None))
+            return _Counted(find({}, batch_size=size, session=session, hint=hint or None))
         command: Dict[str, Any] = {"find": name, "filter": {}}
         if hint:
             command["hint"] = hint
         if moment is not None:
             command["readConcern"] = {"level": "snapshot", "atClusterTime": moment.time}
+        few = dict(command, limit=MEASURED_DOCUMENTS, singleBatch=True)
+        with DocumentCursor(target, few, MEASURED_DOCUMENTS) as cursor:
+            size = measure_batch(batch for batch, _documents in cursor)
         return DocumentCursor(target, command, size)
 
     with read_ahead(open_cursor) as batches:
@@ -552,15 +590,14 @@ def documents_per_batch(sizes: Sequence[int]) -> int:
     return max(2, min(MAX_BATCH_DOCUMENTS, BATCH_BYTES // max(1, sorted(sizes)[len(sizes) // 2])))
 
 
-def measure_batch(collection: Any, session: Optional[Any] = None, hint: str = "") -> int:
+def measure_batch(batches: Iterable[bytes]) -> int:
     """How many documents of a collection make a batch, by the first few of them: the server's own count may be wrong.
 
     Args:
-        hint: name of the index in whose order it will be read; "" for the natural one.
+        batches: those few, as whole documents one after the other.
     """
     sizes: List[int] = []
-    # Negative: one batch, and no cursor stays open.
-    for batch in collection.find_raw_batches({}, limit=-MEASURED_DOCUMENTS, session=session, hint=hint or None):
+    for batch in batches:
         position = 0
         while position < len(batch):
             # A document begins with its own length.

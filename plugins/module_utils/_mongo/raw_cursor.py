@@ -25,6 +25,9 @@ except ImportError:  # the client says so
 
 _LENGTH = struct.Struct("<i")
 _BATCHES = (b"\x04nextBatch\0", b"\x04firstBatch\0")
+# The first field of a reply, which begins behind its length.
+_CURSOR = b"\x03cursor\0"
+_FIRST_FIELD = 4 + len(_CURSOR)
 _DOCUMENT, _SMALLEST = 3, 5  # https://bsonspec.org/spec.html
 
 
@@ -66,37 +69,39 @@ class RawCursor:
         finally:
             self._session.end_session()
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> bytes:
-        cursor, start, end = self._reply()
-        return cursor[start:end]
+        data, start, end = self._reply()
+        return data[start:end]
 
     def _reply(self) -> Tuple[bytes, int, int]:
-        """The next reply's field `cursor`, and where in it the batch begins and ends."""
+        """Bytes of the next reply, and where in them the batch begins and ends."""
         if not self._command:
             raise StopIteration
         reply = self._database.command(
             self._command, session=self._session, codec_options=CodecOptions(RawBSONDocument)
         )
-        cursor = bytes(reply["cursor"].raw)
-        del reply  # of 16 MB, maybe
-        start, end, state = _split(cursor)
+        # As one piece, of 16 MB maybe: the field as a value of its own may be a second one.
+        data, place = bytes(reply.raw), _FIRST_FIELD
+        if not data.startswith(_CURSOR, place - len(_CURSOR)):
+            data, place = bytes(reply["cursor"].raw), 0
+        del reply
+        start, end, state = _split(data, place)
         self._id = int(state["id"])
         self._command = {}
         if self._id:
             collection = str(state["ns"]).partition(".")[2]
             self._command = {"getMore": Int64(self._id), "collection": collection, "batchSize": self._batch_size}
-        return cursor, start, end
+        return data, start, end
 
 
 class DocumentCursor(RawCursor):
     """The same over batches as an archive has them: whole documents one after the other, and how many these are."""
 
     def __next__(self) -> Any:
-        cursor, start, end = self._reply()
-        return documents_of(cursor, start, end)
+        return documents_of(*self._reply())
 
 
 def documents_of(data: bytes, start: int, end: int) -> Tuple[bytes, int]:
@@ -123,19 +128,23 @@ def documents_of(data: bytes, start: int, end: int) -> Tuple[bytes, int]:
 
 def split_reply(cursor: bytes) -> Tuple[bytes, Mapping[str, Any]]:
     """The batch in the field `cursor` of a reply, and the fields beside it. Pure."""
-    start, end, state = _split(cursor)
+    start, end, state = _split(cursor, 0)
     return cursor[start:end], state
 
 
-def _split(cursor: bytes) -> Tuple[int, int, Mapping[str, Any]]:
-    """Where the batch begins and ends, and the fields beside it."""
-    name = next((name for name in _BATCHES if cursor.startswith(name, 4)), b"")
-    start = 4
+def _split(data: bytes, place: int) -> Tuple[int, int, Mapping[str, Any]]:
+    """Where in data the batch begins and ends, and the fields beside it.
+
+    Args:
+        place: where in data the document begins that the batch is a field of.
+    """
+    name = next((name for name in _BATCHES if data.startswith(name, place + 4)), b"")
+    start = place + 4
     if not name:
         # Whichever comes first: a document may hold the other's name.
-        places = [(cursor.find(name), name) for name in _BATCHES]
-        start, name = min((place, name) for place, name in places if place >= 0)
+        places = [(data.find(name, start), name) for name in _BATCHES]
+        start, name = min((found, name) for found, name in places if found >= 0)
     batch = start + len(name)
-    end = batch + _LENGTH.unpack_from(cursor, batch)[0]
-    rest = cursor[4:start] + cursor[end:]
+    end = batch + _LENGTH.unpack_from(data, batch)[0]
+    rest = data[place + 4 : start] + data[end : place + _LENGTH.unpack_from(data, place)[0]]
     return batch, end, decode(_LENGTH.pack(4 + len(rest)) + rest)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import struct
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,11 +27,11 @@ try:
         datetime_conversion=DatetimeConversion.DATETIME_AUTO,
         unicode_decode_error_handler="replace",
     )
-    _CODEC = CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 except ImportError:  # pragma: no cover - the client raises MissingLibrary first
     RawBSONDocument = object  # type: ignore[assignment,misc]
 
 from .._core.errors import MaintenanceError
+from .._core.heap import give_large_blocks_back
 from .archive import ArchiveReader, CollectionMetadata
 from .behind import behind
 from .client import Connection
@@ -174,6 +173,7 @@ def restore_archive(connection: Connection, reader: ArchiveReader) -> List[str]:
         RefusedBackup: the server refuses what is in it.
         MaintenanceError: the server fails otherwise.
     """
+    give_large_blocks_back()
     heads = data_heads(reader)
     same = same_series(connection.server.version, reader.prelude.server_version)
     declared = {(head.db, head.data_collection) for head in reader.prelude.collections}
@@ -447,40 +447,3 @@ def _normal(text: str) -> Tuple[Dict[str, str], Dict[str, Dict[str, str]]]:
         for index in values.get("indexes") or []
     }
     return options, indexes
-
-
-@dataclass(frozen=True)
-class Assertion:
-    """What must hold of a restored database.
-
-    Attributes:
-        condition: a filter of the query language; {} counts everything.
-        least, most: how many documents it may match; None sets no limit.
-    """
-
-    collection: str
-    condition: Mapping[str, Any] = field(default_factory=dict)
-    least: Any = 1
-    most: Any = None
-
-
-def check_assertions(connection: Connection, database: str, assertions: Sequence[Assertion]) -> List[str]:
-    """Which assertions do not hold, a sentence each."""
-    lines = []
-    for assertion in assertions:
-        where = "%s.%s" % (database, assertion.collection)
-        target = connection.client[database].get_collection(assertion.collection, codec_options=_CODEC)
-        with mongo_errors("cannot check an assertion", where):
-            condition = json_util.loads(json.dumps(assertion.condition), json_options=_JSON)
-            count = target.count_documents(condition)
-        if assertion.least is not None and count < assertion.least:
-            lines.append(
-                "%s: %d documents match %s, less than %d"
-                % (where, count, json.dumps(assertion.condition), assertion.least)
-            )
-        if assertion.most is not None and count > assertion.most:
-            lines.append(
-                "%s: %d documents match %s, more than %d"
-                % (where, count, json.dumps(assertion.condition), assertion.most)
-            )
-    return lines

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -19,6 +20,7 @@ except ImportError:  # pragma: no cover - the client raises MissingLibrary first
     pass
 
 from .._core.errors import MaintenanceError
+from .._core.heap import give_large_blocks_back
 from .archive import BUCKETS, ArchiveReader, CollectionMetadata, Totals
 from .client import APP_NAME, Connection
 from .dump import DumpSource, list_sources, uuid_of
@@ -36,6 +38,8 @@ from .restore import (
 from .swap import COLLECTION, TIMESERIES, VIEW, Define, Drop, Journal, Listed, Refill, Rename, Side, Step, Swap
 
 INTERNAL_DRIVERS = ("NetworkInterfaceTL", "MongoDB Internal Client")
+# Seconds for connections of what was stopped just before to end: a driver's monitors look every half second.
+GONE_WITHIN = 3.0
 
 
 def list_live(connection: Connection, database: str) -> Dict[str, Listed]:
@@ -87,6 +91,7 @@ def stage(connection: Connection, database: str, journal: Journal, reader: Archi
         ArchiveError, RefusedBackup: the archive is damaged, or the server refuses what is in it.
         MaintenanceError: the server fails otherwise.
     """
+    give_large_blocks_back()
     same = same_series(connection.server.version, reader.prelude.server_version)
     heads = heads_of(reader, database)
     places: Dict[str, CollectionMetadata] = {}
@@ -285,7 +290,18 @@ def other_clients(connection: Connection) -> Optional[List[str]]:
 
     An application keeps its connections open: as long as there is one, it may write. A user without the privilege inprog sees
     its own connections, and the application's are that mostly, for the connection string is.
+
+    What was stopped a moment ago is given time to go: drivers end the connections of their monitors after those of the work.
     """
+    deadline = time.monotonic() + GONE_WITHIN
+    while True:
+        found = _clients_now(connection)
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)
+
+
+def _clients_now(connection: Connection) -> Optional[List[str]]:
     for everybody in (True, False):
         try:
             with mongo_errors("cannot see who is connected", connection.address.where):

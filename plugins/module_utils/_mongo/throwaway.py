@@ -6,19 +6,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import subprocess
 import time
 from typing import Any, Callable, List, Optional, Sequence
 from urllib.parse import quote
 
+from .._core.children import dying_with_parent
 from .._core.errors import MaintenanceError, from_os_error
 from .address import Address
 from .client import Connection, open_address
 
-_PR_SET_PDEATHSIG = 1
 START_SECONDS = 90.0
 # The kernel's limit for the path of a socket is 108 bytes with the final zero.
 MAX_SOCKET_PATH = 107
@@ -50,11 +48,6 @@ def socket_fits(directory: str) -> bool:
     return len(os.fsencode(os.path.join(directory, SOCKET_NAME))) <= MAX_SOCKET_PATH
 
 
-def _die_with_parent() -> None:  # pragma: no cover - runs in the child
-    # A module that is killed must not leave a server behind.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 class ThrowawayServer:
     """A mongod started from a program of this host.
 
@@ -83,7 +76,7 @@ class ThrowawayServer:
                     stdout=output,
                     stderr=output,
                     cwd=self._directory,
-                    preexec_fn=_die_with_parent,
+                    preexec_fn=dying_with_parent(),
                 )
         except OSError as error:
             raise from_os_error(

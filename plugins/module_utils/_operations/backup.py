@@ -27,7 +27,16 @@ from .._backup.catalogue import (
 )
 from .._backup.compress import Prefetch, compression_engine
 from .._backup.encryption import read_passphrase
-from .._backup.manifest import TOOL, CollectionRecord, FoundCollection, Manifest, lost_without_bypass, restore_command
+from .._backup.manifest import (
+    OPLOG,
+    TOOL,
+    CollectionRecord,
+    FoundCollection,
+    Manifest,
+    OplogRecord,
+    lost_without_bypass,
+    restore_command,
+)
 from .._backup.planning import (
     BackupObservation,
     BackupWork,
@@ -46,7 +55,7 @@ from .._core.leftovers import LockLeft, PathLeft, ProcessId
 from .._core.plan import Action, Outcome, Plan, Report, Results, Verification
 from .._core.runner import Task
 from .._core.units import format_size, parse_duration, parse_size
-from .._mongo import dump, fsync_lock
+from .._mongo import dump, fsync_lock, oplog
 from .._mongo.archive import ArchiveReader
 from .._mongo.client import Connection, connect
 from .._mongo.document_check import DocumentCheck, UnreadableDocument
@@ -64,6 +73,15 @@ class NamedArchive:
     path: str
 
 
+def _checked_tags(tags: Sequence[str]) -> Tuple[str, ...]:
+    wrong = [tag for tag in tags if not tag.strip() or "," in tag]
+    if wrong:
+        raise MaintenanceError(
+            "this is no tag", target=repr(wrong[0]), next_step="A tag is a word without commas, such as pre-update."
+        )
+    return tuple(sorted({tag.strip() for tag in tags}))
+
+
 class MongoBackup(Task[BackupObservation]):
     """One backup, or none when a fresh one is there."""
 
@@ -78,6 +96,7 @@ class MongoBackup(Task[BackupObservation]):
             bool(params["passphrase_file"]),
             params["consistency"],
             params["check"],
+            _checked_tags(params["tags"]),
         )
         self.lock_seconds = parse_duration(params["lock_timeout"])
         self._sources = Sources(read_entries(params["include"]), params["docker_host"], params["docker_timeout"])
@@ -117,6 +136,8 @@ class MongoBackup(Task[BackupObservation]):
                 next_step="Set database to the shop's database.",
             )
         consistency = dump.choose_consistency(self.params["consistency"], connection.server)
+        if consistency.mode == "oplog":
+            oplog.require_readable(connection)
         left, gone, unknown = self._locks_left_behind(connection)
         included, unknown_lacks = [], []
         for entry in self._sources.entries:
@@ -321,6 +342,7 @@ class MongoBackup(Task[BackupObservation]):
             self.policy.min_free,
             self._passphrase(),
             self.policy.check,
+            self.policy.tags,
         )
         partial = partial_name(path)
         # For the run that takes a dead one over; on its own the next backup clears it away.
@@ -346,6 +368,15 @@ class MongoBackup(Task[BackupObservation]):
             writing = dump.Writing(write, check_alive, check, last_attempt)
             writer, result = dump.dump_database(connection, database, sources, writing, how, TOOL)
         manifest.notes += result.notes
+        if result.window is not None:
+            entries = writer.totals[oplog.OPLOG_HEAD]
+            manifest.oplog = OplogRecord(
+                oplog.timestamp_text(result.window.moment),
+                oplog.timestamp_text(result.window.end),
+                entries.documents,
+                entries.bytes,
+                entries.sha256,
+            )
         records = []
         for source in sources:
             data = source.data if source.type != "view" else source.name
@@ -433,9 +464,9 @@ class MongoBackup(Task[BackupObservation]):
             totals = reader.read_all()
         views = {entry.collection for entry in reader.prelude.collections if entry.type == "view"}
         return {
-            name: FoundCollection(found.documents, found.bytes, found.sha256)
-            for (_database, name), found in totals.items()
-            if name not in views
+            OPLOG if head == oplog.OPLOG_HEAD else head[1]: FoundCollection(found.documents, found.bytes, found.sha256)
+            for head, found in totals.items()
+            if head == oplog.OPLOG_HEAD or head[1] not in views
         }
 
     # --- verify, report ------------------------------------------------------------------------------------------

@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 from contextlib import closing, contextmanager
 from datetime import datetime
-from typing import Any, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
 
-from .._backup.catalogue import Backup, look_at, read_catalogue
+from .._backup.bare_dump import look_at_source
+from .._backup.catalogue import Backup, read_catalogue
 from .._backup.compress import Prefetch
 from .._backup.encryption import Openssl
+from .._backup.manifest import OPLOG, FoundCollection
 from .._core.errors import MaintenanceError, from_os_error
+from .._mongo.archive import ArchiveReader
+from .._mongo.oplog import OPLOG_HEAD
 
 
 def find_backup(src: str, now: datetime, check: bool) -> Tuple[Optional[Backup], Tuple[str, ...]]:
@@ -45,10 +49,11 @@ def find_backup(src: str, now: datetime, check: bool) -> Tuple[Optional[Backup],
             target=src,
             next_step="Make one with mongo_backup first.",
         )
-    backup = look_at(src)
+    backup = look_at_source(src)
     if backup is None:
         raise MaintenanceError(
-            "this is no backup: it is missing, no regular file, or not named YYYYmmdd_HHMMSS.tar.gz",
+            "this is no backup: it is missing, no regular file, or neither named YYYYmmdd_HHMMSS.tar.gz nor what"
+            " mongodump --archive writes",
             target=src,
             next_step="Correct src, or rename the file to the time it was made.",
         )
@@ -75,3 +80,9 @@ def open_backup(backup: Backup, passphrase: Optional[bytes]) -> Iterator[Any]:
             Prefetch(cipher)
         ) as ahead:
             yield ahead
+
+
+def oplog_of(reader: ArchiveReader) -> Dict[str, FoundCollection]:
+    """The oplog in an archive that was read to its end, under its name of the manifest; nothing where there is none."""
+    totals = reader.totals.get(OPLOG_HEAD)
+    return {} if totals is None else {OPLOG: FoundCollection(totals.documents, totals.bytes, totals.sha256)}

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from .._backup.bare_dump import look_at_source, read_backup_or_dump
 from .._backup.catalogue import Backup, look_at
 from .._backup.encryption import read_passphrase
+from .._backup.file_comparison import CONFIG, Entries, PartChange
 from .._backup.live_restore_planning import (
     CREATE,
     REPLACE,
@@ -30,7 +32,7 @@ from .._backup.live_restore_planning import (
     still_connected,
 )
 from .._backup.manifest import TOOL, FoundCollection, differences
-from .._backup.tarball import ReadBack, read_backup
+from .._backup.tarball import ReadBack
 from .._core.call import Call
 from .._core.clock import utc_now
 from .._core.errors import MaintenanceError, SkipAction
@@ -39,21 +41,22 @@ from .._core.leftovers import Leftover, RestoreLeft
 from .._core.plan import Action, Outcome, Plan, Report, Results
 from .._core.runner import Task, defect_text
 from .._core.units import format_size, parse_size
-from .._flag.flag_file import Note, read_note
-from .._flag.nginx_layer import read_setup
+from .._flag.flag_file import read_note
 from .._mongo import restore, staging, swap
 from .._mongo.application_setting import COLLECTION as SETTINGS
-from .._mongo.application_setting import carry_over, read_setting, same_but_for_block
+from .._mongo.application_setting import carry_over, same_but_for_block
 from .._mongo.archive import ArchiveReader, Totals
 from .._mongo.client import Connection, connect
 from .._mongo.dump import SYSTEM_DATABASES, DumpSource, list_sources
 from .._mongo.errors import mongo_errors
-from .backup_reading import find_backup, open_backup
-from .maintenance import observe_nginx
-from .restore_recovery import SettledRestore, describe, load_journal, settle_restore, write_journal
+from .backup_reading import find_backup, open_backup, oplog_of
+from .closed_shop import turns_visitors_away
+from .live_files import PARTS, LiveFiles
+from .restore_recovery import SettledRestore, describe, finish_files, load_journal, settle_restore, write_journal
 
 PURPOSE = "restore"
 # Settings are few; a collection of this size is no settings any more.
+MAX_PATHS = 200  # of each part in a diff and in the result
 MAX_SETTINGS_BYTES = 8 * 1024 * 1024
 
 
@@ -64,12 +67,14 @@ class Contents:
     Attributes:
         database: the shop's in it.
         settings: by database, the raw documents of its settings, one after the other.
+        parts: the files of the parts that are asked for, by name.
     """
 
     found: ReadBack
     reader: ArchiveReader
     database: str = ""
     settings: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    parts: Mapping[str, Entries] = field(default_factory=dict, repr=False)
 
     def totals(self, head: Any) -> Totals:
         return self.reader.totals.get((self.database, head.data_collection), Totals())
@@ -80,6 +85,7 @@ class RestoredDatabase:
     """What came of a restore."""
 
     changes: Tuple[CollectionChange, ...]
+    files: Tuple[PartChange, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,12 @@ class LiveRestore(Task[Looked]):
             params["allow_clients"],
             call.check,
         )
+        self._files = LiveFiles(params, call.run.state_dir)
+        if params["collections"] and not self._files.database:
+            raise MaintenanceError(
+                "collections are named, and the database is not among the components",
+                next_step="Add database to components, or leave collections out.",
+            )
         self._connected: Optional[Connection] = None
 
     @property
@@ -193,7 +205,7 @@ class LiveRestore(Task[Looked]):
         # What an earlier restore has set aside is no collection of the shop's, there and in the backup.
         aside, packed = swap.unswapped(list(listed)), swap.unswapped(list(heads))
         sources = {name: source for name, source in listed.items() if name not in aside}
-        wanted = self._wanted(sorted(set(heads) - set(packed)), backup)
+        wanted = self._wanted(sorted(set(heads) - set(packed)), backup) if self._files.database else []
         sides = {name: staging.look_at_side(connection, database, sources[name]) for name in wanted if name in sources}
         changes = []
         for name in sorted({*sources, *wanted}):
@@ -215,18 +227,26 @@ class LiveRestore(Task[Looked]):
             changes=tuple(changes),
             free=staging.free_for_data(connection, database),
             clients=None if clients is None else tuple(clients),
-            in_maintenance=self._turns_visitors_away(note, connection.client[database]),
+            in_maintenance=turns_visitors_away(self.run.state_dir, note, connection.client[database]),
             maintenance_since=note.since if note is not None else "",
             maintenance_owner=note.owner if note is not None else "",
             safety=look_at(safety) if safety and os.path.lexists(safety) else None,
             skipped=tuple(_skipped(contents, packed, aside if not observation.leftovers else [])),
+            files=self._files.compare(contents.parts),
+            absent=tuple((name, reason) for name, reason in self._absent(contents)),
+            unasked=tuple(
+                name
+                for name in (*PARTS, *CONFIG)
+                if name in contents.found.components and name not in self._files.names
+            ),
         )
         return Looked(observation, contents, sides)
 
-    def _turns_visitors_away(self, note: Optional[Note], database: Any) -> bool:
-        """By nginx in front of the shop, or by the application itself."""
-        nginx = observe_nginx(read_setup(self.run.state_dir), note)
-        return read_setting(database).enabled or (nginx is not None and nginx.closed and not nginx.problem)
+    def _absent(self, contents: Contents) -> List[Tuple[str, str]]:
+        """Parts that are asked for and that the backup does not hold, with the reason where it knows one."""
+        manifest = contents.found.manifest
+        known = dict(manifest.lacking) if manifest is not None else {}
+        return [(name, known.get(name, "")) for name in self._files.names if name not in contents.parts]
 
     def _is_same(self, database: str, contents: Contents, name: str, side: swap.Side) -> bool:
         head = staging.heads_of(contents.reader, contents.database)[name]
@@ -250,13 +270,14 @@ class LiveRestore(Task[Looked]):
                     settings[batch.db] = settings.get(batch.db, b"") + batch.data
             return reader
 
+        listing = self._files.listing()
         with open_backup(backup, self._passphrase()) as stream:
-            found = read_backup(stream, backup.name, read_dump)
+            found = read_backup_or_dump(backup, stream, read_dump, listing)
         if found.dump is None:
             raise MaintenanceError(
                 "there is no database dump in it", target=backup.path, next_step="Choose another backup."
             )
-        return Contents(found, found.dump, settings=settings)
+        return Contents(found, found.dump, settings=settings, parts=listing.parts)
 
     def _database_in(self, reader: ArchiveReader, live: str, backup: Backup) -> str:
         names = restore.databases(reader)
@@ -276,11 +297,12 @@ class LiveRestore(Task[Looked]):
             names = {head.data_collection for head in restore.data_heads(contents.reader) if head.type != "view"}
             collections = {
                 name: FoundCollection(totals.documents, totals.bytes, totals.sha256)
-                for (_database, name), totals in contents.reader.totals.items()
-                if name in names
+                for (database, name), totals in contents.reader.totals.items()
+                if database and name in names
             }
+            collections.update(oplog_of(contents.reader))
             problems = differences(manifest, collections, contents.found.found_components())
-        elif contents.reader.prelude.tool_version == TOOL:
+        elif contents.reader.prelude.tool_version == TOOL and not backup.bare:
             problems = ["the manifest is missing"]
         heads = staging.heads_of(contents.reader, contents.database).values()
         if not any(contents.totals(head).documents for head in heads):
@@ -316,7 +338,7 @@ class LiveRestore(Task[Looked]):
             raise SkipAction("it is settled already")
         path = notes[0].left.journal
         try:
-            settled = settle_restore(self._connection, path, load_journal(path))
+            settled = settle_restore(self._connection, path, load_journal(path), *self._engine)
         except FileNotFoundError:
             self.run.leftovers.done(action.work.id)
             raise SkipAction("it had not begun") from None
@@ -336,14 +358,14 @@ class LiveRestore(Task[Looked]):
             observation = self._look(replace(seen, leftovers=()), backup)
             seen = observation.seen
             names = tuple(change.name for change in seen.differing)
-            if not names:
+            if not names and not seen.differing_files:
                 raise SkipAction("everything is as in the backup")
             for obstacle in obstacles_of(seen, self.policy):
                 raise obstacle
         contents = observation.contents
         if contents is None:
             raise ValueError("the backup was not read")
-        now = look_at(backup.path)
+        now = look_at_source(backup.path)
         if now is None or now.id != backup.id:
             raise MaintenanceError("the backup was replaced meanwhile", target=backup.path, next_step="Run again.")
         heads = staging.heads_of(contents.reader, contents.database)
@@ -351,7 +373,8 @@ class LiveRestore(Task[Looked]):
             swap.Swap(number, name, observation.sides.get(name, swap.Side()), swap.Side(heads[name].type))
             for number, name in enumerate(names)
         )
-        journal = swap.Journal(secrets.token_hex(4), seen.database, swaps=swaps)
+        token = secrets.token_hex(4)
+        journal = swap.Journal(token, seen.database, swaps=swaps, files=self._files.swap_places(seen.files, token))
         path = os.path.join(self.run.state_dir, "restore-%s.json" % journal.token)
         note = self.run.leftovers.register(self._left(path, seen))
         warnings: List[str] = []
@@ -361,15 +384,24 @@ class LiveRestore(Task[Looked]):
         except Exception as error:
             raise self._put_back(note, path, _known(error)) from error
         try:
-            settle_restore(self._connection, path, load_journal(path))
+            finish_files(path, load_journal(path), *self._engine)
+        except Exception as error:
+            text = (
+                "The database is the restored one, and files are not yet: they are by the next call, or the next run."
+            )
+            raise _again(_known(error), text, unsettled=True) from error
+        try:
+            settle_restore(self._connection, path, load_journal(path), *self._engine)
             self.run.leftovers.done(note)
         except MaintenanceError as error:
             # The new set counts; what is left of the old one takes space and harms nobody.
             warnings.append("what stood there before could not be removed, and the next run clears it away: %s" % error)
         documents = sum(change.then or 0 for change in seen.differing)
-        size = sum(change.bytes for change in seen.differing)
-        detail = RestoredDatabase(seen.changes)
-        return Outcome(size, "%d documents identical" % documents, detail, tuple(warnings))
+        files = sum(part.files for part in seen.files)
+        size = sum(change.bytes for change in seen.differing) + sum(part.bytes for part in seen.differing_files)
+        detail = RestoredDatabase(seen.changes, seen.files)
+        done = "%d documents%s identical" % (documents, " and %d files" % files if files else "")
+        return Outcome(size, done, detail, tuple(warnings))
 
     handlers = {SettleRestore: _settle, RestoreDatabase: _restore}
 
@@ -398,12 +430,14 @@ class LiveRestore(Task[Looked]):
             staging.stage(connection, contents.database, journal, reader)
             return reader
 
+        sink = self._files.unpacker(journal, seen.files, contents.parts)
         with open_backup(backup, self._passphrase()) as stream:
-            reader = read_backup(stream, backup.name, read_dump).dump
+            reader = read_backup_or_dump(backup, stream, read_dump, sink).dump
         journal, wrong = staging.prove(connection, contents.database, journal, reader)
         for key, totals in contents.reader.totals.items():
             if key not in reader.totals or reader.totals[key].sha256 != totals.sha256:
                 wrong.append("%s.%s is another one than when the backup was looked at" % key)
+        wrong += self._files.prove(journal, seen.files, contents.parts)
         if wrong:
             raise MaintenanceError(
                 "what was restored is not as the backup says: %s" % "; ".join(wrong[:5]),
@@ -420,20 +454,25 @@ class LiveRestore(Task[Looked]):
         journal = replace(journal, phase=swap.SWAPPING)
         write_journal(path, journal)
         staging.carry_out(connection, database, steps)
+        self._files.put_in_place(journal)
         wrong = staging.new_set_stands(journal, staging.list_live(connection, database))
         if wrong:
             raise MaintenanceError(
                 "the restored collections did not take their places: %s" % "; ".join(wrong[:5]), target=database
             )
-        written = staging.written_meanwhile(connection, journal)
+        written = staging.written_meanwhile(connection, journal) + self._files.written_meanwhile(journal)
         if written:
             raise MaintenanceError(
-                "documents were written while the backup was restored beside them, and would be lost: %s"
+                "documents or files were written while the backup was restored beside them, and would be lost: %s"
                 % ", ".join(written[:5]),
                 target=database,
-                next_step="Something still writes to the database: stop it, make another safety backup, then run again.",
+                next_step="Something still writes to them: stop it, make another safety backup, then run again.",
             )
         write_journal(path, replace(journal, phase=swap.COMMITTED))
+
+    @property
+    def _engine(self) -> Tuple[str, int]:
+        return str(self.params["docker_host"] or ""), int(self.params["docker_timeout"])
 
     def _require_safety(self, seen: LiveObservation) -> None:
         """What is live now is still safe, however long the restore beside it has taken."""
@@ -462,7 +501,7 @@ class LiveRestore(Task[Looked]):
     def _put_back(self, note: str, path: str, error: MaintenanceError) -> MaintenanceError:
         """Undo what was done; gives the error to tell."""
         try:
-            settled = settle_restore(self._connection, path, load_journal(path))
+            settled = settle_restore(self._connection, path, load_journal(path), *self._engine)
         except FileNotFoundError:
             settled = SettledRestore(False, [])
         except Exception as second:
@@ -481,13 +520,18 @@ class LiveRestore(Task[Looked]):
             before.append(line % change)
             replaced = change.change in (CREATE, REPLACE)
             after.append(line % (replace(change, now=change.then) if replaced else change))
+        for part in observation.seen.files:
+            for path in (*part.replace, *part.create)[:MAX_PATHS]:
+                line = "%s/%s: %%s\n" % (part.place, path)
+                before.append(line % ("as it is now" if path in part.replace else "none"))
+                after.append(line % "as in the backup")
         return {"before": "".join(before), "after": "".join(after)}
 
     def report(self, observation: Looked, plan: Plan[LiveWork], results: Results[LiveWork, Looked]) -> Report:
         seen = observation.seen
         done = next(iter(results.details(RestoredDatabase)), None)
         if done is not None:
-            seen = replace(seen, changes=done.changes)
+            seen = replace(seen, changes=done.changes, files=done.files)
         differing, backup = seen.differing, seen.backup
         stays = [change.name for change in seen.changes if change.change == STAYS]
         name = backup.name if backup is not None else "the backup that is there by then"
@@ -500,9 +544,12 @@ class LiveRestore(Task[Looked]):
             "documents": documents,
             "documents_before": sum(change.now or 0 for change in differing),
             "documents_live": seen.live_documents,
-            "bytes": sum(change.bytes for change in differing),
+            "bytes": sum(change.bytes for change in differing) + sum(part.bytes for part in seen.differing_files),
             "collections_same": sum(change.change == SAME for change in seen.changes),
             "collections_staying": len(stays),
+            "files": sum(part.files for part in seen.files),
+            "files_replaced": sum(len(part.replace) for part in seen.files),
+            "files_staying": sum(len(part.stays) for part in seen.files),
             "safety_backup": self.policy.safety_backup,
             "maintenance_owner": seen.maintenance_owner,
             "age_hours": round(backup.age_seconds(seen.at) / 3600.0, 2) if backup is not None else None,
@@ -526,12 +573,22 @@ class LiveRestore(Task[Looked]):
             headline = "%s was not restored: see the error" % name
         else:
             headline = "%s is as in %s already" % (seen.database, name)
+        if seen.differing_files and (done is not None or results.check):
+            told = ["%d of %s" % (part.files, part.name) for part in seen.differing_files]
+            headline += "; files: %s" % ", ".join(told)
+        if summary["files_staying"]:
+            headline += "; %d files that it does not hold stay" % summary["files_staying"]
         if stays:
             headline += "; %d collections that it does not restore stay" % len(stays)
-        values = {"collections": [_told(change) for change in seen.changes], "staying": stays}
+        values = {
+            "collections": [_told(change) for change in seen.changes],
+            "staying": stays,
+            "files": [_told_part(part) for part in seen.files],
+        }
         return Report(headline, changed=bool(results.effective), summary=summary, values=values)
 
     def close(self) -> None:
+        self._files.close()
         if self._connected is not None:
             self._connected.close()
 
@@ -562,6 +619,19 @@ def _told(change: CollectionChange) -> Mapping[str, Any]:
     }
 
 
+def _told_part(part: PartChange) -> Mapping[str, Any]:
+    return {
+        "name": part.name,
+        "place": part.place,
+        "files_created": part.created_files,
+        "files_replaced": len(part.replace),
+        "files_same": part.same,
+        "files_staying": len(part.stays),
+        "staying": list(part.stays[:MAX_PATHS]),
+        "replaced": list(part.replace[:MAX_PATHS]),
+    }
+
+
 def _count(connection: Connection, database: str, source: DumpSource) -> int:
     """Documents, counted and not estimated; 0 of a view."""
     if source.type == swap.VIEW:
@@ -589,4 +659,8 @@ def _skipped(contents: Contents, packed: Sequence[str], aside: Sequence[str]) ->
     kinds = {restore.kind_of_collection(*key) for key, totals in contents.reader.totals.items() if totals.documents}
     if kinds & {restore.USERS, restore.ROLES}:
         lines.append("Users and roles in the backup are not restored: those of the server stay as they are.")
+    if any(found.count for found in oplog_of(contents.reader).values()):
+        manifest = contents.found.manifest
+        what = "they were when each was read" if manifest is None else "they were at the moment of the dump"
+        lines.append("The oplog in the backup is not replayed: the collections are restored as %s." % what)
     return lines

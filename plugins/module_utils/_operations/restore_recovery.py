@@ -29,6 +29,7 @@ from .._mongo.swap import (
     steps_back,
     steps_tidy,
 )
+from .live_files import files_back, files_late, files_tidy
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class SettledRestore:
 
     Attributes:
         committed: the new set is live; else the old one.
-        kept: names under which documents stand that nobody may drop unasked.
+        kept: names of collections, and paths of files, that nobody may drop unasked.
     """
 
     committed: bool
@@ -67,24 +68,33 @@ def load_journal(path: str) -> Journal:
         ) from error
 
 
-def settle_restore(connection: Connection, path: str, journal: Journal) -> SettledRestore:
+def settle_restore(
+    connection: Connection, path: str, journal: Journal, docker_host: str = "", timeout: int = 120
+) -> SettledRestore:
     """Bring it to its end. Whatever kills this, the next call goes on where it was.
 
     Args:
         path: of the journal, which is removed at the end.
+        docker_host, timeout: the engine of containers that files go into, and seconds to wait for its answers.
 
     Raises:
         MaintenanceError: it cannot be brought to its end now; nothing is lost.
     """
     kept: List[str] = []
     if journal.phase == SWAPPING:
+        kept_files = files_back(journal)
         steps, kept = _way_back(path, journal, list_live(connection, journal.database))
         carry_out(connection, journal.database, steps)
+        kept += kept_files
         journal = replace(journal, phase=UNDONE)
         write_journal(path, journal)
     if journal.phase == UNDONE:
         kept += _keep_what_changed(connection, journal)
     carry_out(connection, journal.database, steps_tidy(journal, list_live(connection, journal.database)))
+    committed = journal.phase == COMMITTED
+    if committed:
+        finish_files(path, journal, docker_host, timeout)
+    files_tidy(journal, committed)
     discard_partial(path)
     try:
         os.unlink(path)
@@ -93,6 +103,25 @@ def settle_restore(connection: Connection, path: str, journal: Journal) -> Settl
     except OSError as error:
         raise from_os_error("cannot remove the journal of the restore", error, target=path) from error
     return SettledRestore(journal.phase == COMMITTED, kept)
+
+
+def finish_files(path: str, journal: Journal, docker_host: str, timeout: int) -> None:
+    """What could only take its place when the new set counts.
+
+    Raises:
+        MaintenanceError: it cannot now. The next call tries again.
+    """
+    try:
+        files_late(journal, docker_host, timeout)
+    except MaintenanceError as error:
+        raise type(error)(
+            error.what,
+            target=error.target,
+            code=error.code,
+            details=error.details,
+            next_step="%s The next call goes on with it. To do without it, remove %s: then what was to be put there stays beside in %s."
+            % (error.next_step, path, ", ".join(sorted(str(place["beside"]) for place in journal.files))),
+        ) from error
 
 
 def _way_back(path: str, journal: Journal, listing: Listing) -> Tuple[List[Step], List[str]]:

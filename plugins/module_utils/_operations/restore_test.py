@@ -12,12 +12,14 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .._backup import making
+from .._backup.bare_dump import look_at_source, read_backup_or_dump
 from .._backup.catalogue import Backup, VerificationRecord, look_at, write_sidecar
 from .._backup.compress import DamagedBackup, Prefetch
 from .._backup.encryption import read_passphrase
@@ -30,23 +32,63 @@ from .._backup.restore_planning import (
     ServerOrigin,
     plan_restore_test,
 )
-from .._backup.tarball import ReadBack, read_backup
+from .._backup.tarball import ReadBack
+from .._backup.unpacking import Unpacker
+from .._core.arguments import ArgumentSpec
 from .._core.call import Call
-from .._core.clock import format_utc, utc_now
+from .._core.clock import format_utc, parse_utc, utc_now
 from .._core.errors import MaintenanceError, SkipAction, from_os_error
 from .._core.lease import boot_id
 from .._core.leftovers import ContainerLeft, PathLeft, ProcessLeft
 from .._core.plan import Action, Outcome, Plan, Report, Results
 from .._core.runner import Task
-from .._core.units import format_size, parse_size
-from .._mongo import restore, throwaway
+from .._core.units import format_duration, format_size, parse_size
+from .._mongo import assertions, restore, throwaway
 from .._mongo.address import resolve
 from .._mongo.archive import ArchiveError, ArchiveReader
 from .._mongo.client import Connection
 from . import leftovers
 from .backup_completeness import lacking_of_archive
-from .backup_reading import find_backup, open_backup
+from .backup_reading import find_backup, open_backup, oplog_of
 from .throwaway_server import PURPOSE, ContainerServer, Origins
+
+# What restores a backup into a throwaway server takes.
+RESTORE_TEST_ARGUMENTS = ArgumentSpec(
+    {
+        "assertions": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "name": {"type": "str"},
+                "that": {"type": "str"},
+                "collection": {"type": "str"},
+                "filter": {"type": "dict", "default": {}},
+                "min": {"type": "int", "default": 1},
+                "max": {"type": "int"},
+                "severity": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
+            },
+            "required_one_of": [("that", "collection")],
+            "mutually_exclusive": [("that", "collection")],
+        },
+        "samples": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "name": {"type": "str", "required": True},
+                "collection": {"type": "str", "required": True},
+                "pipeline": {"type": "list", "elements": "dict", "default": []},
+            },
+        },
+        # The path of a file is no secret; what is in it never leaves this process.
+        "passphrase_file": {"type": "path", "no_log": False},
+        "mongod_program": {"type": "path"},
+        "work_dir": {"type": "path"},
+        "min_free": {"type": "str", "default": "256MiB"},
+    },
+    required_one_of=[("uri", "env_file", "mongod_program")],
+)
 
 PREFIX = "restore-test-"
 # What speaks against the archive; everything else may be the surroundings.
@@ -64,6 +106,11 @@ class TestOutcome:
         invalid_documents: how many of the documents do not pass their collection's validator.
         invalid_in: the collections that they are in.
         lacking: what it lacks of the files that its database names, as (name of the part, reason).
+        warned: assertions that do not hold and only warn, a sentence each.
+        database: the shop's in it; "" where nobody knows.
+        oplog_entries: how many were read and compared with the manifest, and not replayed.
+        seconds_start, seconds_restore, seconds_compare: how long the throwaway server took to start, the database to be
+            restored with its indexes, and everything to be compared.
     """
 
     differences: Tuple[str, ...]
@@ -78,6 +125,26 @@ class TestOutcome:
     invalid_documents: int = 0
     invalid_in: Tuple[str, ...] = ()
     lacking: Tuple[Tuple[str, str], ...] = ()
+    warned: Tuple[str, ...] = ()
+    seconds_start: float = 0.0
+    seconds_restore: float = 0.0
+    seconds_compare: float = 0.0
+    database: str = ""
+    oplog_entries: int = 0
+
+
+@dataclass(frozen=True)
+class ServerPlace:
+    """Where a throwaway server works.
+
+    Attributes:
+        reached: the same directory by a path that is short enough for a socket.
+        token: in the names of all that belongs to this test.
+    """
+
+    directory: str
+    reached: str
+    token: str
 
 
 class MongoRestore(Task[RestoreObservation]):
@@ -87,10 +154,7 @@ class MongoRestore(Task[RestoreObservation]):
         super().__init__(call)
         self.work_dir = str(self.params["work_dir"] or self.run.state_dir)
         self.min_free = parse_size(self.params["min_free"])
-        self.assertions = tuple(
-            restore.Assertion(entry["collection"], entry["filter"] or {}, entry["min"], entry["max"])
-            for entry in self.params["assertions"]
-        )
+        self.assertions, self.samples = assertions.prepare(self.params["assertions"], self.params["samples"])
         self._origins = Origins(self.params)
 
     def _passphrase(self) -> Optional[bytes]:
@@ -148,7 +212,7 @@ class MongoRestore(Task[RestoreObservation]):
         return Outcome()
 
     def _test(self, action: Action[RestoreTest], observation: RestoreObservation) -> Outcome:
-        backup = look_at(action.work.path)
+        backup = look_at_source(action.work.path)
         if backup is None:
             raise MaintenanceError(
                 "the backup is gone",
@@ -196,8 +260,10 @@ class MongoRestore(Task[RestoreObservation]):
                 raise from_os_error("cannot make the work directory", error, target=directory) from error
             server, note = self._server(origin, directory, reached, token)
             notes.append(note)
+            begun = time.monotonic()
             with server.start() as connection:
-                return self._compare(backup, connection, database)
+                place = ServerPlace(directory, reached, token)
+                return self._prove(backup, connection, database, time.monotonic() - begun, place)
         finally:
             if server is not None:
                 server.stop()
@@ -207,6 +273,12 @@ class MongoRestore(Task[RestoreObservation]):
             if not os.path.lexists(directory):
                 for note in notes:
                     self.run.leftovers.done(note)
+
+    def _prove(
+        self, backup: Backup, connection: Connection, named: str, seconds_start: float, place: ServerPlace
+    ) -> Tuple[TestOutcome, Tuple[str, ...]]:
+        """What is done while the server runs."""
+        return self._compare(backup, connection, named, seconds_start)
 
     def _server(self, origin: ServerOrigin, directory: str, reached: str, token: str) -> Tuple[Any, str]:
         register = self.run.leftovers.register
@@ -218,13 +290,24 @@ class MongoRestore(Task[RestoreObservation]):
         note = register(ProcessLeft(directory, purpose=PURPOSE))
         return throwaway.ThrowawayServer(origin.program, reached), note
 
-    def _compare(self, backup: Backup, connection: Connection, named: str) -> Tuple[TestOutcome, Tuple[str, ...]]:
+    def _compare(
+        self,
+        backup: Backup,
+        connection: Connection,
+        named: str,
+        seconds_start: float,
+        sink: Optional[Unpacker] = None,
+    ) -> Tuple[TestOutcome, Tuple[str, ...]]:
         """Restore and compare; also gives what could not be restored or recorded.
 
         Args:
             named: the shop's database by the connection string.
+            seconds_start: how long the server took to start.
+            sink: takes files of the backup.
         """
-        found, notes = self._read(backup, connection)
+        begun = time.monotonic()
+        found, notes = self._read(backup, connection, sink)
+        restored = time.monotonic()
         reader: Optional[ArchiveReader] = found.dump
         if reader is None:
             return TestOutcome(("there is no database dump in it",), connection.server.version), ()
@@ -236,9 +319,12 @@ class MongoRestore(Task[RestoreObservation]):
                 name: FoundCollection(item.documents, item.bytes, item.sha256)
                 for (_database, name), item in compared.collections.items()
             }
+            collections.update(oplog_of(reader))
             problems += differences(manifest, collections, found.found_components())
             problems += _index_names(manifest, reader)
-        elif reader.prelude.tool_version == TOOL or (backup.record is not None and not _fits(backup)):
+        elif not backup.bare and (
+            reader.prelude.tool_version == TOOL or (backup.record is not None and not _fits(backup))
+        ):
             problems.append("the manifest is missing, without which nobody knows what else must be in it")
         database = manifest.database if manifest is not None else _database(reader, named)
         if self.assertions and not database:
@@ -248,12 +334,20 @@ class MongoRestore(Task[RestoreObservation]):
                 target=backup.path,
                 next_step="Give uri or env_file with the shop's database.",
             )
-        problems += restore.check_assertions(connection, database, self.assertions)
+        heads = restore.data_heads(reader)
+        files = {name: component.files for name, component in found.components.items()}
+        started = parse_utc(manifest.started) if manifest is not None else backup.date.astimezone()
+        counts = {
+            head.collection: compared.collections[(head.db, head.data_collection)].documents
+            for head in heads
+            if head.db == database and (head.db, head.data_collection) in compared.collections
+        }
+        facts = assertions.BackupFacts(started, counts, files)
+        failed, warned = assertions.check_assertions(connection, database, self.assertions, self.samples, facts)
+        problems += failed
         documents = sum(item.documents for item in compared.collections.values())
         if not documents and not problems:
             problems = ["there is not one document in it"]
-        heads = restore.data_heads(reader)
-        files = {name: component.files for name, component in found.components.items()}
         lacking = lacking_of_archive(connection, database, files)
         lacking.update(manifest.lacking if manifest is not None else {})
         tested = TestOutcome(
@@ -269,12 +363,20 @@ class MongoRestore(Task[RestoreObservation]):
             sum(compared.invalid.values()),
             tuple(sorted(compared.invalid)),
             tuple(sorted(lacking.items())),
+            tuple(warned),
+            seconds_start,
+            restored - begun,
+            time.monotonic() - restored,
+            database,
+            sum(found.count for found in oplog_of(reader).values()),
         )
         if not problems:
             notes += record_success(backup, manifest, database, found, tested)
         return tested, notes
 
-    def _read(self, backup: Backup, connection: Connection) -> Tuple[ReadBack, Tuple[str, ...]]:
+    def _read(
+        self, backup: Backup, connection: Connection, sink: Optional[Unpacker]
+    ) -> Tuple[ReadBack, Tuple[str, ...]]:
         """Read the backup to its end, restoring as it comes; also gives what could not be restored here."""
         notes: List[str] = []
 
@@ -287,7 +389,7 @@ class MongoRestore(Task[RestoreObservation]):
 
         try:
             with open_backup(backup, self._passphrase()) as stream:
-                return read_backup(stream, backup.name, read_dump), tuple(notes)
+                return read_backup_or_dump(backup, stream, read_dump, sink), tuple(notes)
         except MaintenanceError as error:
             # What comes out of a decryption is garbage with a wrong passphrase, too; other bytes than were recorded
             # are not.
@@ -318,14 +420,17 @@ class MongoRestore(Task[RestoreObservation]):
         elif tested.differences:
             headline = "%s does not restore: %s" % (name, tested.differences[0])
         else:
-            headline = "%s restores: %d documents in %d collections with %d indexes (%s) came back identical" % (
+            headline = "%s restores in %s: %d documents in %d collections with %d indexes (%s) came back identical" % (
                 name,
+                format_duration(tested.seconds_restore),
                 tested.documents,
                 tested.collections,
                 tested.indexes,
                 format_size(tested.bytes),
             )
         warnings = []
+        if tested is not None and tested.oplog_entries:
+            headline += "; the oplog in it (%d) was read and not replayed" % tested.oplog_entries
         if tested is not None and tested.invalid_documents:
             headline += ", %d of them only with --bypassDocumentValidation" % tested.invalid_documents
             warnings.append(lost_without_bypass(tested.invalid_documents, tested.invalid_in, summary["path"]))
@@ -333,13 +438,19 @@ class MongoRestore(Task[RestoreObservation]):
             text = "; ".join("%s: %s" % pair for pair in tested.lacking)
             headline += "; WARNING: " + text
             warnings.append("a shop restored from %s would be without files: %s" % (name, text))
+        if tested is not None and tested.warned:
+            headline += "; WARNING: " + "; ".join(tested.warned)
+            warnings += ["%s: %s" % (summary["path"], text) for text in tested.warned]
         summary["lacking"] = dict(tested.lacking) if tested is not None else {}
         return Report(
             headline,
             # A restore test leaves everything as it was; only clearing away what a killed one left is a change.
             changed=any(isinstance(action.work, ClearLeftover) for action in results.effective),
             summary=summary,
-            values={"differences": list(tested.differences) if tested is not None else []},
+            values={
+                "differences": list(tested.differences) if tested is not None else [],
+                "doubts": list(tested.warned) if tested is not None else [],
+            },
             warnings=warnings,
         )
 
@@ -351,13 +462,16 @@ class ChangedArchive(MaintenanceError):
     """An encrypted archive holds other bytes than when it was recorded, and cannot be read."""
 
 
-_COUNTS = ("documents", "invalid_documents", "collections", "indexes", "bytes", "files")
+_COUNTS = ("documents", "invalid_documents", "collections", "indexes", "bytes", "files", "oplog_entries")
+_SECONDS = ("seconds_start", "seconds_restore", "seconds_compare")
 
 
 def _numbers(tested: Optional[TestOutcome]) -> Dict[str, Any]:
     values: Mapping[str, Any] = (tested or TestOutcome(())).__dict__
     known = ("manifest", "server_version", "backup_version") if tested is not None and tested.backup_version else ()
     numbers = {key: values[key] for key in (*_COUNTS, *known)}
+    if tested is not None:
+        numbers.update((key, round(values[key], 2)) for key in _SECONDS)
     return dict(numbers, differences=len(values["differences"]))
 
 
@@ -376,6 +490,8 @@ def record_success(
 ) -> Tuple[str, ...]:
     """Note beside the archive that it restores; that this is not possible is a warning only, which is returned."""
     now = utc_now()
+    if backup.bare:
+        return ()  # nothing looks for a record beside it
     try:
         if backup.record is not None:
             if not _fits(backup):
@@ -383,7 +499,12 @@ def record_success(
                     "%s restores, but it is not the archive that its record was made of: it stays unverified"
                     % backup.path,
                 )
-            record = replace(backup.record, mtime_ns=backup.mtime_ns, lacking=tested.lacking)
+            record = replace(
+                backup.record,
+                mtime_ns=backup.mtime_ns,
+                lacking=tested.lacking,
+                restore_seconds=round(tested.seconds_restore, 1),
+            )
             making.mark_restore_tested(backup.path, record, now)
             return ()
         verification = VerificationRecord(
@@ -405,6 +526,7 @@ def record_success(
             empty=tuple(sorted(name for name, component in found.components.items() if not component.files)),
             invalid_documents=tested.invalid_documents,
             lacking=tested.lacking,
+            restore_seconds=round(tested.seconds_restore, 1),
         )
         write_sidecar(backup.path, verification)
     except OSError as error:
@@ -459,7 +581,7 @@ def _database(reader: ArchiveReader, named: str) -> str:
 def _index_names(manifest: Manifest, reader: ArchiveReader) -> List[str]:
     """Where the archive's head does not name the indexes that the manifest names."""
     lines = []
-    heads = {head.collection: head for head in reader.prelude.collections}
+    heads = {head.collection: head for head in restore.data_heads(reader)}
     for record in manifest.collections:
         head = heads.get(record.name)
         names = (

@@ -70,6 +70,24 @@ def test_many_chunks_keep_their_order() -> None:
     assert found.getvalue() == plain
 
 
+def test_what_is_written_at_once_is_not_packed_at_once() -> None:
+    """Else each thread would hold a document of 16 MB, and what it has made of it."""
+    sizes: list[int] = []
+
+    def pack_one(data: bytes) -> bytes:
+        sizes.append(len(data))
+        return gzip.compress(data, 0)
+
+    out = io.BytesIO()
+    writer = compress.GzipWriter(out.write, pack_one, 2)
+    plain = b"head" + os.urandom(1000) * 9000
+    assert writer.write(plain[:4]) == 4 and writer.write(plain[4:]) == len(plain) - 4
+    writer.flush()
+    writer.close()
+    assert gzip.decompress(out.getvalue()) == plain
+    assert max(sizes) < 2 * compress.CHUNK_BYTES
+
+
 @given(st.binary(max_size=600))
 def test_a_stored_member_is_gzip_and_has_a_fixed_length(data: bytes) -> None:
     member = compress.stored_member(data)

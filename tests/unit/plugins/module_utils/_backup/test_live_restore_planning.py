@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.catalogue import Backup, VerificationRecord
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.file_comparison import PartChange
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.live_restore_planning import (
     CREATE,
     REPLACE,
@@ -30,7 +31,9 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors 
 )
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=timezone.utc)
-RECORD = VerificationRecord(1, 1, "", "2026-11-24T02:30:00Z", "2026-11-24T02:31:00Z", "shop", "db:1", documents=30)
+RECORD = VerificationRecord(
+    1, 1, "", "2026-11-24T02:30:00Z", "2026-11-24T02:31:00Z", "shop", "db:1", ("uploads", "invoices"), documents=30
+)
 SAFETY = Backup("20261124_023000.tar.gz", "/s/20261124_023000.tar.gz", NOW, 1, 1, 1, verification=RECORD, record=RECORD)
 BACKUP = Backup("20261101_020000.tar.gz", "/b/20261101_020000.tar.gz", NOW, 1, 1, 2)
 GOOD = LiveObservation(
@@ -51,6 +54,7 @@ GOOD = LiveObservation(
     safety=SAFETY,
 )
 POLICY = LivePolicy(1, "/s/20261124_023000.tar.gz")
+UPLOADS = PartChange("uploads", "/u", "", ("c",), ("r",), 3, ("later",), (), 200, 1, free=1000, device=7)
 
 
 def test_what_differs_changes_and_the_rest_stays() -> None:
@@ -60,6 +64,26 @@ def test_what_differs_changes_and_the_rest_stays() -> None:
     assert {kept.target for kept in plan.kept} == {"shop.later", "shop.same"}
     assert not plan.warnings
     assert not plan_live_restore(replace(GOOD, changes=GOOD.changes[3:]), POLICY).actions
+
+
+def test_files_change_with_the_database_or_alone() -> None:
+    seen = replace(GOOD, files=(UPLOADS,), absent=(("labels", ""), ("invoices", "not mounted")), unasked=(".env",))
+    plan = plan_live_restore(seen, POLICY)
+    (action,) = plan.actions
+    assert action.work == RestoreDatabase(BACKUP.path, ("orders", "products"), ("uploads",))
+    assert "20 documents now, 13 then" in action.reason and "uploads in /u (1 new, 1 other)" in action.reason
+    kept = {kept.target for kept in plan.kept}
+    assert kept == {"shop.later", "shop.same", "/u", "/u/later", "labels", "invoices", ".env"}
+    assert plan.warnings == ["The backup holds no invoices (not mounted): what is there now stays."]
+    (action,) = plan_live_restore(replace(seen, changes=GOOD.changes[3:]), POLICY).actions
+    assert (action.action, action.target, action.bytes) == ("restore_files", "uploads", 200)
+    done = replace(UPLOADS, create=(), replace=())
+    assert not plan_live_restore(replace(seen, changes=GOOD.changes[3:], files=(done,)), POLICY).actions
+    # Documents are not at stake where only files change, and files are where there are no documents.
+    few = replace(SAFETY, verification=replace(RECORD, documents=0))
+    plan_live_restore(replace(seen, changes=GOOD.changes[3:], safety=few), POLICY)
+    with pytest.raises(MaintenanceError, match="no safety backup is named"):
+        plan_live_restore(replace(seen, changes=GOOD.changes[2:3]), replace(POLICY, safety_backup=""))
 
 
 def test_what_was_half_way_comes_first() -> None:
@@ -86,6 +110,13 @@ OBSTACLES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ),
     ("holds 29 documents", {"safety": replace(SAFETY, verification=replace(RECORD, documents=29))}, {}),
     ("not enough space", {"free": 13_000_000_000}, {}),
+    ("not enough space", {"files": (UPLOADS, replace(UPLOADS, name="invoices"))}, {"min_free": 700}),
+    ("stands where the backup has something else: x", {"files": (replace(UPLOADS, conflicts=("x",)),)}, {}),
+    (
+        "does not hold uploads, of which files are replaced",
+        {"files": (UPLOADS,), "safety": replace(SAFETY, verification=replace(RECORD, components=("invoices",)))},
+        {},
+    ),
 ]
 
 

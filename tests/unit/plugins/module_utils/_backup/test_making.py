@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import os
 import subprocess
 from contextlib import closing
@@ -25,6 +27,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.manif
     Manifest,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from tests.support.archives import small_archive
 
 RECORD = CollectionRecord("a", "collection", "a", 1, 3, "aa")
 
@@ -222,3 +225,66 @@ def test_no_record_stays_of_an_archive_that_got_no_name(
     with pytest.raises(MaintenanceError, match="EIO"):
         making.make(job(tmp_path, passphrase=passphrase))
     assert list((tmp_path / "dest").iterdir()) == []
+
+
+def encrypted(directory: Path, plain: bytes) -> Path:
+    (directory / "pass").write_text("the right one\n")
+    (directory / "plain").write_bytes(plain)
+    target = directory / "20261124_020000.tar.gz.enc"
+    command = ["openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-salt", "-pass", f"file:{directory / 'pass'}"]
+    subprocess.run([*command, "-in", directory / "plain", "-out", target], check=True)
+    return target
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        os.urandom(5000),
+        b"\x1f\x8b" + bytes(range(256)) * 40,
+        b"\x1f\x8b\x08\x00" + bytes(range(256)) * 40,
+        gzip.compress(b"packed, and no tar in it" * 400),
+    ],
+    ids=["garbage", "begins as gzip", "begins as gzip of this method", "gzip of another kind"],
+)
+def test_what_a_wrong_passphrase_gives_is_no_archive_even_where_openssl_has_no_complaint(
+    tmp_path: Path, plain: bytes
+) -> None:
+    """One wrong passphrase in 256 passes openssl; what comes out then may begin as anything."""
+    with (
+        encrypted(tmp_path, plain).open("rb", 0) as handle,
+        closing(
+            Openssl(handle, b"the right one", True, "x")  # type: ignore[arg-type]
+        ) as cipher,
+        pytest.raises(MaintenanceError, match="cannot decrypt"),
+    ):
+        cipher.read(1)
+
+
+def test_a_wrong_passphrase_that_openssl_takes_is_noticed(tmp_path: Path) -> None:
+    """One of 256 is taken, as the padding then fits by chance; this one was looked for."""
+    path = tmp_path / "20261124_020000.tar.gz.enc"
+    noise = hashlib.sha512(b"miniecom").digest() + hashlib.sha512(b"maintenance").digest()
+    path.write_bytes(b"Salted__" + noise[:104])
+    command = ["openssl", "enc", "-d", "-aes-256-cbc", "-pbkdf2", "-in", path, "-pass", "stdin"]
+    done = subprocess.run(command, input=b"wrong 351\n", capture_output=True, check=True)
+    assert len(done.stdout) == 95, "openssl has no complaint"
+    with (
+        path.open("rb", 0) as handle,
+        closing(
+            Openssl(handle, b"wrong 351", True, "x")  # type: ignore[arg-type]
+        ) as cipher,
+        pytest.raises(MaintenanceError, match="cannot decrypt"),
+    ):
+        cipher.read()
+
+
+@pytest.mark.parametrize("size", [1, 7, 512, 1 << 20])
+def test_what_is_decrypted_comes_out_as_it_went_in_whatever_is_read_at_a_time(tmp_path: Path, size: int) -> None:
+    plain = small_archive(os.urandom(3000 if size < 100 else 200_000))
+    with (
+        encrypted(tmp_path, plain).open("rb", 0) as handle,
+        closing(
+            Openssl(handle, b"the right one", True, "x")  # type: ignore[arg-type]
+        ) as cipher,
+    ):
+        assert b"".join(iter(lambda: cipher.read(size), b"")) == plain

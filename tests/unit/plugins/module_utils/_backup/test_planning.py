@@ -96,6 +96,7 @@ def test_what_is_not_reused_and_why(found: catalogue.Backup, reason: str) -> Non
         ({"consistency": "none"}, {"consistency": "locked"}, "has the consistency none"),
         ({"consistency": "locked"}, {"consistency": "snapshot"}, "has the consistency locked"),
         ({}, {"consistency": "locked"}, "has the consistency unknown"),
+        ({"consistency": "snapshot"}, {"consistency": "oplog"}, "has the consistency snapshot"),
         ({"check": "checksums"}, {"check": "documents"}, "not checked document by document"),
         ({}, {"check": "documents"}, "not checked document by document"),
     ],
@@ -111,6 +112,7 @@ def test_what_lacks_something_that_was_asked_for_is_not_reused(
     ("changes", "policy"),
     [
         ({"consistency": "locked"}, {"consistency": "locked"}),
+        ({"consistency": "oplog"}, {"consistency": "snapshot"}),
         ({"consistency": "none"}, {"consistency": "auto"}),
         ({"consistency": "locked"}, {"consistency": "none"}),
         ({"check": "documents"}, {"check": "documents"}),

@@ -254,6 +254,21 @@ def test_what_this_run_has_relied_on_stays() -> None:
     assert len(removed(found, policy)) == 4
 
 
+def test_the_newest_backup_that_a_restore_has_proven_stays() -> None:
+    """Newer ones were read back; of this one it is known that the shop comes back."""
+    proven, older = (
+        replace(one, verification=replace(one.verification, restore_tested="2026-11-24T03:00:00Z"))
+        for one in (backup(200, verified=True), backup(300, verified=True))
+        if one.verification is not None
+    )
+    found = directory(older, proven, backup(100, verified=True), backup(2, verified=True))
+    plan = plan_rotation(found, pruning.RotationPolicy(Policy(last=1)), NOW)
+    assert {action.target for action in plan.actions} == {older.path, found.backups[2].path}
+    assert {kept.target: kept.reason for kept in plan.kept}[proven.path] == (
+        "the newest backup that a restore has proven"
+    )
+
+
 def test_a_file_that_cannot_be_a_backup_costs_no_other_its_place() -> None:
     junk = [replace(backup(1 + 24 * day), problem="empty") for day in range(3)]
     found = directory(*(backup(10 + 24 * day) for day in range(5)), backup(200, True), *junk)

@@ -25,6 +25,8 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.state_d
 NOTHING = pruning.RotationObservation(catalogue.Catalogue("/nowhere"))
 OPTIONS: dict[str, Any] = {
     "keep_last": 1,
+    "keep_within": "0",
+    "keep_tags": [],
     "keep_daily": 0,
     "keep_weekly": 0,
     "keep_monthly": 0,

@@ -108,6 +108,9 @@ def test_the_manifest_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "x.tar.gz"
     write(path, lambda writer: writer.add_manifest(manifest))
     assert read(path).manifest == manifest
+    assert b"oplog" not in manifest.to_json(), "as earlier versions know it"
+    manifest.oplog = manifests.OplogRecord("1764471234:5", "1764471240:1", 3, 300, "ee")
+    assert manifests.parse_manifest(manifest.to_json()) == manifest
 
 
 def test_what_is_no_file_is_left_out_and_noted(tmp_path: Path) -> None:
@@ -331,6 +334,14 @@ def test_differences() -> None:
     uploads = {"uploads": manifests.FoundCollection(4, 40, "dd")}
     assert manifests.differences(manifest, good, uploads) == []
     assert manifests.differences(manifest, None, None) == []
+    entries = {manifests.OPLOG: manifests.FoundCollection(5, 50, "ee")}
+    assert manifests.differences(manifest, {**good, **entries}, None) == [
+        "collection of the oplog is not in the manifest"
+    ]
+    manifest.oplog = manifests.OplogRecord("1:1", "2:1", 5, 50, "ee")
+    assert manifests.differences(manifest, {**good, **entries}, None) == []
+    assert manifests.differences(manifest, good, None) == ["collection of the oplog is missing"]
+    manifest.oplog = None
     bad = {
         "a": manifests.FoundCollection(1, 10, "xx"),
         "c": manifests.FoundCollection(0, 0, ""),

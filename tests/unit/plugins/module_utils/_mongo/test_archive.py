@@ -301,3 +301,21 @@ def test_memory_does_not_grow_with_the_archive() -> None:
         tracemalloc.stop()
     assert reader.totals[("d", "a")].documents == 300_000
     assert peak < 16 * 1024 * 1024
+
+
+def test_of_large_documents_no_more_than_three_are_held() -> None:
+    """One that is given out, and the next one in pieces and as a whole."""
+    document = bson.encode({"x": bytes(15 * 1024 * 1024)})
+    stream = Trickle(build({"a": [document] * 4}), 1024 * 1024)
+
+    import tracemalloc
+
+    reader = archive.ArchiveReader(stream, "test")
+    tracemalloc.start()
+    try:
+        found = [batch.documents for batch in reader.batches()]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == [1] * 4
+    assert peak < 3.2 * len(document)

@@ -36,6 +36,7 @@ def server(topology: str, *version: int) -> Server:
         ("locked", "standalone", (4, 4, 0), "locked"),
         ("locked", "replica set", (7, 0, 14), "locked"),
         ("snapshot", "replica set", (10, 0, 0), "snapshot"),
+        ("oplog", "replica set", (5, 0, 0), "oplog"),
     ],
 )
 def test_what_consistency_is_possible(requested: str, topology: str, version: tuple[int, ...], mode: str) -> None:
@@ -47,7 +48,8 @@ def test_what_consistency_is_possible(requested: str, topology: str, version: tu
 
 @pytest.mark.parametrize(
     ("requested", "topology", "version"),
-    [("snapshot", "standalone", (7, 0, 0)), ("snapshot", "replica set", (4, 4, 9)), ("locked", "mongos", (7, 0, 0))],
+    [("snapshot", "standalone", (7, 0, 0)), ("snapshot", "replica set", (4, 4, 9)), ("locked", "mongos", (7, 0, 0))]
+    + [("oplog", "mongos", (7, 0, 0)), ("oplog", "standalone", (7, 0, 0)), ("oplog", "replica set", (4, 4, 9))],
 )
 def test_what_is_refused(requested: str, topology: str, version: tuple[int, ...]) -> None:
     with pytest.raises(MaintenanceError) as caught:

@@ -75,8 +75,10 @@ def test_documents_that_have_expired_are_proven_before_the_server_may_remove_the
     ],
 )
 def test_without_the_privilege_the_connections_of_the_same_user_are_seen(
-    may_see_all: bool, others: list[str], seen: list[str] | None
+    may_see_all: bool, others: list[str], seen: list[str] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(staging, "GONE_WITHIN", 0)
+
     def aggregate(pipeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if pipeline[0]["$currentOp"]["allUsers"] and not may_see_all:
             raise OperationFailure("not authorized", 13)
@@ -86,6 +88,19 @@ def test_without_the_privilege_the_connections_of_the_same_user_are_seen(
         client=SimpleNamespace(admin=SimpleNamespace(aggregate=aggregate)), address=SimpleNamespace(where="db:1")
     )
     assert staging.other_clients(connection) == seen
+
+
+def test_who_was_stopped_a_moment_ago_is_nobody() -> None:
+    answers = [["api", "worker"], ["worker"], []]
+
+    def aggregate(_pipeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{"client": "10.0.0.2:5000", "appName": name} for name in answers.pop(0)]
+
+    connection: Any = SimpleNamespace(
+        client=SimpleNamespace(admin=SimpleNamespace(aggregate=aggregate)), address=SimpleNamespace(where="db:1")
+    )
+    assert staging.other_clients(connection) == []
+    assert not answers
 
 
 def test_what_was_written_to_the_old_collections_is_seen_unless_they_expire(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,7 @@ OPTIONS = {
     "passphrase_file": None,
     "consistency": "auto",
     "check": "documents",
+    "tags": [],
     "lock_timeout": "1m",
     "include": [],
     "docker_host": None,

@@ -34,8 +34,14 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.swap i
     Side,
     Swap,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import live_restore, restore_recovery
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import (
+    closed_shop,
+    live_files,
+    live_restore,
+    restore_recovery,
+)
 
+PARAMS = {"components": ["database"], "places": [], "docker_host": None, "docker_timeout": 1}
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=timezone.utc)
 
 
@@ -49,6 +55,8 @@ def task(tmp_path: Path) -> Any:
     found: Any = object.__new__(live_restore.LiveRestore)
     found.run = SimpleNamespace(leftovers=SimpleNamespace(found=lambda: notes, done=notes.clear))
     found._connected = object()
+    found.params = PARAMS
+    found._files = live_files.LiveFiles(PARAMS, str(tmp_path))
     found.journal = path
     return found
 
@@ -97,8 +105,9 @@ def test_what_is_seen_of_the_live_side(
     heads = {name: SimpleNamespace(type=COLLECTION, data_collection=name) for name in ("orders", kept)}
     sources = [DumpSource(name, COLLECTION, name, "{}") for name in ("orders", kept)]
     reader = SimpleNamespace(totals={}, prelude=SimpleNamespace(collections=()))
-    contents = live_restore.Contents(SimpleNamespace(), reader)  # type: ignore[arg-type]
-    task.params = {"collections": []}
+    found = SimpleNamespace(components={"uploads": 1, "other": 1}, manifest=None)
+    contents = live_restore.Contents(found, reader)  # type: ignore[arg-type]
+    task.params = {**PARAMS, "collections": []}
     task.policy = LivePolicy(1)
     task.run.state_dir = str(Path(task.journal).parent)
     task._connected = SimpleNamespace(client={"shop": None})
@@ -107,8 +116,8 @@ def test_what_is_seen_of_the_live_side(
     task._refuse_damage = lambda *_arguments: None
     task._is_same = lambda *_arguments: False
     monkeypatch.setattr(live_restore, "list_sources", lambda *_arguments: sources)
-    monkeypatch.setattr(live_restore, "read_setting", lambda *_arguments: SimpleNamespace(enabled=application))
-    monkeypatch.setattr(live_restore, "observe_nginx", lambda *_arguments: nginx)
+    monkeypatch.setattr(closed_shop, "read_setting", lambda *_arguments: SimpleNamespace(enabled=application))
+    monkeypatch.setattr(closed_shop, "observe_nginx", lambda *_arguments: nginx)
     monkeypatch.setattr(live_restore.staging, "heads_of", lambda *_arguments: heads)
     monkeypatch.setattr(live_restore.staging, "look_at_side", lambda *_arguments: Side(COLLECTION))
     monkeypatch.setattr(live_restore.staging, "other_clients", lambda *_arguments: [])
@@ -117,6 +126,7 @@ def test_what_is_seen_of_the_live_side(
     seen = task._look(LiveObservation("/b", None, "shop", "db:1", NOW), SimpleNamespace(path="/b")).seen
     assert seen.in_maintenance is closed
     assert [change.name for change in seen.changes] == ["orders"]
+    assert seen.unasked == ("uploads",)
     assert len(seen.skipped) == 2
     assert all(kept in line for line in seen.skipped)
 
@@ -148,13 +158,13 @@ def test_the_journal_goes_ahead_of_the_swap_and_what_would_be_lost_ends_it(
     for name, answer in answers.items():
         monkeypatch.setattr(live_restore.staging, name, answer)
     monkeypatch.setattr(live_restore, "open_backup", lambda *_arguments: nullcontext())
-    monkeypatch.setattr(live_restore, "read_backup", lambda *_arguments: SimpleNamespace(dump=reader))
+    monkeypatch.setattr(live_restore, "read_backup_or_dump", lambda *_arguments: SimpleNamespace(dump=reader))
     monkeypatch.setattr(live_restore, "look_at", lambda _path: None if trouble == "unsafe" else safety)
-    task.params = {"passphrase_file": None}
+    task.params = {**PARAMS, "passphrase_file": None}
     task.policy = LivePolicy(1)
     task._connected = SimpleNamespace(address=SimpleNamespace(where="db:1"))
     seen = LiveObservation("/b", backup, "shop", "db:1", NOW, safety=safety)
-    contents = SimpleNamespace(database="shop", reader=reader)
+    contents = SimpleNamespace(database="shop", reader=reader, parts={})
 
     def stage() -> None:
         task._stage_and_swap(path, Journal("t", "shop"), seen, contents, [])
@@ -177,7 +187,9 @@ def test_settings_of_another_database_in_the_same_backup_are_not_the_shops(
     reader = SimpleNamespace(batches=lambda: iter(batches))
     monkeypatch.setattr(live_restore, "open_backup", lambda *_arguments: nullcontext())
     monkeypatch.setattr(live_restore, "ArchiveReader", lambda *_arguments: reader)
-    monkeypatch.setattr(live_restore, "read_backup", lambda stream, _name, read: SimpleNamespace(dump=read(stream)))
+    monkeypatch.setattr(
+        live_restore, "read_backup_or_dump", lambda _backup, stream, read, _sink: SimpleNamespace(dump=read(stream))
+    )
     task.params = {"passphrase_file": None}
     contents = task._read_through(SimpleNamespace(name="b", path="/b"))
     assert contents.settings == {"blog": b"blogblog", "shop": b"shop"}
