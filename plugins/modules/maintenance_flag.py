@@ -18,12 +18,13 @@ description:
   - Maintenance that somebody else put up, a person in the shop's administration included, is neither changed nor taken down without O(force).
   - Proves itself. What was switched is asked for as visitors do; where that does not hold, or where a layer cannot be put up, what this call has put
     up is taken back and the module fails.
-  - Taking down goes on layer by layer, also while the database cannot be reached; what remains is an error, and the timer goes on trying.
+  - Taking down goes on layer by layer, also while the database or the Docker Engine cannot be reached. What remains is an
+    error, and the timer goes on trying.
   - A run that is killed in between leaves a state that the next one with the same options completes. On entry the note of what was before is
     written first and the application switched last; on exit the application is switched first and the note removed last.
   - With O(expires), arms a timer on the host that ends maintenance then, or alerts, whatever has become of the controller, and after a reboot as
     well; see O(timer).
-  - Restarts nothing. Taking down maintenance that is not up changes nothing.
+  - Starts nothing but what O(stop_services) has stopped. Taking down maintenance that is not up changes nothing.
   - While the application's setting is one of the layers, it answers everything with 503, its health endpoint and payment webhooks included, and its
     administration as well, except to addresses in O(application_setting.allow_ips).
 options:
@@ -107,6 +108,23 @@ options:
           - A visitor gets the first of the three languages that his browser names first for which there are texts, else English.
         type: dict
         default: {}
+  stop_services:
+    description:
+      - What is to be stopped once visitors are turned away, in this order. With O(compose_project) its services, such as V(api), and systemd units otherwise
+        or where the name ends in C(.service).
+      - Those of them that run are noted before the first is stopped. Taking maintenance down starts what is noted and does not run, in the reverse order and
+        before visitors are let in, and nothing else; so does the timer with O(on_expiry=lift). What a reboot or a person has started meanwhile is left alone.
+      - A container gets 30 seconds to stop, or more where it says so. A member of a replica set needs 17, and Docker by itself kills it after 10.
+      - Given another time, it adds to what is stopped. To leave it out starts nothing.
+    type: list
+    elements: str
+    default: []
+  compose_project:
+    description: The compose project of O(stop_services), as M(miniecom.maintenance.context_info) tells it.
+    type: str
+  docker_host:
+    description: The Docker Engine of O(compose_project). By default E(DOCKER_HOST), else the engine's usual socket.
+    type: str
   probe_url:
     description:
       - Address of the shop's health endpoint. After switching the application it is asked, and it is an error if it does not answer as it should.
@@ -144,6 +162,12 @@ EXAMPLES = r"""
     application_setting:
       env_file: /opt/miniecom/.env
       address: 127.0.0.1:27017
+
+- name: Close it for work on the data, with nobody writing to it
+  miniecom.maintenance.maintenance_flag:
+    expires: 2h
+    stop_services: [worker, api]
+    compose_project: miniecom
 
 - name: Open it again
   miniecom.maintenance.maintenance_flag:
@@ -183,7 +207,7 @@ changed:
 plan:
   description:
     - What was to be done, with C(action), C(target), C(reason) and C(bytes).
-    - The actions are V(arm_timer), V(write_note), V(write_flag), V(close_nginx), V(switch_application_on),
+    - The actions are V(arm_timer), V(write_note), V(write_flag), V(close_nginx), V(switch_application_on), V(stop_service), V(start_service),
       V(switch_application_off), V(open_nginx), V(remove_flag), V(remove_note) and V(disarm_timer).
   returned: success
   type: list
@@ -226,6 +250,12 @@ layers:
   type: list
   elements: str
   sample: [flag, nginx]
+stopped:
+  description: What is stopped for it, containers and units by name.
+  returned: with O(state=present)
+  type: list
+  elements: str
+  sample: [miniecom_api]
 rolled_back:
   description: True where not all could be put up, and all was taken back.
   returned: when it failed so
@@ -237,6 +267,7 @@ summary:
   sample: {"headline": "maintenance is up, without an end; nginx turns visitors away, health and webhooks stay open: Bigger disks", "seconds": 0.05}
 """
 
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run
 from ..module_utils._flag.arguments import FLAG_ARGUMENTS
@@ -263,6 +294,9 @@ SPEC = (
                     "texts": {"type": "dict", "default": {}},
                 },
             },
+            "stop_services": {"type": "list", "elements": "str", "default": []},
+            "compose_project": {"type": "str"},
+            "docker_host": {"type": "str"},
             "probe_url": {"type": "str"},
         }
     )

@@ -19,6 +19,9 @@ description:
     one line at the beginning of each, an C(include) of the snippet.
   - Has nginx check the configuration (C(nginx -t)) and loads it once. What nginx does not accept is taken out again before anything is loaded, and a
     configuration that is broken already is not touched.
+  - With O(container), does so for the nginx of the shop's compose project. Its container must see O(directory) under the same path, so that what is
+    switched there later is seen inside at once; RV(compose_override) is what gives it that. The shop's own files stay the operator's, beside
+    that one line. A configuration that the container was given as a single file is written in place, as it would see no other file there.
   - Where there is no nginx, where it does not run or serves something else, changes nothing and says so in RV(reason).
 options:
   state:
@@ -46,6 +49,8 @@ options:
   open_paths:
     description:
       - Paths that stay open while the shop is closed, such as its health endpoint and the webhooks of payment providers. A C(*) stands for anything.
+      - While the shop is closed, nginx tries a path with C(*) as a regular expression, which takes C($1) and further numbers from what a regular
+        C(server_name) of your own configuration has captured. Give the capture a name there and use that, or name the path without C(*).
       - While the shop is closed each of them is asked for with HEAD, once after each switch, at a name in which V(maintenance-probe) stands for the C(*).
     type: list
     elements: str
@@ -57,11 +62,21 @@ options:
     type: path
     default: /var/lib/miniecom-maintenance-page
   program:
-    description: The nginx program, where it is not on the path.
+    description: The nginx program of this host, where it is not on the path. One that does not exist is an error.
     type: path
   config:
-    description: Its main configuration file, where that is another than the program's own.
+    description: Its main configuration file, where that is another than the program's own; with O(container), a path inside.
     type: path
+  container:
+    description:
+      - Name of the container in which the nginx in front of the shop runs, as M(miniecom.maintenance.context_info) tells it. Without it, nginx is looked
+        for on this host.
+      - It is asked from within its own network, which needs root. Every server in it counts as the shop's that passes requests to another container of its
+        compose project, or serves files.
+    type: str
+  docker_host:
+    description: The Docker Engine that runs it. By default E(DOCKER_HOST), else the engine's usual socket.
+    type: str
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.acting
   - miniecom.maintenance.run
@@ -82,6 +97,16 @@ EXAMPLES = r"""
   miniecom.maintenance.maintenance_nginx:
     api_port: 3001
     open_paths: [/health, /api/health, /api/payments/notify]
+
+- name: Set up the nginx of the compose project
+  miniecom.maintenance.maintenance_nginx:
+    container: miniecom_nginx
+  register: front
+
+- name: Show what its service still needs
+  ansible.builtin.debug:
+    msg: "{{ front.compose_override }}"
+  when: not front.applicable
 
 - name: Take all of that back
   miniecom.maintenance.maintenance_nginx:
@@ -134,6 +159,12 @@ directory:
   description: Where snippet and pages lie.
   returned: success
   type: str
+compose_override:
+  description:
+    - What lets the service of O(container) see O(directory). Save it as C(docker-compose.override.yml) beside the compose file, or add the volume to yours,
+      and have compose make that one container anew, such as with C(docker compose --profile nginx up --detach --no-deps nginx).
+  returned: with O(container)
+  type: str
 summary:
   description: C(headline) and C(seconds).
   returned: success
@@ -141,6 +172,7 @@ summary:
   sample: {"headline": "nginx was set up for maintenance, for shop.example (http://127.0.0.1:80)", "seconds": 0.2}
 """
 
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run
 from ..module_utils._flag.nginx_snippet import DEFAULT_OPEN_PATHS
@@ -158,6 +190,8 @@ SPEC = (
             "directory": {"type": "path", "default": "/var/lib/miniecom-maintenance-page"},
             "program": {"type": "path"},
             "config": {"type": "path"},
+            "container": {"type": "str"},
+            "docker_host": {"type": "str"},
         }
     )
     + RUN_ARGUMENTS

@@ -30,6 +30,7 @@ from tests.sandbox.fetch import mongod_binary
 from tests.sandbox.image import SYSTEMD_RUN_ARGUMENTS, systemd_image
 from tests.sandbox.mongod import Mongod
 from tests.sandbox.standin import api
+from tests.support.extent import sampled
 from tests.support.modules import ModuleResult, run_module
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -285,7 +286,9 @@ class Host:
         assert done.returncode == 0, done.stdout + done.stderr
         return dict(json.loads(done.stdout[done.stdout.index("=> {") + 3 :]))
 
-    def module(self, kill_at: int | None = None, check: bool = False, **params: Any) -> dict[str, Any]:
+    def module(
+        self, kill_at: int | None = None, check: bool = False, refused: bool = False, **params: Any
+    ) -> dict[str, Any]:
         """Run the module from the checkout; {} when it was killed at an action boundary."""
         given = {
             "application_setting": {"env_file": "/opt/miniecom/.env", "address": "127.0.0.1:27017"},
@@ -318,8 +321,12 @@ class Host:
         if kill_at is not None:
             assert done.returncode == 137, f"boundary {kill_at} was not reached: {done.stdout}{done.stderr}"
             return {}
-        assert done.returncode == 0, done.stdout + done.stderr
-        return dict(json.loads(done.stdout))
+        found = dict(json.loads(done.stdout))
+        assert done.returncode == int(refused), done.stdout + done.stderr
+        return found
+
+    def refused(self, **params: Any) -> str:
+        return str(self.module(refused=True, **params)["msg"])
 
 
 @pytest.fixture(scope="module")
@@ -387,13 +394,44 @@ def test_the_timer_of_a_host(host: Host) -> None:
     assert host.shell("systemctl --failed --plain --no-legend").strip() == ""
 
 
+def test_the_timer_starts_what_was_stopped(host: Host) -> None:
+    """The database itself among it, which the application's setting needs; what did not run before does not run afterwards."""
+    host.shell(
+        "printf '[Service]\\nExecStart=/bin/sleep 3600\\n' > /etc/systemd/system/shop-worker.service;"
+        "systemctl daemon-reload; systemctl start shop-worker; systemctl stop cron; systemd-run --unit=fleeting sleep 3600"
+    )
+    refused = host.refused(stop_services=["fleeting"])
+    assert "gone as soon as it is stopped" in refused and not host.flag()
+
+    def runs() -> list[str]:
+        return host.shell("systemctl is-active mongod shop-worker cron", check=False).split()
+
+    stop = {"stop_services": ["shop-worker", "cron", "mongod.service"]}
+    planned = host.module(check=True, expires="2h", on_expiry="lift", **stop)
+    assert runs() == ["active", "active", "inactive"]
+    assert [entry["target"] for entry in planned["plan"] if entry["action"] == "stop_service"] == [
+        "unit shop-worker.service",
+        "unit mongod.service",
+    ]
+    up = host.module(expires="2h", on_expiry="lift", **stop)
+    assert [e["action"] for e in up["plan"]] == [e["action"] for e in planned["plan"]]
+    assert up["stopped"] == ["shop-worker.service", "mongod.service"]
+    assert runs() == ["inactive", "inactive", "inactive"]
+    assert not host.module(expires="2h", on_expiry="lift", **stop)["changed"]
+
+    host.module(expires="3s", on_expiry="lift", **stop)
+    host.wait("the shop opens", lambda: host.units() == [] and not host.flag())
+    assert runs()[0] == "active" and runs()[2] == "inactive" and host.text() == TEXT
+    assert host.shell("systemctl --failed --plain --no-legend").strip() == ""
+
+
 def test_killed_at_every_boundary_with_a_timer(host: Host) -> None:
     """Whatever is left, the same call completes it; and nothing that rings is left of one that was taken down."""
     window = {"expires": "2h", "on_expiry": "lift"}
     entry = host.module(check=True, **window)["plan"]
     assert "arm_timer" in [action["action"] for action in entry]
     leaving = 0
-    for number in range(2 * len(entry)):
+    for number in sampled(range(2 * len(entry))):
         host.module(kill_at=number, **window)
         if host.python("print('true' in s.find_one({'key': 'site'})['value'])") == "True":
             assert f"./{UNIT}.timer" in host.units(), "a shop that is closed has a timer"

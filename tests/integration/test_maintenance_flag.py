@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.removals import read_removals
 from tests.sandbox.mongod import Mongod
 from tests.sandbox.standin import api
+from tests.support.extent import sampled
 from tests.support.kill import kill_at_every_change
 from tests.support.modules import ModuleResult, run_module
 
@@ -191,7 +192,7 @@ def test_a_second_call_of_the_same_owner_updates(shop: Shop) -> None:
     assert shop.text() == TEXT, "what was there before the first call is put back"
 
 
-@pytest.mark.parametrize("boundary", range(6))
+@pytest.mark.parametrize("boundary", sampled(range(6)))
 def test_killed_on_entry(shop: Shop, boundary: int) -> None:
     killed = shop.call(reason="one", expires="2h", kill_at=boundary)
     assert killed.rc == -9
@@ -209,7 +210,7 @@ def test_killed_on_entry_and_then_taken_down(shop: Shop, boundary: int) -> None:
     assert shop.state()[:3] == (None, TEXT, None)
 
 
-@pytest.mark.parametrize("boundary", range(6))
+@pytest.mark.parametrize("boundary", sampled(range(6)))
 def test_killed_on_exit(shop: Shop, boundary: int) -> None:
     shop.call(reason="one")
     assert shop.call(state="absent", kill_at=boundary).rc == -9

@@ -11,8 +11,6 @@ import pytest
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import application_setting as setting
 
-pytestmark = pytest.mark.every_server
-
 TEXT = '{"store":{"name":"Grüße","tax":7.50},\n "maintenance":{"enabled":false,"theme":"x"}, "big":1e3}'
 
 

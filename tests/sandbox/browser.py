@@ -53,12 +53,10 @@ def chromium() -> Path:
             digest = hashlib.sha256(archive.read_bytes()).hexdigest()
             if digest != SHA256:
                 raise BrowserUnavailable(f"{archive.name} has the SHA-256 {digest}, not the expected {SHA256}")
-            with tarfile.open(archive) as packed:
-                packed.extractall(home, filter="data")
+            _extract(archive, home)
             _run("node", "-e", _UNPACK, cwd=home)
             for name in ("al2023.tar", "fonts.tar"):
-                with tarfile.open(home / name) as packed:
-                    packed.extractall(home, filter="data")
+                _extract(home / name, home)
                 (home / name).unlink()
             shutil.rmtree(home / "package")
             archive.unlink()
@@ -71,6 +69,13 @@ def _run(*command: str, cwd: Path) -> None:
     done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         raise BrowserUnavailable(f"{command[0]} failed ({done.returncode}): {done.stdout.strip()[-400:]}")
+
+
+def _extract(archive: Path, directory: Path) -> None:
+    """Unpack an archive whose SHA-256 is known; Python before 3.11.4 knows no filter, and newer ones warn without."""
+    with tarfile.open(archive) as packed:
+        packed.extraction_filter = getattr(tarfile, "data_filter", None)
+        packed.extractall(directory)
 
 
 class Browser:

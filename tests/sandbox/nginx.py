@@ -49,10 +49,11 @@ upstream shop_api {{
 }}
 server {{
     listen 127.0.0.1:{port};
-    server_name shop.example www.shop.example;
+    server_name shop.example www.shop.example ~^(\\w+)\\.shop\\.test$;
     error_page 500 502 503 504 /50x.html;
     add_header X-Frame-Options "DENY; {{}}";
     location = /health {{ return 200 "healthy\\n"; }}
+    location = /api/webhook-of {{ return 200 "$1\\n"; }}
     location /api/ {{
         proxy_pass http://shop_api;
         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;

@@ -24,3 +24,30 @@ def make_certificates(directory: Path, name: str) -> None:
     openssl("x509", "-req", "-in", "server.csr", "-days", "2", *signing, "-out", "server.crt")
     parts = [(directory / part).read_text() for part in ("server.key", "server.crt")]
     (directory / "server.pem").write_text("".join(parts))
+
+
+_AUTHORITY = """\
+[ca]
+default_ca = own
+[own]
+database = index
+serial = serial
+new_certs_dir = .
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
+"""
+
+
+def make_dated(directory: Path, name: str, begins: str, ends: str) -> Path:
+    """A certificate that signs itself, with its key in one file, valid between two moments (``YYYYmmddHHMMSSZ``)."""
+    for file, text in (("own.cnf", _AUTHORITY), ("index", ""), ("serial", "01\n")):
+        (directory / file).write_text(text)
+    new = ("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "dated.key", "-out", "dated.csr", "-subj", f"/CN={name}")
+    sign = ("ca", "-config", "own.cnf", "-selfsign", "-batch", "-notext", "-keyfile", "dated.key", "-in", "dated.csr")
+    for arguments in (new, (*sign, "-out", "dated.crt", "-startdate", begins, "-enddate", ends)):
+        subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+    path = directory / f"{name}-{ends}.pem"
+    path.write_text("".join((directory / part).read_text() for part in ("dated.key", "dated.crt")))
+    return path

@@ -14,13 +14,14 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from .._core.atomic_file import discard_partial, partial_name, sync_directory, write_atomic
 from .._core.clock import format_utc
 from .._core.errors import MaintenanceError, from_os_error
 from .._core.state_dir import state_error
 from .._core.units import parse_duration
+from .services import Service, service_of
 
 NOTE_NAME = "maintenance.json"
 # For the web server and for whoever may be asked why the shop is closed: it holds nothing else.
@@ -55,6 +56,7 @@ class Note:
         timer: name of the units that end it, "" when none was armed.
         around_run: id of the run around which it was put up: once that run is over or dead, it is nobody's any more.
         nginx: directory by which nginx was switched, "" when that layer was not put up.
+        services: what ran and is stopped for it, in that order.
     """
 
     owner: str
@@ -69,6 +71,7 @@ class Note:
     timer: str = ""
     around_run: str = ""
     nginx: str = ""
+    services: Tuple[Service, ...] = ()
 
     def expired(self, now: datetime) -> bool:
         return bool(self.expires) and parse_moment(self.expires) <= now
@@ -226,7 +229,9 @@ def read_note(state_dir: str) -> Optional[Note]:
 
 
 def make_note(found: Mapping[str, Any]) -> Note:
-    values = {key: str(found.get(key) or "") for key in Note.__dataclass_fields__ if key != "application"}
+    texts = [key for key in Note.__dataclass_fields__ if key not in ("application", "services")]
+    values: Dict[str, Any] = {key: str(found.get(key) or "") for key in texts}
+    values["services"] = tuple(service_of(item) for item in found.get("services") or ())
     values["on_expiry"] = values["on_expiry"] or "alert"
     if values["expires"]:
         parse_moment(values["expires"])

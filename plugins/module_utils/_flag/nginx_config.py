@@ -55,6 +55,7 @@ class ServerBlock:
         path: the file that it stands in. offset: in its text, just behind the brace.
         includes: what it includes itself, as written.
         targets: host and port of whatever it passes requests to. roots: directories that it serves.
+        certificates: the files of its own, as written.
     """
 
     path: str
@@ -64,6 +65,7 @@ class ServerBlock:
     includes: Tuple[str, ...] = ()
     targets: Tuple[Tuple[str, int], ...] = ()
     roots: Tuple[str, ...] = ()
+    certificates: Tuple[str, ...] = ()
 
     @property
     def host(self) -> str:
@@ -223,6 +225,7 @@ def _server(
             for target in _target(put_in(inner.arguments[0]), upstreams)
         ),
         tuple(inner.arguments[0] for inner in inside if inner.name in ("root", "alias") and inner.arguments),
+        tuple(arguments[0] for arguments in direct.get("ssl_certificate", []) if arguments),
     )
 
 

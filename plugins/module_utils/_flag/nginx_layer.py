@@ -15,14 +15,14 @@ import os
 import re
 import secrets
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .._core.atomic_file import discard_partial, partial_name, sync_directory, write_atomic
+from .._core.atomic_file import discard_partial, partial_name, sync_directory
 from .._core.clock import utc_now
-from .._core.errors import MaintenanceError, from_os_error
-from .._core.state_dir import state_error
+from .._core.errors import from_os_error
+from .._core.state_note import read_state_note, write_state_note
 from .flag_file import parse_moment
 from .nginx_snippet import CLOSED, SNIPPET
 
@@ -34,12 +34,19 @@ _LOOPBACK = "127."
 
 @dataclass(frozen=True)
 class Site:
-    """One server of the shop, as this host asks it. name: for Host and SNI."""
+    """One server of the shop, as this host asks it.
+
+    Attributes:
+        name: for Host and SNI.
+        container: in whose network it is asked, "" for this host's. pid: its process just now, which is not noted.
+    """
 
     name: str
     address: str
     port: int
     tls: bool = False
+    container: str = ""
+    pid: int = field(default=0, compare=False)
 
     @property
     def url(self) -> str:
@@ -48,7 +55,8 @@ class Site:
 
     @property
     def label(self) -> str:
-        return self.url if self.name in ("localhost", self.address) else "%s (%s)" % (self.name, self.url)
+        where = self.url + (" in %s" % self.container if self.container else "")
+        return where if self.name in ("localhost", self.address) else "%s (%s)" % (self.name, where)
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,8 @@ class Setup:
         directory: where link and files lie. digest: of the snippet.
         open_paths: what stays open, as it was given.
         files: configuration files that include the snippet.
-        container: name of the container that nginx runs in, "" on the host.
+        container: name of the container that nginx runs in, "" on the host. docker_host: the engine that knows it.
+        unreached: why it cannot be asked just now, "" when nothing is known to be in the way; not noted.
     """
 
     directory: str
@@ -68,6 +77,8 @@ class Setup:
     open_paths: Tuple[str, ...]
     files: Tuple[str, ...] = ()
     container: str = ""
+    docker_host: str = ""
+    unreached: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -105,37 +116,30 @@ def read_setup(state_dir: str) -> Optional[Setup]:
     Raises:
         MaintenanceError: it cannot be read, or makes no sense.
     """
-    path = setup_path(state_dir)
-    try:
-        with open(path, encoding="utf-8") as handle:
-            found = json.load(handle)
-        return Setup(
-            str(found["directory"]),
-            str(found["digest"]),
-            tuple(Site(**site) for site in found["sites"]),
-            tuple(found["open_paths"]),
-            tuple(found["files"]),
-            str(found["container"]),
-        )
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise state_error("cannot read how nginx was set up", path, error) from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise MaintenanceError(
-            "the note of how nginx was set up makes no sense",
-            target=path,
-            next_step="Remove it, and set nginx up again.",
-        ) from error
+    return read_state_note(
+        setup_path(state_dir),
+        "cannot read how nginx was set up",
+        _setup,
+        "the note of how nginx was set up makes no sense",
+        "Remove it, and set nginx up again.",
+    )
+
+
+def _setup(found: Mapping[str, Any]) -> Setup:
+    return Setup(
+        str(found["directory"]),
+        str(found["digest"]),
+        tuple(Site(**site) for site in found["sites"]),
+        tuple(found["open_paths"]),
+        tuple(found["files"]),
+        str(found["container"]),
+        str(found.get("docker_host") or ""),
+    )
 
 
 def write_setup(state_dir: str, setup: Setup) -> None:
-    path = setup_path(state_dir)
-    try:
-        os.makedirs(state_dir, mode=0o700, exist_ok=True)
-        write_atomic(path, (json.dumps(asdict(setup), indent=1, sort_keys=True) + "\n").encode("utf-8"), 0o600)
-    except OSError as error:
-        raise state_error("cannot note how nginx was set up", path, error) from error
+    noted = asdict(replace(setup, sites=tuple(replace(site, pid=0) for site in setup.sites), unreached=""))
+    write_state_note(state_dir, setup_path(state_dir), noted, "cannot note how nginx was set up")
 
 
 # -- the link ------------------------------------------------------------------------------------------------------------
@@ -215,8 +219,11 @@ def strangers_in(directory: str) -> List[str]:
     return sorted(set(names) - ours)
 
 
-def remove_layer(directory: str) -> None:
+def remove_layer(directory: str, keep: bool = False) -> None:
     """Remove snippet, link and pages, and the directory unless somebody else's files lie in it.
+
+    Args:
+        keep: leave the directory, as a container was given it and would not see another in its place.
 
     Raises:
         MaintenanceError: it cannot be done.
@@ -227,7 +234,7 @@ def remove_layer(directory: str) -> None:
         discard_partial(snippet)
         if os.path.lexists(snippet):
             os.unlink(snippet)
-        if os.path.isdir(directory) and not os.listdir(directory):
+        if not keep and os.path.isdir(directory) and not os.listdir(directory):
             os.rmdir(directory)
     except OSError as error:
         raise from_os_error("cannot remove what nginx was given", error, target=directory) from error

@@ -20,6 +20,7 @@ from .._core.plan import Action, Kept, Plan
 from .flag_file import Flag, Note, flag_line, moment_text, one_line, parse_expires, parse_flag
 from .nginx_layer import Nginx, digest_files
 from .page import Closing, Texts, render_files
+from .services import Service, ServiceState, to_note, to_start
 from .timer import Timer, render_timer
 
 NOBODY = "somebody else than this collection"
@@ -54,6 +55,8 @@ class Layers:
 
     live_run: id of the run that holds the host, "" when none does.
     unseen: why the application's setting could not be looked at, "" when it was, or was not asked for.
+    nginx_unknown: why nobody can tell how nginx was set up.
+    services: what the note says was stopped, and what is to be.
     """
 
     flag: Flag
@@ -63,6 +66,8 @@ class Layers:
     live_run: str = ""
     nginx: Optional[Nginx] = None
     unseen: str = ""
+    nginx_unknown: str = ""
+    services: Tuple[ServiceState, ...] = ()
 
 
 NO_TEXTS = Texts()
@@ -147,6 +152,20 @@ class OpenNginx:
 
 
 @dataclass(frozen=True)
+class StopService:
+    """Stop what our note says is to be started again."""
+
+    service: Service
+
+
+@dataclass(frozen=True)
+class StartService:
+    """Start what was stopped for maintenance."""
+
+    service: Service
+
+
+@dataclass(frozen=True)
 class ArmTimer:
     """Have the host's timer end maintenance at that time, in UTC."""
 
@@ -167,6 +186,8 @@ SwitchWork = Union[
     SwitchApplicationOff,
     CloseNginx,
     OpenNginx,
+    StopService,
+    StartService,
     ArmTimer,
     DisarmTimer,
 ]
@@ -195,7 +216,7 @@ def choose_layers(layers: Layers, policy: Policy) -> LayerChoice:
         MaintenanceError: a layer was named that cannot be had.
     """
     nginx, note = layers.nginx, standing_note(layers)
-    problem = "nginx was not set up for it" if nginx is None else nginx.problem
+    problem = layers.nginx_unknown or ("nginx was not set up for it" if nginx is None else nginx.problem)
     wanted = set(policy.layers)
     if AUTO in wanted:
         use_nginx, use_application = not problem, bool(problem)
@@ -314,6 +335,7 @@ def wanted_note(layers: Layers, policy: Policy, now: datetime) -> Note:
         _timer_of(layers, old, expires),
         policy.run_id if policy.around_run else "",
         layers.nginx.directory if layers.nginx is not None and choice.nginx else "",
+        to_note(layers.services, layers.note.services if layers.note is not None else (), old is not None),
     )
 
 
@@ -396,7 +418,7 @@ def plan_present(layers: Layers, policy: Policy, now: datetime) -> Plan[SwitchWo
             )
     elif application.change is not None:
         why = "its message or its allowed addresses are others" if application.enabled else "it serves everybody"
-        if choice.why and layers.nginx is not None:
+        if choice.why and (layers.nginx is not None or layers.nginx_unknown):
             plan.warnings.append(
                 "the application answers 503 to everything, %s: it is the only layer that can turn visitors away, as %s"
                 % (BLOCKED, choice.why)
@@ -405,8 +427,27 @@ def plan_present(layers: Layers, policy: Policy, now: datetime) -> Plan[SwitchWo
         plan.actions.append(Action("switch_application_on", application.target, why, work))
     else:
         plan.kept.append(Kept(application.target, "is on already"))
+    plan_stops(layers, choice, plan)
     plan.actions.extend(removal)
     return plan
+
+
+def plan_stops(layers: Layers, choice: LayerChoice, plan: Plan[SwitchWork]) -> None:
+    """Plan the stopping of services, after visitors are turned away."""
+    wanted = [state for state in layers.services if state.wanted]
+    for state in wanted:
+        if state.running:
+            why = "it is started again when maintenance is over"
+            plan.actions.append(Action("stop_service", state.service.target, why, StopService(state.service)))
+        elif layers.note is not None and state.service in layers.note.services:
+            plan.kept.append(Kept(state.service.target, "is stopped already"))
+        else:
+            plan.kept.append(Kept(state.service.target, "does not run, and will not be started"))
+    if wanted and choice.application and not choice.nginx:
+        plan.warnings.append(
+            "the application turns visitors away only while it runs with its database: where these are stopped, visitors get an error "
+            "in place of your message"
+        )
 
 
 def plan_nginx(nginx: Nginx, note: Note, policy: Policy, plan: Plan[SwitchWork]) -> None:
@@ -425,14 +466,41 @@ def plan_nginx(nginx: Nginx, note: Note, policy: Policy, plan: Plan[SwitchWork])
 
 
 def remains(layers: Layers) -> str:
-    """What cannot be taken down now, as the application's setting cannot be looked at; "" when that does not matter. Pure."""
-    if not layers.unseen:
-        return ""
-    note = layers.note
-    if note is not None and "previous" not in note.application:
-        return ""  # that layer was never put up
-    unseen = layers.unseen.rstrip(".")
-    return "the application may still turn visitors away: its own setting could not be looked at (%s)" % unseen
+    """What cannot be taken down or started again now, as it cannot be looked at; "" when that does not matter. Pure."""
+    note, found = layers.note, []
+    # That layer may never have been put up.
+    if layers.unseen and (note is None or "previous" in note.application):
+        unseen = layers.unseen.rstrip(".")
+        found.append(
+            "the application may still turn visitors away: its own setting could not be looked at (%s)" % unseen
+        )
+    silent = [
+        state for state in layers.services if state.unseen and note is not None and state.service in note.services
+    ]
+    if silent:
+        names = ", ".join(state.service.target for state in silent)
+        why = silent[0].unseen.rstrip(".")
+        found.append("what was stopped for maintenance may not run: %s could not be looked at (%s)" % (names, why))
+    return "; ".join(found)
+
+
+def plan_starts(layers: Layers, plan: Plan[SwitchWork]) -> None:
+    """Plan the starting of what was stopped, before visitors are let in."""
+    noted = layers.note.services if layers.note is not None else ()
+    for service in to_start(layers.services, noted):
+        why = "it was stopped for maintenance"
+        plan.actions.append(Action("start_service", service.target, why, StartService(service)))
+    for state in layers.services:
+        if state.service in noted and state.unseen:
+            plan.kept.append(Kept(state.service.target, "cannot be looked at: %s" % state.unseen))
+        elif state.service in noted and state.running:
+            plan.kept.append(Kept(state.service.target, "runs already"))
+        elif state.service in noted and not state.present:
+            plan.kept.append(Kept(state.service.target, "is not there any more"))
+            plan.warnings.append(
+                "%s was stopped for maintenance and is not there any more: whoever has removed it has to make it anew"
+                % state.service.target
+            )
 
 
 def plan_absent(layers: Layers, policy: Policy) -> Plan[SwitchWork]:
@@ -440,7 +508,8 @@ def plan_absent(layers: Layers, policy: Policy) -> Plan[SwitchWork]:
     check_owner(layers, policy)
     plan: Plan[SwitchWork] = Plan()
     application, note = layers.application, layers.note
-    if layers.unseen and not remains(layers):
+    plan_starts(layers, plan)
+    if layers.unseen and note is not None and "previous" not in note.application:
         plan.warnings.append(
             "the application's own setting, which was not put up, could not be looked at: %s" % layers.unseen
         )
@@ -466,8 +535,8 @@ def plan_absent(layers: Layers, policy: Policy) -> Plan[SwitchWork]:
         else:
             plan.kept.append(Kept(nginx.target, "serves everybody already"))
     if remains(layers):
-        # The flag goes on telling people, who may still be turned away; note and timer are what is needed to finish it.
-        plan.kept.append(Kept(policy.path, "the application may still turn visitors away"))
+        # The flag goes on telling people that it is not over; note and timer are what is needed to finish it.
+        plan.kept.append(Kept(policy.path, remains(layers)))
         return plan
     if layers.flag.present:
         plan.actions.append(Action("remove_flag", policy.path, "maintenance is over", RemoveFlag(policy.path)))
@@ -537,6 +606,10 @@ def layers_after(layers: Layers, plan: Plan[SwitchWork]) -> Layers:
             done = replace(done, application=replace(done.application, enabled=enabled, change=None))
         elif isinstance(work, (CloseNginx, OpenNginx)) and done.nginx is not None:
             done = replace(done, nginx=replace(done.nginx, closed=isinstance(work, CloseNginx)))
+        elif isinstance(work, (StopService, StartService)):
+            runs = isinstance(work, StartService)
+            states = [replace(s, running=runs) if s.service == work.service else s for s in done.services]
+            done = replace(done, services=tuple(states))
         elif isinstance(work, (ArmTimer, DisarmTimer)) and done.timer is not None:
             units = render_timer(work.expires) if isinstance(work, ArmTimer) else ""
             done = replace(done, timer=replace(done.timer, timer=units, service=""))
@@ -554,6 +627,9 @@ def render_layers(layers: Layers, policy: Policy, block: Optional[str]) -> str:
         lines.append("application: %s" % (block or "no setting"))
     if layers.nginx is not None:
         lines.append("nginx: %s" % ("turns visitors away" if layers.nginx.closed else "serves everybody"))
+    for state in layers.services:
+        seen = "runs" if state.running else "stopped"
+        lines.append("%s: %s" % (state.service.target, "not known" if state.unseen else seen))
     note = layers.note
     if note is None:
         lines.append("note: absent")

@@ -20,6 +20,7 @@ from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Callable, List, Sequence
 
+from .._core.networks import connect_within
 from .nginx_layer import Setup, Site, fresh_inside
 from .nginx_snippet import INSTALLED_PATH, MARK, MARK_VALUE, sample_of
 
@@ -60,9 +61,8 @@ def ask(site: Site, path: str, method: str = "GET", source: str = "") -> SiteAns
     """
     connection = http.client.HTTPConnection(site.address, site.port, timeout=TIMEOUT)
     try:
-        plain = socket.create_connection(
-            (site.address, site.port), TIMEOUT, (source, 0) if source and ":" not in site.address else None
-        )
+        comes_from = (source, 0) if source and ":" not in site.address else None
+        plain = connect_within(site.pid, (site.address, site.port), TIMEOUT, comes_from)
         connection.sock = plain
         if site.tls:
             context = ssl.create_default_context()
@@ -91,6 +91,8 @@ def ask(site: Site, path: str, method: str = "GET", source: str = "") -> SiteAns
 
 def loaded_problem(setup: Setup) -> str:
     """Why the running nginx does not know the snippet, "" when each of its servers does."""
+    if setup.unreached:
+        return setup.unreached
     for site in setup.sites:
         # From this host's own network, which may ask that, also where the server listens at a public address.
         answer = ask(site, INSTALLED_PATH, source="127.0.0.1")
@@ -101,9 +103,9 @@ def loaded_problem(setup: Setup) -> str:
     return ""
 
 
-def _patiently(look: Callable[[], List[str]]) -> List[str]:
+def _patiently(look: Callable[[], List[str]], seconds: float = PATIENCE) -> List[str]:
     """What is wrong, unless it comes right in a moment."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + seconds
     while True:
         wrong = look()
         if not wrong or time.monotonic() > deadline:
@@ -141,7 +143,7 @@ def prove_closed(setup: Setup, until: str, inside: str) -> List[str]:
                 wrong += judge_open(answer, "%s%s, which is to stay open," % (site.label, sample))
         return wrong
 
-    return _patiently(look)
+    return [setup.unreached] if setup.unreached else _patiently(look)
 
 
 def stranger(inside: str) -> str:
@@ -173,13 +175,17 @@ def judge_open(answer: SiteAnswer, where: str) -> List[str]:
     return []
 
 
-def prove_open(setup: Setup) -> List[str]:
-    """What does not hold when the shop is open again: each of its servers is to serve a visitor."""
+def prove_open(setup: Setup, seconds: float = PATIENCE) -> List[str]:
+    """What does not hold when the shop is open again: each of its servers is to serve a visitor.
+
+    Args:
+        seconds: how long it may take to.
+    """
 
     def look() -> List[str]:
         return [wrong for site in setup.sites for wrong in judge_served(ask(site, "/"), site.label)]
 
-    return _patiently(look)
+    return [setup.unreached] if setup.unreached else _patiently(look, seconds)
 
 
 def judge_served(answer: SiteAnswer, where: str) -> List[str]:

@@ -26,6 +26,7 @@ from .._core.state_dir import StateDirectory
 from .._flag import switch
 from .._flag.flag_file import Note, parse_moment, read_note
 from .._flag.timer import ALERT_STATUS, RETRY_SECONDS, arm, disarm, observe_timer
+from .._flag.turn import take_turn_to_switch
 from .maintenance import Maintenance
 
 DONE, RETRY = 0, 75  # EX_TEMPFAIL of sysexits.h
@@ -203,7 +204,12 @@ def main(arguments: Sequence[str]) -> int:
             if not held:
                 say(NOTICE, "a module of the collection is working on this host; tried again in a moment")
                 return RETRY
-            return work(state)
+            turn = take_turn_to_switch(state.path, LOCK_SECONDS)
+            try:
+                return work(state)
+            finally:
+                if turn is not None:
+                    os.close(turn)
     except MaintenanceError as error:
         say(ERROR, "maintenance could not be ended at its expiry, tried again in a moment: %s" % error)
     except Exception:  # pylint: disable=broad-except

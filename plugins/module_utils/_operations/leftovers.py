@@ -19,12 +19,15 @@ from .._core.errors import MaintenanceError, MissingLibrary, from_os_error
 from .._core.lease import boot_id
 from .._core.leftovers import (
     ContainerLeft,
+    IndexesLeft,
     Leftover,
     LockLeft,
+    NpmLeft,
     PathLeft,
     ProcessLeft,
     RestoreLeft,
     UnknownLeft,
+    UpdateLeft,
     target_of,
 )
 from .._core.paths import lies_below
@@ -32,12 +35,16 @@ from .._core.run_context import RunContext
 from .._core.state_dir import StateDirectory
 from .._docker.client import Docker, docker_errors
 from .._mongo import fsync_lock
-from .._mongo.client import connect
+from .._mongo.client import connect, connect_member
+from .._mongo.index_definitions import ensure_indexes, forget_definitions, load_definitions
+from .._mongo.running_operations import running_commands
 from .environment import with_environment
+from .npm_swap import settle_npm
 from .restore_recovery import describe, load_journal, settle_restore
+from .update_recovery import settle_update
 
 # Processes first: what they use goes away more easily afterwards.
-_ORDER = (ProcessLeft, ContainerLeft, LockLeft, RestoreLeft, PathLeft, UnknownLeft)
+_ORDER = (ProcessLeft, ContainerLeft, LockLeft, RestoreLeft, IndexesLeft, UpdateLeft, NpmLeft, PathLeft, UnknownLeft)
 
 
 class NothingLeft(Exception):
@@ -192,9 +199,61 @@ def _clear_restore(left: RestoreLeft, leftover: Leftover, state_dir: str, timeou
         "tls_files": left.tls_files,
     }
     with connect(with_environment(place)) as connection:
-        settled = settle_restore(connection, left.journal, journal)
+        settled = settle_restore(connection, left.journal, journal, left.docker_host, timeout)
     text = describe(settled, target_of(left))
     return LookAtIt(text) if settled.kept else text
+
+
+def _clear_indexes(left: IndexesLeft, leftover: Leftover, state_dir: str, timeout: int) -> str:
+    """Make the indexes again that a rebuild has lost when it was cut off."""
+    try:
+        saved = load_definitions(left.journal)
+    except FileNotFoundError:
+        raise NothingLeft() from None
+    if not left.env_file:
+        raise MaintenanceError(
+            "a rebuild of indexes was killed half way, and its connection string is not remembered",
+            target=saved.namespace,
+            next_step="Start mongo_reindex for it again, which makes again first what was lost.",
+        )
+    place = {
+        "env_file": left.env_file,
+        "env_from": left.env_from,
+        "docker_host": left.docker_host,
+        "docker_timeout": timeout,
+        "address": left.address,
+        "tls_files": left.tls_files,
+    }
+    with connect_member(with_environment(place)) as connection:
+        if any(
+            entry.get("command", {}).get("reIndex") == saved.collection
+            for entry in running_commands(connection, "reIndex")
+        ):
+            # It lists indexes as if they were there, and would lose them were it killed now.
+            raise MaintenanceError(
+                "the server still rebuilds them", target=saved.namespace, next_step="The next run looks again."
+            )
+        made = ensure_indexes(connection, saved)
+    forget_definitions(left.journal)
+    if not made:
+        return "all indexes of %s are there, whose rebuild was cut off" % saved.namespace
+    return "made the indexes of %s again that its rebuild had lost: %s" % (saved.namespace, ", ".join(made))
+
+
+def _clear_update(left: UpdateLeft, leftover: Leftover, state_dir: str, timeout: int) -> str:
+    """Bring back what ran before an update that was killed."""
+    done = settle_update(state_dir, left.project, timeout)
+    if not done:
+        raise NothingLeft()
+    return done
+
+
+def _clear_npm(left: NpmLeft, leftover: Leftover, state_dir: str, timeout: int) -> str:
+    """Put back what ran before an update of dependencies that was killed."""
+    done = settle_npm(state_dir, left.undo_id)
+    if not done:
+        raise NothingLeft()
+    return done
 
 
 def _clear_unknown(left: UnknownLeft, leftover: Leftover, state_dir: str, timeout: int) -> str:
@@ -211,6 +270,9 @@ _CLEAR: Dict[Type[Any], Callable[..., str]] = {
     ContainerLeft: _clear_container,
     LockLeft: _clear_lock,
     RestoreLeft: _clear_restore,
+    IndexesLeft: _clear_indexes,
+    UpdateLeft: _clear_update,
+    NpmLeft: _clear_npm,
     UnknownLeft: _clear_unknown,
 }
 

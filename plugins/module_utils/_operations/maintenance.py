@@ -10,8 +10,9 @@ It knows nothing of Ansible: the timer runs it without.
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Type
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple, Type
 
 from .._core.clock import utc_now
 from .._core.errors import MaintenanceError, SkipAction
@@ -20,6 +21,7 @@ from .._core.plan import Action, Outcome, Plan
 from .._core.state_dir import StateDirectory
 from .._flag import switch
 from .._flag.flag_file import (
+    Flag,
     Note,
     discard_half_flag,
     note_path,
@@ -31,6 +33,7 @@ from .._flag.flag_file import (
     write_note,
 )
 from .._flag.nginx_layer import Nginx, Setup, close_shop, observe_link, open_shop, read_setup
+from .._flag.services import Service, to_start
 from .._flag.switch import (
     ArmTimer,
     CloseNginx,
@@ -39,6 +42,8 @@ from .._flag.switch import (
     Policy,
     RemoveFlag,
     RemoveNote,
+    StartService,
+    StopService,
     SwitchApplicationOff,
     SwitchApplicationOn,
     SwitchWork,
@@ -46,11 +51,13 @@ from .._flag.switch import (
     WriteNote,
 )
 from .._flag.timer import Timer, arm, disarm, observe_timer
-from .._flag.visitor import loaded_problem, prove_closed, prove_open, summary_of
+from .._flag.visitor import PATIENCE, loaded_problem, prove_closed, prove_open, summary_of
 from .._mongo.application_setting import COLLECTION, plan_setting, read_setting, update_setting
 from .._mongo.client import Connection, connect
 from .._mongo.removals import note_removal
 from .environment import with_environment
+from .nginx_place import reached
+from .services import START_SECONDS, look_at_noted, look_at_services, start_service, stop_service
 
 CONNECT_TIMEOUT = 5
 
@@ -61,6 +68,7 @@ class MaintenanceObservation:
 
     program: what the host's timer is to run; None where timers are left alone.
     setup: how nginx was set up; None where it was not.
+    options: how to reach the application's setting, where it does not answer before something is started.
     """
 
     layers: switch.Layers
@@ -68,6 +76,7 @@ class MaintenanceObservation:
     block_after: Optional[str] = None
     program: Optional[bytes] = field(default=None, repr=False)
     setup: Optional[Setup] = None
+    options: Optional[Mapping[str, Any]] = field(default=None, repr=False)
 
 
 def observe_nginx(setup: Optional[Setup], note: Optional[Note]) -> Optional[Nginx]:
@@ -96,6 +105,7 @@ class Maintenance:
         program: makes what a timer is to run; None leaves the timer alone.
         from_within: this is that program.
         assume_nginx: directory with which check mode takes nginx as set up, "" for none.
+        stop: names what is to be stopped, on the way in.
     """
 
     def __init__(
@@ -106,6 +116,7 @@ class Maintenance:
         program: Optional[Callable[[], bytes]],
         from_within: bool = False,
         assume_nginx: str = "",
+        stop: Callable[[], Sequence[Service]] = tuple,
     ) -> None:
         self.policy = policy
         self.present = policy.state == "present"
@@ -114,6 +125,7 @@ class Maintenance:
         self._program = program
         self._from_within = from_within
         self._assume_nginx = assume_nginx
+        self._stop = stop
         self._connection: Optional[Connection] = None
 
     # -- observe ---------------------------------------------------------------------------------------------------
@@ -132,18 +144,30 @@ class Maintenance:
             )
         return dict(remembered, connect_timeout=CONNECT_TIMEOUT)
 
-    def _setup(self, note: Optional[Note]) -> Optional[Setup]:
+    def _setup(self, note: Optional[Note]) -> Tuple[Optional[Setup], str]:
+        """How nginx was set up, and why nobody can tell."""
         try:
-            return read_setup(self._state_dir)
-        except MaintenanceError:
-            # Taking it down needs the directory alone, which the note of maintenance has as well.
-            if self.present or note is None or not note.nginx:
+            return reached(read_setup(self._state_dir)), ""
+        except MaintenanceError as error:
+            if self.present and switch.AUTO in self.policy.layers:
+                return None, "how it was set up cannot be read: %s" % error
+            # Taking it down needs the directory alone, which the note of maintenance has as well where nginx was used.
+            if self.present or note is None:
                 raise
-            return None
+            return None, ""
+
+    def _flag(self) -> Flag:
+        try:
+            return read_flag(self.policy.path)
+        except MaintenanceError:
+            # On the way out it comes last, and what cannot be read there must keep no shop closed.
+            if self.present:
+                raise
+            return Flag(True)
 
     def observe(self) -> MaintenanceObservation:
         """Raises MaintenanceError: a layer cannot be looked at."""
-        flag, note = read_flag(self.policy.path), read_note(self._state_dir)
+        flag, note = self._flag(), read_note(self._state_dir)
         if self.present:
             # Before a note is written, and in check mode as well.
             require_directory(self.policy.path)
@@ -154,20 +178,34 @@ class Maintenance:
         options = self._application_options(note)
         lease = read_lease(StateDirectory(self._state_dir))
         live_run = lease.run_id if lease is not None else ""
-        setup = self._setup(note)
+        setup, unknown = self._setup(note)
         nginx = observe_nginx(setup, note)
         if self._assume_nginx and (nginx is None or nginx.problem):
             nginx = replace(observe_link(self._assume_nginx), problem="", assumed=True)
-        layers = switch.Layers(flag, note, None, timer, live_run, nginx)
+        noted = note.services if note is not None else ()
+        # On the way out each layer is taken down that can be, whatever does not tell of what was stopped.
+        services = tuple(look_at_services(noted, self._stop()) if self.present else look_at_noted(noted))
+        layers = switch.Layers(flag, note, None, timer, live_run, nginx, nginx_unknown=unknown, services=services)
         if options is None:
             return MaintenanceObservation(layers, program=program, setup=setup)
         try:
             return self._with_application(layers, options, program, setup)
         except MaintenanceError as error:
+            if note is not None and "previous" in note.application and to_start(services, noted):
+                # Its database may be what was stopped, and is started before this layer is touched.
+                stopped = replace(layers, application=self._as_noted(note))
+                return MaintenanceObservation(stopped, program=program, setup=setup, options=options)
             # On the way out each layer is taken down that can be. On the way in, one that is not needed may be out of reach.
             if self.present and switch.needs_application(layers, self.policy):
                 raise
             return MaintenanceObservation(replace(layers, unseen=str(error)), program=program, setup=setup)
+
+    def _as_noted(self, note: Note) -> switch.Application:
+        """The application's layer, as our note has it."""
+        place = {key: value for key, value in note.application.items() if key != "previous"}
+        change = None if self.present else ("", "")
+        target = "settings of %s (key site)" % place.get("database", "")
+        return switch.Application(True, change, {}, place, target)
 
     def _with_application(
         self,
@@ -177,8 +215,9 @@ class Maintenance:
         setup: Optional[Setup],
     ) -> MaintenanceObservation:
         """What is known, with the application's own setting."""
+        self._connect(options)
         if self._connection is None:
-            self._connection = connect(with_environment(options, os.path.dirname(os.path.dirname(self.policy.path))))
+            raise ValueError("the application's layer was not looked at")
         database = self._connection.client[self._connection.require_database(options.get("database") or None)]
         setting = read_setting(database)
         previous = switch.previous_of(layers.note)
@@ -214,9 +253,30 @@ class Maintenance:
             setup,
         )
 
+    def has_changed(self, observation: MaintenanceObservation) -> bool:
+        """Whether somebody has put maintenance up or taken it down since it was looked at.
+
+        Raises:
+            MaintenanceError: it cannot be looked at.
+        """
+        layers = observation.layers
+        return (layers.flag, layers.note) != (self._flag(), read_note(self._state_dir))
+
+    def _connect(self, options: Mapping[str, Any]) -> None:
+        if self._connection is None:
+            self._connection = connect(with_environment(options, os.path.dirname(os.path.dirname(self.policy.path))))
+
     def _database(self, observation: MaintenanceObservation) -> Any:
-        """The database that observe() looked at."""
+        """The database that observe() looked at, or could not look at before it was started."""
         application = observation.layers.application
+        deadline = time.monotonic() + START_SECONDS
+        while self._connection is None and observation.options is not None:
+            try:
+                self._connect(observation.options)
+            except MaintenanceError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
         if self._connection is None or application is None:
             raise ValueError("the application's layer was not looked at")
         return self._connection.client[str(application.place["database"])]
@@ -292,6 +352,14 @@ class Maintenance:
             raise SkipAction("it is gone already")
         return Outcome()
 
+    def _stop_service(self, action: Action[StopService], observation: MaintenanceObservation) -> Outcome:
+        stop_service(action.work.service)
+        return Outcome()
+
+    def _start_service(self, action: Action[StartService], observation: MaintenanceObservation) -> Outcome:
+        start_service(action.work.service)
+        return Outcome()
+
     def _arm(self, action: Action[ArmTimer], observation: MaintenanceObservation) -> Outcome:
         if observation.layers.timer is None or observation.program is None:
             raise ValueError("the timer was not looked at")
@@ -318,10 +386,16 @@ class Maintenance:
         if read_flag(self.policy.path).present != self.present:
             wrong.append("the flag file is %s" % ("missing" if self.present else "there again"))
         note, nginx = switch.note_of(observation.layers, plan), observation.layers.nginx
+        noted = read_note(self._state_dir)
+        if self.present and noted is not None and noted.owner != self.policy.owner:
+            wrong.append("it is that of %s now" % noted.owner)
+        elif noted is None and any(isinstance(action.work, WriteNote) for action in plan.actions):
+            wrong.append("the note of whose it is was removed")
         if nginx is not None and (not self.present or (note is not None and note.nginx)):
             if observe_link(nginx.directory).closed != self.present:
                 wrong.append("what switches nginx is %s" % ("missing" if self.present else "there again"))
-        if observation.layers.application is not None and self._switched(observation, note):
+        stopped = self.present and any(not s.running or s.wanted for s in observation.layers.services)
+        if observation.layers.application is not None and self._switched(observation, note) and not stopped:
             if read_setting(self._database(observation)).enabled != self.present:
                 wrong.append("the application's setting is %s" % ("off" if self.present else "on"))
         if wrong:
@@ -361,7 +435,8 @@ class Maintenance:
         if not self.present:
             before = observation.layers.note
             if nginx.closed or (before is not None and before.nginx):
-                wrong = prove_open(setup)
+                started = any(isinstance(action.work, StartService) for action in plan.actions)
+                wrong = prove_open(setup, START_SECONDS if started else PATIENCE)
         elif note is not None and note.nginx:
             wrong = prove_closed(setup, note.expires, nginx.inside)
         return tuple(["the layer nginx does not hold: %s" % summary_of(wrong)] if wrong else [])
@@ -380,6 +455,8 @@ HANDLERS: Dict[Type[Any], Callable[[Maintenance, Action[Any], MaintenanceObserva
     SwitchApplicationOff: Maintenance._switch_off,
     CloseNginx: Maintenance._close_nginx,
     OpenNginx: Maintenance._open_nginx,
+    StopService: Maintenance._stop_service,
+    StartService: Maintenance._start_service,
     ArmTimer: Maintenance._arm,
     DisarmTimer: Maintenance._disarm,
 }

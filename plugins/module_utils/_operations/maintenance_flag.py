@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Dict, List, Optional, Tuple
@@ -18,11 +20,15 @@ from .._core.record import default_owner
 from .._core.runner import Task
 from .._flag import probe, switch
 from .._flag.ending import ending
+from .._flag.flag_file import read_note
 from .._flag.page import Texts, check_texts
+from .._flag.services import Service
 from .._flag.switch import SwitchWork
+from .._flag.turn import take_turn_to_switch
 from .._mongo.application_setting import visitor_addresses
 from .expiry import program
 from .maintenance import HANDLERS, Maintenance, MaintenanceObservation
+from .services import START_SECONDS, named_services
 
 
 def policy_of(params: Dict[str, Any], run_id: str) -> switch.Policy:
@@ -56,17 +62,33 @@ class MaintenanceFlag(Task[MaintenanceObservation]):
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
+        self._turn: Optional[int] = None
         self.policy = policy_of(self.params, self.run.run_id or "")
         self.maintenance = Maintenance(
             self.policy,
             self.run.state_dir,
             self.params["application_setting"],
             program if self.params["timer"] == "auto" else None,
+            stop=self._to_stop,
             assume_nginx=(self.params["assume_nginx"] or "") if call.check and self.policy.state == "present" else "",
         )
 
+    def _to_stop(self) -> List[Service]:
+        names, project = self.params["stop_services"], self.params["compose_project"] or ""
+        return named_services(names, project, self.params["docker_host"] or "")
+
     def observe(self) -> MaintenanceObservation:
-        return self.maintenance.observe()
+        observation = self.maintenance.observe()
+        if self.call.check:
+            return observation
+        # Only now, as what is refused leaves nothing behind; then what another call has switched meanwhile is looked at again.
+        try:
+            self._turn = take_turn_to_switch(self.run.state_dir)
+        except MaintenanceError:
+            # One that hangs must not keep a shop closed for whoever knows what is going on.
+            if not self.policy.force:
+                raise
+        return self.maintenance.observe() if self.maintenance.has_changed(observation) else observation
 
     def plan(self, observation: MaintenanceObservation, now: datetime) -> Plan[SwitchWork]:
         return switch.plan_switch(observation.layers, self.policy, now)
@@ -93,6 +115,8 @@ class MaintenanceFlag(Task[MaintenanceObservation]):
             return Verification(failure=error)
         if not results.done:
             return Verification()
+        if not self.maintenance.present and switch.remains(observation.layers):
+            return Verification()  # how the shop is to be found then is not known
         self.run.renew()
         wrong = list(self.maintenance.prove(observation, plan))
         more, warnings = self._prove_application(plan)
@@ -117,8 +141,7 @@ class MaintenanceFlag(Task[MaintenanceObservation]):
         kind = switch.SwitchApplicationOn if self.maintenance.present else switch.SwitchApplicationOff
         if not url or not any(isinstance(action.work, kind) for action in plan.actions):
             return [], ()
-        answer = probe.probe(url)
-        self.run.renew()
+        answer = self._asked(url, plan)
         if not self.maintenance.present:
             if answer.state == probe.UP:
                 return [], ()
@@ -130,6 +153,17 @@ class MaintenanceFlag(Task[MaintenanceObservation]):
             return [], ("that the application turns visitors away could not be proved: %s: %s" % (url, answer.reason),)
         return ["the layer application does not hold: %s serves visitors" % url], ()
 
+    def _asked(self, url: str, plan: Plan[SwitchWork]) -> probe.Probe:
+        """What the health endpoint answers; what was just started gets its time."""
+        started = any(isinstance(action.work, switch.StartService) for action in plan.actions)
+        deadline = time.monotonic() + (START_SECONDS if started else 0)
+        while True:
+            answer = probe.probe(url)
+            self.run.renew()
+            if answer.state == probe.UP or time.monotonic() > deadline:
+                return answer
+            time.sleep(0.5)
+
     def _rolled_back(
         self, observation: MaintenanceObservation, wrong: List[str]
     ) -> Verification[MaintenanceObservation]:
@@ -137,6 +171,16 @@ class MaintenanceFlag(Task[MaintenanceObservation]):
         what = "; ".join(wrong)
         if switch.is_up(observation.layers):
             return Verification(failure=MaintenanceError(what, target=self.policy.path) if what else None)
+        note = read_note(self.run.state_dir)
+        if note is not None and note.owner != self.policy.owner:
+            # Whoever was quicker: nothing of theirs is taken back.
+            return Verification(
+                failure=MaintenanceError(
+                    "maintenance was put up by %s at this moment" % note.owner,
+                    target=self.policy.path,
+                    next_step="Ask them first.",
+                )
+            )
         self.run.renew()
         undo = Maintenance(
             replace(self.policy, state="absent"),
@@ -185,6 +229,7 @@ class MaintenanceFlag(Task[MaintenanceObservation]):
         values: Dict[str, Any] = {"owner": switch.owner_of(observation.layers)}
         note = switch.note_of(observation.layers, plan)
         if self.maintenance.present and note is not None:
+            values.update(stopped=[service.name for service in note.services])
             values.update(since=note.since, expires=note.expires, timer=note.timer, layers=switch.names_of(note))
         failure = None
         left = "" if self.maintenance.present else switch.remains(observation.layers)
@@ -192,7 +237,7 @@ class MaintenanceFlag(Task[MaintenanceObservation]):
             failure = MaintenanceError(
                 left,
                 target=self.policy.path,
-                next_step="What else was up %s taken down. Run it again as soon as the database answers."
+                next_step="What else was up %s taken down. Run it again as soon as that answers."
                 % results.words("was", "would be"),
             )
         changed = bool(results.effective) and not _taken_back(results)
@@ -217,16 +262,25 @@ class MaintenanceFlag(Task[MaintenanceObservation]):
         up = "would put up maintenance" if would else "maintenance is up"
         who = switch.who_turns_away(note)
         end = ending(note.expires, note.on_expiry, bool(note.timer))
-        return "%s, %s; %s: %s" % (up, end, who, note.reason)
+        names = [service.name for service in note.services]
+        stopped = "; %s for it: %s" % (results.words("stopped", "would stop"), ", ".join(names)) if names else ""
+        return "%s, %s; %s: %s%s" % (up, end, who, note.reason, stopped)
 
     def diff(self, observation: MaintenanceObservation, plan: Plan[Any]) -> Optional[Dict[str, Any]]:
         if not plan.actions:
             return None
         after = switch.layers_after(observation.layers, plan)
+        switched = any(
+            isinstance(action.work, (switch.SwitchApplicationOn, switch.SwitchApplicationOff))
+            for action in plan.actions
+        )
+        block = observation.block_after if switched else observation.block_before
         return {
             "before": switch.render_layers(observation.layers, self.policy, observation.block_before),
-            "after": switch.render_layers(after, self.policy, observation.block_after),
+            "after": switch.render_layers(after, self.policy, block),
         }
 
     def close(self) -> None:
         self.maintenance.close()
+        if self._turn is not None:
+            os.close(self._turn)

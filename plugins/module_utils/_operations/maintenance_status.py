@@ -6,30 +6,37 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, Dict, List, Mapping, Optional
+from datetime import datetime, timedelta
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.call import Call
 from .._core.clock import utc_now
 from .._core.errors import MaintenanceError
+from .._core.lease import boot_id
+from .._core.leftovers import Leftover
 from .._core.plan import Report
+from .._core.units import parse_duration
 from .._flag import probe
 from .._flag.ending import ending
-from .._flag.flag_file import Flag, Note, read_flag, read_note
+from .._flag.flag_file import Flag, Note, parse_moment, read_flag, read_note
 from .._flag.nginx_layer import read_setup
 from .._flag.timer import Timer, observe_timer
 from .._flag.visitor import ask, parse_http_date, stranger
 from .._mongo.application_setting import read_setting
 from .._mongo.client import connect
+from .._mongo.serving import look_at_serving
 from .environment import with_environment
 from .maintenance import observe_nginx
+from .nginx_place import reached
+from .services import look_at_noted
+from .site_certificates import look_at_certificates
 
 
 def look_at_nginx(state_dir: str, note: Optional[Note]) -> Dict[str, Any]:
     """The layer of nginx, and what it tells a visitor just now."""
     layer: Dict[str, Any] = {"set_up": False, "closed": None, "turns_away": None, "retry_after": "", "problem": ""}
     try:
-        setup = read_setup(state_dir)
+        setup = reached(read_setup(state_dir))
         found = observe_nginx(setup, note)
     except MaintenanceError as error:
         layer["problem"] = str(error)
@@ -38,14 +45,23 @@ def look_at_nginx(state_dir: str, note: Optional[Note]) -> Dict[str, Any]:
         return layer
     layer.update(set_up=setup is not None, closed=found.closed, directory=found.directory, problem=found.problem)
     # As a stranger: this host's own addresses may be let through.
-    answers = [ask(site, "/", source=stranger(found.inside)) for site in (setup.sites if setup else ())]
+    sites = setup.sites if setup is not None and not setup.unreached else ()
+    answers = [ask(site, "/", source=stranger(found.inside)) for site in sites]
     if answers and not any(answer.problem for answer in answers):
         layer["turns_away"] = all(answer.by_nginx for answer in answers)
         layer["retry_after"] = parse_http_date(answers[0].retry_after)
     return layer
 
 
-def look_at_application(options: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
+def look_at_application(
+    options: Optional[Mapping[str, Any]], server: Optional[Dict[str, Any]] = None, notes: Sequence[Leftover] = ()
+) -> Dict[str, Any]:
+    """The layer of the application.
+
+    Args:
+        server: is told how MongoDB serves, as that is connected to.
+        notes: of what runs may have left.
+    """
     layer: Dict[str, Any] = {
         "looked_at": options is not None,
         "enabled": None,
@@ -59,6 +75,8 @@ def look_at_application(options: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
     try:
         with connect(with_environment(options)) as connection:
             layer["database"] = connection.require_database(options.get("database") or None)
+            if server is not None:
+                server.update(look_at_serving(connection, notes, boot_id()).as_dict())
             setting = read_setting(connection.client[layer["database"]])
     except MaintenanceError as error:
         layer["problem"] = str(error)
@@ -73,6 +91,7 @@ def look_at_application(options: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
     return layer
 
 
+CLOCK_STEP = timedelta(minutes=1)
 NO_NGINX: Mapping[str, Any] = {"closed": False, "turns_away": None, "problem": ""}
 
 
@@ -95,6 +114,14 @@ def nginx_problems(flag: Flag, note: Optional[Note], nginx: Mapping[str, Any]) -
     return problems
 
 
+def lies_ahead(moment: str, now: datetime) -> bool:
+    """Whether a moment that has been is still to come, by more than clocks differ. Pure."""
+    try:
+        return parse_moment(moment) - now > CLOCK_STEP
+    except MaintenanceError:
+        return False  # somebody has written it by hand
+
+
 def merge_layers(
     flag: Flag,
     note: Optional[Note],
@@ -102,10 +129,11 @@ def merge_layers(
     now: datetime,
     timer: Optional[Timer] = None,
     nginx: Optional[Mapping[str, Any]] = None,
+    stopped: Sequence[str] = (),
 ) -> Dict[str, Any]:
     """One answer from all layers. Pure.
 
-    timer: None when nobody looked.
+    timer: None when nobody looked. stopped: names of what was stopped for it and does not run.
     """
     nginx = NO_NGINX if nginx is None else nginx
     enabled = application["enabled"]
@@ -120,12 +148,21 @@ def merge_layers(
         problems.append("the application turns visitors away, but there is no flag file")
     if note is not None and not active and enabled is not None:
         problems.append("a run was killed while it put maintenance up or took it down; run it again")
+    if stopped and not active:
+        problems.append(
+            "what was stopped for maintenance does not run: %s; exit_maintenance starts it" % ", ".join(stopped)
+        )
     if application["problem"] and not (note is not None and note.nginx and "previous" not in note.application):
         problems.append(str(application["problem"]))
     standing = note if active else None
     expired = standing is not None and standing.expired(now)
     if expired and standing is not None:
         problems.append("its end, %s, has passed" % standing.expires)
+    if standing is not None and lies_ahead(standing.since, now):
+        problems.append(
+            "its beginning, %s, lies ahead: the clock of this host was set back, and what is left is longer than was meant"
+            % standing.since
+        )
     armed = bool(standing is not None and standing.timer)
     if standing is not None and armed and timer is not None and not timer.rings_at(standing.expires):
         armed = False
@@ -141,7 +178,9 @@ def merge_layers(
         "timer_armed": armed,
         "expired": expired,
         "nginx": closed,
+        "stopped": list(stopped),
         "consistent": not alone
+        and not (stopped and not active)
         and not (enabled and not flag.present)
         and not application["problem"]
         and not nginx_problems(flag, note, nginx),
@@ -160,6 +199,8 @@ def status_headline(found: Mapping[str, Any], answer: Optional[probe.Probe]) -> 
         text += " by %s" % (found["owner"] or "somebody else than this collection")
         if found["reason"]:
             text += ": %s" % found["reason"]
+        if found["stopped"]:
+            text += ", stopped for it: %s" % ", ".join(found["stopped"])
         if found["expires"]:
             over = "until %s, which has passed" % found["expires"]
             text += " (%s)" % (
@@ -174,6 +215,30 @@ def status_headline(found: Mapping[str, Any], answer: Optional[probe.Probe]) -> 
     return "%s (%.3f s); %s" % (shop, answer.seconds, text)
 
 
+def stopped_services(note: Optional[Note]) -> Tuple[List[str], List[str]]:
+    """What was stopped for maintenance and does not run, and why nobody can tell."""
+    if note is None or not note.services:
+        return [], []
+    states = look_at_noted(note.services)
+    unseen = [state.unseen for state in states if state.unseen]
+    stopped = [state.service.name for state in states if not state.running and not state.unseen]
+    return stopped, ["whether what was stopped for maintenance runs is not known: %s" % why for why in unseen[:1]]
+
+
+def look_at_files(path: str, state_dir: str) -> Tuple[Flag, Optional[Note], List[str]]:
+    """Flag and note, and why one of them cannot be read. A flag that cannot be is there all the same."""
+    problems = []
+    try:
+        flag = read_flag(path)
+    except MaintenanceError as error:
+        flag = Flag(True)
+        problems.append(str(error))
+    try:
+        return flag, read_note(state_dir), problems
+    except MaintenanceError as error:
+        return flag, None, [*problems, str(error)]
+
+
 def maintenance_status(call: Call) -> Report:
     """What the module maintenance_flag_info does."""
     params = call.params
@@ -182,11 +247,15 @@ def maintenance_status(call: Call) -> Report:
     if params["probe_url"] is not None:
         answer = probe.probe(params["probe_url"].strip(), float(params["probe_timeout"]))
         call.run.renew()
-    flag, note = read_flag(params["path"]), read_note(call.run.state_dir)
-    application = look_at_application(params["application_setting"])
+    flag, note, unreadable = look_at_files(params["path"], call.run.state_dir)
+    server: Dict[str, Any] = {}
+    application = look_at_application(params["application_setting"], server, call.run.leftovers.found())
     timer = observe_timer(call.run.state_dir) if note is not None and note.timer else None
     nginx = look_at_nginx(call.run.state_dir, note)
-    found = merge_layers(flag, note, application, utc_now(), timer, nginx)
+    stopped, unknown = stopped_services(note)
+    found = merge_layers(flag, note, application, utc_now(), timer, nginx, stopped)
+    found["problems"] += unknown + unreadable
+    found["consistent"] = found["consistent"] and not unreadable
     values: Dict[str, Any] = {
         "maintenance": found,
         "layers": {
@@ -198,4 +267,19 @@ def maintenance_status(call: Call) -> Report:
     }
     if answer is not None:
         values["probe"] = answer.as_dict()
-    return Report(status_headline(found, answer), values=values)
+    if server:
+        values["mongo"] = server
+    seen = [*server.get("problems", ()), *server.get("notes", ())]
+    if params["certificates"] is not None:
+        values["certificates"], values["certificate_problems"] = certificate_values(params["certificates"], utc_now())
+        seen = [*values["certificate_problems"], *seen]
+    # First, as it is what somebody has to do something about.
+    return Report("; ".join([*seen, status_headline(found, answer)]), values=values)
+
+
+def certificate_values(options: Mapping[str, Any], now: datetime) -> Tuple[List[Dict[str, Any]], List[str]]:
+    """The shop's certificates as they are returned, and a sentence for each that has to be looked after."""
+    within = parse_duration(options["within"])
+    certificates = look_at_certificates(options)
+    warnings = [certificate.warning(now, within) for certificate in certificates]
+    return [certificate.as_dict(now) for certificate in certificates], [text for text in warnings if text]

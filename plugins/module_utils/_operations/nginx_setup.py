@@ -11,18 +11,18 @@ accept is taken back before it is loaded; a configuration that was broken before
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from .._audit.external_program import Completed, run_program
+from .._audit.external_program import Completed
 from .._core.atomic_file import sync_directory, write_atomic
 from .._core.call import Call
 from .._core.errors import MaintenanceError, from_os_error
 from .._core.plan import Action, Kept, Outcome, Plan, Report, Results
 from .._core.runner import Task
+from .._docker.client import resolve_host
 from .._flag import nginx_config, visitor
 from .._flag.nginx_config import ServerBlock, include_line, include_of
 from .._flag.nginx_layer import (
@@ -36,9 +36,9 @@ from .._flag.nginx_layer import (
     write_setup,
 )
 from .._flag.nginx_snippet import SNIPPET, is_snippet, render_snippet
+from .nginx_place import NOTE_NAME, ContainerNginx, HostNginx, config_text, finish_write, override_for, reached
 
-TIMEOUT, PATIENCE, IN_A_ROW = 30.0, 15.0, 10
-PLACES = "/usr/sbin:/usr/local/sbin:/usr/local/nginx/sbin:/opt/nginx/sbin"
+PATIENCE, IN_A_ROW = 15.0, 10
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class NginxObservation:
     """What was found.
 
     Attributes:
-        problem: why this layer is not applicable on this host, "" when it is.
+        problem: why this layer is not applicable on this host, "" when it is. absent: as there is no nginx at all.
         servers: those of the shop. texts: their files as they are, by path.
         snippet: the snippet as it is, "" without one. wanted: as it should be.
         noted: how nginx was set up before. setup: how it is to be.
@@ -94,6 +94,7 @@ class NginxObservation:
     """
 
     problem: str = ""
+    absent: bool = False
     servers: Tuple[ServerBlock, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
     snippet: str = ""
@@ -139,6 +140,8 @@ def plan_setup(seen: NginxObservation, present: bool, snippet_path: str) -> Plan
     include = include_of(directory)
     if present and (seen.problem or seen.setup is None):
         plan.kept.append(Kept("nginx", "not applicable: %s" % seen.problem))
+        if not seen.absent:
+            plan.warnings.append("nginx cannot turn visitors away: %s" % seen.problem)
         return plan
     if not present and seen.closed:
         raise MaintenanceError(
@@ -181,65 +184,70 @@ class MaintenanceNginx(Task[NginxObservation]):
         self.directory = os.path.normpath(self.params["directory"])
         self.snippet_path = os.path.join(self.directory, SNIPPET)
         self.include = include_of(self.directory)
+        self.check = call.check
+        self.file_note = os.path.join(self.run.state_dir, NOTE_NAME)
+        self.place: Optional[Union[HostNginx, ContainerNginx]] = None
 
-    # -- nginx itself ------------------------------------------------------------------------------------------------
-
-    def _program(self) -> str:
-        given = str(self.params["program"] or "nginx")
-        found = shutil.which(given, path="%s:%s" % (os.environ.get("PATH", os.defpath), PLACES))
-        return found or ""
-
-    def _nginx(self, *arguments: str) -> Completed:
-        command = [self._program(), *arguments]
-        if self.params["config"]:
-            command += ["-c", self.params["config"]]
-        return run_program(
-            "nginx",
-            command,
-            "/",
-            dict(os.environ, LC_ALL="C"),
-            TIMEOUT,
-            "its configuration",
-            "Look at the log of nginx: it does not come to an end.",
-        )
+    def _open_place(self) -> Union[HostNginx, ContainerNginx]:
+        if self.place is None:
+            name, config = self.params["container"] or "", self.params["config"] or ""
+            if name:
+                engine = resolve_host(self.params["docker_host"])
+                self.place = ContainerNginx(name, engine, config, self.directory, self.file_note)
+            else:
+                self.place = HostNginx(self.params["program"] or "", config)
+        return self.place
 
     # -- the steps ---------------------------------------------------------------------------------------------------
 
     def observe(self) -> NginxObservation:
         wanted = render_snippet(self.directory, self.params["open_paths"])
-        noted = read_setup(self.run.state_dir)
+        noted = reached(read_setup(self.run.state_dir))
         known = NginxObservation(
-            snippet=_read(self.snippet_path),
+            snippet=config_text(self.snippet_path),
             wanted=wanted,
             noted=noted,
             closed=observe_link(self.directory).closed,
             runs_noted=noted is not None and not visitor.loaded_problem(noted),
             strangers=tuple(strangers_in(self.directory)),
         )
-        if not self._program():
-            return _but(known, problem="there is no nginx on this host")
-        dumped = self._nginx("-T")
+        if not self.check:
+            # Before nginx is asked: it does not accept a half of a file.
+            finish_write(self.file_note)
+        nginx = self._open_place()
+        if nginx.missing:
+            return _but(replace(known, absent=not nginx.container), problem=nginx.missing)
+        dumped = nginx.run("-T")
         if dumped.status:
             problem = "its configuration is broken already: %s" % _complaint(dumped)
             if known.runs_noted:
                 problem += "; what it still runs with turns visitors away, until it is restarted"
             return _but(known, problem=problem)
-        names = nginx_config.split_dump(dumped.output.decode("utf-8", "surrogateescape"))
-        texts = {path: _read(path) for path in names if path != self.snippet_path}
-        found = nginx_config.find_servers(texts)
-        servers = tuple(server for server in found if self._is_ours(server))
+        found = nginx.read(nginx_config.split_dump(dumped.output.decode("utf-8", "surrogateescape")), self.snippet_path)
+        if found.problem:
+            return _but(known, problem=found.problem)
+        texts = found.texts
+        servers = tuple(server for server in found.servers if self._is_ours(nginx, server))
         if not servers:
-            return _but(known, problem="none of its %d servers serves the shop" % len(found))
+            return _but(known, problem="none of its %d servers serves the shop" % len(found.servers))
         sites: List[Site] = []
         for server in servers:
             listen = nginx_config.chosen_listen(server)
             if listen is None:
                 return _but(known, problem="its server %s cannot be asked from this host" % server.host)
-            site = Site(server.host, listen.address, listen.port, listen.tls)
+            site = Site(server.host, listen.address, listen.port, listen.tls, nginx.container, nginx.pid)
             if site not in sites:
                 sites.append(site)
         files = tuple(sorted({server.path for server in servers}))
-        setup = Setup(self.directory, _digest_in(wanted), tuple(sites), tuple(self.params["open_paths"]), files)
+        setup = Setup(
+            self.directory,
+            _digest_in(wanted),
+            tuple(sites),
+            tuple(self.params["open_paths"]),
+            files,
+            nginx.container,
+            nginx.docker_host,
+        )
         for site in sites:
             answer = visitor.ask(site, "/", "HEAD")
             if answer.problem:
@@ -252,13 +260,13 @@ class MaintenanceNginx(Task[NginxObservation]):
             loaded=not visitor.loaded_problem(setup),
         )
 
-    def _is_ours(self, server: ServerBlock) -> bool:
+    def _is_ours(self, nginx: Union[HostNginx, ContainerNginx], server: ServerBlock) -> bool:
         if not self.present and self.include in server.includes:
             return True
         if self.params["server_names"]:
             return bool(set(server.names) & set(self.params["server_names"]))
         ports = [port for port in (self.params["api_port"], self.params["frontend_port"]) if port]
-        return nginx_config.serves_shop(server, ports, nginx_config.LOOPBACK, self.params["root"])
+        return nginx.serves_shop(server, ports, self.params["root"])
 
     def plan(self, observation: NginxObservation, now: datetime) -> Plan[SetupWork]:
         return plan_setup(observation, self.present, self.snippet_path)
@@ -281,7 +289,7 @@ class MaintenanceNginx(Task[NginxObservation]):
 
     def _edit(self, action: Action[EditServers], observation: NginxObservation) -> Outcome:
         path, text = action.work.path, observation.texts[action.work.path]
-        if _read(path) != text:
+        if config_text(path) != text:
             raise MaintenanceError(
                 "somebody else has just changed nginx's configuration", target=path, next_step="Run it again."
             )
@@ -290,11 +298,12 @@ class MaintenanceNginx(Task[NginxObservation]):
             changed = nginx_config.with_includes(text, missing, self.include)
         else:
             changed = nginx_config.without_includes(text, self.include)
-        _write(path, changed)
+        self._open_place().write(path, changed)
         return Outcome()
 
     def _load(self, action: Action[LoadConfiguration], observation: NginxObservation) -> Outcome:
-        tested = self._nginx("-t")
+        nginx = self._open_place()
+        tested = nginx.run("-t")
         if tested.status:
             complaint = _complaint(tested)
             raise MaintenanceError(
@@ -303,7 +312,7 @@ class MaintenanceNginx(Task[NginxObservation]):
                 code=tested.status,
                 next_step=self._take_back(observation),
             )
-        reloaded = self._nginx("-s", "reload")
+        reloaded = nginx.run("-s", "reload")
         if reloaded.status:
             raise MaintenanceError(
                 "nginx could not be told to load its configuration: %s" % _complaint(reloaded),
@@ -324,15 +333,15 @@ class MaintenanceNginx(Task[NginxObservation]):
         if not self.present:
             return "Nothing of it was loaded. Put it in order, then run it again."
         for path, text in observation.texts.items():
-            now = _read(path)
+            now = config_text(path)
             # Only what nginx runs with already may stay: without it, a later reload would open a shop that is closed.
             runs = observation.loaded or observation.runs_noted
             before = text if runs else nginx_config.without_includes(now, self.include)
             if before != now:
-                _write(path, before)
+                self._open_place().write(path, before)
         if observation.snippet and observation.snippet != observation.wanted:
             write_atomic(self.snippet_path, observation.snippet.encode("utf-8"), 0o644)
-        again = self._nginx("-t")
+        again = self._open_place().run("-t")
         if again.status:
             return "Our lines were taken out again, and it still does not: %s" % _complaint(again)
         return "Our lines were taken out again, nothing was loaded, and nginx goes on as before."
@@ -346,7 +355,8 @@ class MaintenanceNginx(Task[NginxObservation]):
             raise MaintenanceError(
                 "somebody has just put up maintenance", target=self.directory, next_step="Take it down first."
             )
-        remove_layer(self.directory)
+        noted = observation.noted
+        remove_layer(self.directory, bool(self.params["container"] or (noted is not None and noted.container)))
         try:
             if os.path.lexists(setup_path(self.run.state_dir)):
                 os.unlink(setup_path(self.run.state_dir))
@@ -362,6 +372,10 @@ class MaintenanceNginx(Task[NginxObservation]):
         RemoveSetup: _remove,
     }
 
+    def close(self) -> None:
+        if self.place is not None:
+            self.place.close()
+
     def report(
         self, observation: NginxObservation, plan: Plan[SetupWork], results: Results[SetupWork, NginxObservation]
     ) -> Report:
@@ -372,6 +386,8 @@ class MaintenanceNginx(Task[NginxObservation]):
             "servers": [site.label for site in setup.sites] if setup else [],
             "directory": self.directory,
         }
+        if isinstance(self.place, ContainerNginx):
+            values["compose_override"] = override_for(self.place.service, self.directory)
         if results.failed:
             headline = "nginx was not set up for maintenance"
         elif problem and self.present:
@@ -433,21 +449,3 @@ def _complaint(done: Completed) -> str:
     lines = done.errors.decode("utf-8", "replace").strip().splitlines()
     loud = [line for line in lines if "[emerg]" in line or "[alert]" in line]
     return (loud or lines or ["it ended with %d, without a word" % done.status])[0].replace("nginx: ", "").strip()
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as handle:
-            return handle.read()
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-    except OSError as error:
-        raise from_os_error("cannot read nginx's configuration", error, target=path) from error
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        # Behind the link of sites-enabled lies the file itself.
-        write_atomic(os.path.realpath(path), text.encode("utf-8", "surrogateescape"))
-    except OSError as error:
-        raise from_os_error("cannot write nginx's configuration", error, target=path) from error

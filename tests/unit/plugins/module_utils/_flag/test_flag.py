@@ -42,6 +42,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.switch 
     plan_switch,
     render_layers,
 )
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.maintenance_status import look_at_files
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=timezone.utc)
 PATH = "/opt/miniecom/storage/.maintenance"
@@ -297,3 +298,12 @@ def test_a_flag_whose_directory_is_missing_is_refused_before_anything(tmp_path: 
     (tmp_path / "file").touch()
     with pytest.raises(MaintenanceError, match="Its directory does not exist"):
         require_directory(str(tmp_path / "file" / ".maintenance"))
+
+
+def test_a_flag_that_cannot_be_read_is_not_missing(tmp_path: Path) -> None:
+    (tmp_path / "flag").mkdir()
+    with pytest.raises(MaintenanceError, match="cannot read the maintenance flag"):
+        read_flag(str(tmp_path / "flag"))
+    flag, note, problems = look_at_files(str(tmp_path / "flag"), str(tmp_path))
+    assert flag.present and note is None and "cannot read the maintenance flag" in problems[0]
+    assert look_at_files(str(tmp_path / "none"), str(tmp_path)) == (Flag(False), None, [])

@@ -33,6 +33,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.visitor
     judge_closed,
     judge_served,
 )
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.nginx_place import HostNginx
 from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.nginx_setup import (
     MaintenanceNginx,
     NginxObservation,
@@ -77,7 +78,7 @@ def test_what_nginx_would_read_otherwise_never_becomes_a_pattern(path: str) -> N
 
 
 def test_paths_that_stay_open() -> None:
-    patterns = [re.compile(nginx_snippet.open_pattern(path)) for path in nginx_snippet.DEFAULT_OPEN_PATHS]
+    patterns = [re.compile("^" + nginx_snippet.open_pattern(path)) for path in nginx_snippet.DEFAULT_OPEN_PATHS]
 
     def is_open(path: str) -> bool:
         return any(pattern.search(path) for pattern in patterns)
@@ -211,8 +212,9 @@ def test_what_nginx_runs_with_stays_when_a_new_snippet_is_refused(tmp_path: Path
     site = tmp_path / "site"
     text = nginx_config.with_includes("server {}", [8], line)
     task = object.__new__(MaintenanceNginx)
-    task.__dict__.update(present=True, include=line, snippet_path=str(tmp_path / "nginx.conf"), params={})
-    task._nginx = lambda *_arguments: Completed(0, b"", b"")  # type: ignore[method-assign]
+    nginx = HostNginx("", "")
+    nginx.run = lambda *_arguments: Completed(0, b"", b"")  # type: ignore[method-assign]
+    task.__dict__.update(present=True, include=line, snippet_path=str(tmp_path / "nginx.conf"), params={}, place=nginx)
     for runs_noted, expected in ((True, text), (False, "server {}")):
         site.write_text(text)
         task._take_back(NginxObservation(texts={str(site): text}, runs_noted=runs_noted))
