@@ -244,6 +244,7 @@ summary:
   sample: {"headline": "told mail; heartbeat pinged", "sent": 1, "undelivered": 0, "problems": 1}
 """
 
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
 from ..module_utils._alerts.arguments import ALERT_ARGUMENTS
 from ..module_utils._alerts.sending import MaintenanceAlert
 from ..module_utils._core.runner import run

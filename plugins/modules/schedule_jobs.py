@@ -141,6 +141,13 @@ options:
     type: list
     elements: str
     default: []
+  alert_channels:
+    description:
+      - File with options of M(miniecom.maintenance.maintenance_alert) as JSON (C(mail), C(webhooks), C(file), C(threshold), C(repeat_after), C(env_file),
+        C(state_dir)). Where there is no O(alert_command), the channels in it are told when a job has failed, also when Ansible cannot be started or no
+        host can be reached. The file has to be readable by O(user) alone.
+      - A run that failed in one of its tasks and has told of it itself just before, from this very machine, is not told twice.
+    type: path
   check_playbooks:
     description: Whether new and changed jobs are checked by C(ansible-playbook --syntax-check) first.
     type: bool
@@ -243,9 +250,10 @@ summary:
   type: dict
 """
 
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run
-from ..module_utils._schedule.scheduling import ScheduleJobs
+from ..module_utils._operations.scheduled_jobs import ScheduleJobsWithAlerts
 
 _CLOCK_CHANGE = ["move", "utc", "keep"]
 _JOB = {
@@ -278,13 +286,14 @@ SPEC = RUN_ARGUMENTS + ArgumentSpec(
         "boot_window": {"type": "str", "default": "30m"},
         "queue_timeout": {"type": "str", "default": "12h"},
         "alert_command": {"type": "list", "elements": "str", "default": []},
+        "alert_channels": {"type": "path"},
         "check_playbooks": {"type": "bool", "default": True},
     }
 )
 
 
 def main() -> None:
-    run(ScheduleJobs, SPEC)
+    run(ScheduleJobsWithAlerts, SPEC)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import pytest
 from tests.sandbox.engine import Engine
 from tests.sandbox.fetch import mongod_binary
 from tests.sandbox.image import SYSTEMD_RUN_ARGUMENTS, systemd_image
+from tests.support.delivery import checkout, install
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "schedule-test-host"
@@ -154,8 +155,11 @@ class Host:
 
 
 @pytest.fixture(scope="module")
-def booted(docker_engine: Engine) -> Iterator[Host]:
+def booted(docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    places = [tmp_path_factory.mktemp(name) for name in ("source", "built", "installed")]
     mounts = {
+        # Where Ansible looks by itself.
+        str(install(checkout(places[0]), places[1], places[2])): "/usr/share/ansible/collections",
         str(mongod_binary()): "/usr/local/bin/mongod",
         str(ROOT): CHECKOUT,
         sysconfig.get_paths()["purelib"]: PACKAGES,
@@ -193,7 +197,8 @@ def test_a_timer_fires_and_runs_a_playbook_of_ours(host: Host) -> None:
     assert "OnCalendar=Sun *-*-* 03:30:00\n" in planned["diff"]["after"] and "canary" not in str(planned["diff"])
     assert made["jobs"][1]["moved"] and made["jobs"][1]["time_zone"] == "Europe/Berlin"
     assert any("would not run at all" in str(text) for text in made["warnings"])
-    jobs[0]["when"] = host.soon(20)
+    # Also when the test runs at an hour that jobs are moved out of.
+    jobs[0].update(when=host.soon(20), clock_change="keep")
     host.call(jobs, ansible_playbook=PLAYBOOK)
     host.wait("the playbook's end", lambda: "ended after" in host.journal("status"), 240)
     said = host.journal("status")
@@ -234,7 +239,8 @@ def test_taking_a_job_out_of_the_list_removes_its_timer_and_only_ours(host: Host
 def test_jobs_that_collide_run_one_after_the_other(host: Host) -> None:
     when = host.soon(20)
     names = ["one", "two", "three"]
-    made = host.call([{"name": name, "playbook": f"/srv/plays/{name}.yml", "when": when} for name in names])
+    jobs = [{"name": name, "playbook": f"/srv/plays/{name}.yml", "when": when} for name in names]
+    made = host.call(jobs, clock_change="keep")
     assert [entry["jobs"] for entry in made["collisions"]] == [names]
     host.wait("all three", lambda: len(host.log()) == 6)
     log = [line.split() for line in host.log()]
@@ -363,17 +369,17 @@ def test_the_playbook_schedules_on_the_host_and_switches_the_shops_own_jobs_off_
     given = {
         "schedule_on": "host",
         "schedule_ansible_playbook": PLAYBOOK,
-        "schedule_environment": {"ANSIBLE_COLLECTIONS_PATH": f"{CHECKOUT}/collections", "PYTHONDONTWRITEBYTECODE": "1"},
+        "schedule_environment": {"PYTHONDONTWRITEBYTECODE": "1"},
         "schedule_jobs": [{"name": "health", "when": "hourly"}],
+        "schedule_variables": {"prerequisites_method": "none", "prerequisites_python": "/usr/bin/python3"},
         "context_cron_paths": ["/etc/cron.d", UNITS],
+        "alerts_file": "/srv/plays/alerted.jsonl",
     }
 
     def play(shop_jobs: str, *more: str) -> str:
         variables = json.dumps({**given, "schedule_shop_jobs": shop_jobs})
         command = [f"{PLAYBOOK}", "miniecom.maintenance.schedule", "-i", "/srv/plays/hosts.yml", "-e", variables, *more]
         environment = [
-            "-e",
-            f"ANSIBLE_COLLECTIONS_PATH={CHECKOUT}/collections",
             "-e",
             "ANSIBLE_NOCOLOR=1",
             "-e",
@@ -392,6 +398,13 @@ def test_the_playbook_schedules_on_the_host_and_switches_the_shops_own_jobs_off_
     assert "changed=0 " in play("off")
     job = json.loads(host.shell(f"cat {DIRECTORY}/health.json"))
     assert job["ready"]["address"] == "127.0.0.1:27017"
+    # By itself, from the installed collection, the host sees that its shop is down, and tells of it.
+    host.shell(f"systemctl start {JOB}health.service", check=False)
+    said = host.journal("health")
+    assert "the shop is down" in said and "with status 2" in said, said
+    told = "the scheduled job health failed (status 2)"
+    host.wait("the alert", lambda: told in host.shell("cat /srv/plays/alerted.jsonl", check=False))
+    assert host.shell("stat -c %a /etc/miniecom-maintenance/alert-channels.json").strip() == "600"
     play("restored")
     assert host.shell(seen) == before
     host.shell("systemctl disable --quiet --now shop-rotate.timer; rm -f /etc/cron.d/shop")

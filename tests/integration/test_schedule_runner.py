@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.program import pack
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import job_program
 from ansible_collections.miniecom.maintenance.plugins.module_utils._schedule import job_runner
 from tests.sandbox.mongod import Mongod
 
@@ -30,7 +31,7 @@ class Jobs:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.program = directory / "job.pyz"
-        self.program.write_bytes(pack(job_runner.__name__))
+        self.program.write_bytes(pack(job_program.__name__))
         (directory / "lock").touch()
 
     def add(self, name: str, *argv: str, address: str = "", **more: Any) -> None:
@@ -124,3 +125,33 @@ def test_a_failure_is_the_status_and_calls_the_alert(jobs: Jobs, old_python: Pat
     status, output = jobs.run("missing", old_python)
     assert status == job_runner.BROKEN and "<2>the job missing cannot be started" in output
     assert jobs.run("unknown")[0] == job_runner.BROKEN
+
+
+def test_a_failure_reaches_the_channels_of_alerts_once(jobs: Jobs, old_python: Path) -> None:
+    """Without Ansible, pymongo or anything else but Python; a channel that fails keeps no other from hearing."""
+    told, channels = jobs.directory / "told.jsonl", jobs.directory / "channels"
+    env_file = jobs.directory / ".env"
+    env_file.write_text("HOOK=http://127.0.0.1:1/canary-secret\nSMTP_PASS=canary-password\n")
+    options = {"file": str(told), "webhooks": [{"name": "ops", "shape": "slack", "url_key": "HOOK"}], "mail": None}
+    options.update(env_file=str(env_file), state_dir=str(jobs.directory / "state"), threshold="high", repeat_after="1d")
+    channels.write_text(json.dumps(options))
+    tell = [str(old_python), "-I", "-B", str(jobs.program), "tell", str(channels)]
+    output = "; ".join(["echo canary-password", "exit 4"])
+    jobs.add("weekly", "/bin/sh", "-c", output, alert=tell, alert_itself=True)
+    for _again in range(2):
+        process = subprocess.run(
+            [str(old_python), "-I", "-B", str(jobs.program), "run", str(jobs.directory), "weekly"],
+            capture_output=True,
+            text=True,
+            env={"PATH": "/usr/bin:/bin"},
+            check=False,
+        )
+        assert process.returncode == 4
+        assert "<3>ops: " in process.stderr and "canary-secret" not in process.stderr
+        [entry] = [json.loads(text) for text in told.read_text().splitlines()]
+        assert "the scheduled job weekly failed (status 4)" in json.dumps(entry) and "canary" not in json.dumps(entry)
+    channels.write_text("{")
+    broken = subprocess.run(
+        tell, capture_output=True, text=True, env={"MINIECOM_JOB": "weekly", "PATH": "/usr/bin:/bin"}, check=False
+    )
+    assert broken.returncode == 1 and broken.stderr.startswith("<3>")

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.kill import boundaries, kill_and_run_again
+from tests.support.extent import sampled
+from tests.support.kill import boundaries, kill_and_run_again, kill_at_every_change
 from tests.support.modules import ModuleResult, run_module
 
 # Umlauts in another encoding, a carriage return, no line end at the end: nothing of it may change.
@@ -125,12 +126,41 @@ def test_a_link_is_left_alone_and_named(shop: Shop) -> None:
     assert "still active" in str(result.result["warnings"]) and result.result["summary"]["jobs_active"] >= 3
 
 
-@pytest.mark.parametrize("number", boundaries(5))
+@pytest.mark.parametrize("number", sampled(boundaries(5)))
 def test_killed_between_two_jobs_it_finishes_and_can_be_undone(shop: Shop, number: int) -> None:
     before = shop.files()
     kill_and_run_again("shop_jobs", shop.parameters(), number)
     assert shop.run("restored").changed
     assert shop.files() == before
+
+
+def of_two(shop: Shop, state: str, **more: Any) -> dict[str, Any]:
+    """One line and one script: each way of switching once."""
+    paths = [str(shop.directory / name) for name in ("crontabs", "cron.daily")]
+    return {**shop.parameters(state, **more), "cron_paths": paths}
+
+
+@pytest.mark.parametrize("state", ["off", "restored"])
+def test_killed_at_every_change_all_of_it_can_be_taken_back_or_finished(tmp_path: Path, state: str) -> None:
+    before: dict[str, tuple[bytes, int]] = {}
+
+    def prepare(world: Path) -> tuple[str, dict[str, Any]]:
+        shop = Shop(world)
+        before.update(shop.files())
+        if state == "restored":
+            assert run_module("shop_jobs", of_two(shop, "off")).changed
+        return "shop_jobs", of_two(shop, state)
+
+    def inspect(world: Path) -> None:
+        shop = Shop.__new__(Shop)
+        shop.directory = world
+        back = run_module("shop_jobs", of_two(shop, "restored"))
+        assert not back.failed, back.msg
+        assert shop.files() == before
+        off = run_module("shop_jobs", of_two(shop, "off"))
+        assert off.result["summary"]["jobs_switched"] == 2 and off.result["summary"]["jobs_active"] == 0
+
+    assert kill_at_every_change(tmp_path, prepare, inspect) >= 4
 
 
 def test_on_the_oldest_python(shop: Shop, old_python: Path) -> None:

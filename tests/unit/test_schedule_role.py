@@ -40,7 +40,16 @@ def options(place: str) -> dict[str, Any]:
 
 def test_host_and_controller_are_told_the_same() -> None:
     host, controller = options("host"), options("controller")
+    # A file that the role writes, where the channels of alerts are.
+    assert host.pop("alert_channels") == controller.pop("alert_channels")
     assert host.pop("state_dir") == "{{ context_state_dir }}"
     assert host == controller
     variables = {value.strip("{} ") for value in host.values()}
-    assert variables | {"schedule_on", "schedule_shop_jobs", "schedule_shop_jobs_unknown"} == set(DEFAULTS)
+    others = {
+        "schedule_on",
+        "schedule_shop_jobs",
+        "schedule_shop_jobs_unknown",
+        "schedule_undo",
+        "schedule_undo_required",
+    }
+    assert variables | others == set(DEFAULTS)

@@ -6,17 +6,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, Sequence
 
-from .._core.atomic_file import write_atomic
 from .._core.clock import parse_utc
 from .._core.errors import MaintenanceError
 from .._core.finding import SEVERITIES
 from .._core.private_dir import private_directory
 from .._core.state_dir import state_error, take_lock
+from .._core.state_note import read_state_note, understood_entries, write_state_note
 from .problems import KINDS, Concern, Recalled
 
 DIRECTORY = "alerts"
@@ -74,21 +73,8 @@ def load_told(state_dir: str) -> List[Recalled]:
     Raises:
         MaintenanceError: it is there and cannot be read.
     """
-    path = told_path(state_dir)
-    try:
-        with open(path, encoding="utf-8") as handle:
-            found = json.load(handle)
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return []
-    except OSError as error:
-        raise state_error("cannot read what was alerted before", path, error) from error
-    entries = []
-    for item in found if isinstance(found, list) else ():
-        try:
-            entries.append(_entry(item))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue
-    return entries
+    unreadable = "cannot read what was alerted before"
+    return read_state_note(told_path(state_dir), unreadable, lambda found: understood_entries(found, _entry)) or []
 
 
 def save_told(state_dir: str, standing: Sequence[Recalled]) -> None:
@@ -97,7 +83,6 @@ def save_told(state_dir: str, standing: Sequence[Recalled]) -> None:
     Raises:
         MaintenanceError: it cannot be written.
     """
-    path = told_path(state_dir)
     entries = [
         {
             "problem": vars(entry.problem),
@@ -108,8 +93,4 @@ def save_told(state_dir: str, standing: Sequence[Recalled]) -> None:
         }
         for entry in standing
     ]
-    try:
-        private_directory(state_dir, DIRECTORY)
-        write_atomic(path, (json.dumps(entries, indent=1, sort_keys=True) + "\n").encode("utf-8"), 0o600)
-    except OSError as error:
-        raise state_error("cannot note what was alerted", path, error) from error
+    write_state_note(state_dir, told_path(state_dir), entries, "cannot note what was alerted")

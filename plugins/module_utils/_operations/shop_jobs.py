@@ -11,23 +11,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Tuple
 
-from .._audit.undo_store import new_undo_id
 from .._core.errors import MaintenanceError
 from .._core.plan import Action, Outcome, Plan, Report, Results, Verification
 from .._core.runner import Task
+from .._core.undo_note import new_undo_id, undo_path
 from .._host.jobs import DEFAULT_PATHS, UNKNOWN_EFFECT, JobFinder, Places
 from .._schedule.host_switches import (
+    clear_partial,
     job_seen,
     noted_switches,
     read_notes,
     switch_note_of,
-    switch_note_path,
     turn_off,
     turn_on,
     write_switch_note,
 )
 from .._schedule.rendering import CRON_FILE
-from .._schedule.switching import NotedSwitch, ShopJob, SwitchOff, SwitchOn, SwitchWork, plan_off, plan_on
+from .._schedule.switching import LINE, NotedSwitch, ShopJob, SwitchOff, SwitchOn, SwitchWork, plan_off, plan_on
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class ShopJobs(Task[ShopJobsObservation]):
 
     def _off(self, action: Action[SwitchOff], observation: ShopJobsObservation) -> Outcome:
         undo_id = action.work.undo_id
-        if not os.path.exists(switch_note_path(self.run.state_dir, undo_id)):
+        if not os.path.exists(undo_path(self.run.state_dir, undo_id)):
             # Before the first change, and of all that are planned: killed at whatever moment, all of it can be undone.
             plan = plan_off(observation.jobs, self.params["unknown"], undo_id)
             write_switch_note(
@@ -113,6 +113,17 @@ class ShopJobs(Task[ShopJobsObservation]):
             )
         return Verification(after, failure)
 
+    def remember(
+        self,
+        observation: ShopJobsObservation,
+        plan: Plan[SwitchWork],
+        results: Results[SwitchWork, ShopJobsObservation],
+    ) -> None:
+        # What a killed call was writing beside a crontab.
+        for noted in observation.noted:
+            if noted.switch.form == LINE:
+                clear_partial(noted.switch)
+
     def report(
         self,
         observation: ShopJobsObservation,
@@ -133,5 +144,7 @@ class ShopJobs(Task[ShopJobsObservation]):
             headline += ", %d still active" % active if active else ""
         undo = [action.work.undo_id for action in results.effective if isinstance(action.work, SwitchOff)]
         more = {"undo_id": undo[0]} if undo and not results.check else {}
+        if more:
+            headline += "; undo_run=%s switches them on again" % more["undo_id"]
         summary = {"jobs_switched": number, "jobs_active": active}
         return Report(headline, changed=bool(number), summary=summary, values=dict(more), record=dict(more))

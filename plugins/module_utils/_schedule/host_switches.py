@@ -9,15 +9,14 @@ from __future__ import annotations
 import base64
 import glob
 import hashlib
-import json
 import os
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from .._core import systemd
-from .._core.atomic_file import is_partial, sync_directory, write_atomic
-from .._core.errors import AbortPlan, MaintenanceError, SkipAction, from_os_error
-from .._core.private_dir import private_directory
+from .._core.atomic_file import discard_partial, sync_directory, write_atomic
+from .._core.errors import MaintenanceError, SkipAction, from_os_error
+from .._core.undo_note import undo_notes, write_undo_note
 from .switching import LINE, OFF_MARK, OFF_SUFFIX, SCRIPT, TIMER, NotedSwitch, ShopJob, Switch
 
 KIND = "switched-off jobs"
@@ -123,10 +122,6 @@ def is_off(switch: Switch, original: bytes) -> Tuple[bool, str]:
 # -- notes --------------------------------------------------------------------------------------------------------------
 
 
-def switch_note_path(state_dir: str, undo_id: str) -> str:
-    return os.path.join(state_dir, "undo", undo_id + ".json")
-
-
 def switch_note_of(switch: Switch) -> SwitchNote:
     if switch.form != LINE:
         return SwitchNote(switch, b"", b"")
@@ -152,18 +147,8 @@ def write_switch_note(state_dir: str, undo_id: str, notes: Sequence[SwitchNote])
         }
         for note in notes
     ]
-    path = switch_note_path(state_dir, undo_id)
-    try:
-        private_directory(state_dir, "undo")
-        write_atomic(path, (json.dumps({"kind": KIND, "entries": entries}, indent=1) + "\n").encode("ascii"), 0o600)
-    except OSError as error:
-        cause = from_os_error(
-            "cannot note how to switch the jobs on again, so nothing was changed",
-            error,
-            target=path,
-            otherwise="Check the file system of state_dir.",
-        )
-        raise AbortPlan.because_of(cause) from error
+    failed = "cannot note how to switch the jobs on again, so nothing was changed"
+    write_undo_note(state_dir, undo_id, KIND, {"entries": entries}, failed)
 
 
 def read_notes(state_dir: str, wanted: str) -> List[Tuple[str, List[SwitchNote]]]:
@@ -172,32 +157,22 @@ def read_notes(state_dir: str, wanted: str) -> List[Tuple[str, List[SwitchNote]]
     Raises:
         MaintenanceError: one cannot be understood.
     """
-    found: List[Tuple[int, str, List[SwitchNote]]] = []
-    for path in glob.glob(os.path.join(glob.escape(state_dir), "undo", "*.json")):
-        undo_id = os.path.basename(path)[: -len(".json")]
-        if is_partial(path) or (wanted and undo_id != wanted and not undo_id.startswith(wanted + ".")):
-            continue
-        try:
-            with open(path, encoding="ascii") as handle:
-                content: Dict[str, Any] = json.load(handle)
-            if content["kind"] == KIND:
-                found.append((os.stat(path).st_mtime_ns, undo_id, [_read(entry) for entry in content["entries"]]))
-        except OSError as error:
-            raise from_os_error("cannot read the undo data", error, target=path) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise MaintenanceError(
-                "the undo data cannot be read", target=path, code=type(error).__name__, next_step="Nothing was changed."
-            ) from error
+    found = undo_notes(state_dir, KIND, _read_all, wanted)
     if wanted and not found:
         raise MaintenanceError(
             "there is no undo data of this name for jobs",
             target=repr(wanted),
-            next_step="Use the undo_id that was returned.",
+            next_step="Use the undo_id or the run_id of what was switched off on this host.",
+            details={"nothing_to_undo": True},
         )
-    return [(undo_id, notes) for _time, undo_id, notes in sorted(found, key=lambda item: item[:2], reverse=True)]
+    return found
 
 
-def _read(entry: Dict[str, Any]) -> SwitchNote:
+def _read_all(note: Mapping[str, Any]) -> List[SwitchNote]:
+    return [_read(entry) for entry in note["entries"]]
+
+
+def _read(entry: Mapping[str, Any]) -> SwitchNote:
     original = base64.b64decode(entry["original"])
     links = tuple((str(path), str(target)) for path, target in entry["links"])
     switch = Switch(
@@ -246,6 +221,14 @@ def turn_off(switch: Switch) -> None:
             systemd.call("systemctl", "stop", os.path.basename(switch.path))
     except OSError as error:
         raise from_os_error("cannot switch the job off", error, target=switch.path) from error
+
+
+def clear_partial(switch: Switch) -> None:
+    """Remove what a killed call has left beside a crontab, where it is still there."""
+    try:
+        discard_partial(switch.path)
+    except OSError as error:
+        raise from_os_error("cannot remove what a killed run left", error, target=switch.path) from error
 
 
 def turn_on(switch: Switch, original: bytes) -> None:

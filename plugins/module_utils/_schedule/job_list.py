@@ -64,6 +64,7 @@ class Policy:
         address, health_url: where a healthy MongoDB shows, "" to wait for none.
         ready_seconds, boot_seconds, queue_seconds: see job_runner.
         alert: command that is called when a job has failed.
+        channels: file of the channels that are told where there is no such command, "" for none.
     """
 
     jobs: Tuple[JobRequest, ...]
@@ -81,6 +82,7 @@ class Policy:
     boot_seconds: float
     queue_seconds: float
     alert: Tuple[str, ...]
+    channels: str = ""
 
 
 def _refused(what: str, value: object, next_step: str) -> MaintenanceError:
@@ -183,4 +185,7 @@ def schedule_policy(params: Mapping[str, Any], python: str) -> Policy:
         parse_duration(params["boot_window"]),
         parse_duration(params["queue_timeout"]),
         tuple(str(word) for word in params["alert_command"]),
+        _checked(_FULL_PATH, params["alert_channels"], "no full path that can be used", "Begin with a slash.")
+        if params.get("alert_channels")
+        else "",
     )

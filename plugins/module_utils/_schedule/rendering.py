@@ -22,6 +22,8 @@ UNIT = "miniecom-maintenance-job-"
 ALERT_UNIT = "miniecom-maintenance-alert@.service"
 CRON_FILE = "/etc/cron.d/miniecom-maintenance"
 PROGRAM = "job.pyz"
+# The verb by which it tells the channels of alerts.
+TELL = "tell"
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,13 @@ def _command(policy: Policy, verb: str, name: str) -> List[str]:
     return [policy.python, "-B", "%s/%s" % (policy.directory, PROGRAM), verb, policy.directory, name]
 
 
+def _alert_command(policy: Policy) -> List[str]:
+    """What is called when a job has failed: the command that was given, else our own program where channels are."""
+    if policy.alert or not policy.channels:
+        return list(policy.alert)
+    return [policy.python, "-B", "%s/%s" % (policy.directory, PROGRAM), TELL, policy.channels]
+
+
 def _job_text(policy: Policy, job: JobRequest, kind: str) -> str:
     argv = [policy.ansible_playbook, job.playbook]
     for source in policy.inventory:
@@ -147,7 +156,7 @@ def _job_text(policy: Policy, job: JobRequest, kind: str) -> str:
                     "boot_seconds": policy.boot_seconds,
                 },
                 "queue_seconds": policy.queue_seconds,
-                "alert": list(policy.alert),
+                "alert": _alert_command(policy),
                 # With systemd OnFailure does, also where the program itself was killed.
                 "alert_itself": kind == CRON,
                 "log": SYSLOG if kind == CRON else STANDARD_OUTPUT,

@@ -68,7 +68,13 @@ class ScheduleObservation:
 
 
 class ScheduleJobs(Task[ScheduleObservation]):
-    """Have the host run the jobs of the list, and no others of ours."""
+    """Have the host run the jobs of the list, and no others of ours.
+
+    Attributes:
+        program: full name of the module that is packed as what starts the jobs.
+    """
+
+    program = job_runner.__name__
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
@@ -80,7 +86,7 @@ class ScheduleJobs(Task[ScheduleObservation]):
         group = group_of(self.policy.user)
         schedule = render(self.policy, kind, zones_of(self.policy.jobs, now), group)
         check_calendars(schedule)
-        installed = observe_installed(self.policy, kind, programs.pack(job_runner.__name__))
+        installed = observe_installed(self.policy, kind, programs.pack(self.program))
         if self.params["check_playbooks"]:
             for job, rendered in zip(self.policy.jobs, schedule.jobs):
                 known = installed.files.get(rendered.files[0].path)
@@ -94,7 +100,7 @@ class ScheduleJobs(Task[ScheduleObservation]):
     def _write(self, paths: Tuple[str, ...], observation: ScheduleObservation) -> None:
         files = {file.path: file for job in observation.schedule.jobs for file in job.files}
         files.update({file.path: file for file in observation.schedule.shared})
-        write_files([files[path] for path in paths], observation.installed, programs.pack(job_runner.__name__))
+        write_files([files[path] for path in paths], observation.installed, programs.pack(self.program))
 
     def _install(self, action: Action[InstallShared], observation: ScheduleObservation) -> Outcome:
         make_directory(self.policy.directory, observation.group)
@@ -138,7 +144,7 @@ class ScheduleJobs(Task[ScheduleObservation]):
         if not results.done:
             return Verification()
         kind = observation.schedule.kind
-        installed = observe_installed(self.policy, kind, programs.pack(job_runner.__name__))
+        installed = observe_installed(self.policy, kind, programs.pack(self.program))
         left = plan_schedule(observation.schedule, installed, self.policy.directory).actions
         after = ScheduleObservation(observation.at, observation.schedule, installed, observation.group)
         failure = None
