@@ -205,7 +205,8 @@ summary:
   sample: {headline: "5 findings (1 critical, 4 high); 0 new, 2 fixed", findings: 0, findings_total: 5, entries: 4127, seconds: 0.041}
 """
 
-from ..module_utils._audit.report import FINDING_ARGUMENTS
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
+from ..module_utils._audit.finding_arguments import FINDING_ARGUMENTS
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run
 from ..module_utils._operations.permission_audit import PermissionAudit

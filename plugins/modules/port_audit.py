@@ -131,7 +131,8 @@ summary:
   sample: {headline: "1 finding (1 critical); 0 new", findings: 0, findings_total: 1, ports_listening: 9, ports_reachable: 3, seconds: 0.05}
 """
 
-from ..module_utils._audit.report import FINDING_ARGUMENTS
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
+from ..module_utils._audit.finding_arguments import FINDING_ARGUMENTS
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run_info
 from ..module_utils._operations.port_audit import audit_ports

@@ -124,7 +124,8 @@ summary:
   sample: {headline: "3 findings (3 high); 1 new", findings: 1, findings_total: 3, files_scanned: 435, files_not_scanned: 3, bytes_scanned: 2200000}
 """
 
-from ..module_utils._audit.report import FINDING_ARGUMENTS
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
+from ..module_utils._audit.finding_arguments import FINDING_ARGUMENTS
 from ..module_utils._audit.secret_scan import scan_secrets
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run_info

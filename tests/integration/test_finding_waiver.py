@@ -7,13 +7,20 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
+import shutil
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import lacking
+from tests.sandbox.apt import PackagesUnavailable
+from tests.sandbox.offsite import USER, offsite_programs, ssh_server
 from tests.support.kill import kill_at_every_change
 from tests.support.modules import ModuleResult, run_module
 from tests.support.playbooks import run_playbook
@@ -196,3 +203,77 @@ def test_the_playbook_finds_the_host_that_knows_the_finding(tmp_path: Path) -> N
     assert "The group is the shop only" in (tmp_path / "shop1/state/waivers.json").read_text()
     unknown = play("-e", "finding=env-readable-00000000", "-e", "reason=x", "-e", "expires=90d")
     assert unknown.rc != 0 and "No audit of any of these hosts knows" in unknown.output
+
+
+def test_the_playbook_waives_on_a_host_that_is_reached_over_ssh(tmp_path: Path) -> None:
+    """The id is all that goes there: the finding, its waiver and the next audit are the host's own."""
+    python = shutil.which("python3", path="/usr/bin:/bin")
+    try:
+        programs = offsite_programs()
+    except PackagesUnavailable as error:
+        lacking(f"ssh: {error}")
+    if python is None:
+        lacking("a host of its own: this needs a python3 of the system's")
+    env_file(tmp_path)
+    found = audit(tmp_path).result["findings"][0]["id"]
+    file = tmp_path / "state/waivers.json"
+    with ssh_server(tmp_path / "ssh") as server:
+        inventory = tmp_path / "hosts.ini"
+        inventory.write_text(
+            f"[miniecom]\nshop miniecom_state_dir={tmp_path}/state ansible_python_interpreter={python}\n"
+            f"[miniecom:vars]\nansible_connection=ssh\nansible_host=127.0.0.1\nansible_port={server.port}\n"
+            f"ansible_user={USER}\nansible_become=false\nansible_ssh_executable={programs}/ssh\n"
+            f"ansible_ssh_private_key_file={server.key}\nansible_ssh_pipelining=true\nansible_remote_tmp={tmp_path}/tmp\n"
+            f"ansible_ssh_common_args=-o ControlMaster=no -o UserKnownHostsFile={server.known_hosts}\n"
+        )
+
+        def play(*arguments: str) -> Any:
+            return run_playbook("waive", inventory, *arguments, log=tmp_path / "log")
+
+        named = ("-e", f"finding={found}", "-e", "reason='ticket 9'", "-e", "expires=90d")
+        foretold = play(*named, "--check")
+        assert foretold.rc == 0 and foretold.recap["shop"]["changed"] == 1 and not file.exists(), foretold.output
+        waived = play(*named)
+        assert waived.rc == 0 and waived.recap["shop"]["changed"] == 1, waived.output
+        assert statuses(audit(tmp_path))["env-readable"] == "waived"
+        assert play(*named).recap["shop"]["changed"] == 0
+        listed = play()
+        assert listed.rc == 0 and found in listed.output and "ticket 9" in listed.output
+        taken = play("-e", f"finding={found}", "-e", "take_back=true")
+        assert taken.rc == 0 and json.loads(file.read_text())["waivers"] == [], taken.output
+        log = (tmp_path / "ssh/log").read_text(errors="replace")
+        assert "Accepted publickey" in log, "it went over the connection"
+
+
+def test_the_playbook_waives_for_another_user_of_the_host() -> None:
+    """By become, with the host's own Python and a state directory that nobody else may enter."""
+    python = shutil.which("python3", path="/usr/bin:/bin")
+    if os.geteuid() or python is None or shutil.which("su") is None:
+        lacking("become another user: this needs root, su and a python3 of the system's")
+    user = pwd.getpwnam("nobody")
+    # Where pytest keeps its files no other user may go.
+    world = Path(tempfile.mkdtemp(prefix="waive", dir="/var/tmp"))
+    try:
+        world.chmod(0o755)
+        env_file(world)
+        found = audit(world).result["findings"][0]["id"]
+        for path in [world / "state", *(world / "state").rglob("*")]:
+            os.chown(path, user.pw_uid, user.pw_gid)
+        inventory = world / "hosts.ini"
+        inventory.write_text(
+            f"[miniecom]\nshop miniecom_state_dir={world}/state ansible_python_interpreter={python} ansible_connection=local\n"
+            f"[miniecom:vars]\nansible_become_method=su\nansible_become_user=nobody\nansible_become_flags='-s /bin/sh'\n"
+            f"ansible_remote_tmp={world}/tmp\n"
+        )
+        (world / "tmp").mkdir(mode=0o1777)
+        (world / "tmp").chmod(0o1777)
+        named = ("-e", f"finding={found}", "-e", "reason='ticket 7'", "-e", "expires=90d")
+        waived = run_playbook("waive", inventory, *named, log=world / "log")
+        assert waived.rc == 0, waived.output
+        file = world / "state/waivers.json"
+        assert (file.stat().st_uid, file.stat().st_mode & 0o777) == (user.pw_uid, 0o600)
+        assert statuses(audit(world))["env-readable"] == "waived"
+        taken = run_playbook("waive", inventory, "-e", f"finding={found}", "-e", "take_back=true", log=world / "log")
+        assert taken.rc == 0 and json.loads(file.read_text())["waivers"] == []
+    finally:
+        shutil.rmtree(world)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.sandbox.trouble import make_trouble
+from tests.support.extent import EXHAUSTIVE
 from tests.support.kill import boundaries, kill_and_run_again, kill_at_every_change
 from tests.support.modules import ModuleResult, module_environment, run_module
 
@@ -444,17 +445,43 @@ def test_a_large_tree_with_everything_in_it(tmp_path: Path, state_dir: Path, exc
         pass
     with open(deep / "huge", "wb") as handle:
         handle.truncate(2 << 30)
-    for path in (deep / "module1.js", deep / "huge"):
+    # A thousand directories, one in the other.
+    bottom = str(root / "part2")
+    for _ in range(1000):
+        bottom += "/d"
+        os.mkdir(bottom)
+    Path(bottom, "last.js").touch()
+    for path in (deep / "module1.js", deep / "huge", Path(bottom, "last.js")):
         path.chmod(0o666)
     result = audit(root, state_dir, exclude=exclude)
+    # Too deep for Python's own rmtree, by which pytest clears away.
+    subprocess.run(["rm", "-rf", str(root / "part2/d")], check=True)
     assert not result.failed, result.msg
-    assert result.result["summary"]["entries"] == 1 + 4 + 80 + 80 * 60 + 5
+    assert result.result["summary"]["entries"] == 1 + 4 + 80 + 80 * 60 + 5 + 1001
     assert by_rule(result) == {
-        "world-writable-program": {f"{deep}/module1.js"},
+        "world-writable-program": {f"{deep}/module1.js", f"{bottom}/last.js"},
         "world-writable-file": {f"{deep}/huge"},
         "env-readable": {f"{deep}/\\xff\\n.env"},
         "backup-sidecar-readable": {f"{deep}/backups"},
     }
+
+
+@pytest.mark.skipif(not EXHAUSTIVE, reason="a million files: only with MINIECOM_TEST_EXHAUSTIVE=1")
+def test_a_million_files(tmp_path: Path, state_dir: Path) -> None:
+    root = tmp_path / "million"
+    root.mkdir()
+    for number in range(1000):
+        directory = root / f"part{number}"
+        directory.mkdir()
+        handle = os.open(directory, os.O_RDONLY)
+        for file in range(1000):
+            os.close(os.open(f"module{file}.js", os.O_CREAT | os.O_WRONLY, 0o644, dir_fd=handle))
+        os.close(handle)
+    (root / "part999/module999.js").chmod(0o666)
+    result = audit(root, state_dir)
+    assert not result.failed, result.msg
+    assert result.result["summary"]["entries"] == 1 + 1000 + 1000 * 1000
+    assert by_rule(result) == {"world-writable-program": {f"{root}/part999/module999.js"}}
 
 
 def test_a_single_file_is_audited(shop: Path, state_dir: Path) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher import scan_paths
-from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_scan import findings_in
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher import scanning_paths
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher_output import understood
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_conclusion import findings_in
 from tests.conftest import lacking
 from tests.support.secret_corpus import MEASURED, WORK, Score, cases, lay_out, score
 
@@ -50,7 +51,9 @@ def test_precision_and_recall(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (tmp_path / name).mkdir()
     root = str(tmp_path / "files")
     places = lay_out(tmp_path / "files", cases())
-    scan = scan_paths(str(program), [root], [".env"], str(tmp_path / "cache"), str(tmp_path / "workspace"), 300)
+    cache, workspace = str(tmp_path / "cache"), str(tmp_path / "workspace")
+    with scanning_paths(str(program), [root], [".env"], cache, workspace, 300) as scanning:
+        scan = understood(scanning)
     found = findings_in(scan.matches, [root], [])
     scores, words = score(places, [(item.target, item.line, item.subject) for item in found])
     with capsys.disabled():

@@ -12,7 +12,6 @@ import re
 import shutil
 import stat
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,9 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.unscan
     PICTURE_ENDINGS,
     STYLE_ENDINGS,
 )
-from tests.conftest import lacking
 from tests.sandbox.trouble import Trouble, make_trouble
-from tests.support.modules import ModuleResult, run_module
+from tests.support.modules import ModuleResult
+from tests.support.secret_scans import scan
 
 CANARIES = {
     "backend/src/db.js": "const dbPassword = 'Canary-quoted-8841';\nconst jwt = process.env.JWT_SECRET || 'Canary-fallback-7720';\n",
@@ -46,33 +45,6 @@ CANARIES = {
 }
 
 
-@pytest.fixture(scope="module")
-def program() -> Path:
-    """Kingfisher of the tests' own environment."""
-    found = Path(sys.executable).with_name("kingfisher")
-    if not found.exists():
-        lacking("Kingfisher: kingfisher-bin is not installed beside this interpreter")
-    return found
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory, program: Path) -> Path:
-    """A state directory whose cache of compiled rules is filled: compiling takes five seconds."""
-    directory = tmp_path_factory.mktemp("warm")
-    (directory / "code").mkdir()
-    result = run_module("secret_scan", {"paths": [str(directory / "code")], "state_dir": str(directory / "state")})
-    assert not result.failed, result.msg
-    assert result.result["summary"]["findings_total"] == 0
-    return directory / "state" / "kingfisher"
-
-
-@pytest.fixture
-def state(state_dir: Path, warm: Path) -> Path:
-    state_dir.mkdir(mode=0o700)
-    shutil.copytree(warm, state_dir / "kingfisher")
-    return state_dir
-
-
 @pytest.fixture
 def shop(tmp_path: Path) -> tuple[Path, Trouble]:
     root = tmp_path / "miniecom"
@@ -84,12 +56,6 @@ def shop(tmp_path: Path) -> tuple[Path, Trouble]:
     trouble = make_trouble(root, days=1)
     shutil.rmtree(root / "storage/logs")
     return root, trouble
-
-
-def scan(root: Path, state: Path, **more: Any) -> ModuleResult:
-    options = {key: more.pop(key) for key in ("check", "diff", "python", "env") if key in more}
-    params = {"paths": [str(root)], "state_dir": str(state), "_ansible_verbosity": 3, **more}
-    return run_module("secret_scan", params, **options)
 
 
 def found(result: ModuleResult, root: Path) -> dict[str, set[tuple[str, int]]]:
@@ -106,9 +72,9 @@ def canaries(trouble: Trouble) -> list[str]:
     return trouble.secrets + [word.strip(";") for word in texts if word.startswith("Canary-")]
 
 
-def test_it_finds_what_is_there_and_nothing_else(shop: tuple[Path, Trouble], state: Path) -> None:
+def test_it_finds_what_is_there_and_nothing_else(shop: tuple[Path, Trouble], scan_state: Path) -> None:
     root, _trouble = shop
-    result = scan(root, state)
+    result = scan(root, scan_state)
     assert not result.failed and not result.changed, result.msg
     places = found(result, root)
     assert places.pop("default-credentials") == {("docker-compose.yml", 4)}
@@ -128,7 +94,7 @@ def test_it_finds_what_is_there_and_nothing_else(shop: tuple[Path, Trouble], sta
     }
 
 
-def test_what_it_does_not_read_is_what_it_says(tmp_path: Path, state: Path) -> None:
+def test_what_it_does_not_read_is_what_it_says(tmp_path: Path, scan_state: Path) -> None:
     """Our lists of what Kingfisher passes over, against what it does."""
     root = tmp_path / "shop"
     root.mkdir()
@@ -141,7 +107,7 @@ def test_what_it_does_not_read_is_what_it_says(tmp_path: Path, state: Path) -> N
         (root / name).write_text(text)
     with (root / "large.conf").open("a") as handle:
         handle.write("# x\n" * (3 << 20))
-    result = scan(root, state, fail_on="never")
+    result = scan(root, scan_state, fail_on="never")
     rules: dict[str, set[str]] = {}
     for finding in result.result["findings"]:
         rules.setdefault(os.path.basename(finding["target"]), set()).add(finding["rule"])
@@ -154,73 +120,73 @@ def test_what_it_does_not_read_is_what_it_says(tmp_path: Path, state: Path) -> N
     assert result.result["summary"]["files_not_scanned"] == len(unread)
 
 
-def test_no_secret_leaves_it(shop: tuple[Path, Trouble], state: Path, tmp_path: Path) -> None:
+def test_no_secret_leaves_it(shop: tuple[Path, Trouble], scan_state: Path, tmp_path: Path) -> None:
     root, trouble = shop
     sarif = tmp_path / "log.sarif"
-    results = [scan(root, state, sarif=str(sarif))]
+    results = [scan(root, scan_state, sarif=str(sarif))]
     (root / "backend/src/fresh.js").write_text("const smtpPassword = 'Canary-fresh-9917';\n")
-    results.append(scan(root, state, diff=True))
+    results.append(scan(root, scan_state, diff=True))
     assert results[1].failed and "fresh.js line 1" in results[1].msg
     texts = {"output": "".join(result.output for result in results), "sarif": sarif.read_text()}
-    texts |= {str(path): path.read_text(errors="replace") for path in state.rglob("*.json*")}
+    texts |= {str(path): path.read_text(errors="replace") for path in scan_state.rglob("*.json*")}
     assert len(canaries(trouble)) >= 9
     for canary in [*canaries(trouble), "Canary-fresh-9917"]:
         for place, text in texts.items():
             assert canary not in text, f"{canary} stands in {place}"
-    assert not [path for path in state.rglob("*") if path.name in ("rules.yml", "probe.conf")]
-    assert {path.name for path in state.iterdir()} == {"audit.key", "baselines", "kingfisher"}
+    assert not [path for path in scan_state.rglob("*") if path.name in ("rules.yml", "probe.conf")]
+    assert {path.name for path in scan_state.iterdir()} == {"audit.key", "baselines", "kingfisher"}
 
 
-def test_new_moved_waived_gone(shop: tuple[Path, Trouble], state: Path) -> None:
+def test_new_moved_waived_gone(shop: tuple[Path, Trouble], scan_state: Path) -> None:
     root, _trouble = shop
-    assert scan(root, state).result["baseline"]["state"] == "set"
-    second = scan(root, state)
+    assert scan(root, scan_state).result["baseline"]["state"] == "set"
+    second = scan(root, scan_state)
     assert not second.failed and not second.changed and second.result["summary"]["findings"] == 0
     fresh = root / "backend/src/fresh.js"
     fresh.write_text("const smtpPassword = 'Canary-fresh-9917';\n")
-    red = scan(root, state)
+    red = scan(root, scan_state)
     (new,) = [item for item in red.result["findings"] if item["status"] == "new"]
     assert red.failed and new["line"] == 1
     fresh.write_text("\n\n// moved\nconst smtpPassword = 'Canary-fresh-9917';\n")
-    (moved,) = [item for item in scan(root, state).result["findings"] if item["status"] == "new"]
+    (moved,) = [item for item in scan(root, scan_state).result["findings"] if item["status"] == "new"]
     assert moved["line"] == 4 and moved["fingerprint"] == new["fingerprint"]
     fresh.write_text("const smtpPassword = 'Canary-other-1234';\n")
-    (other,) = [item for item in scan(root, state).result["findings"] if item["status"] == "new"]
+    (other,) = [item for item in scan(root, scan_state).result["findings"] if item["status"] == "new"]
     assert other["fingerprint"] != new["fingerprint"], "another secret is another finding"
     waiver = {"fingerprint": other["fingerprint"], "reason": "test account", "expires": "2999-12-31"}
-    assert not scan(root, state, waivers=[waiver]).failed
+    assert not scan(root, scan_state, waivers=[waiver]).failed
     (root / "backend/src/db.js").write_text("")
     fresh.unlink()
-    gone = scan(root, state)
+    gone = scan(root, scan_state)
     # What was new and is mended before it was known is told as well.
     mended = {str(root / "backend/src/db.js"), str(fresh)}
     assert not gone.failed and {item["target"] for item in gone.result["resolved"]} == mended
 
 
-def test_check_mode_writes_nothing(shop: tuple[Path, Trouble], state: Path) -> None:
+def test_check_mode_writes_nothing(shop: tuple[Path, Trouble], scan_state: Path) -> None:
     root, _trouble = shop
-    shutil.rmtree(state / "kingfisher")
-    state.rmdir()
+    shutil.rmtree(scan_state / "kingfisher")
+    scan_state.rmdir()
     before = {path: os.lstat(path).st_ctime_ns for path in root.rglob("*")}
-    told = scan(root, state, check=True)
+    told = scan(root, scan_state, check=True)
     assert not told.failed and not told.changed and told.result["summary"]["findings_total"] > 4
-    assert not state.exists() and before == {path: os.lstat(path).st_ctime_ns for path in root.rglob("*")}
+    assert not scan_state.exists() and before == {path: os.lstat(path).st_ctime_ns for path in root.rglob("*")}
 
 
 def test_what_comes_from_a_tool_that_does_not_work_is_never_trusted(
-    shop: tuple[Path, Trouble], state: Path, tmp_path: Path
+    shop: tuple[Path, Trouble], scan_state: Path, tmp_path: Path
 ) -> None:
     root, _trouble = shop
     for program, message in (
         ("/bin/true", "did not report a secret that was put before it"),
         ("/bin/false", "exit status 1"),
     ):
-        result = scan(root, state, kingfisher=program)
-        assert result.failed and message in result.msg and not (state / "baselines").exists()
+        result = scan(root, scan_state, kingfisher=program)
+        assert result.failed and message in result.msg and not (scan_state / "baselines").exists()
     slow = tmp_path / "slow"
     slow.write_text("#!/bin/sh\nexec sleep 600\n")
     slow.chmod(0o755)
-    late = scan(root, state, kingfisher=str(slow), timeout="1s")
+    late = scan(root, scan_state, kingfisher=str(slow), timeout="1s")
     assert late.failed and "did not end within 1 s" in late.msg
     leaky = tmp_path / "leaky"
     leaky.write_text(
@@ -229,7 +195,7 @@ def test_what_comes_from_a_tool_that_does_not_work_is_never_trusted(
         "echo 'Error: cannot read Canary-leak-1' >&2\nexit 2\n"
     )
     leaky.chmod(0o755)
-    failed = scan(root, state, kingfisher=str(leaky))
+    failed = scan(root, scan_state, kingfisher=str(leaky))
     assert failed.failed and "cannot read" in failed.msg and "Canary-leak-1" not in failed.output
 
 
@@ -254,17 +220,25 @@ def test_a_missing_kingfisher_names_the_package(shop: tuple[Path, Trouble], stat
     assert result.failed and "kingfisher-bin" in result.msg and "prerequisites" in result.msg
 
 
-def test_on_the_oldest_python(shop: tuple[Path, Trouble], state: Path, old_python: Path, program: Path) -> None:
-    result = scan(shop[0], state, python=old_python, kingfisher=str(program))
+def test_on_the_oldest_python(shop: tuple[Path, Trouble], scan_state: Path, old_python: Path, kingfisher: Path) -> None:
+    result = scan(shop[0], scan_state, python=old_python, kingfisher=str(kingfisher))
     assert not result.failed, result.msg
     assert result.result["summary"]["findings_total"] > 4
 
 
-def test_our_rules_satisfy_kingfisher(tmp_path: Path, program: Path) -> None:
+def test_our_rules_satisfy_kingfisher(tmp_path: Path, kingfisher: Path) -> None:
     """Its own check runs the examples of each rule, those that must match and those that must not."""
     rules = tmp_path / "rules.yml"
     rules.write_text(RULES_YAML)
-    command = [str(program), "rules", "check", "--no-update-check", "--load-builtins=false", "--rules-path", str(rules)]
+    command = [
+        str(kingfisher),
+        "rules",
+        "check",
+        "--no-update-check",
+        "--load-builtins=false",
+        "--rules-path",
+        str(rules),
+    ]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=120, env=os.environ | {"HOME": str(tmp_path)}
     )
@@ -278,9 +252,9 @@ def test_our_rules_satisfy_kingfisher(tmp_path: Path, program: Path) -> None:
     assert "All rules passed" not in done.stdout, "the check does not look at examples"
 
 
-def test_each_of_kingfishers_rules_keeps_a_name(tmp_path: Path, program: Path) -> None:
+def test_each_of_kingfishers_rules_keeps_a_name(tmp_path: Path, kingfisher: Path) -> None:
     """A waiver for one of them must not cover another one."""
-    command = [str(program), "rules", "list", "--no-update-check", "--format", "json"]
+    command = [str(kingfisher), "rules", "list", "--no-update-check", "--format", "json"]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=120, check=True, env=os.environ | {"HOME": str(tmp_path)}
     )
@@ -293,6 +267,6 @@ def test_each_of_kingfishers_rules_keeps_a_name(tmp_path: Path, program: Path) -
     assert not {name: rules for name, rules in names.items() if len(rules) > 1}
 
 
-def test_the_cache_is_closed_to_others(warm: Path) -> None:
-    assert stat.S_IMODE(warm.stat().st_mode) == 0o700
-    assert json.dumps(sorted(path.suffix for path in warm.iterdir())) == '[".vscdb"]'
+def test_the_cache_is_closed_to_others(compiled_rules: Path) -> None:
+    assert stat.S_IMODE(compiled_rules.stat().st_mode) == 0o700
+    assert json.dumps(sorted(path.suffix for path in compiled_rules.iterdir())) == '[".vscdb"]'

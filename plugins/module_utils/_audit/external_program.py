@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Mapping, Sequence
+from typing import Callable, Iterator, Mapping, Optional, Sequence
 
 from .._core.errors import MaintenanceError, from_os_error
 
@@ -24,7 +26,50 @@ class Completed:
     errors: bytes
 
 
-def run_program(
+class Running:
+    """A program that has been started, in a session of its own.
+
+    Args:
+        process: it; name: what it is called in messages.
+        timeout: how long it may take, in seconds from now on.
+        target: what it looks at, and next_step: what to do, for the message when it takes too long.
+    """
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], name: str, timeout: float, target: str, next_step: str
+    ) -> None:
+        self._process, self._name = process, name
+        self._timeout, self._end = timeout, time.monotonic() + timeout
+        self._target, self._next_step = target, next_step
+
+    def completed(self) -> Completed:
+        """Wait for its end.
+
+        Raises:
+            MaintenanceError: it takes too long.
+        """
+        try:
+            output, errors = self._process.communicate(timeout=max(0.0, self._end - time.monotonic()))
+        except subprocess.TimeoutExpired as error:
+            raise MaintenanceError(
+                "%s did not end within %d s" % (self._name, self._timeout),
+                target=self._target,
+                next_step=self._next_step,
+            ) from error
+        return Completed(self._process.returncode, output, errors)
+
+    def end(self) -> None:
+        """End it with all that it started, should it still run."""
+        if self._process.poll() is None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self._process.communicate()
+
+
+@contextmanager
+def running_program(
     name: str,
     command: Sequence[str],
     directory: str,
@@ -32,8 +77,9 @@ def run_program(
     timeout: float,
     target: str,
     next_step: str,
-) -> Completed:
-    """Run a program to its end, in a session of its own, so that what it started ends with it.
+    prepare: Optional[Callable[[], None]] = None,
+) -> Iterator[Running]:
+    """Start a program, and do something else beside it; nothing of it runs any longer than this lasts.
 
     Args:
         name: what it is called in messages.
@@ -41,9 +87,11 @@ def run_program(
         environment: all of it.
         timeout: seconds.
         target: what it looks at, and next_step: what to do, for the message when it takes too long.
+        prepare: what the child does before it becomes the program.
 
     Raises:
-        MaintenanceError: it cannot be started, or takes too long.
+        MaintenanceError: it cannot be started.
+        SubprocessError: what the child was to do before failed.
     """
     try:
         process = subprocess.Popen(
@@ -54,20 +102,31 @@ def run_program(
             cwd=directory,
             env=dict(environment),
             start_new_session=True,
+            preexec_fn=prepare,
         )
     except OSError as error:
         raise from_os_error("cannot start %s" % name, error, target=command[0]) from error
+    running = Running(process, name, timeout, target, next_step)
     try:
-        output, errors = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired as error:
-        raise MaintenanceError(
-            "%s did not end within %d s" % (name, timeout), target=target, next_step=next_step
-        ) from error
+        yield running
     finally:
-        if process.poll() is None:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            process.communicate()
-    return Completed(process.returncode, output, errors)
+        running.end()
+
+
+def run_program(
+    name: str,
+    command: Sequence[str],
+    directory: str,
+    environment: Mapping[str, str],
+    timeout: float,
+    target: str,
+    next_step: str,
+    prepare: Optional[Callable[[], None]] = None,
+) -> Completed:
+    """Run a program to its end; the arguments are those of running_program.
+
+    Raises:
+        MaintenanceError: it cannot be started, or takes too long.
+    """
+    with running_program(name, command, directory, environment, timeout, target, next_step, prepare) as running:
+        return running.completed()

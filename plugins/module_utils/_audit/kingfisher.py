@@ -2,44 +2,47 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs Kingfisher, MongoDB's scanner for secrets, and reads what it prints.
+"""Runs Kingfisher, MongoDB's scanner for secrets.
 
-What it prints holds the secrets: it is read through a pipe, never written anywhere, and only a keyed fingerprint of each
-secret leaves the process. Kingfisher is kept from trying the secrets on the network and from looking for updates.
+Kingfisher is kept from trying the secrets on the network and from looking for updates. What it prints is read by
+`kingfisher_output`, which is not loaded before it runs.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import secrets
 import shutil
 import sys
 import tempfile
-from dataclasses import dataclass, field
-from typing import List, Optional, Sequence, Tuple
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError, MissingLibrary
 from .._core.private_dir import private_directory
-from .external_program import run_program
-from .secret_matches import Match
+from .external_program import Running, running_program
 from .secret_rules import RULES_YAML
 
 PACKAGE = "kingfisher-bin"
 CACHE_NAME = "kingfisher"
 MAX_FILE_MEGABYTES = 10
-EXIT_CLEAN, EXIT_FINDINGS = 0, 200
 
 
-@dataclass
-class Scan:
-    """What a scan came to."""
+@dataclass(frozen=True)
+class Scanning:
+    """A scan that is on its way.
 
-    matches: List[Match] = field(default_factory=list)
-    files: int = 0
-    bytes: int = 0
-    incomplete: int = 0
+    Attributes:
+        program: the Kingfisher program.
+        paths: what it looks at.
+        probe: a secret of our own that it must find.
+    """
+
+    running: Running
+    program: str
+    paths: Tuple[str, ...]
+    probe: str
 
 
 def find_kingfisher(wanted: Optional[str]) -> str:
@@ -98,10 +101,11 @@ def scan_command(program: str, rules_path: str, paths: Sequence[str], exclude: S
     return line + ["--"] + list(paths)
 
 
-def scan_paths(
+@contextmanager
+def scanning_paths(
     program: str, paths: Sequence[str], exclude: Sequence[str], cache: str, workspace: str, timeout: float
-) -> Scan:
-    """Scan the paths.
+) -> Iterator[Scanning]:
+    """Scan the paths while something else is done; `kingfisher_output.understood` waits for what is found.
 
     Args:
         program: the Kingfisher program.
@@ -112,7 +116,8 @@ def scan_paths(
         timeout: seconds.
 
     Raises:
-        MaintenanceError: it could not be run, failed, took too long, or printed something else than expected.
+        MaintenanceError: it cannot be started.
+        OSError: the workspace cannot be written.
     """
     rules_path = os.path.join(workspace, "rules.yml")
     # A secret of our own must be found, or else the silence about others means nothing.
@@ -128,7 +133,7 @@ def scan_paths(
         "KF_RULE_CACHE_DIR": cache,
         "NO_COLOR": "1",
     }
-    completed = run_program(
+    with running_program(
         "Kingfisher",
         scan_command(program, rules_path, list(paths) + [probe_path], exclude),
         workspace,
@@ -136,69 +141,8 @@ def scan_paths(
         timeout,
         ", ".join(paths),
         "Exclude what holds no code (exclude), or raise timeout.",
-    )
-    found, understood = parse_output(completed.output)
-    if completed.status not in (EXIT_CLEAN, EXIT_FINDINGS):
-        raise MaintenanceError(
-            "Kingfisher failed",
-            target=", ".join(paths),
-            code="exit status %d" % completed.status,
-            next_step="It said: %s" % complaint(completed.errors.decode("utf-8", "replace"), found.matches),
-        )
-    proven = any(match.value == probe for match in found.matches)
-    found.matches = [match for match in found.matches if match.value != probe]
-    found.files = max(0, found.files - 1)
-    if not understood or not proven:
-        raise MaintenanceError(
-            "Kingfisher did not report a secret that was put before it as a test, or its output was not understood",
-            target=program,
-            next_step="Its silence means nothing then. This collection is tested with %s 2.14.0: install that version."
-            % PACKAGE,
-        )
-    return found
-
-
-def parse_output(output: bytes) -> Tuple[Scan, bool]:
-    """What Kingfisher printed as JSON lines, and whether all of it was understood. Pure."""
-    result, understood = Scan(), True
-    for line in output.splitlines():
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line.decode("utf-8", "surrogateescape"))
-            if "finding" in entry:
-                found = entry["finding"]
-                result.matches.append(
-                    Match(
-                        str(entry["rule"]["id"]),
-                        str(found["path"]),
-                        int(found["line"]),
-                        str(found["snippet"]),
-                        int(found.get("column_start", 0)),
-                    )
-                )
-            elif "audit" in entry:
-                summary = entry["audit"].get("summary", {})
-                result.incomplete += int(summary.get("scan_partial", 0)) + int(summary.get("scan_failed", 0))
-                for repository in entry["audit"].get("repositories", []):
-                    stats = repository.get("stats") or {}
-                    result.files += int(stats.get("blobs_scanned", 0))
-                    result.bytes += int(stats.get("bytes_scanned", 0))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            understood = False
-    return result, understood
-
-
-def complaint(text: str, matches: Sequence[Match]) -> str:
-    """The last line a person can use of what Kingfisher wrote to its standard error, without any secret. Pure."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"error|failed|cannot|denied", line, re.IGNORECASE)]
-    answer = (telling or lines or ["nothing"])[0][:300]
-    for match in sorted(matches, key=lambda item: -len(item.value)):
-        if len(match.value) >= 4:
-            answer = answer.replace(match.value, "********")
-    return answer
+    ) as running:
+        yield Scanning(running, program, tuple(paths), probe)
 
 
 def cache_for(state_dir: str, workspace: str, check: bool) -> str:

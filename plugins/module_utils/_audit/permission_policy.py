@@ -12,9 +12,9 @@ from typing import Any, FrozenSet, Mapping, Tuple
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from .._core.errors import MaintenanceError
+from .finding_arguments import FindingPolicy, finding_policy
 from .permission_custom import named_rules, rule_set
 from .permission_rules import RuleSet, fixable
-from .report import FindingPolicy, finding_policy
 
 ALWAYS_EXCLUDED = ("node_modules", ".git")
 

@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from .._core.arguments import ArgumentSpec
 from .._core.errors import MaintenanceError
 from .._core.finding import (
-    FAIL_ON,
     FIXED,
     KNOWN,
     NEW,
@@ -27,64 +25,9 @@ from .._core.finding import (
 )
 from .._core.judgement import Gone, Judgement, judge_findings
 from .._core.plan import Report
-from .._core.waiver import Waiver, parse_waivers
 from .audit_state import Memory, Writes, sarif_digest
+from .finding_arguments import FindingPolicy
 from .sarif import to_sarif
-
-FINDING_ARGUMENTS = ArgumentSpec(
-    {
-        "fail_on": {"type": "str", "choices": list(FAIL_ON), "default": "high"},
-        "fail_for": {"type": "str", "choices": [NEW, "all"], "default": NEW},
-        "waivers": {
-            "type": "list",
-            "elements": "dict",
-            "default": [],
-            "options": {
-                "fingerprint": {"type": "str"},
-                "target": {"type": "str"},
-                "rule": {"type": "str"},
-                "reason": {"type": "str", "required": True},
-                "expires": {"type": "str", "required": True},
-            },
-        },
-        "update_baseline": {"type": "bool", "default": False},
-        "sarif": {"type": "path"},
-    }
-)
-
-
-@dataclass(frozen=True)
-class FindingPolicy:
-    """What the user wants of findings, whichever audit they come from.
-
-    Attributes:
-        fail_on: the severity from which a new finding fails the audit, or "never".
-        waivers: what may stand for a while.
-        update_baseline: take everything found as known from now on.
-        sarif: path of the SARIF log, "" for none.
-        fail_for: "new", or "all" when known findings fail the audit as well.
-    """
-
-    fail_on: str = "high"
-    waivers: Tuple[Waiver, ...] = ()
-    update_baseline: bool = False
-    sarif: str = ""
-    fail_for: str = NEW
-
-
-def finding_policy(params: Mapping[str, Any]) -> FindingPolicy:
-    """The policy that a module's options state.
-
-    Raises:
-        MaintenanceError: a waiver is none.
-    """
-    return FindingPolicy(
-        params["fail_on"],
-        tuple(parse_waivers(params["waivers"])),
-        bool(params["update_baseline"]),
-        params["sarif"] or "",
-        params.get("fail_for") or NEW,
-    )
 
 
 @dataclass(frozen=True)

@@ -8,22 +8,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
-from typing import List, Sequence
+from contextlib import contextmanager
+from typing import Iterator, List, Sequence
 
 from .._core.call import Call
-from .._core.clock import utc_now
 from .._core.errors import MaintenanceError, from_os_error
-from .._core.finding import Finding
 from .._core.plan import Report
 from .._core.units import parse_duration
 from .._core.walker import outermost
 from . import kingfisher
-from .audit_state import AuditState
-from .report import Coverage, conclude, finding_policy
-from .secret_matches import Match, suspicious, to_secret_findings
-from .secret_places import located
-from .unscanned import NOT_READ, kept_entries, passed_over
+from .finding_arguments import finding_policy
 
 ALWAYS_EXCLUDED = [
     "node_modules",
@@ -42,38 +36,11 @@ def scan_secrets(call: Call) -> Report:
     policy, timeout = finding_policy(call.params), parse_duration(call.params["timeout"])
     roots = _readable(call.params["paths"])
     exclude = ALWAYS_EXCLUDED + call.params["exclude"]
-    program = kingfisher.find_kingfisher(call.params["kingfisher"])
-    state = AuditState(call.run.state_dir)
-    memory = state.read("secret_scan", policy.sarif)
-    scan = _scan(call, program, roots, exclude, timeout)
-    found = findings_in(scan.matches, roots, exclude)
-    conclusion = conclude("secret_scan", policy, memory, found, utc_now(), Coverage(roots), check=call.check)
-    if not call.check:
-        state.write(conclusion.writes)
-    report = conclusion.report
-    warnings = list(report.warnings)
-    if scan.incomplete:
-        warnings.append(
-            "Kingfisher could not scan everything below %s; what it could not read is not in the findings."
-            % ", ".join(roots)
-        )
-    passed = passed_over(roots, exclude, kingfisher.MAX_FILE_MEGABYTES << 20)
-    return replace(
-        report,
-        summary=dict(
-            report.summary,
-            files_scanned=scan.files,
-            files_not_scanned=sum(passed[kind].count for kind in NOT_READ if kind in passed),
-            bytes_scanned=scan.bytes,
-        ),
-        values=dict(report.values, kept=[kept.as_dict() for kept in kept_entries(passed)]),
-        warnings=warnings,
-    )
+    with _scanning(call, roots, exclude, timeout) as scanning:
+        # Only now: on a target modules are compiled anew for each call, and Kingfisher has work for another processor.
+        from .secret_conclusion import conclude_scan
 
-
-def findings_in(matches: Sequence[Match], roots: Sequence[str], exclude: Sequence[str]) -> List[Finding]:
-    """What of a scanner's matches is a finding, each with its places in the file."""
-    return to_secret_findings(located(suspicious(matches)), roots, exclude)
+        return conclude_scan(call, policy, roots, exclude, scanning)
 
 
 def _readable(paths: Sequence[str]) -> List[str]:
@@ -88,14 +55,22 @@ def _readable(paths: Sequence[str]) -> List[str]:
                 code="EACCES" if os.path.lexists(root) else "ENOENT",
                 next_step="Correct paths, or run as root (become: true).",
             )
+        # Whoever opens a pipe waits for its other end.
+        if not (os.path.isdir(root) or os.path.isfile(root)):
+            raise MaintenanceError(
+                "cannot scan this path: it is neither a file nor a directory", target=root, next_step="Correct paths."
+            )
     return roots
 
 
-def _scan(call: Call, program: str, roots: List[str], exclude: List[str], timeout: float) -> kingfisher.Scan:
+@contextmanager
+def _scanning(call: Call, roots: List[str], exclude: List[str], timeout: float) -> Iterator[kingfisher.Scanning]:
+    program = kingfisher.find_kingfisher(call.params["kingfisher"])
     workspace = kingfisher.make_workspace(call.tmpdir)
     try:
         cache = kingfisher.cache_for(call.run.state_dir, workspace, call.check)
-        return kingfisher.scan_paths(program, roots, [*exclude, ".env"], cache, workspace, timeout)
+        with kingfisher.scanning_paths(program, roots, [*exclude, ".env"], cache, workspace, timeout) as scanning:
+            yield scanning
     except OSError as error:
         raise from_os_error(
             "cannot prepare the scan",

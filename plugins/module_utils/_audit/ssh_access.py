@@ -23,6 +23,7 @@ from .sensitive_content import HEAD_BYTES, holds_private_key
 
 LONGEST_LIST = 1 << 20
 _LISTS = ("authorized_keys", "authorized_keys2")
+_KEYS = "id_"
 _TYPES = ("ssh-", "ecdsa-", "sk-")
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
@@ -82,7 +83,8 @@ def look_at_ssh(users: Iterable[pwd.struct_passwd]) -> List[Facts]:
     for user in users:
         if not user.pw_dir.startswith("/"):
             continue
-        base = os.path.join(user.pw_dir, ".ssh")
+        # Where it is a link sshd follows it, and so must whoever asks who can log in.
+        base = os.path.realpath(os.path.join(user.pw_dir, ".ssh"))
         try:
             descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
@@ -104,8 +106,12 @@ def look_at_ssh(users: Iterable[pwd.struct_passwd]) -> List[Facts]:
 
 
 def _look_at_file(base: str, name: str, directory: int, user: pwd.struct_passwd) -> List[Facts]:
+    path = os.path.join(base, name)
+    # These sshd and ssh open by their names, link or not.
+    if name in _LISTS or name.startswith(_KEYS):
+        path = os.path.realpath(path)
     try:
-        opened = os.open(name, _OPEN, dir_fd=directory)
+        opened = os.open(name if path == os.path.join(base, name) else path, _OPEN, dir_fd=directory)
     except OSError:
         return []  # gone, a link, or a socket of an agent
     try:
@@ -117,7 +123,6 @@ def _look_at_file(base: str, name: str, directory: int, user: pwd.struct_passwd)
         return []
     finally:
         os.close(opened)
-    path = os.path.join(base, name)
     if name in _LISTS:
         keys = authorized_keys(head.decode("utf-8", "replace"))
         return [_facts(path, status, user, {SSH_FILE: ""})] + [

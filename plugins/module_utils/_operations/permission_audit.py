@@ -40,7 +40,7 @@ from .._audit.permission_walk import look_at_sockets, walk_tree
 from .._audit.renamed_rules import waivers_with_current_names, with_current_names
 from .._audit.report import Conclusion, Coverage, conclude
 from .._audit.ssh_access import look_at_ssh, service_users
-from .._audit.undo_store import new_undo_id, read_undo, undo_path, write_undo
+from .._audit.undo_store import read_undo, write_undo
 from .._audit.users import find_users, named_user
 from .._core.call import Call
 from .._core.clock import utc_now
@@ -48,6 +48,7 @@ from .._core.errors import MaintenanceError
 from .._core.finding import printable
 from .._core.plan import Action, Outcome, Plan, Report, Results, Verification
 from .._core.runner import Task
+from .._core.undo_note import new_undo_id, undo_path
 from .._core.walker import outermost
 
 AUDIT = "perm_audit"

@@ -14,6 +14,7 @@ from .._audit.audit_state import AuditState
 from .._audit.container_rules import CONTAINER_RULES
 from .._audit.declared_ports import DECLARED_RULES
 from .._audit.environment_rules import ENVIRONMENT_RULES
+from .._audit.finding_arguments import finding_policy
 from .._audit.port_rules import (
     DOCKER_SCOPE,
     HOST_SCOPE,
@@ -25,7 +26,7 @@ from .._audit.port_rules import (
     parse_allow,
     proxied_port,
 )
-from .._audit.report import Coverage, conclude, finding_policy
+from .._audit.report import Coverage, conclude
 from .._core.call import Call
 from .._core.clock import utc_now
 from .._core.errors import MaintenanceError

@@ -15,10 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher import (
-    complaint,
     find_kingfisher,
-    parse_output,
     scan_command,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher_output import (
+    complaint,
+    parse_output,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_matches import (
     Match,

@@ -325,6 +325,26 @@ def test_the_ssh_files_of_a_service_user(tmp_path: Path) -> None:
     assert look_at_ssh([pwd.struct_passwd(("x", "x", 1, 1, "", "/nonexistent", ""))]) == []
 
 
+def test_ssh_files_behind_links_are_looked_at_where_they_are(tmp_path: Path) -> None:
+    """sshd follows both links."""
+    elsewhere, lists = tmp_path / "elsewhere", tmp_path / "lists"
+    write(elsewhere / "id_ed25519", KEY, 0o640)
+    write(lists / "shop", AUTHORIZED.encode(), 0o664)
+    (elsewhere / "authorized_keys").symlink_to(lists / "shop")
+    (elsewhere / "other").symlink_to("/etc/passwd")
+    elsewhere.chmod(0o770)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/.ssh").symlink_to(elsewhere)
+    user = pwd.struct_passwd(("shop", "x", os.geteuid(), os.getegid(), "", str(tmp_path / "home"), "/bin/sh"))
+    found = {(item.rule.name, item.path) for item in problems_of(look_at_ssh([user]), [], [])}
+    assert found == {
+        ("ssh-writable", str(elsewhere)),
+        ("ssh-key-readable", str(elsewhere / "id_ed25519")),
+        ("ssh-writable", str(lists / "shop")),
+        ("ssh-authorized-key", str(lists / "shop")),
+    }
+
+
 def test_only_one_lookup_for_each_owner(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.audit_state import AuditState
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.finding_arguments import finding_policy
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.report import (
     Conclusion,
     Coverage,
     conclude,
-    finding_policy,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.sarif import to_sarif
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError

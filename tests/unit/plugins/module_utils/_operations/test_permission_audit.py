@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.undo_store import read_undo, undo_path
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.undo_store import read_undo
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import utc_now
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import AbortPlan, MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import (
@@ -23,6 +23,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan im
     Verification,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_context import RunContext
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.undo_note import undo_path
 from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import permission_audit
 
 
