@@ -12,17 +12,20 @@ import re
 from dataclasses import replace
 from typing import Any, Dict, List, Optional
 
+from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._core.atomic_file import write_atomic
 from ..module_utils._core.clock import utc_now
 from ..plugin_utils.audience import paint, show, width
-from ..plugin_utils.command_line import next_command
+from ..plugin_utils.command_line import from_here, next_command
 from ..plugin_utils.kept_records import file_name, outdated
 from ..plugin_utils.known_names import known_variables, named_variable, prefix_of
 from ..plugin_utils.lasting import passing
 from ..plugin_utils.moments import local_moments
+from ..plugin_utils.packed_modules import keep
+from ..plugin_utils.report_selection import chosen_rows
 from ..plugin_utils.step_report import collect, fold, found_lines, notable_findings, table, verdict, with_failures
 
 
@@ -40,6 +43,12 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: Any = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
+        try:
+            return self._report(tmp, task_vars)
+        finally:
+            keep(str(constants.DEFAULT_LOCAL_TMP))
+
+    def _report(self, tmp: Any, task_vars: Optional[Dict[str, Any]]) -> Dict[str, Any]:
         result: Dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         _unused, args = self.validate_argument_spec(
@@ -49,6 +58,7 @@ class ActionModule(ActionBase):
                 "steps": {"type": "list", "elements": "dict", "default": []},
                 "failures": {"type": "list", "elements": "dict", "default": []},
                 "findings": {"type": "str", "choices": ["notable", "all"], "default": "notable"},
+                "select": {"type": "str", "default": ""},
                 "lines": {"type": "list", "elements": "str"},
                 "directory": {"type": "path"},
                 "keep": {"type": "int", "default": 400},
@@ -73,7 +83,9 @@ class ActionModule(ActionBase):
         steps = [
             replace(
                 step,
-                headline=named_variable(step.headline, prefix_of(step.variable, names.prefixes), variables, names),
+                headline=from_here(
+                    named_variable(step.headline, prefix_of(step.variable, names.prefixes), variables, names), host
+                ),
             )
             if step.status == "failed"
             else step
@@ -116,7 +128,17 @@ class ActionModule(ActionBase):
         where = events or (copy + ".json" if copy else "-v shows the tasks' results")
         columns = width()
         footer[:1] = fold(local_moments(footer[0], utc_now()), columns)
-        shown = [replace(step, headline=local_moments(step.headline, utc_now())) for step in steps]
+        short = [step.as_dict() for step in steps]
+        told_of = {
+            "name": args["name"],
+            "status": record["status"],
+            "verdict": told,
+            "steps": short,
+            "findings": notable_findings(steps),
+        }
+        rows, choice = chosen_rows(steps, told_of, args["select"])
+        footer[:0] = fold(choice, columns) if choice else []
+        shown = [replace(step, headline=local_moments(step.headline, utc_now())) for step in rows]
         listed = next_command("waive", host)
         footer = found_lines(steps, args["findings"] == "all", where, listed, columns) + footer
         text = table(shown, title, footer, columns)
@@ -125,15 +147,10 @@ class ActionModule(ActionBase):
             self._prune(os.path.dirname(copy), host, args["keep"])
         if not show(text, table(shown, title, footer, columns, paint)):
             result["table"] = text.splitlines()
-        short = [step.as_dict() for step in steps]
         result.update(
+            told_of,
             changed=False,
             run_id=args["run_id"],
-            status=record["status"],
-            verdict=told,
-            name=args["name"],
-            steps=short,
-            findings=notable_findings(steps),
             failed_steps=failed,
             record_path=ended.get("record_path"),
             copy=copy + ".json" if copy else None,

@@ -15,6 +15,10 @@ description:
   - Prints one line for each task that changed something or failed. What went well without a change, what was skipped and the checks of roles' arguments
     are left out, and so are the results of failed tasks but for their message.
   - When nothing was printed for four seconds it says which task is running; after a minute it does so less often.
+  - Where the record of a host's run lies on this machine and may be read, as when the maintained host is the controller itself and the playbook is
+    run as root, it also says how far a module has come that carries out several actions. That is which action and on what, how many of how
+    many, the bytes so far, and how long the rest may take. Of another host this is not known here, since a module can say nothing before it ends;
+    there it stands in the file of the run below C(runs) of the state directory. The lines are the same with and without a terminal.
   - The last line sums up all hosts, those included that could not be reached.
   - With C(-v) and more it is the callback P(ansible.builtin.default#callback).
 options:
@@ -48,7 +52,8 @@ requirements:
 import os
 import threading
 import time
-from typing import Any, Dict, List, Mapping, Tuple
+from datetime import timedelta
+from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
 
 from ansible import constants
 from ansible.playbook.task_include import TaskInclude
@@ -56,10 +61,11 @@ from ansible.plugins.callback.default import CallbackModule as Default
 
 from ..module_utils._core.clock import utc_now
 from ..plugin_utils.audience import width
-from ..plugin_utils.command_line import read_command
+from ..plugin_utils.command_line import from_here, read_command
 from ..plugin_utils.concise_text import HostEnd, beat, closing, due, sentence, title
 from ..plugin_utils.known_names import known_variables, named_variable, prefix_of
 from ..plugin_utils.moments import local_moments
+from ..plugin_utils.progress import RunPlace, read_progress, run_place
 from ..plugin_utils.step_report import fold
 
 TICK = 0.5
@@ -89,9 +95,11 @@ class CallbackModule(Default):
         super().__init__()
         self._last_task_banner: Any = None
         self._running: Dict[Tuple[str, str], Tuple[str, float]] = {}
+        self._runs: Dict[str, RunPlace] = {}
         self._last = time.monotonic()
         self._over = threading.Event()
         self._failed: Dict[str, str] = {}
+        self._meant: Set[str] = set()
 
     @property
     def _whole(self) -> bool:
@@ -110,17 +118,39 @@ class CallbackModule(Default):
         super().v2_playbook_on_start(playbook)
         threading.Thread(target=self._beat, daemon=True).start()
 
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        super().v2_playbook_on_play_start(play)
+        inventory = getattr(play.get_variable_manager(), "_inventory", None)
+        if inventory is not None and play.serial:
+            # With miniecom_serial a failure keeps the hosts of later batches from their turn, and no result names them.
+            self._meant.update(host.name for host in inventory.get_hosts(play.hosts, ignore_restrictions=True))
+
     def _beat(self) -> None:
         while not self._over.wait(TICK):
             now, running = time.monotonic(), list(self._running.items())
             if running and due(now - self._last, now - min(since for _key, (_name, since) in running)):
                 self._last = now
-                text = beat([(host, name, now - since) for (host, _task), (name, since) in running])
+                lasting = [(host, name, now - since) for (host, _task), (name, since) in running]
+                text = beat(lasting, self._progress(lasting))
                 try:
                     # Past Python's buffers and Ansible's locks, which a worker that is forked in this moment would inherit.
                     os.write(1, text.encode("utf-8", "replace"))
                 except OSError:
                     return
+
+    def _progress(self, running: Sequence[Tuple[str, str, float]]) -> Dict[str, str]:
+        """How far the hosts have come whose records can be read here.
+
+        Args:
+            running: as `beat` takes it.
+        """
+        moment = utc_now()
+        return {
+            host: read_progress(run.state_dir, run.run_id, moment, moment - timedelta(seconds=seconds))
+            for host, _name, seconds in running
+            for run in [self._runs.get(host)]
+            if run is not None
+        }
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         super().v2_runner_on_start(host, task)
@@ -133,6 +163,9 @@ class CallbackModule(Default):
 
     def v2_runner_on_ok(self, result: Any) -> None:
         self._ended(result)
+        begun = run_place(outcome(result))
+        if begun:
+            self._runs[host_of(result)] = begun
         if self._whole or self.get_option("display_ok_hosts"):
             super().v2_runner_on_ok(result)
             return
@@ -158,7 +191,7 @@ class CallbackModule(Default):
         self._handle_warnings(found)
         text = sentence(found)
         try:
-            text = self._named(text, result)
+            text = from_here(self._named(text, result), host_of(result))
         except Exception:  # pylint: disable=broad-except
             # Whatever becomes of its name, the failure is told.
             self._display.debug("concise: the variable behind this failure cannot be named")
@@ -211,6 +244,7 @@ class CallbackModule(Default):
         super().v2_playbook_on_stats(stats)
         runs = (stats.custom.get("_run") or {}).get("miniecom_maintenance") or {}
         ends = [self._end(host, stats.summarize(host), runs.get(host) or {}) for host in sorted(stats.processed)]
+        ends += [HostEnd(host, "waiting") for host in sorted(self._meant - set(stats.processed))]
         if ends:
             well = all(end.state == "well" for end in ends)
             colour = constants.COLOR_OK if well else constants.COLOR_ERROR

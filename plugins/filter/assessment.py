@@ -120,11 +120,11 @@ def _backup(backups: Mapping[str, Any], context: Mapping[str, Any]) -> str:
             told,
         )
     if newest:
-        tested = newest.get("restore_tested")
-        return "yes, %s, %s old, verified%s%s" % (
+        return "yes, %s, %s old, verified%s%s%s" % (
             newest["name"],
             _age(newest),
-            ", restored on %s" % tested if tested else "; a restore was never tested",
+            _restored(backups, newest),
+            _offsite(backups),
             told,
         )
     any_backup = backups.get("newest")
@@ -137,6 +137,32 @@ def _backup(backups: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     if backups["summary"]["backups"] > spoilt:
         return "NO: each backup that could be one is dated in the future%s" % told
     return "NO: there is no backup" + told
+
+
+def _offsite(backups: Mapping[str, Any]) -> str:
+    """How old the newest copy off the host is, as this host knows it."""
+    copy = backups.get("offsite")
+    if not copy:
+        return "; no copy off the host is known"
+    if copy.get("age_hours") is None:
+        return "; off the host (%s) there is no copy" % copy["target"]
+    return "; off the host (%s) the newest is %s old" % (copy["target"], _age(copy))
+
+
+def _restored(backups: Mapping[str, Any], newest: Mapping[str, Any]) -> str:
+    """When a restore last succeeded: of the newest verified backup, or else of an older one."""
+    proven = newest if newest.get("restore_tested") else backups.get("last_verified")
+    if not proven:
+        return "; a restore was never tested"
+    seconds = proven.get("restore_seconds")
+    took = " in %s" % format_duration(float(seconds)) if seconds else ""
+    if proven is newest:
+        return ", restored on %s%s" % (newest["restore_tested"], took)
+    return "; its restore was not tested, but that of %s was, on %s%s" % (
+        proven["name"],
+        proven["restore_tested"],
+        took,
+    )
 
 
 def _spoilt(backups: Mapping[str, Any], count: int) -> str:

@@ -78,6 +78,15 @@ options:
     type: str
     choices: [notable, all]
     default: notable
+  select:
+    description:
+      - Which rows to show, as a JMESPath expression over RV(name), RV(status), RV(verdict), RV(steps) and RV(findings) of the result. It chooses some of
+        RV(steps), or their titles, in the order in which they are to be shown. Empty shows all.
+      - Steps that failed are shown whatever it chooses, and all are where it makes no sense, which is said below the table. Record, copy and result have
+        all steps in any case.
+      - Needs jmespath on the controller.
+    type: str
+    default: ""
   lines:
     description: Print these lines and do nothing else.
     type: list

@@ -22,6 +22,7 @@ from ansible.utils.collection_loader._collection_finder import _get_collection_p
 from ansible.utils.vars import load_extra_vars
 from ansible.vars.manager import VariableManager
 
+from ..module_utils._core.installing import AS_ROOT
 from .known_names import COLLECTION
 
 NAMESPACE = "miniecom.maintenance"
@@ -145,6 +146,12 @@ def command_on(host: str, text: str) -> str:
     """The command that runs something on a host as root, over the same connection, and without Python there."""
     options = ["-b", *_carried()]
     return _joined(["ansible", host], options, "", ["-m", "ansible.builtin.raw", "-a", text])
+
+
+def from_here(text: str, host: str) -> str:
+    """What a module says, with a command to be typed here in place of one to be run on the host."""
+    told, mark, command = text.partition(AS_ROOT)
+    return "%sRun: %s" % (told, command_on(host, command)) if mark else text
 
 
 def _joined(begin: Sequence[str], options: Sequence[str], limit: str, further: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, List, Mapping, Sequence, Tuple
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from ..module_utils._core.units import counted
 
@@ -41,19 +41,22 @@ def due(silent: float, running: float) -> bool:
     return silent >= next((pause for until, pause in SILENCE if running < until), LATER)
 
 
-def beat(running: Sequence[Tuple[str, str, float]]) -> str:
-    """The line that says so: of each task that runs its hosts, its name, and for how long.
+def beat(running: Sequence[Tuple[str, str, float]], progress: Optional[Mapping[str, str]] = None) -> str:
+    """The line that says so: of each task that runs its hosts, its name, and for how long, and below it how far they have come.
 
     Args:
         running: host, task, seconds.
+        progress: of hosts of which it is known.
     """
+    far = progress or {}
     tasks: List[str] = []
     for name in dict.fromkeys(task for _host, task, _seconds in running):
         hosts = [host for host, task, _seconds in running if task == name]
         seconds = max(seconds for _host, task, seconds in running if task == name)
         lasting = ", %d s" % seconds if seconds >= 2 else ""
-        tasks.append("[%s] %s%s" % (", ".join(sorted(hosts)), name, lasting))
-    return "".join("  ... %s\n" % task for task in tasks)
+        tasks.append("  ... [%s] %s%s\n" % (", ".join(sorted(hosts)), name, lasting))
+        tasks += ["      [%s] %s\n" % (host, " ".join(far[host].split())) for host in sorted(hosts) if far.get(host)]
+    return "".join(tasks)
 
 
 def title(task: str) -> str:
@@ -93,7 +96,12 @@ def plain(message: str) -> str:
 def closing(ends: Sequence[HostEnd]) -> str:
     """The one line over all hosts."""
     said = []
-    for state, words in (("well", "ended well"), ("failed", "failed"), ("unreachable", "could not be reached")):
+    for state, words in (
+        ("well", "ended well"),
+        ("failed", "failed"),
+        ("unreachable", "could not be reached"),
+        ("waiting", "not begun"),
+    ):
         found = [end for end in ends if end.state == state]
         if found:
             named = ", ".join("%s: %s" % (end.host, end.where) if end.where else end.host for end in found)

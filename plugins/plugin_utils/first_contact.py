@@ -16,11 +16,12 @@ from typing import Callable, Dict, List, Sequence, Tuple
 
 from packaging.requirements import Requirement
 
+from ..module_utils._core.installing import INSTALLERS, installing
+
 Version = Tuple[int, ...]
 # What the modules of this collection need.
 OLDEST: Version = (3, 8)
 MARK = "miniecom"
-INSTALLERS = ("apt-get", "dnf", "yum", "zypper", "apk")
 _SAY = "import sys; print('%d.%d.%d' % sys.version_info[:3]); sys.exit(sys.version_info < ({0}))"
 
 
@@ -218,12 +219,9 @@ def venv_problem(found: Facts, base: str, ways: Ways) -> str:
 
 def install(found: Facts, *packages: str) -> str:
     """The command that installs packages on the host."""
-    names = " ".join(packages)
-    if found.installer in ("apt-get", ""):
-        return "apt-get update && apt-get install -y %s" % names
-    if found.installer == "apk":
-        return "apk add %s" % names
-    return "%s install -y %s" % (found.installer, names.replace("python3-venv", "").strip())
+    # A package of its own only where Debian's way of parting Python is followed.
+    named = [name for name in packages if name != "python3-venv" or found.installer in ("apt-get", "", "apk")]
+    return installing(found.installer, *named)
 
 
 def wanted(requirements: str, version: Version, machine: str) -> List[str]:

@@ -28,6 +28,8 @@ SHOWN = 20
 # What the modules call the first audit of a place.
 FIRST_AUDIT = ("set", "would be set")
 Paint = Callable[[str, str], str]
+# How the target of an audit's finding begins that is a container.
+_CONTAINER = "container "
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Step:
         findings_total: all that was found, known and new; None for steps that look for nothing or could not.
         effect: what the bytes do to the disk: "freed", "written" or empty.
         found: what was found, as the record keeps it: findings, relations with orphans or malformed references, unused indexes,
-            counts of documents that are wrong. Not in as_dict.
+            what was slow, counts of documents that are wrong. Not in as_dict.
         variable: the name under which its task registers, by which failures find it. Not in as_dict.
     """
 
@@ -78,7 +80,7 @@ def found_in(values: Mapping[str, Any]) -> Dict[str, Any]:
         values: what the module returns, or a task registered.
     """
     found: Dict[str, Any] = {}
-    for key in ("findings", "resolved", "unused_indexes"):
+    for key in ("findings", "resolved", "unused_indexes", "slow_operations"):
         if isinstance(values.get(key), (list, tuple)) and values[key]:
             found[key] = list(values[key])
     relations = values.get("relations")
@@ -241,7 +243,32 @@ def collect(wanted: Sequence[Mapping[str, str]], variables: Mapping[str, Any], c
         result = variables.get(entry["variable"])
         if isinstance(result, Mapping) and result and not _not_asked_for(result):
             steps.append(replace(step_of(entry["step"], result, check), variable=entry["variable"]))
-    return steps
+    return told_once(steps)
+
+
+def told_once(steps: Sequence[Step]) -> List[Step]:
+    """The rows without what an audit of the same run tells as well. Pure.
+
+    Some of what a first look at the host finds an audit finds too, and only an audit has a memory for it: it knows what is new,
+    and waives. There a container's name says that it is one.
+    """
+    audited = {_mark(finding) for step in steps if "baseline" in step.found for finding in step.found["findings"]}
+    rows = []
+    for step in steps:
+        findings = step.found.get("findings") or []
+        own = findings if "baseline" in step.found else [one for one in findings if _mark(one) not in audited]
+        if len(own) < len(findings):
+            gone = len(findings) - len(own)
+            found = {key: value for key, value in step.found.items() if key != "findings"}
+            total = None if step.findings_total is None else max(0, step.findings_total - gone)
+            step = replace(step, found=dict(found, findings=own) if own else found, findings_total=total)
+        rows.append(step)
+    return rows
+
+
+def _mark(finding: Mapping[str, Any]) -> Tuple[str, str]:
+    target = str(finding.get("target"))
+    return str(finding.get("rule")), target[len(_CONTAINER) :] if target.startswith(_CONTAINER) else target
 
 
 def with_failures(
@@ -429,6 +456,7 @@ def found_lines(steps: Sequence[Step], everything: bool, where: str, how: str = 
                 *_relation_entries(step),
                 *_malformed_entries(step),
                 *_count_entries(step),
+                *_slow_entries(step),
                 *("%s: an index that nobody used" % name for name in step.found.get("unused_indexes", ())),
             )
         ]
@@ -506,6 +534,15 @@ def _malformed_entries(step: Step) -> List[str]:
             _such_as(item.get("malformed_samples"), " in "),
         )
         for item in step.found.get("malformed_references", ())
+    ]
+
+
+def _slow_entries(step: Step) -> List[str]:
+    """What was slow, with the index that may help."""
+    return [
+        "%s%s" % (item.get("sentence"), "; %s" % item["advice"] if item.get("advice") else "")
+        for item in step.found.get("slow_operations", ())
+        if isinstance(item, Mapping)
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,8 @@ from tests.support.sandboxes import Sandbox
 
 INVENTORY = ROOT / "inventories" / "sandbox"
 VERDICT = "all 2 steps ended well"
-RUNS = [("weekly", ["--tags", "disk_check"]), ("maintenance_status", [])]
+WEEKLY = ("weekly", ["--tags", "disk_check"])
+STATUS = ("maintenance_status", [])
 
 
 def output(sandbox: Sandbox, tmp_path: Path, playbook: str, *arguments: str, **settings: str) -> str:
@@ -46,8 +48,15 @@ def last_result(found: list[dict[str, Any]]) -> dict[str, Any]:
     return next(result for result in reversed(found) if "table" in result or "lines" in result)
 
 
-@pytest.mark.parametrize("playbook, arguments", RUNS, ids=[name for name, _arguments in RUNS])
-@pytest.mark.parametrize("callback", ["json", "ansible.posix.jsonl"])
+@pytest.mark.parametrize(
+    ("callback", "playbook", "arguments"),
+    [
+        ("json", *WEEKLY),
+        ("ansible.posix.jsonl", *STATUS),
+        pytest.param("json", *STATUS, marks=pytest.mark.exhaustive),
+        pytest.param("ansible.posix.jsonl", *WEEKLY, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_json_stays_json(
     callback: str, playbook: str, arguments: list[str], native_sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -71,6 +80,17 @@ def test_people_read_it_once(native_sandbox: Sandbox, tmp_path: Path) -> None:
     assert text.count("maintenance log:") == 1, "the result does not hold it a second time"
 
 
+def test_what_a_run_has_packed_the_next_one_need_not(native_sandbox: Sandbox, tmp_path: Path) -> None:
+    """Ansible looks for packages where ours are laid: what it says of itself tells when that changes."""
+    settings = {"ANSIBLE_HOME": str(tmp_path / "home"), "ANSIBLE_DEBUG": "1"}
+    texts = [output(native_sandbox, tmp_path, "maintenance_status", **settings) for _ in range(2)]
+    packed, found = (
+        [text.count(f"ANSIBALLZ: {said}") for text in texts] for said in ("Creating module", "using cached")
+    )
+    ours = len(list((tmp_path / "home/miniecom_packed").glob("*/*.miniecom.*")))
+    assert ours >= 2 and packed[1] == packed[0] - ours and found[1] >= found[0] + ours
+
+
 def test_junit_writes_its_report(native_sandbox: Sandbox, tmp_path: Path) -> None:
     settings = {"ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.junit", "JUNIT_OUTPUT_DIR": str(tmp_path / "junit")}
     text = output(native_sandbox, tmp_path, "weekly", "--tags", "disk_check", **settings)
@@ -92,7 +112,8 @@ def test_concise_is_for_people_and_leaves_nothing_in_the_home_directory(
             "--no-print-directory",
             "try",
             "PLAYBOOK=weekly",
-            "ARGS=--tags disk_check,docker_cleanup -e docker_cleanup_images=al -e disk_check_warn=soon",
+            "ARGS=--tags disk_check,docker_cleanup,logs -e docker_cleanup_images=al -e disk_check_warn=soon "
+            "-e logs_logrotate=no-such-program",
         ],
         cwd=ROOT,
         env={**kept, **native_sandbox.environment(), "HOME": str(home), "COLUMNS": "80", "NO_COLOR": "1"},
@@ -107,8 +128,14 @@ def test_concise_is_for_people_and_leaves_nothing_in_the_home_directory(
     said = "value of docker_cleanup_images must be one of: none, dangling, unused, got: al"
     assert text.count(said) == 2, "in the task and in the table"
     assert text.count("disk_check_warn is of type str") == 2
+    # A module knows its host's command; where it is told, it is one to be typed there.
+    command = "ansible sandbox -b -i inventories/sandbox -e docker_cleanup_images=al -e disk_check_warn=soon "
+    lines = [line for line in done.stdout.splitlines() if command in line]
+    assert len(lines) == 2 and all(re.search(" -a '.* install -y logrotate'$", line) for line in lines), done.stdout
+    assert text.count("logrotate is missing on this host") == 2
     assert "argument_spec" not in text and "Validating arguments" not in text and "\x1b" not in text
-    assert text.endswith("1 host: 1 failed (sandbox: disk, docker clean-up)")
+    assert text.endswith("1 host: 1 failed (sandbox: disk, docker clean-up, log rotation)")
     table = done.stdout.partition("weekly maintenance of")[2].partition("record on the host")[0]
     paths = [word for word in table.split() if len(word) > 40]
+    paths.append(command)
     assert all(len(line) <= 80 or any(path in line for path in paths) for line in table.splitlines())

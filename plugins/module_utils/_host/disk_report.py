@@ -13,6 +13,7 @@ from .._core.call import Call
 from .._core.clock import utc_now
 from .._core.errors import MaintenanceError, from_os_error
 from .._core.finding import printable
+from .._core.forecast import Forecast, forecast
 from .._core.plan import Report
 from .._core.units import format_size, parse_duration
 from .._core.walker import outermost
@@ -58,7 +59,7 @@ def thresholds(params: Mapping[str, Any], settings: Mapping[str, str]) -> Dict[s
 
 
 def describe_file_system(
-    system: disk.FileSystem, limits: Mapping[str, Any], byte: disk.Forecast, inode: disk.Forecast
+    system: disk.FileSystem, limits: Mapping[str, Any], byte: Forecast, inode: Forecast
 ) -> Dict[str, Any]:
     """One file system as it is returned. Pure."""
     inodes = system.percent_inodes_used
@@ -144,11 +145,11 @@ def read_disk_usage(call: Call) -> Report:
     described = []
     for system in systems:
         past = known.get(system.mount_point, []) + [disk.Sample(now, system.bytes_used, system.inodes_used)]
-        byte = disk.forecast([(item.at, item.bytes_used) for item in past], system.bytes_available, now)
-        inode = disk.Forecast(None, None, 0, 0.0)
+        byte = forecast([(item.at, item.bytes_used) for item in past], system.bytes_available, now)
+        inode = Forecast(None, None, 0, 0.0)
         if system.inodes_total:
             left = system.inodes_total - system.inodes_used
-            inode = disk.forecast([(item.at, item.inodes_used) for item in past], left, now)
+            inode = forecast([(item.at, item.inodes_used) for item in past], left, now)
         described.append(describe_file_system(system, limits, byte, inode))
     largest, entries = _largest_directories(params, seconds, warnings)
     if not call.check:

@@ -5,11 +5,26 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.miniecom.maintenance.plugins.filter.assessment import assessment
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.units import format_duration
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outcome import removal_headline
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compaction import (
+    Compact,
+    Policy,
+    compaction_headline,
+    worth_from,
+)
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.topology import Server
+from ansible_collections.miniecom.maintenance.plugins.plugin_utils.step_report import step_of, table
+
+PLAYBOOKS = Path(__file__).resolve().parents[4] / "playbooks"
 
 
 def place(kind: str = "volume", layer: bool = False) -> dict[str, object]:
@@ -73,7 +88,22 @@ def test_ten_lines_whatever_failed() -> None:
         ),
         (
             PROVEN,
-            "yes, b.tar.gz, 2 h old, verified; a restore was never tested",
+            "yes, b.tar.gz, 2 h old, verified; a restore was never tested; no copy off the host is known",
+            "maintenance.weekly -i INVENTORY --check --diff",
+        ),
+        (
+            {**PROVEN, "offsite": {"target": "vault:/srv", "age_hours": 50.0}},
+            "verified; a restore was never tested; off the host (vault:/srv) the newest is 2 d 2 h old",
+            "maintenance.weekly -i INVENTORY --check --diff",
+        ),
+        (
+            {**PROVEN, "offsite": {"target": "vault:/srv", "age_hours": None}},
+            "off the host (vault:/srv) there is no copy",
+            "maintenance.weekly -i INVENTORY --check --diff",
+        ),
+        (
+            {**PROVEN, "last_verified": {"name": "a.tar.gz", "restore_tested": "2026-11-01", "restore_seconds": 70.0}},
+            "verified; its restore was not tested, but that of a.tar.gz was, on 2026-11-01 in 1 min 10 s",
             "maintenance.weekly -i INVENTORY --check --diff",
         ),
     ],
@@ -262,3 +292,62 @@ def test_a_backup_without_what_the_application_is_told_to_use_is_not_proven() ->
     assert said.startswith("NOT PROVEN") and "UPLOAD_DIR says /srv/pictures" in said
     there = {**lost, "exists": True}
     assert not lines_of({"storage": {**CONTEXT["storage"], "uploads": there}})["restorable backup"].startswith("NOT")
+
+
+# -- assess and weekly ----------------------------------------------------------------------------------------------------
+
+WEEKLY_ROLES = {"mongo_maintenance", "docker_cleanup"}
+# What makes a role only look. Nothing else may differ from what weekly gives it.
+LOOKING = {"mongo_maintenance_preview", "mongo_maintenance_require_backup", "docker_cleanup_preview"}
+
+
+def settings_of(path: Path) -> dict[str, Any]:
+    """All variables that a playbook's file sets for the roles that give space back."""
+
+    def walk(node: Any) -> Iterator[tuple[str, Any]]:
+        if isinstance(node, dict):
+            yield from (node.get("vars") or {}).items()
+            yield from (node.get("ansible.builtin.set_fact") or {}).items()
+        for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            yield from walk(inner)
+
+    return {
+        name: value
+        for name, value in walk(yaml.safe_load(path.read_text(encoding="utf-8")))
+        if name.startswith(tuple(WEEKLY_ROLES)) and not name.endswith("_result")
+    }
+
+
+def test_assess_looks_with_the_settings_of_weekly() -> None:
+    assert set(settings_of(PLAYBOOKS / "assess.yml")) == LOOKING
+    for path in (
+        PLAYBOOKS / "weekly.yml",
+        *(PLAYBOOKS / "tasks" / f"{name}.yml" for name in ("weekly", "week", "step")),
+    ):
+        assert settings_of(path) == {}, path
+    for role in WEEKLY_ROLES:
+        for path in (PLAYBOOKS / "assess.yml", PLAYBOOKS / "tasks" / "week.yml"):
+            assert f"miniecom.maintenance.{role}" in path.read_text(encoding="utf-8"), path
+
+
+@pytest.mark.parametrize("count", [0, 3])
+@pytest.mark.parametrize(("reclaimable", "ratio"), [(4 << 20, 0.25), (1 << 30, 0.6)])
+def test_both_name_the_thresholds_of_compaction(count: int, reclaimable: int, ratio: float) -> None:
+    policy = Policy(min_reclaimable=reclaimable, min_ratio=ratio)
+    server = Server("6.0.5", (6, 0, 5), "standalone", "primary")
+    works = [Compact("shop", f"orders{number}", 3 << 20) for number in range(count)]
+    looked, done = (
+        {"changed": bool(count), "summary": {"headline": compaction_headline(0, 9 << 20, works, check, server, policy)}}
+        for check in (True, False)
+    )
+    printed = table([step_of("database maintenance", done, False)], "weekly maintenance of shop")
+    assert worth_from(policy) in " ".join(printed.split())
+    assert worth_from(policy) in lines_of(compaction=looked)["MongoDB would give back"]
+
+
+@pytest.mark.parametrize("older_than", [3600.0, 7 * 86400.0])
+def test_both_name_the_age_from_which_docker_is_cleaned(older_than: float) -> None:
+    looked, done = ({"summary": {"headline": removal_headline([], freed, older_than)}} for freed in (None, 0))
+    age = f"younger than {format_duration(older_than)} stays"
+    assert age in " ".join(table([step_of("Docker", done, False)], "weekly maintenance of shop").split())
+    assert age in lines_of(cleanup=looked)["Docker would give back"]

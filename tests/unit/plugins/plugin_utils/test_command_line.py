@@ -14,8 +14,10 @@ from ansible.module_utils.common.collections import ImmutableDict
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.installing import AS_ROOT
 from ansible_collections.miniecom.maintenance.plugins.plugin_utils.command_line import (
     command_on,
+    from_here,
     next_command,
     same_command,
     without_secrets,
@@ -52,6 +54,14 @@ def test_a_command_holds_what_makes_it_run(monkeypatch: pytest.MonkeyPatch, tmp_
         f"ansible-playbook miniecom.maintenance.weekly {carried} --limit shop1,shop2 --tags backup --check"
     )
     assert command_on("shop1", "df -h") == f"ansible shop1 -b {carried} -m ansible.builtin.raw -a 'df -h'"
+
+
+def test_a_command_of_the_host_is_told_as_one_that_is_typed_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed(monkeypatch, inventory=("shop,",))
+    assert from_here("it is missing. " + AS_ROOT + "apk add it", "shop") == (
+        "it is missing. Run: ansible shop -b -i shop, -m ansible.builtin.raw -a 'apk add it'"
+    )
+    assert from_here("it is missing.", "shop") == "it is missing."
 
 
 def test_what_is_set_anew_or_asked_for_is_not_told_twice(monkeypatch: pytest.MonkeyPatch) -> None:

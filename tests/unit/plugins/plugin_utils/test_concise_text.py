@@ -46,6 +46,10 @@ def test_hosts_at_the_same_task_share_a_line() -> None:
     text = beat([("b", "Back up", 5.0), ("a", "Back up", 9.4), ("c", "Compact", 1.0)])
     assert text == "  ... [a, b] Back up, 9 s\n  ... [c] Compact\n"
     assert beat([]) == ""
+    far = {"a": "compact shop.orders, 1 of 2", "c": "", "d": "of no task"}
+    assert beat([("b", "Back up", 5.0), ("a", "Back up", 9.4), ("c", "Compact", 1.0)], far) == (
+        "  ... [a, b] Back up, 9 s\n      [a] compact shop.orders, 1 of 2\n  ... [c] Compact\n"
+    )
 
 
 def test_names_of_tasks_are_short() -> None:
@@ -57,3 +61,4 @@ def test_one_line_closes_over_all_hosts() -> None:
     ends = [HostEnd("a", "well"), HostEnd("b", "failed", "backup"), HostEnd("c", "unreachable"), HostEnd("d", "well")]
     assert closing(ends) == "4 hosts: 2 ended well (a, d); 1 failed (b: backup); 1 could not be reached (c)"
     assert closing(ends[:1]) == "1 host: 1 ended well (a)"
+    assert closing([ends[0], HostEnd("z", "waiting")]) == "2 hosts: 1 ended well (a); 1 not begun (z)"

@@ -145,9 +145,17 @@ def test_what_keeps_an_environment_from_being_made() -> None:
 @pytest.mark.parametrize(
     "version, machine, told",
     [
-        ((3, 8), "x86_64", ["pymongo==4.10.1", "docker==7.2.0", "isal==1.7.2", "kingfisher-bin==2.14.0"]),
-        ((3, 9), "aarch64", ["pymongo==4.18.3", "docker==7.2.0", "isal==1.9.1", "kingfisher-bin==1.92.0"]),
-        ((3, 12), "riscv64", ["pymongo==4.20.0", "docker==7.2.0", "isal==1.9.1"]),
+        (
+            (3, 8),
+            "x86_64",
+            ["pymongo==4.10.1", "docker==7.2.0", "jmespath==1.0.1", "isal==1.7.2", "kingfisher-bin==2.14.0"],
+        ),
+        (
+            (3, 9),
+            "aarch64",
+            ["pymongo==4.18.3", "docker==7.2.0", "jmespath==1.1.0", "isal==1.9.1", "kingfisher-bin==1.92.0"],
+        ),
+        ((3, 12), "riscv64", ["pymongo==4.20.0", "docker==7.2.0", "jmespath==1.1.0", "isal==1.9.1"]),
     ],
 )
 def test_the_libraries_are_chosen_for_the_host_and_not_for_this_machine(
@@ -167,7 +175,8 @@ LACKING = "ERROR: Could not find a version that satisfies the requirement isal==
         (
             RETRY + LACKING,
             "",
-            "--dest wheels pymongo==4.20.0 docker==7.2.0 isal==1.9.1 kingfisher-bin==2.14.0 && <prerequisites -e prerequisites_wheelhouse=wheels>",
+            "--dest wheels "
+            "pymongo==4.20.0 docker==7.2.0 jmespath==1.1.0 isal==1.9.1 kingfisher-bin==2.14.0 && <prerequisites -e prerequisites_wheelhouse=wheels>",
         ),
         (
             LACKING,

@@ -47,6 +47,26 @@ def test_rows_come_in_order_and_only_for_what_ran() -> None:
     assert steps[2].findings == 2
 
 
+def test_what_an_audit_tells_as_well_is_told_by_the_audit_alone() -> None:
+    rule, other = "mongod-killed-when-stopped", {"rule": "other", "target": "shop_mongo", "status": "known"}
+    first = {
+        "summary": {"headline": "found it", "findings_total": 2},
+        "findings": [{"rule": rule, "target": "shop_mongo", "status": "known"}, other],
+    }
+    audit = {"summary": {"headline": "1 finding", "findings": 1, "findings_total": 1}, "baseline": {"state": "kept"}}
+    audit["findings"] = [{"rule": rule, "target": "container shop_mongo", "status": "new"}]
+    wanted = [{"step": name, "variable": name} for name in ("context", "ports")]
+    context, ports = collect(wanted, {"context": first, "ports": audit}, check=False)
+    assert (context.findings_total, context.found["findings"]) == (1, [other])
+    assert (ports.findings_total, len(ports.found["findings"])) == (1, 1)
+    (alone,) = collect(wanted, {"context": first}, check=False)
+    assert alone.findings_total == 2
+    (gone, _ports) = collect(
+        wanted, {"context": {**first, "findings": first["findings"][:1]}, "ports": audit}, check=False
+    )
+    assert "findings" not in gone.found
+
+
 def test_the_table_shows_units_and_failures() -> None:
     text = table(collect(WANTED, VARIABLES, check=False), "weekly of shop", ["the end"])
     assert "1.0 MiB" in text
