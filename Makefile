@@ -50,7 +50,7 @@ test: venv ## Run every check and test; says at the end what took how long
 
 .PHONY: test-long
 test-long: venv ## The same, with all that needs MongoDB on every server version there is, and runs killed in every phase
-	@MINIECOM_TEST_MONGOD=every MINIECOM_TEST_EVERY_PHASE=1 $(RUN) tests.tools.run_tests
+	@MINIECOM_TEST_MONGOD=every MINIECOM_TEST_EXHAUSTIVE=1 $(RUN) tests.tools.run_tests
 
 .PHONY: lint
 lint: venv ## ruff, mypy, ansible-lint, yamllint
@@ -76,6 +76,10 @@ test-integration: venv ## Integration tests against a real mongod and a real pri
 .PHONY: test-engines
 test-engines: venv ## Docker tests that need Engine 26 and 28 or Podman, from Debian trixie and sid
 	@MINIECOM_TEST_ENGINE_RELEASES=1 $(RUN) pytest tests/integration/test_engine_releases.py tests/integration/test_docker_prune.py tests/integration/test_docker_podman.py $(ARGS)
+
+.PHONY: test-compat
+test-compat: venv ## Real runs with each ansible-core and on each Python of a host; writes the README's table (ARGS=core-2.18)
+	@$(RUN) tests.tools.compatibility $(ARGS)
 
 .PHONY: changelog
 changelog: venv ## Render CHANGELOG.rst from the fragments

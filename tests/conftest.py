@@ -18,6 +18,7 @@ from hypothesis import settings
 from tests.sandbox.fetch import MONGOD_VERSION, MONGOD_VERSIONS, ProgramUnavailable, mongod_binary, mongod_environment
 from tests.support import modules
 from tests.support import old_python as oldest
+from tests.support.extent import EXHAUSTIVE
 
 if TYPE_CHECKING:
     from tests.sandbox.engine import Engine
@@ -37,6 +38,9 @@ _trap_file: pytest.StashKey[Path] = pytest.StashKey()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "every_server: runs on every mongod, because the version may make a difference")
+    config.addinivalue_line(
+        "markers", "exhaustive: one more of a kind that make test has a sample of; in make test-long"
+    )
     config.stash[_missing] = set()
     if "PYTEST_XDIST_WORKER" not in os.environ:
         # Workers and all that the tests start inherit this.
@@ -90,6 +94,14 @@ def lacking(what: str) -> None:
     if IN_CI:
         pytest.fail(f"CI must have this: {what}", pytrace=False)
     pytest.skip(NOT_TESTED + what)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what is one more of a kind to ``make test-long``; pytest counts it as deselected."""
+    more = [item for item in items if not EXHAUSTIVE and item.get_closest_marker("exhaustive")]
+    if more:
+        items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
+        config.hook.pytest_deselected(items=more)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

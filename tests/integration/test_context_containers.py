@@ -130,6 +130,7 @@ def test_another_shop_of_the_host_is_left_alone(engine: Engine, tmp_path: Path) 
         assert staging.look()[0]["mongo"]["address"] == "127.0.0.1:%d" % staging.port
 
 
+@pytest.mark.exhaustive
 def test_members_that_are_killed_before_they_have_stopped(engine: Engine, tmp_path: Path) -> None:
     """What the engine waits comes from the container, whatever has been written into the file since."""
     shop = Shop(engine, tmp_path / "miniecom", "miniecom", MEMBERS)

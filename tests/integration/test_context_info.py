@@ -366,7 +366,11 @@ def test_on_the_oldest_python(root: Path, old_python: Path) -> None:
 def test_without_any_library(root: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(bare)], check=True)
-    result = look(root, python=bare / "bin" / "python")
+    # Where no engine is there nothing is said of the library: nobody needs it.
+    engine = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(engine))
+        result = look(root, python=bare / "bin" / "python", docker_host=f"unix://{engine}")
     assert not result.failed, result.msg
     assert result.result["context"]["libraries"]["docker"] == ""
     assert result.result["context"]["docker"]["reason"] == "library"

@@ -10,55 +10,14 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.delivery import BIN, bare, checkout, install
 from tests.support.playbooks import ROOT, run_playbook
 from tests.support.sandboxes import Sandbox
-
-BIN = Path(sys.executable).parent
-
-
-def checkout(destination: Path) -> Path:
-    """The tracked files and those that are new, without what git ignores: what a clone of this state would hold."""
-    names = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        check=True,
-    ).stdout.decode()
-    for name in filter(None, names.split("\0")):
-        source, target = ROOT / name, destination / name
-        if not os.path.lexists(source):
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, target, follow_symlinks=False)
-    return destination
-
-
-def bare(**values: str) -> dict[str, str]:
-    """The environment without what makes this checkout's collection importable."""
-    kept = {key: value for key, value in os.environ.items() if key != "PYTHONPATH" and not key.startswith("ANSIBLE_")}
-    return {**kept, **values}
-
-
-def galaxy(directory: Path, *arguments: str) -> None:
-    """Run ansible-galaxy collection, with nothing of the user's configuration."""
-    (directory / "ansible.cfg").write_text("[defaults]\n")
-    done = subprocess.run(
-        [str(BIN / "ansible-galaxy"), "collection", *arguments],
-        cwd=directory,
-        env=bare(HOME=str(directory), ANSIBLE_CONFIG=str(directory / "ansible.cfg")),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +28,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def installed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the built and installed collection."""
-    built, target = tmp_path_factory.mktemp("built"), tmp_path_factory.mktemp("installed")
-    galaxy(built, "build", str(source), "--output-path", str(built))
-    (artifact,) = built.glob("*.tar.gz")
-    galaxy(built, "install", "--offline", "-p", str(target), str(artifact))
-    return target
+    return install(source, tmp_path_factory.mktemp("built"), tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.extent import sampled
 from tests.support.kill import boundaries, kill_and_run_again, kill_at_every_change
 from tests.support.modules import for_other_users, run_module
 
@@ -111,7 +112,7 @@ def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "nowhere") in done.result["msg"]
 
 
-@pytest.mark.parametrize("boundary", boundaries(3))
+@pytest.mark.parametrize("boundary", sampled(boundaries(3)))
 def test_killed_at_any_boundary_the_next_run_finishes(logs: Path, tmp_path: Path, boundary: int) -> None:
     text = {path.name: path.read_bytes() for path in logs.iterdir()}
 

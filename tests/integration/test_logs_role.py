@@ -152,4 +152,4 @@ def test_days_of_retention_reach_both_programs(root: Path) -> None:
 def test_a_host_without_logrotate_is_told_what_to_install(root: Path) -> None:
     run = rotate(root, "--check", logs_logrotate="/nowhere/logrotate")
     assert run.rc != 0
-    assert "apt-get install logrotate" in run.result("log_rotate")["msg"]
+    assert "apt-get install -y logrotate" in run.result("log_rotate")["msg"]

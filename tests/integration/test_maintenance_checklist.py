@@ -28,7 +28,7 @@ def box(result: ModuleResult, name: str) -> dict[str, Any]:
 def test_what_was_done_is_kept_with_date_and_name(state_dir: Path) -> None:
     first = checklist(state_dir)
     assert not first.failed and not first.changed and not state_dir.exists()
-    assert first.result["summary"]["due"] == 16
+    assert first.result["summary"]["due"] == 17
 
     checked = checklist(state_dir, "documentation", check=True)
     assert checked.changed and not state_dir.exists()
@@ -58,6 +58,21 @@ def test_a_run_ticks_its_boxes(state_dir: Path) -> None:
     told = checklist(state_dir)
     assert box(told, "disk_space")["by"] == "daily look of jo"
     assert box(told, "service_health")["due"]
+
+
+def test_a_copy_off_the_host_ticks_its_box_and_none_does_not(state_dir: Path) -> None:
+    def end(status: str) -> dict[str, Any]:
+        shared = {"name": "weekly maintenance", "state_dir": str(state_dir), "owner": "jo"}
+        begun = run_module("maintenance_run", {**shared, "state": "begun"})
+        steps = [{"step": "off-site copy", "status": status, "headline": "x"}]
+        ended = {**shared, "state": "ended", "run_id": begun.result["run_id"], "status": "ok", "steps": steps}
+        assert not run_module("maintenance_run", ended).failed
+        return box(checklist(state_dir), "offsite_copy")
+
+    assert end("skipped")["due"], "no place for copies is named"
+    copied = end("changed")
+    assert not copied["due"] and copied["by"] == "weekly maintenance of jo"
+    assert checklist(state_dir, "offsite_copy", note="tapes to the bank").changed, "or somebody else has done it"
 
 
 @pytest.mark.parametrize("number", boundaries(1))

@@ -19,8 +19,6 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.errors
 from tests.sandbox.mongod import Mongod, free_port
 from tests.support.modules import run_module
 
-pytestmark = pytest.mark.every_server
-
 # Longer than what is masked everywhere, and with every character that has a meaning in a connection string.
 PASSWORD = "cAnary+p@ss:w/o?r#d%zz end"
 ENCODED = quote(PASSWORD, safe="")

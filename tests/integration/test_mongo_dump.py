@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,14 +19,13 @@ import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.planning import DumpConsistency, MakeBackup
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import dump
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import dump, oplog
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveReader
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import connect
 from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.backup import MongoBackup
 from tests.sandbox.mongod import Mongod
+from tests.support.modules import run_module
 from tests.unit.plugins.module_utils._operations.test_backup import OPTIONS
-
-pytestmark = pytest.mark.every_server
 
 # Well more than what is read ahead of the batch that is being written.
 DOCUMENTS = 1000
@@ -274,3 +274,93 @@ def test_a_name_that_the_driver_does_not_take_is_named(replica_set: Mongod, name
                 dump.list_sources(connection, "test_dump")
         finally:
             client.drop_database("test_dump")
+
+
+# --- the oplog of the dump's time
+
+
+def replay(client: Any, entries: list[Any]) -> None:
+    """As mongorestore does it: one operation at a time, those of transactions too, without the UUIDs of old collections."""
+    for entry in entries:
+        operations = entry["o"]["applyOps"] if entry["ns"] == "admin.$cmd" else [entry]
+        for operation in operations:
+            kept = {key: value for key, value in operation.items() if key in ("op", "ns", "o", "o2")}
+            client.admin.command("applyOps", [kept])
+
+
+def state_of(database: Any) -> dict[str, list[Any]]:
+    return {
+        name: sorted(database[name].find({}, {"x": 0}), key=lambda found: str(found["_id"]))
+        for name in sorted(database.list_collection_names())
+    }
+
+
+def test_the_oplog_brings_a_snapshot_to_the_end_of_the_dump(replica_set: Mongod, database: Any) -> None:
+    client = database.client
+    database.z_small.insert_one({"_id": "early"})
+    states: list[dict[str, list[Any]]] = []
+
+    def change() -> None:
+        database.a_big.update_one({"_id": 1}, {"$inc": {"k": 1000}})
+        database.m_orders.delete_many({"n": {"$lt": 7}})
+        database.z_small.insert_one({"_id": "late", "n": 1})
+        database.z_small.delete_one({"_id": "early"})
+        database.z_new.insert_one({"_id": 1})
+        client.test_dump_2.a_big.insert_one({"_id": 1})
+        with client.start_session() as session, session.start_transaction():
+            database.z_small.update_one({"_id": "late"}, {"$set": {"n": 2}}, session=session)
+            client.test_dump_2.a_big.insert_one({"_id": 2}, session=session)
+        states.append(state_of(database))
+
+    documents, notes = dumped(replica_set, "oplog", change)
+    assert notes == ["test_dump.z_new was made while the database was read, and is not in the backup, but in its oplog"]
+    entries = documents.pop("oplog")
+    assert documents["a_big"][1]["k"] == 1 and len(documents["m_orders"]) == 777
+    assert {found["_id"] for found in documents["z_small"]} >= {"early"}, "all as of the moment before"
+    client.drop_database("test_dump")
+    client.drop_database("test_dump_2")
+    for name, found in documents.items():
+        database[name].insert_many(found)
+    replay(client, entries)
+    assert [state_of(database)] == states
+    assert "test_dump_2" not in client.list_database_names(), "what a transaction did elsewhere is not replayed"
+
+
+def test_an_oplog_that_has_lost_the_beginning_of_the_dump_is_no_oplog_of_it(replica_set: Mongod, database: Any) -> None:
+    with connect({"uri": replica_set.uri_for("test_dump")}) as connection:
+        now = connection.client.admin.command("ping")["operationTime"]
+        past = bson.Timestamp(now.time - 10**6, 1)
+        window = oplog.window_until_now(connection, now, past)
+        with pytest.raises(MaintenanceError, match=rf"it begins at \d+:\d+, and the dump began at {past.time}:1 and"):
+            list(oplog.read_oplog(connection, "test_dump", window))
+
+
+@pytest.mark.usefixtures("mongod_libraries")
+def test_a_backup_with_an_oplog_is_tested_and_says_that_it_is_not_replayed(
+    replica_set: Mongod, database: Any, tmp_path: Path, state_dir: Path
+) -> None:
+    database.oplog.insert_one({"_id": "of the shop's own"})
+    writing = threading.Event()
+
+    def write() -> None:
+        while not writing.wait(0.002):
+            database.z_small.update_one({"n": 1}, {"$inc": {"times": 1}})
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    common = {"state_dir": str(state_dir), "min_free": "1MiB", "uri": replica_set.uri_for("test_dump")}
+    try:
+        made = run_module("mongo_backup", {**common, "dest": str(tmp_path / "dest"), "consistency": "oplog"})
+    finally:
+        writing.set()
+        writer.join()
+    assert not made.failed and made.result["summary"]["consistency"] == "oplog", made.output
+    tested = run_module("mongo_restore", {**common, "src": made.result["path"]})
+    assert not tested.failed and tested.result["differences"] == [], tested.output
+    live = {**common, "src": made.result["path"], "mode": "restore", "server": "live", "allow_clients": True}
+    would = run_module("mongo_restore", {**live, "require_maintenance": False}, check=True)
+    assert "restored as they were at the moment of the dump" in str(would.result.get("warnings")), would.output
+    entries = tested.result["summary"]["oplog_entries"]
+    assert (
+        entries > 0 and f"the oplog in it ({entries}) was read and not replayed" in tested.result["summary"]["headline"]
+    )

@@ -23,8 +23,6 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.relati
 from tests.sandbox import seed
 from tests.support.modules import run_module
 
-pytestmark = pytest.mark.every_server
-
 LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import struct
 from collections.abc import Callable
@@ -19,10 +18,10 @@ from bson.raw_bson import RawBSONDocument
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import orphan_archive
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphan_judgement import identity_of
 from tests.sandbox.mongod import Mongod
+from tests.support.extent import EXHAUSTIVE
 from tests.support.modules import ModuleResult, finish_module, run_module, start_module
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
-EVERY_PHASE = os.environ.get("MINIECOM_TEST_EVERY_PHASE") == "1"
 INVENTORY = {"collection": "inventory", "field": "productId", "references": "products"}
 CARTS = {"collection": "carts", "field": "items[].productId", "references": "products"}
 LARGEST = 16 * 1024 * 1024
@@ -412,7 +411,7 @@ def commands_of(shop: Shop, check: bool) -> int:
 
 def phases(planning: int, all_commands: int, step: int) -> range:
     """Numbers of the commands before which something happens; nothing changes while it is planned."""
-    return range(planning, all_commands, 1 if EVERY_PHASE else step)
+    return range(planning, all_commands, 1 if EXHAUSTIVE else step)
 
 
 def test_a_module_killed_between_any_two_commands_loses_nothing(shop):
@@ -429,7 +428,7 @@ def test_a_module_killed_between_any_two_commands_loses_nothing(shop):
         reached.add((pending > 0, gone > 0))
         try_again(shop, before)
     # Before the copy, before the removal, before it was noted that all is done, and after it.
-    assert not EVERY_PHASE or reached == {(False, False), (True, False), (True, True), (False, True)}
+    assert not EXHAUSTIVE or reached == {(False, False), (True, False), (True, True), (False, True)}
 
 
 def test_a_server_killed_at_any_command_loses_nothing(tmp_path, mongod_version, state_dir):

@@ -10,7 +10,6 @@ from collections import Counter
 from datetime import datetime, timezone
 from typing import Any
 
-import pytest
 from bson import DBRef, Decimal128, Int64, ObjectId
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,8 +17,6 @@ from hypothesis import strategies as st
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import held_keys, key_ranges, orphans
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.relations import Relation
 from tests.support.looked_up import EachLookedUp
-
-pytestmark = pytest.mark.every_server
 
 NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
 IDS = [ObjectId(f"5f{number:022x}") for number in range(0xA0, 0xB8)]

@@ -16,8 +16,9 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import orphan_removal, topology
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import connect
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.removals import read_removals
-from tests.integration.test_mongo_orphans_archive import EVERY_PHASE, Shop, check_nothing_is_lost, ok, stored, try_again
+from tests.integration.test_mongo_orphans_archive import Shop, check_nothing_is_lost, ok, stored, try_again
 from tests.sandbox.mongod import Mongod
+from tests.support.extent import EXHAUSTIVE
 from tests.support.modules import finish_module, start_module, wait_until_stopped
 from tests.support.replica import SET, hello, step_down, two_members, wait_for
 
@@ -52,7 +53,7 @@ def test_a_new_primary_at_any_command_loses_nothing(shop, members):
 
     planning, count = commands(True), commands(False)
     shop.restore_all()
-    for number in range(planning, count, 1 if EVERY_PHASE else max(1, (count - planning) // 3)):
+    for number in range(planning, count, 1 if EXHAUSTIVE else max(1, (count - planning) // 3)):
         process = start_module("mongo_orphans", shop.arguments(), signal_at_command=(number, signal.SIGSTOP, 0))
         wait_until_stopped(process)
         primary, secondary = by_role(members)

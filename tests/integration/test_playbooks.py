@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import threading
 import urllib.error
 import urllib.request
@@ -15,10 +17,17 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pymongo
 import pytest
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.dotenv import load
+from tests.conftest import lacking
+from tests.sandbox.fetch import PackagesUnavailable
+from tests.sandbox.offsite import offsite_programs
+from tests.support.modules import run_module
+from tests.support.npm_registry import NpmRegistry
 from tests.support.playbooks import ROOT, PlaybookRun, run_playbook
-from tests.support.sandboxes import Sandbox
+from tests.support.sandboxes import Sandbox, switch_off_jobs
 
 INVENTORY = ROOT / "inventories" / "sandbox"
 
@@ -43,7 +52,6 @@ def answer(sandbox: Sandbox) -> tuple[int, dict[str, object]]:
 
 
 def test_the_shop_closes_and_opens_again(native_sandbox: Sandbox, log: Path) -> None:
-    play("weekly", native_sandbox, log, "--tags", "prerequisites").assert_ok()
     checked = play(
         "enter_maintenance", native_sandbox, log, "--check", "--diff", "-e", "maintenance_mode_reason='New till'"
     ).assert_ok()
@@ -105,7 +113,7 @@ def test_somebody_elses_maintenance_stays(native_sandbox: Sandbox, log: Path) ->
     assert answer(native_sandbox)[0] == 200
 
 
-@pytest.mark.parametrize("deployment", ["native", "compose"])
+@pytest.mark.parametrize("deployment", ["native", pytest.param("compose", marks=pytest.mark.exhaustive)])
 def test_the_monthly_run_proves_that_the_backup_restores(
     deployment: str, request: pytest.FixtureRequest, log: Path
 ) -> None:
@@ -128,13 +136,14 @@ def test_assess_installs_no_packages_whatever_the_method(native_sandbox: Sandbox
     assert [*lines, ""].index("") == 10
 
 
-@pytest.mark.parametrize("name", ["backup", "security_audit"])
+@pytest.mark.parametrize("name", ["backup", pytest.param("security_audit", marks=pytest.mark.exhaustive)])
 def test_one_job_alone_twice(name: str, native_sandbox: Sandbox, log: Path) -> None:
     play(name, native_sandbox, log, "--limit", "sandbox").assert_ok()
     again = play(name, native_sandbox, log, "--limit", "sandbox").assert_ok()
     assert again.changed() == []
 
 
+@pytest.mark.exhaustive
 def test_a_compose_host_whose_engine_is_down_fails_and_says_so(compose_sandbox: Sandbox, log: Path) -> None:
     run = play(
         "weekly", compose_sandbox, log, "-e", f"miniecom_docker_host=unix://{compose_sandbox.directory}/run/none.sock"
@@ -204,6 +213,111 @@ def test_modes_are_narrowed_and_given_back(native_sandbox: Sandbox, log: Path) -
     assert rows(undone)["undo"]["status"] == "changed"
     assert env.stat().st_mode & 0o777 == 0o644
     env.chmod(0o600)
+    # What was fixed and is there again is news, until it is fixed or waived.
+    play("security_audit", native_sandbox, log)
+    told = play("security_audit", native_sandbox, log)
+    assert told.rc != 0 and rows(told)["permissions"]["status"] == "failed"
+    play("fix_permissions", native_sandbox, log).assert_ok()
+    assert rows(play("security_audit", native_sandbox, log).assert_ok())["permissions"]["status"] == "ok"
+
+
+def test_dependencies_are_updated_behind_a_backup_and_given_back(native_sandbox: Sandbox, log: Path) -> None:
+    if not shutil.which("npm") or os.geteuid() != 0:
+        lacking("npm, and root, who alone can keep what is fetched from the network")
+    project = native_sandbox.directory / "till"
+    project.mkdir()
+    own = {"name": "till", "version": "1.0.0", "dependencies": {"leftpad": "^1.0.0"}, "scripts": {"test": "node ."}}
+    (project / "package.json").write_text(json.dumps(own))
+    (project / "index.js").write_text("require('leftpad')")
+    lock = project / "package-lock.json"
+    with NpmRegistry() as registry:
+        for version in ("1.0.0", "1.1.0"):
+            registry.publish("leftpad", version, {"index.js": ""})
+        (project / ".npmrc").write_text(f"registry={registry.address}\n")
+        packages = {"": own, "node_modules/leftpad": registry.lock_entry("leftpad", "1.0.0")}
+        lock.write_text(json.dumps({"name": "till", "version": "1.0.0", "lockfileVersion": 3, "packages": packages}))
+        before = lock.read_bytes()
+        wanted = (
+            *("--tags", "app_update_dependencies", "-e", json.dumps({"app_update_npm_projects": [str(project)]})),
+            *("-e", "app_update_npm_update=minor"),
+        )
+        checked = play("update", native_sandbox, log, *wanted, "--check", "--diff").assert_ok()
+        assert lock.read_bytes() == before and "leftpad 1.0.0 -> 1.1.0" in json.dumps(checked.result("npm_audit"))
+        done = play("update", native_sandbox, log, *wanted).assert_ok()
+        assert "1 version updated" in str(rows(done)["packages of npm"]["headline"])
+        assert rows(done)["backup"]["status"] in ("changed", "ok") and b"1.1.0" in lock.read_bytes()
+        run_id = done.result("maintenance_report")["run_id"]
+        back = ("--tags", "app_update_dependencies_undo", "-e", f"undo_run={run_id}")
+        undone = play("undo", native_sandbox, log, *back, *wanted[2:4]).assert_ok()
+        assert lock.read_bytes() == before and rows(undone)["lock files put back"]["status"] == "changed"
+    shutil.rmtree(project)
+
+
+def test_the_shops_own_jobs_are_switched_off_and_given_back(native_sandbox: Sandbox, log: Path) -> None:
+    places = {path: path.read_bytes() for path in (native_sandbox.directory / "cron").iterdir()}
+    off = play(
+        "schedule", native_sandbox, log, "--tags", "schedule_shop_jobs", "-e", "schedule_shop_jobs=off"
+    ).assert_ok()
+    undo_id = off.result("shop_jobs")["undo_id"]
+    assert f"undo_run={undo_id}" in off.result("maintenance_report")["lines"][-1], "it says how to take it back"
+    assert {path: path.read_bytes() for path in places} != places
+    undone = play("undo", native_sandbox, log, "-e", f"undo_run={undo_id}").assert_ok()
+    told = rows(undone)
+    assert told["jobs switched on"]["status"] == "changed" and told["undo"]["status"] == "skipped"
+    assert {path: path.read_bytes() for path in places} == places
+
+
+def test_a_quarter_is_reviewed_and_ticks_its_boxes(native_sandbox: Sandbox, log: Path) -> None:
+    play("backup", native_sandbox, log).assert_ok()
+    run = play("quarterly", native_sandbox, log).assert_ok()
+    told = rows(run)
+    wanted = [
+        "context",
+        "health",
+        "disk",
+        "slow operations",
+        "indexes",
+        "permissions",
+        "secrets",
+        "ports",
+        "dependencies",
+        "system packages",
+        "recovery drill",
+    ]
+    assert list(told) == wanted
+    assert "slow operation" in str(told["slow operations"]["headline"])
+    boxes = {
+        box["id"]: box
+        for box in play("checklist", native_sandbox, log).assert_ok().result("maintenance_checklist")["boxes"]
+    }
+    for name in ("performance_review", "security_review", "recovery_drill"):
+        assert not boxes[name]["due"] and boxes[name]["by"].startswith("quarterly review of"), boxes[name]
+
+
+def test_the_guides_questions_are_answered_and_nothing_is_changed(native_sandbox: Sandbox, log: Path) -> None:
+    places = {path: path.read_bytes() for path in (native_sandbox.directory / "cron").iterdir()}
+    flag = native_sandbox.root / "storage" / ".maintenance"
+    # As the shop's own script does: a file that nothing reads.
+    flag.write_text("2026-11-29T03:00:00Z|by hand\n")
+    try:
+        run = play("diagnose", native_sandbox, log)
+    finally:
+        flag.unlink()
+    assert run.rc != 0 and run.changed() == []
+    answers = {
+        answer["question"]: answer for answer in run.result("set_fact")["ansible_facts"]["diagnose_answers"]["answers"]
+    }
+    assert answers["maintenance mode"]["status"] == "PROBLEM"
+    assert "the application turns nobody away" in answers["maintenance mode"]["text"]
+    assert "enter_maintenance" in answers["maintenance mode"]["next"]
+    assert "schedule_shop_jobs=off" in answers["Docker clean-up"]["next"]
+    assert {answer["status"] for answer in answers.values()} <= {"ok", "look", "PROBLEM"}
+    switch_off_jobs(native_sandbox)
+    try:
+        play("diagnose", native_sandbox, log, "--check").assert_ok()
+    finally:
+        for path, content in places.items():
+            path.write_bytes(content)
 
 
 @contextmanager
@@ -244,6 +358,95 @@ def test_a_fix_that_the_shop_does_not_bear_is_taken_back(native_sandbox: Sandbox
     env.chmod(0o600)
 
 
+def test_an_audit_that_fixes_takes_back_what_the_shop_does_not_bear(
+    native_sandbox: Sandbox, log: Path, tmp_path: Path
+) -> None:
+    env = native_sandbox.root / ".env"
+    env.chmod(0o644)
+    more = ("-e", "security_audit_fix=true", "-e", f"security_audit_fetch_directory={tmp_path}/logs")
+    with health_of(lambda: env.stat().st_mode & 0o044 == 0o044) as url:
+        # By its tag alone, as somebody may run it, the shop is asked as well.
+        run = play("weekly", native_sandbox, log, "--tags", "security_audit", *more, "-e", f"health_check_url={url}")
+    told = rows(run)
+    assert run.rc != 0 and env.stat().st_mode & 0o777 == 0o644
+    assert told["permissions"]["status"] == "failed" and "given back" in str(told["permissions"]["headline"])
+    (logs,) = (tmp_path / "logs").iterdir()
+    assert {path.name for path in logs.iterdir()} == {"perm_audit.sarif", "secret_scan.sarif", "port_audit.sarif"}
+    assert json.loads((logs / "perm_audit.sarif").read_text())["version"] == "2.1.0"
+    with health_of(lambda: True) as url:
+        run = play("security_audit", native_sandbox, log, *more, "-e", f"health_check_url={url}")
+    assert env.stat().st_mode & 0o777 == 0o600
+    assert rows(run)["permissions"]["status"] == "changed"
+    env.chmod(0o600)
+
+
+def test_users_of_the_database_and_the_work_of_one_of_them(native_sandbox: Sandbox, log: Path) -> None:
+    checked = play("database_users", native_sandbox, log, "--check", "--diff").assert_ok()
+    assert checked.result("mongo_users")["changed"]
+    made = play("database_users", native_sandbox, log).assert_ok()
+    files = [Path(user["file"]) for user in made.result("mongo_users")["users"]]
+    assert [path.stat().st_mode & 0o777 for path in files] == [0o600] * 3
+    for path in files:
+        password = path.read_text().partition(":")[2].partition(":")[2].partition("@")[0]
+        assert len(password) > 30 and password not in made.output + log.read_text()
+    assert not play("database_users", native_sandbox, log).assert_ok().result("mongo_users")["changed"]
+    run = play("database", native_sandbox, log, "-e", "mongo_maintenance_as=maintainer").assert_ok()
+    for module in ("mongo_info", "mongo_compact", "mongo_orphans"):
+        result = run.result(module)
+        assert result["invocation"]["module_args"]["env_file"].endswith("-maintainer.env")
+        assert "may not" not in str(result.get("warnings")), result["warnings"]
+    # Nobody can be made to do this as the user who may drop collections.
+    refused = play(
+        "database", native_sandbox, log, "-e", "mongo_maintenance_as=restorer", "--tags", "mongo_maintenance_info"
+    )
+    assert refused.rc != 0 and "restorer" in refused.output
+
+
+def test_indexes_are_rebuilt_where_named_behind_a_backup_and_in_a_closed_shop(
+    native_sandbox: Sandbox, log: Path
+) -> None:
+    with pymongo.MongoClient(load(str(native_sandbox.env_file))["MONGODB_URI"]) as client:
+        coupons_used = client.get_default_database().coupons_used
+        coupons_used.create_index("token", unique=True)
+        coupons_used.insert_many([{"token": f"{number:0500}"} for number in range(8000)])
+        client.admin.command("fsync")
+        coupons_used.delete_many({"token": {"$gt": f"{500:0500}"}})
+        client.admin.command("fsync")
+        before = coupons_used.index_information()
+        try:
+            which = {
+                "mongo_maintenance_reindex": ["coupons_used"],
+                "mongo_maintenance_validate_collections": ["coupons_used"],
+            }
+            named = ("--tags", "mongo_maintenance_reindex,mongo_maintenance_validate", "-e", json.dumps(which))
+            closed = ("-e", "maintenance_mode_during_run=true", "-e", "mongo_maintenance_validate=foreground")
+
+            refused = play("database", native_sandbox, log, *named, "-e", "mongo_maintenance_validate=background")
+            assert refused.rc != 0
+            told = rows(refused)
+            assert told["indexes rebuilt"]["status"] == "failed" and "enter_maintenance" in refused.output
+            assert told["validation"]["status"] == "ok" and "all valid" in str(told["validation"]["headline"])
+            unsaved = play("database", native_sandbox, log, *named, *closed, "--skip-tags", "backup").assert_ok()
+            for row in ("indexes rebuilt", "validation"):
+                assert rows(unsaved)[row]["status"] == "skipped"
+                assert "without a verified backup" in str(rows(unsaved)[row]["headline"])
+
+            checked = play("database", native_sandbox, log, "--check", "--diff", *named, *closed).assert_ok()
+            assert "would rebuild the indexes of 1 collection" in str(rows(checked)["indexes rebuilt"]["headline"])
+            done = play("database", native_sandbox, log, *named, *closed).assert_ok()
+            told = rows(done)
+            assert told["indexes rebuilt"]["status"] == "changed" and told["validation"]["status"] == "ok", told
+            planned = [[entry["target"] for entry in run.result("mongo_reindex")["plan"]] for run in (checked, done)]
+            assert planned[0] == planned[1]
+            assert done.result("mongo_reindex")["summary"]["bytes"] > 1024 * 1024
+            assert coupons_used.index_information() == before and answer(native_sandbox)[0] == 200
+
+            again = play("database", native_sandbox, log, *named).assert_ok()
+            assert again.changed() == [] and rows(again)["indexes rebuilt"]["status"] == "ok"
+        finally:
+            coupons_used.drop()
+
+
 def test_the_database_alone_and_a_restore_test_alone(native_sandbox: Sandbox, log: Path) -> None:
     play("database", native_sandbox, log).assert_ok()
     again = play("database", native_sandbox, log).assert_ok()
@@ -251,3 +454,58 @@ def test_the_database_alone_and_a_restore_test_alone(native_sandbox: Sandbox, lo
     assert list(rows(again)) == ["context", "health", "backup", "compaction", "orphans", "indexes", "health after"]
     tested = play("restore_test", native_sandbox, log).assert_ok()
     assert "restores" in str(rows(tested)["restore test"]["headline"])
+
+
+@pytest.mark.parametrize("deployment", ["native", pytest.param("compose", marks=pytest.mark.exhaustive)])
+def test_a_recovery_drill_brings_the_shop_up_beside_itself(
+    deployment: str, request: pytest.FixtureRequest, log: Path
+) -> None:
+    sandbox: Sandbox = request.getfixturevalue(f"{deployment}_sandbox")
+    play("backup", sandbox, log).assert_ok()
+    before = answer(sandbox)[0]
+    run = play("dr_drill", sandbox, log).assert_ok()
+    assert run.changed() == []
+    summary = run.result("recovery_drill")["summary"]
+    assert summary["passed"] and summary["api"] == "up", summary
+    assert summary["files"] > 0
+    assert "API up" in str(rows(run)["recovery drill"]["headline"])
+    assert answer(sandbox)[0] == before == 200
+    boxes = play("checklist", sandbox, log).assert_ok().result("maintenance_checklist")["boxes"]
+    [drilled] = [box for box in boxes if box["id"] == "recovery_drill"]
+    assert drilled["due"] is False and "recovery drill" in drilled["by"]
+    late = play("dr_drill", sandbox, log, "-e", "dr_drill_max_recovery_time=0.001s", "-e", "dr_drill_start_api=false")
+    assert late.rc != 0
+    assert "max_recovery_time" in late.output
+
+
+def test_a_recovery_drill_from_the_second_place(
+    native_sandbox: Sandbox, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever lies on the host: only the copy and the passphrase on the controller count."""
+    try:
+        path = f"{offsite_programs()}:{os.environ['PATH']}"
+    except PackagesUnavailable as error:
+        lacking(f"rsync of Debian: {error}")
+    monkeypatch.setenv("PATH", path)
+    for name in ("made", "place"):
+        (tmp_path / name).mkdir()
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text("a passphrase of the controller's \n")
+    made = ("-e", f"backup_dest={tmp_path}/made", "-e", f"backup_passphrase_file={passphrase}")
+    play("backup", native_sandbox, log, *made).assert_ok()
+    copy = {"path": f"{tmp_path}/made", "method": "rsync", "target": f"{tmp_path}/place"}
+    copied = run_module("backup_offsite", {**copy, "state_dir": f"{tmp_path}/state"})
+    assert not copied.failed, copied.msg
+    shutil.rmtree(tmp_path / "made")
+    place = ("-e", f"dr_drill_offsite_target={tmp_path}/place", "-e", f"dr_drill_passphrase_file={passphrase}")
+    run = play("dr_drill", native_sandbox, log, *place, "-vvv").assert_ok()
+    assert run.changed() == []
+    summary = run.result("recovery_drill")["summary"]
+    assert summary["passed"] and summary["path"].endswith(".tar.gz.enc"), summary
+    assert not (native_sandbox.directory / "state" / "recovery-drill").exists()
+    assert "passphrase of the controller" not in run.output
+    wrong = tmp_path / "wrong"
+    wrong.write_text("another\n")
+    failed = play("dr_drill", native_sandbox, log, *place[:2], "-e", f"dr_drill_passphrase_file={wrong}")
+    assert failed.rc != 0
+    assert not (native_sandbox.directory / "state" / "recovery-drill").exists()

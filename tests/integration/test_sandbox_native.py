@@ -18,6 +18,7 @@ import pytest
 from tests.sandbox import __main__ as main_module
 from tests.sandbox.daemon import Daemon, of_directory, start_time
 from tests.sandbox.native import FACTS, Native
+from tests.support.modules import run_module
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,7 +43,9 @@ def snapshot(directory: Path) -> dict[str, tuple[int, int, int]]:
 
 
 def test_up_twice_renew_and_down(tmp_path: Path) -> None:
-    directory = tmp_path / "native"
+    # A unix socket cannot be made there: its path would be too long.
+    place = tmp_path / ("a long name " * 10).strip()
+    directory = place / "native"
     first = sandbox("up", directory)
     assert first.returncode == 0, first.stderr
     assert "already up" not in first.stdout
@@ -54,6 +57,7 @@ def test_up_twice_renew_and_down(tmp_path: Path) -> None:
         assert (answer["status"], answer["mongoConnected"]) == ("ok", True)
         _check_database(shop)
         _check_directory(shop)
+        _check_that_no_engine_is_looked_for(shop)
         assert {(directory / name).stat().st_mode & 0o777 for name in ("state", "record")} == {0o700}
 
         before = snapshot(shop.root)
@@ -88,7 +92,7 @@ def test_up_twice_renew_and_down(tmp_path: Path) -> None:
     pager.kill()
     pager.wait()
     assert down.returncode == 0, down.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert list(place.iterdir()) == []
     assert not any(daemon.alive for daemon in daemons)
     assert sandbox("down", directory).returncode == 0
     assert sandbox("status", directory).returncode != 0
@@ -113,6 +117,18 @@ def _check_directory(shop: Native) -> None:
     assert all(path.stat().st_mode & 0o111 == 0 for path in (root / "scripts").iterdir())
     assert list((root / "backend/storage/uploads/products").iterdir())
     assert os.access(shop.facts["logrotate"], os.X_OK)
+
+
+def _check_that_no_engine_is_looked_for(shop: Native) -> None:
+    """What a run on the sandbox looks at first: an engine that its path alone keeps from being reached is none."""
+    docker_host = f"unix://{shop.directory}/run/docker.sock"
+    assert len(docker_host) > 107
+    params = {"root": shop.root, "state_dir": shop.directory / "state", "cron_paths": [str(shop.directory / "cron")]}
+    found = run_module("context_info", {**params, "docker_host": docker_host})
+    assert not found.failed, found.msg
+    context = found.result["context"]
+    assert (context["deployment"], context["docker"]["absent"]) == ("native", True)
+    assert context["mongo"]["address"] == f"127.0.0.1:{shop.ports['mongo']}"
 
 
 def test_interrupted_start_is_cleared(tmp_path: Path) -> None:

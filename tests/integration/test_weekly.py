@@ -11,11 +11,14 @@ import json
 import os
 import re
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.integration.conftest import raised
+from tests.support.extent import EXHAUSTIVE
 from tests.support.playbooks import ROOT, PlaybookRun, run_playbook
 from tests.support.sandboxes import Sandbox, switch_off_jobs
 
@@ -64,10 +67,21 @@ class Story:
         return self.runs[name]
 
 
-@pytest.fixture(scope="module", params=["native", "compose"])
-def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Story:
+DEPLOYMENTS = ["native", "compose"]
+# What each deployment tells alike is looked at in a run of one of them; in make test-long of both.
+alike = pytest.mark.parametrize("bare_sandbox", DEPLOYMENTS if EXHAUSTIVE else DEPLOYMENTS[:1], indirect=True)
+
+
+@pytest.fixture(scope="module", params=DEPLOYMENTS)
+def bare_sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """A sandbox that nobody has maintained yet."""
+    yield from raised(request.param, bare=True)
+
+
+@pytest.fixture(scope="module")
+def story(bare_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Story:
     """Everything in its order, once; the tests below look at it from their sides."""
-    sandbox: Sandbox = request.getfixturevalue(f"{request.param}_sandbox")
+    sandbox = bare_sandbox
     log = tmp_path_factory.mktemp("weekly") / "tasks.jsonl"
     runs = {"check_bare": weekly(sandbox, "--check", log=log)}
     runs["prerequisites"] = weekly(sandbox, "--tags", "prerequisites", log=log)
@@ -192,6 +206,7 @@ def test_the_record_tells_what_was_found(story: Story) -> None:
     assert "- Backup rotation: removed nothing: " in log
 
 
+@alike
 def test_no_secret_leaves_the_host(story: Story, tmp_path: Path) -> None:
     verbose = weekly(story.sandbox, "-vvv", "--diff", log=tmp_path / "tasks.jsonl").assert_ok()
     texts = {"-vvv output": verbose.output, "results": json.dumps(verbose.tasks)}
@@ -208,6 +223,7 @@ def test_the_shop_is_still_well(story: Story) -> None:
     assert story["second"].result("maintenance_flag_info")["probe"]["state"] == "up"
 
 
+@alike
 def test_tags_do_only_their_part(story: Story, tmp_path: Path) -> None:
     run = weekly(story.sandbox, "--tags", "security_audit", log=tmp_path / "tasks.jsonl").assert_ok()
     actions = {call["action"].rsplit(".", 1)[-1] for call in run.module_calls("sandbox")}
@@ -224,6 +240,7 @@ def test_docker_is_never_skipped_in_silence(story: Story) -> None:
         assert steps["docker clean-up"]["status"] == "ok"
 
 
+@alike
 def test_assess_prints_ten_lines_and_leaves_nothing(story: Story, tmp_path: Path) -> None:
     before = snapshot(story.sandbox.directory)
     run = run_playbook(

@@ -36,6 +36,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.reten
 )
 from tests.conftest import lacking
 from tests.support.archives import small_archive
+from tests.support.extent import EXHAUSTIVE
 from tests.support.playbooks import ROOT, PlaybookRun, environment, run_playbook
 from tests.support.sandboxes import Sandbox, sandbox_command, switch_off_jobs
 
@@ -108,11 +109,9 @@ def answers(port: int) -> bool:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def libraries(native_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The sandbox has its libraries before the faults begin, and no jobs of its own that keep backups from being rotated."""
+def no_jobs(native_sandbox: Sandbox) -> None:
+    """No jobs of the shop's own keep backups from being rotated."""
     switch_off_jobs(native_sandbox)
-    log = tmp_path_factory.mktemp("libraries") / "tasks.jsonl"
-    weekly(native_sandbox, "--tags", "prerequisites", log=log).assert_ok()
 
 
 def test_a_wrong_password_fails_what_needs_the_database_and_nothing_else(
@@ -401,27 +400,19 @@ PHASES = [
     "backup_prune",
     "maintenance_report",
 ]
-# Those that only look have nothing half done when they are killed: each takes half a minute, and is tried by make test-long.
-LOOKING = {
-    "ansible.builtin.stat",
-    "maintenance_flag_info",
-    "disk_usage_info",
-    "mongo_orphans",
-    "secret_scan",
-    "port_audit",
-}
-EVERY = os.environ.get("MINIECOM_TEST_EVERY_PHASE") == "1"
-NATIVE = [phase for phase in PHASES if phase != "docker_prune" and (EVERY or phase not in LOOKING)]
+# Each takes half a minute, and each module's own tests kill it as well: all of them are tried by make test-long.
+SAMPLED = ("maintenance_run", "mongo_backup", "mongo_compact", "maintenance_report")
+NATIVE = [phase for phase in PHASES if phase != "docker_prune" and (EXHAUSTIVE or phase in SAMPLED)]
+COMPOSE = pytest.param("compose", ["mongo_backup", "docker_prune"], marks=pytest.mark.exhaustive)
 
 
-@pytest.mark.parametrize(("deployment", "phases"), [("native", NATIVE), ("compose", ["mongo_backup", "docker_prune"])])
+@pytest.mark.parametrize(("deployment", "phases"), [("native", NATIVE), COMPOSE])
 def test_a_controller_killed_in_any_phase_loses_nothing(
     deployment: str, phases: list[str], request: pytest.FixtureRequest, log: Path
 ) -> None:
     """Each run is killed one phase later than the one before; the last one may finish and clears up after all of them."""
     sandbox: Sandbox = request.getfixturevalue(f"{deployment}_sandbox")
     switch_off_jobs(sandbox)
-    weekly(sandbox, "--tags", "prerequisites", log=log).assert_ok()
     sandbox_command("renew", deployment, sandbox.directory)
     before = backups(sandbox)
     for phase in phases:

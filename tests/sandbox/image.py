@@ -349,20 +349,57 @@ def pymongo_layer() -> Layer:
 APPLETS = "cat cp dd echo false head httpd ls mkdir rm seq sh sleep sync touch true wget yes".split()
 
 
-def tiny_image(engine: Engine) -> str:
-    """Load an image of two megabytes with a shell and the usual commands, and return its name.
-
-    For tests that need containers rather than Debian: it is there at once, and gone at once.
-    """
+def tiny_layer() -> Layer:
+    """A shell and the usual commands, for images that other tests make of it."""
     try:
         busybox = next(debian_package(["busybox-static"], SUITE).rglob("bin/busybox"))
     except PackagesUnavailable as error:
         raise EngineUnavailable(f"the tiny image cannot be made: {error}") from error
     files: dict[str, Path | bytes | str] = {f"bin/{name}": "busybox" for name in APPLETS}
-    layers = (files_layer("tiny", {**files, "bin/busybox": busybox, "www/index.html": b"served\n"}),)
+    return files_layer("tiny", {**files, "bin/busybox": busybox, "www/index.html": b"served\n"})
+
+
+def tiny_image(engine: Engine) -> str:
+    """Load an image of two megabytes with a shell and the usual commands, and return its name.
+
+    For tests that need containers rather than Debian: it is there at once, and gone at once.
+    """
+    layers = (tiny_layer(),)
     name = _tag("miniecom-tiny", layers)
     load(engine, [Image((name,), layers, {"Cmd": ["sh"], "Env": [PATH]})])
     return name
+
+
+def nginx_image(engine: Engine) -> str:
+    """Load an nginx as the official image has it, its log on the container's output, and return the image's name."""
+    try:
+        nginx = debian_package(["nginx", "nginx-common"], SUITE)
+    except PackagesUnavailable as error:
+        raise EngineUnavailable(f"the nginx image cannot be made: {error}") from error
+    files: dict[str, Path | bytes | str] = {
+        "usr/sbin/nginx": nginx / "usr/sbin/nginx",
+        "etc/nginx/mime.types": nginx / "etc/nginx/mime.types",
+        "etc/nginx/nginx.conf": NGINX_CONF,
+        "var/lib/nginx/.keep": b"",
+        "usr/share/nginx/html/index.html": b"Handmade Harmony\n",
+    }
+    layers = (root_filesystem(), files_layer("nginx", files))
+    name = _tag("miniecom-nginx", layers)
+    load(engine, [Image((name,), layers, {"Cmd": ["nginx", "-g", "daemon off;"], "Env": [PATH]})])
+    return name
+
+
+NGINX_CONF = b"""user www-data;
+worker_processes 1;
+error_log /dev/stderr notice;
+pid /run/nginx.pid;
+events { worker_connections 256; }
+http {
+    include /etc/nginx/mime.types;
+    access_log /dev/stdout;
+    include /etc/nginx/conf.d/*.conf;
+}
+"""
 
 
 def small_image(
@@ -372,12 +409,23 @@ def small_image(
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         _add(archive, set(), "content", content, None)
-    return Image(
-        (tag,) if tag else (),
-        (Layer(buffer.getvalue(), hashlib.sha256(buffer.getvalue()).hexdigest()),),
-        {"Labels": dict(labels or {})},
-        created,
-    )
+    return Image((tag,) if tag else (), (bytes_layer(buffer),), {"Labels": dict(labels or {})}, created)
+
+
+def bytes_layer(buffer: io.BytesIO) -> Layer:
+    return Layer(buffer.getvalue(), hashlib.sha256(buffer.getvalue()).hexdigest())
+
+
+def program_image(
+    files: Mapping[str, Path | bytes | str], config: Mapping[str, Any], modes: Mapping[str, int]
+) -> Image:
+    """A tiny image with files of its own in a layer that is kept nowhere. Arguments as for files_layer."""
+    buffer = io.BytesIO()
+    made: set[str] = set()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for inside, source in sorted(files.items()):
+            _add(archive, made, inside, source, modes.get(inside))
+    return Image((), (tiny_layer(), bytes_layer(buffer)), {"Env": [PATH], **config})
 
 
 # -- the shop's images -------------------------------------------------------------------------------------------------

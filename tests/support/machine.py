@@ -36,7 +36,7 @@ from tests.sandbox.trouble import make_trouble
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "roles" / "prerequisites" / "files" / "requirements.txt"
 TARGET_PYTHON = "3.11"  # of the image
-PACKAGES = ("python3-pymongo", "python3-docker")
+PACKAGES = ("python3-pymongo", "python3-docker", "python3-jmespath")
 MEGABYTES = 60
 NAME = "shop"
 SHOP = "/opt/miniecom"

@@ -41,7 +41,26 @@ def main() -> None:
     at_command = os.environ.pop("MINIECOM_TEST_SIGNAL_AT_COMMAND", None)
     if at_command is not None:
         _signal_at_command(*(int(number) for number in at_command.split(":")))
+    memory = os.environ.pop("MINIECOM_TEST_MEMORY", None)
+    if memory is not None:
+        _tell_memory(memory)
     runpy.run_module("ansible_collections.miniecom.maintenance.plugins.modules." + name, run_name="__main__")
+
+
+def _tell_memory(path: str) -> None:
+    """Write to a file, at the end, the most memory that this process has had at a time, in bytes.
+
+    The figure of getrusage() begins with that of the process that started this one.
+    """
+    import atexit
+
+    def tell() -> None:
+        with open("/proc/self/status") as status:
+            (line,) = [line for line in status if line.startswith("VmHWM:")]
+        with open(path, "w") as out:
+            out.write(str(int(line.split()[1]) * 1024))
+
+    atexit.register(tell)
 
 
 def _signal_at(number: int, what: int) -> None:
@@ -139,7 +158,7 @@ def _kill_at_change(number: int, below: str) -> None:
     """Die by SIGKILL just before the change of this number, the first one being 0.
 
     A change is one that Python's audit events tell of: a file below the directory is opened for writing, renamed, removed ...,
-    or a signal is sent. A path relative to an open directory counts, wherever that directory is.
+    two change places, or a signal is sent. A path relative to an open directory counts, wherever that directory is.
     """
     passed = [0]
 
@@ -150,7 +169,8 @@ def _kill_at_change(number: int, below: str) -> None:
                 return
         elif event in _CHANGES:
             path = arguments[0]
-        elif event in ("os.kill", "os.killpg"):
+        elif event in ("os.kill", "os.killpg") or (event == "ctypes.dlsym" and arguments[1] == "renameat2"):
+            # Python has no word of its own for two directories that change places.
             path = below
         else:
             return

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import shutil
@@ -64,7 +65,9 @@ def _library() -> Path:
     import ansible
 
     source = Path(ansible.__file__).parent
-    directory = ROOT / ".cache" / "ansible-package"
+    # A checkout may be seen in two places at a time, and tested with two of ansible-core.
+    place = hashlib.sha256(os.fsencode(source)).hexdigest()[:16]
+    directory = ROOT / ".cache" / "ansible-package" / place
     link = directory / "ansible"
     directory.mkdir(parents=True, exist_ok=True)
     if not (link.is_symlink() and link.readlink() == source):
@@ -240,3 +243,15 @@ def run_module(
         place=place,
     )
     return finish_module(process, timeout)
+
+
+def run_measured(
+    name: str, params: Mapping[str, Any], directory: Path, timeout: float = 120
+) -> tuple[ModuleResult, int]:
+    """Run a module; also gives the most memory that its process has had at a time, in bytes.
+
+    directory: for a file with that number.
+    """
+    path = directory / f"memory-{name}"
+    result = run_module(name, params, env={"MINIECOM_TEST_MEMORY": str(path)}, timeout=timeout)
+    return result, int(path.read_text())

@@ -68,10 +68,20 @@ def switch_off_jobs(sandbox: Sandbox, jobs: Iterable[str] | None = None) -> None
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def sandbox_command(verb: str, deployment: str, directory: Path) -> None:
+def sandbox_command(verb: str, deployment: str, directory: Path, *options: str) -> None:
     """Run the sandbox's own command; raises with its output when it fails."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.sandbox", verb, "--deployment", deployment, "--directory", str(directory)],
+        [
+            sys.executable,
+            "-m",
+            "tests.sandbox",
+            verb,
+            "--deployment",
+            deployment,
+            "--directory",
+            str(directory),
+            *options,
+        ],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -50,16 +50,26 @@ find_python() {
     stop "Python 3.11 or newer is needed. Install it with:  sudo apt-get install python3 python3-venv"
 }
 
-# Runs pip and prints a line for each package and every few seconds, so that minutes of work are not silent.
+# Prints a line every few seconds (BEAT) until end_beat, so that minutes of work are not silent.
+begin_beat() {
+    # What runs in a shell's background is not told of Ctrl-C: it looks itself whether this shell is still there. sleep outlives the loop,
+    # and must hold neither the lock nor what is piped on.
+    while sleep "${BEAT:-4}" >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do echo "  ..."; done 9>&- &
+    beat=$!
+}
+
+end_beat() {
+    [ -z "${beat:-}" ] || kill "$beat" 2>/dev/null || :
+    beat=""
+}
+trap end_beat EXIT
+
+# Runs pip and prints a line for each package.
 pip_with_progress() {
     # sh has no pipefail: a file tells whether pip came to its end.
     rm -f .cache/pip-done
-    # sleep outlives the loop: it must hold neither the lock nor what is piped on.
-    while sleep 4 >/dev/null 2>&1; do echo "  ..."; done 9>&- &
-    beat=$!
     { .venv/bin/python -m pip "$@" --disable-pip-version-check --no-input --progress-bar off 9>&- && : >.cache/pip-done; } |
         sed -u -n 's/^Collecting \([^ ]*\).*/  \1/p; s/^Installing collected packages.*/  installing them/p'
-    kill "$beat"
     [ -e .cache/pip-done ] && rm -f .cache/pip-done
 }
 
@@ -70,10 +80,12 @@ make_venv() {
     python=$(find_python)
     echo "Making .venv with $python: about a minute, once ..."
     rm -f .venv/installed.txt
+    begin_beat
     "$python" -m venv --clear .venv
     pip_with_progress install -r requirements-dev.txt ||
         stop "The packages of requirements-dev.txt could not be installed; pip's message above says why. Then: make venv"
     # The copy is the mark of a finished installation, so it comes last.
+    end_beat
     cp requirements-dev.txt .venv/installed.txt.new
     mv .venv/installed.txt.new .venv/installed.txt
 }
@@ -84,6 +96,7 @@ unpack_collections() {
         return
     fi
     echo "Unpacking the collections that the tests use (a 54 MB download, once) ..."
+    begin_beat
     rm -rf .cache/collections .cache/collections.new
     mkdir -p .cache/collections.new
     pip_with_progress download --no-deps --dest .cache/collections.new "$ansible_wheel" || stop "$ansible_wheel could not be downloaded; pip's message above says why. Then: make venv"
@@ -103,6 +116,7 @@ for prefix in prefixes:
     if not (directory / prefix / "MANIFEST.json").exists():
         sys.exit(f"{wheel.name} does not hold {prefix}")
 END
+    end_beat
     mv .cache/collections.new .cache/collections
     echo "$ansible_wheel $wanted_collections" >"$stamp"
 }

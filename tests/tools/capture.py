@@ -17,17 +17,21 @@ import re
 import struct
 import sys
 import termios
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
 from tests.support.sandboxes import Sandbox, sandbox_command, switch_off_jobs
 
 ROOT = Path(__file__).resolve().parents[2]
-COLUMNS, ROWS = 120, 40
+# Wide enough for what each step says to stand beside its numbers, which keeps the picture low enough for a first screen.
+COLUMNS, ROWS = 132, 40
+OMITTED = "[...]"
 WIDTH, HEIGHT, MARGIN = 8.0, 18, 16
 BACKGROUND, FOREGROUND = "#1b1f27", "#d6d9df"
 # Of the eight colours of a terminal those that Ansible uses, on a dark background.
 COLOURS = {"31": "#ff6b68", "32": "#7fd08a", "33": "#e8c264", "34": "#79a8ff", "35": "#d79bf0", "36": "#6fcbd6"}
+FONTS = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 SGR = re.compile(r"\x1b\[([0-9;]*)m")
 
 
@@ -52,49 +56,66 @@ def in_terminal(command: list[str], env: dict[str, str], columns: int = COLUMNS)
     return status, shown.decode("utf-8", "replace").replace("\r\n", "\n")
 
 
-def spans(line: str) -> str:
-    """A line as the inside of an SVG text element."""
-    pieces, colour, begin = [], "", 0
+@dataclass(frozen=True)
+class Words:
+    """Words of a line with single spaces between them: what stands in its place whatever a viewer does to further spaces.
+
+    column: where they begin, from 0; colour: empty for the terminal's own.
+    """
+
+    column: int
+    text: str
+    colour: str
+
+
+def words_of(line: str) -> list[Words]:
+    """A line of a terminal, in the pieces that are drawn."""
+    found, colour, column, begin = [], "", 0, 0
     for mark in [*SGR.finditer(line), None]:
         text = line[begin : mark.start() if mark else None]
-        if text:
-            pieces.append(f'<tspan fill="{colour}">{escape(text)}</tspan>' if colour else escape(text))
+        found += [Words(column + part.start(), part[0], colour) for part in re.finditer(r"\S+(?: \S+)*", text)]
+        column += len(text)
         if mark:
             begin = mark.end()
             colour = next((COLOURS[code] for code in mark[1].split(";") if code in COLOURS), "")
-    return "".join(pieces)
+    return found
+
+
+def _element(words: Words, row: int) -> str:
+    x, y = MARGIN + words.column * WIDTH, MARGIN + (row + 0.75) * HEIGHT
+    fill = f' fill="{words.colour}"' if words.colour else ""
+    # The length keeps columns in place whatever font there is.
+    length = f'textLength="{len(words.text) * WIDTH:g}" lengthAdjust="spacingAndGlyphs"'
+    return f'<text x="{x:g}" y="{y:g}" {length}{fill}>{escape(words.text)}</text>'
 
 
 def drawn(text: str, columns: int = COLUMNS) -> str:
     """What a terminal shows as an SVG document."""
     lines = text.splitlines()
     width, height = columns * WIDTH + 2 * MARGIN, len(lines) * HEIGHT + 2 * MARGIN
-    texts = [
-        f'<text x="{MARGIN}" y="{MARGIN + (number + 0.75) * HEIGHT:g}" textLength="{len(SGR.sub("", line)) * WIDTH:g}" '
-        f'lengthAdjust="spacingAndGlyphs">{spans(line)}</text>'
-        for number, line in enumerate(lines)
-        if line.strip()
-    ]
+    texts = [_element(words, row) for row, line in enumerate(lines) for words in words_of(line)]
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}">',
-            "<style>text{font:13px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre;"
-            f"fill:{FOREGROUND}}}</style>",
             f'<rect width="100%" height="100%" rx="8" fill="{BACKGROUND}"/>',
+            f'<g fill="{FOREGROUND}" font-size="13" font-family="{FONTS}">',
             *texts,
+            "</g>",
             "</svg>\n",
         ]
     )
 
 
 def result_of(shown: str) -> str:
-    """The result of a run: from the title of its table to its verdict, and the line over all hosts."""
-    begin = re.search(r"(?m)^weekly maintenance of ", shown)
-    end = re.search(r"(?m)^record on the host:", shown)
+    """The result of a run: its table, its verdict, and the line over all hosts. That the findings were left out is marked."""
+    found = re.search(
+        r"(?ms)^(weekly maintenance of .*?)^(Findings:\n.*?)?^(all \d+ steps .*?)^record on the host:", shown
+    )
     closing = re.findall(r"(?m)^.*\d+ hosts?: .*$", shown)
-    if not begin or not end or not closing:
+    if not found or not closing:
         raise RuntimeError(f"no run in what was shown:\n{shown[-3000:]}")
-    return f"{shown[begin.start() : end.start()].rstrip()}\n\n{closing[-1]}"
+    table, findings, verdict = (part and part.rstrip() for part in found.groups())
+    return "\n\n".join([table, *([OMITTED] if findings else []), verdict, closing[-1]])
 
 
 def main(arguments: list[str]) -> int:

@@ -49,6 +49,31 @@ def _of(module: str, file: str, tests: str, *guards: tuple[str, str, str, str]) 
 DOCKER = (
     *_of(
         "docker_prune",
+        "_docker/watch.py",
+        "_docker/test_watch.py",
+        (
+            "docker-watch-unknown-event",
+            "        if action not in _NO_NEW_USER.get(kind, ()) and not (",
+            "        if False and not (",
+            "",
+        ),
+        ("docker-watch-no-event", "            stale = True\n            continue\n", "            continue\n", ""),
+        (
+            "docker-watch-stale",
+            "return not news.stale and self._users is not None",
+            "return self._users is not None",
+            "",
+        ),
+        (
+            "docker-watch-ended",
+            "            self._events = None\n            return self._still_holds()",
+            "            return True",
+            "",
+        ),
+        ("docker-watch-podman", 'if docker.engine != "docker" or docker.lanes is None:', NEVER, ""),
+    ),
+    *_of(
+        "docker_prune",
         "_docker/prune.py",
         "_docker/test_prune.py",
         (
@@ -100,6 +125,48 @@ DOCKER = (
             "test_a_volume_that_any_container_mounts_never_goes",
         ),
         (
+            "docker-volume-mounted-by-another",
+            "if mounts:",
+            NEVER,
+            "test_a_volume_whose_directory_another_one_mounts_stays",
+        ),
+        (
+            "docker-volume-declared",
+            """declared = inventory.declared_by("volume", volume.name)""",
+            'declared = ""',
+            "test_what_compose_files_and_services_name_stays",
+        ),
+        (
+            "docker-network-declared",
+            """declared = inventory.declared_by("network", network.name, network.id)""",
+            'declared = ""',
+            "test_what_compose_files_and_services_name_stays",
+        ),
+        (
+            "docker-volume-of-an-unread-project",
+            """if volume.labels.get(PROJECT_LABEL, "") in inventory.projects_unread and PROJECT_LABEL in volume.labels:""",
+            NEVER,
+            "test_what_may_be_of_a_service_that_is_not_seen_stays",
+        ),
+        (
+            "docker-volume-of-an-unseen-stack",
+            "if inventory.needs_unseen and STACK_LABEL in volume.labels:",
+            NEVER,
+            "test_what_may_be_of_a_service_that_is_not_seen_stays",
+        ),
+        (
+            "docker-task-of-a-swarm",
+            "if inventory.swarm and SWARM_SERVICE_LABEL in container.labels:",
+            NEVER,
+            "test_tasks_of_a_swarm_are_its_own",
+        ),
+        (
+            "docker-volume-changed-lately",
+            """return reason or (draft.too_young(volume.changed, "changed") if draft.known(volume.changed) else "")""",
+            "return reason",
+            "test_a_volume_that_was_changed_lately_is_young",
+        ),
+        (
             "docker-volume-of-a-driver",
             'if volume.driver != "local":',
             NEVER,
@@ -147,11 +214,17 @@ DOCKER = (
             "pass",
             "test_the_cap_fails_before_anything_is_done",
         ),
+    ),
+    *_of(
+        "docker_prune",
+        "_docker/making_room.py",
+        "_docker/test_prune.py",
+        ("docker-target-free", "if free >= target:", NEVER, "test_a_target_takes_no_more_than_it_needs"),
         (
-            "docker-target-free",
-            "if free >= target:",
-            NEVER,
-            "test_a_target_takes_a_beginning_of_the_plan",
+            "docker-target-order",
+            "        for other in before.get(id(action), ()):\n            take(other)\n",
+            "",
+            "test_the_oldest_and_largest_go_first",
         ),
     ),
     *_of(
@@ -206,6 +279,12 @@ DOCKER = (
             "pass",
             "test_an_image_stays_as_long_as_one_stays_that_was_built_upon_it",
         ),
+        (
+            "docker-cache-mount",
+            "if entry.kind == CACHE_MOUNT and not draft.policy.cache_mounts:",
+            NEVER,
+            "test_cache_mounts_go_only_when_asked_for",
+        ),
         ("docker-cache-in-use", "if entry.in_use:", NEVER, "test_build_cache_that_stays"),
         (
             "docker-cache-built-upon",
@@ -252,14 +331,14 @@ DOCKER = (
         ("docker-removal-restart-policy", "if restart != work.restart:", NEVER, ""),
         (
             "docker-removal-joined",
-            "_require_unused([c for c in read_containers(docker) if container_joins(c, work.id, work.name)])",
+            "_require_unused([c for c in watch.users().containers if container_joins(c, work.id, work.name)])",
             "pass",
             "",
         ),
         ("docker-removal-image-renamed", "if unknown:", NEVER, ""),
         (
             "docker-removal-image-in-use",
-            "_require_unused([c for c in read_containers(docker) if container_uses_image(c, work.id, names)])",
+            "_require_unused([c for c in watch.users().containers if container_uses_image(c, work.id, names)])",
             "pass",
             "",
         ),
@@ -267,7 +346,7 @@ DOCKER = (
         ("docker-removal-network-connected", 'if raw.get("Containers"):', NEVER, ""),
         (
             "docker-removal-network-in-use",
-            "_require_unused([c for c in read_containers(docker) if container_uses_network(c, work.id, work.name)])",
+            "_require_unused([c for c in watch.look().containers if container_uses_network(c, work.id, work.name)])",
             "pass",
             "",
         ),
@@ -278,6 +357,7 @@ DOCKER = (
             "",
         ),
         ("docker-removal-volume-in-use", "    _require_unused(users)\n", "", ""),
+        ("docker-removal-volume-mounted-by-another", "if mounts:", NEVER, ""),
         ("docker-removal-cache-id", "if not _CACHE_ID.match(work.id):", NEVER, ""),
         ("docker-removal-force", 'path, force="false")\n            gone', 'path, force="true")\n            gone', ""),
     ),
@@ -312,6 +392,338 @@ DOCKER = (
     ),
 )
 
+RECOVERY_DRILL = (
+    *_of(
+        "recovery_drill",
+        "_backup/unpacking.py",
+        "_backup/test_unpacking.py",
+        (
+            "unpack-out-of-its-place",
+            'if any(name in ("", ".", "..") or "\\0" in name for name in names):',
+            NEVER,
+            "test_nothing_is_written_elsewhere_or_over_what_is_there",
+        ),
+        (
+            "unpack-through-a-link",
+            "_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC",
+            "_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC",
+            "test_nothing_is_written_elsewhere_or_over_what_is_there",
+        ),
+        (
+            "unpack-over-what-is-there",
+            "_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL",
+            "_NEW_FILE = os.O_WRONLY | os.O_CREAT",
+            "test_nothing_is_written_elsewhere_or_over_what_is_there",
+        ),
+        ("unpack-setuid", "_FILE_MODES = 0o777", "_FILE_MODES = 0o7777", "test_everything_as_it_was"),
+    ),
+    *_of(
+        "recovery_drill",
+        "_core/isolation.py",
+        "_core/test_isolation.py",
+        (
+            "isolation-guarded",
+            "if not os.statvfs(place).f_flag & os.ST_RDONLY:",
+            NEVER,
+            "test_a_program_reaches_no_network_and_writes_to_one_directory",
+        ),
+        (
+            "isolation-of-the-network",
+            "check(libc.unshare(_CLONE_NEWNS | _CLONE_NEWNET))",
+            "check(libc.unshare(_CLONE_NEWNS))",
+            "test_a_program_reaches_no_network_and_writes_to_one_directory",
+        ),
+    ),
+)
+
+COMPOSE_UPDATE_AGAIN = (
+    *_of(
+        "compose_update",
+        "_operations/update_recovery.py",
+        "_operations/test_update_recovery.py",
+        (
+            "update-half-way-back",
+            "exchange.write(started=False)",
+            "pass",
+            "test_who_was_cut_off_going_back_never_goes_forward",
+        ),
+    ),
+    *_of(
+        "mongo_users",
+        "_mongo/database_roles.py",
+        "_mongo/test_database_users.py",
+        (
+            "users-of-others",
+            'if user.roles is not None and "%s@admin" % name not in user.roles:',
+            NEVER,
+            "test_users_and_roles_of_others_are_left_alone",
+        ),
+    ),
+    *_of(
+        "shop_restart",
+        "_operations/shop_restart.py",
+        "_operations/test_shop_restart.py",
+        (
+            "restart-what-was-stopped-meanwhile",
+            "if health_of(action.work.service).state == STOPPED:",
+            NEVER,
+            "test_what_was_stopped_since_planning_is_not_started",
+        ),
+        (
+            "restart-a-second-time",
+            "elif target in seen.restarted:",
+            "elif False:",
+            "test_what_is_restarted",
+        ),
+    ),
+    *_of(
+        "compose_update",
+        "_docker/exchange.py",
+        "_docker/test_exchange.py",
+        (
+            "update-containers-as-seen",
+            "if not set(seen) <= set(found):",
+            NEVER,
+            "test_what_came_while_images_were_fetched_is_not_replaced",
+        ),
+        (
+            "update-layers-as-seen",
+            "if odd or (layer.data and len(found) > 1):",
+            NEVER,
+            "test_what_came_while_images_were_fetched_is_not_replaced",
+        ),
+        (
+            "update-layer-of-a-stranger",
+            "if data:",
+            NEVER,
+            "test_the_data_of_a_container_that_nobody_knows_are_not_given_up",
+        ),
+    ),
+    *_of(
+        "recovery_drill",
+        "_core/isolation.py",
+        "_core/test_isolation.py",
+        (
+            "drill-sockets-of-the-host",
+            "for path in covered:",
+            "for path in []:",
+            "test_a_program_reaches_no_socket_of_the_host_but_those_that_it_may",
+        ),
+    ),
+)
+
+BACKUP_OFFSITE = (
+    *_of(
+        "backup_offsite",
+        "_backup/offsite.py",
+        "_backup/test_offsite_sending.py",
+        (
+            "offsite-name-taken-meanwhile",
+            "if name in {copy.name for copy in (*listing.copies, *others)} or (name in listing.unnoted) != work.unnoted:",
+            NEVER,
+            "test_what_another_host_has_put_there_since_planning_is_not_overwritten test_nor_what_it_puts_there_during_the_transfer",
+        ),
+        (
+            "offsite-discard-of-another",
+            "if self.place.settles or self.place.list().unnoted.get(name) == size:",
+            "if True:",
+            "test_nor_what_it_puts_there_during_the_transfer",
+        ),
+    ),
+    *_of(
+        "backup_offsite",
+        "_backup/offsite_restic.py",
+        "_backup/test_offsite_places.py",
+        (
+            "offsite-which-snapshot",
+            "if archive and not chosen:",
+            "if not chosen:",
+            "test_of_two_archives_in_the_repository_the_one_that_was_noted_is_the_copy",
+        ),
+    ),
+    *_of(
+        "backup_offsite",
+        "_backup/offsite_planning.py",
+        "_backup/test_offsite_planning.py",
+        (
+            "offsite-unencrypted",
+            "if readable[-1] is verified[-1]:",
+            NEVER,
+            "test_what_is_not_encrypted_is_refused",
+        ),
+        (
+            "offsite-only-verified",
+            "if backup.verified]",
+            "]",
+            "test_only_verified_backups_are_sent_and_without_one_it_fails",
+        ),
+        (
+            "offsite-copies-of-others",
+            "mine = listing.of(policy.owner, policy.database)",
+            "mine = listing",
+            "test_copies_of_other_hosts_and_databases_are_neither_counted_nor_removed",
+        ),
+        (
+            "offsite-name-is-taken",
+            "if there is not None:",
+            NEVER,
+            "test_a_name_that_is_taken_by_another_backup_is_left_alone",
+        ),
+        (
+            "offsite-unnoted-archive",
+            "reason, unnoted = kept[name], name in listing.unnoted",
+            "reason, unnoted = kept[name], False",
+            "test_an_archive_without_a_note_must_prove_to_be_the_same",
+        ),
+        (
+            "offsite-max-delete",
+            'refuse_above(removals, policy.max_delete, "copies", target=target)',
+            "pass",
+            "test_caps",
+        ),
+        (
+            "offsite-removal-before-what-takes-its-place",
+            "if copy.name not in needed]",
+            "]",
+            "test_a_copy_goes_only_where_what_takes_its_place_comes_by_this_call",
+        ),
+        (
+            "offsite-copy-proven-bad",
+            "if copy is not None and backup.restore_failed and backup.record is not None:",
+            NEVER,
+            "test_a_copy_that_is_proven_not_to_restore_pushes_no_good_one_out",
+        ),
+        (
+            "offsite-fetch-over-a-file",
+            "if here is not None:",
+            NEVER,
+            "test_what_cannot_be_fetched test_a_copy_that_is_here_already_is_not_fetched_again",
+        ),
+        (
+            "offsite-whose-copy",
+            "if len(owners) > 1 or len(databases) > 1:",
+            NEVER,
+            "test_the_newest_copy_is_fetched_or_the_named_one",
+        ),
+    ),
+    *_of(
+        "backup_offsite",
+        "_backup/offsite_controller.py",
+        "_backup/test_offsite_controller.py",
+        (
+            "offsite-controller-name-of-two-hosts",
+            "if twice:",
+            NEVER,
+            "test_a_name_in_two_directories_could_be_either",
+        ),
+        (
+            "offsite-controller-not-mounted",
+            "if self.options.create:",
+            "if True:",
+            "test_a_place_that_told_nothing_or_is_not_there_is_no_empty_one",
+        ),
+    ),
+    *(
+        Mutation(
+            name,
+            "backup_offsite",
+            "plugins/plugin_utils/copy_store.py",
+            guard,
+            broken,
+            ("tests/unit/plugins/plugin_utils/test_copy_store.py::" + test,),
+        )
+        for name, guard, broken, test in (
+            (
+                "copy-store-rules-of-its-own",
+                "or name not in unkept_copies(listing, keep, now + _FARTHEST_ZONE):",
+                "or False:",
+                "test_a_host_can_have_nothing_removed_that_the_rules_keep",
+            ),
+            (
+                "copy-store-sha256",
+                "if found != sha256:",
+                NEVER,
+                "test_what_came_damaged_is_removed_and_never_gets_a_name",
+            ),
+            (
+                "copy-store-over-a-file",
+                "if os.path.lexists(path) and name not in broken:",
+                NEVER,
+                "test_a_file_that_nobody_has_noted_is_not_overwritten",
+            ),
+            (
+                "copy-store-fetched-twice",
+                "position = min(os.fstat(handle.fileno()).st_size, size)",
+                "position = 0",
+                "test_what_was_cut_off_has_no_name_and_is_gone_on_with",
+            ),
+            (
+                "copy-store-name-of-a-path",
+                "if parse_name(name) is None or os.path.basename(name) != name or name != name.strip():",
+                NEVER,
+                "test_a_name_that_no_backup_has_is_refused",
+            ),
+            (
+                "copy-store-note-of-another",
+                "if note is None or received is None or found != received or note.copy.owner != self.owner:",
+                "if note is None:",
+                "test_a_note_that_is_not_of_what_lies_here_is_refused",
+            ),
+        )
+    ),
+    *_of(
+        "backup_offsite",
+        "_backup/offsite_copies.py",
+        "_backup/test_offsite_places.py",
+        (
+            "offsite-size-of-a-copy",
+            "elif size != note.copy.size:",
+            "elif False:",
+            "test_a_copy_counts_while_its_archive_has_its_size",
+        ),
+    ),
+    *_of(
+        "mongo_restore",
+        "_backup/encryption.py",
+        "_backup/test_making.py",
+        (
+            "encryption-wrong-passphrase",
+            "if self._held and not begins_as_archive(self._held):",
+            NEVER,
+            "test_a_wrong_passphrase_that_openssl_takes_is_noticed",
+        ),
+    ),
+    *_of(
+        "backup_prune",
+        "_backup/retention.py",
+        "_backup/test_retention.py",
+        (
+            "retention-complete-ones",
+            "if item.name not in there:",
+            NEVER,
+            "test_two_weeks_without_the_uploads_push_no_complete_backup_out",
+        ),
+        (
+            "retention-complete-of-a-period",
+            "complete = _of_each([item for item in past if not item.lacking], bucket_of, newest, wanted)",
+            "complete = chosen",
+            "test_two_weeks_without_the_uploads_push_no_complete_backup_out",
+        ),
+        (
+            "retention-parts-of-complete-ones",
+            "for those in ([item for item in verified if not item.lacking], verified):",
+            "for those in (verified,):",
+            "test_a_complete_backup_of_a_day_stays_beside_one_that_holds_more_and_lacks_something",
+        ),
+        (
+            "retention-tags",
+            "if wanted_tags and wanted_tags <= item.tags:",
+            NEVER,
+            "test_within_counts_from_the_newest_backup_and_tags_only_keep_more",
+        ),
+    ),
+)
+
 BACKUP_PRUNE = (
     *_of(
         "backup_prune",
@@ -322,6 +734,12 @@ BACKUP_PRUNE = (
             "if decision.keep or backup is newest:",
             "if decision.keep:",
             "test_check_mode_may_assume_the_backup_before_it test_the_newest_verified_backup_always_stays",
+        ),
+        (
+            "rotation-newest-restored",
+            'return "the newest backup that a restore has proven" if backup is restored else ""',
+            'return ""',
+            "test_the_newest_backup_that_a_restore_has_proven_stays",
         ),
         (
             "rotation-require-verified",
@@ -355,8 +773,8 @@ BACKUP_PRUNE = (
         ),
         (
             "rotation-relied-on",
-            '"this run has relied on it" if backup.name in observation.relied_on else ""',
-            '""',
+            "if backup.name in observation.relied_on:",
+            NEVER,
             "test_what_this_run_has_relied_on_stays",
         ),
         (
@@ -392,7 +810,7 @@ BACKUP_PRUNE = (
         ),
         (
             "retention-verified-first",
-            "candidates = [item for item in verified if item.parts in most] or list(items)",
+            "candidates = [item for item in best if item.parts in most] or list(items)",
             "candidates = list(items)",
             "test_of_one_day_the_newest_verified_backup_is_preferred",
         ),
@@ -557,6 +975,23 @@ MONGO_BACKUP = (
             "        for helper in self._helpers:\n            self._judge(helper)\n        if",
             "        if",
             "test_a_document_that_does_not_parse_is_found_wherever_it_stands",
+        ),
+    ),
+    *_of(
+        "mongo_backup",
+        "_mongo/oplog.py",
+        "_mongo/test_oplog.py",
+        (
+            "oplog-of-transactions-ours-alone",
+            "ours = [inner for inner in operations if _namespace(inner.value).startswith(prefix)]",
+            "ours = operations",
+            "test_of_a_transaction_over_databases_only_ours_is_left",
+        ),
+        (
+            "oplog-transaction-whole",
+            "if not ours and not _is_part(fields, command):",
+            "if not ours:",
+            "test_of_a_transaction_over_databases_only_ours_is_left",
         ),
     ),
     *_of(
@@ -730,8 +1165,68 @@ MONGO_RESTORE = (
     ),
     *_of(
         "mongo_restore",
+        "_backup/file_swap.py",
+        "_backup/test_file_swap.py",
+        (
+            "files-changed-meanwhile",
+            'if print_of(place, "", moved.path) != moved.before:',
+            NEVER,
+            "test_what_was_written_since_is_not_overwritten",
+        ),
+        (
+            "files-written-between-two-renames",
+            'elif _there(place, "", moved.path):',
+            "elif False:",
+            "test_a_write_between_the_two_renames_ends_it",
+        ),
+        (
+            "files-kept-of-somebody-else",
+            'if here and print_of(place, "", moved.path) != moved.after:',
+            NEVER,
+            "test_what_was_written_half_way_is_kept",
+        ),
+        (
+            "files-kept-when-tidied",
+            "if os.path.lexists(place.kept) and not committed:",
+            NEVER,
+            "test_what_was_written_half_way_is_kept",
+        ),
+        (
+            "files-unpacked-changed",
+            "if print_of(place, NEW, moved.path) != moved.after:",
+            NEVER,
+            "test_nothing_is_moved_through_a_directory_of_somebody_elses",
+        ),
+        (
+            "files-own-directory",
+            "if status.st_uid != os.geteuid() or status.st_mode & 0o077:",
+            NEVER,
+            "test_nothing_is_moved_through_a_directory_of_somebody_elses",
+        ),
+        (
+            "files-compared-on-the-disk",
+            "if not fits or (entry.kind == FILE and hash_file(place.new, path) != entry.sha256):",
+            NEVER,
+            "test_what_is_on_the_disk_is_compared",
+        ),
+    ),
+    *_of(
+        "mongo_restore",
         "_backup/live_restore_planning.py",
         "_backup/test_live_restore_planning.py",
+        (
+            "live-restore-files-in-the-safety-backup",
+            "if part.replace and part.name not in record.components",
+            "if False",
+            "test_each_obstacle_ends_it_and_check_mode_tells",
+        ),
+        ("live-restore-file-conflicts", "if part.conflicts:", NEVER, "test_each_obstacle_ends_it_and_check_mode_tells"),
+        (
+            "live-restore-space-for-files",
+            "if there and there[0].free < needed:",
+            NEVER,
+            "test_each_obstacle_ends_it_and_check_mode_tells",
+        ),
         *(
             (name, guard, broken, "test_each_obstacle_ends_it_and_check_mode_tells")
             for name, guard, broken in (
@@ -743,7 +1238,11 @@ MONGO_RESTORE = (
                     "if not observation.maintenance_since and age > MAX_SAFETY_SECONDS:",
                     NEVER,
                 ),
-                ("live-restore-safety-holds-less", "if record.documents < observation.live_documents:", NEVER),
+                (
+                    "live-restore-safety-holds-less",
+                    "if observation.differing and record.documents < observation.live_documents:",
+                    NEVER,
+                ),
                 ("live-restore-space", "observation.free < needed + policy.min_free:", "observation.free < 0:"),
             )
         ),
@@ -770,11 +1269,23 @@ MONGO_RESTORE = (
             NEVER,
             "test_comparing_metadata",
         ),
+    ),
+    *_of(
+        "mongo_restore",
+        "_mongo/assertions.py",
+        "_mongo/test_assertions.py",
         (
             "restore-assertion",
             "if assertion.least is not None and count < assertion.least:",
             NEVER,
             "test_an_assertion_that_does_not_hold_is_told",
+        ),
+        ("restore-assertion-expression", "if result is True:", ALWAYS, "test_only_true_holds_and_no_value_is_told"),
+        (
+            "restore-sample-that-writes",
+            "if any(stage in _WRITING for entry in sample.pipeline for stage in entry):",
+            NEVER,
+            "test_what_makes_no_sense_is_refused_before_anything_is_done",
         ),
     ),
     *_of(
@@ -871,9 +1382,15 @@ MONGO_COMPACT = (
         ),
         (
             "compact-snapshots",
-            "if left <= 0:",
-            ALWAYS,
+            "if left > 0:",
+            NEVER,
             "test_nothing_is_compacted_while_a_snapshot_may_need_what_we_have_removed",
+        ),
+        (
+            "compact-others-removals",
+            "if left <= 0 or removed < _RECENT_SHARE * expected:",
+            ALWAYS,
+            "test_what_others_have_removed_of_late_is_waited_for_where_it_is_much",
         ),
         (
             "compact-disk",
@@ -913,11 +1430,29 @@ MONGO_COMPACT = (
     ),
     *_of(
         "mongo_compact",
-        "_mongo/compacting.py",
+        "_mongo/compactor.py",
         "_mongo/test_compaction_faults.py",
         ("compact-another-one-runs", "if others:", NEVER, "test_somebody_else_compacts"),
+        (
+            "compact-removed-since",
+            "if frozen:",
+            NEVER,
+            "test_what_was_removed_since_planning_is_not_frozen_into_the_file",
+        ),
         ("compact-time-is-up", "if estimate_seconds(before) > left:", NEVER, "test_lag_and_time"),
         ("compact-member-changed", "if obstacle:", NEVER, "test_a_member_that_is_neither_any_more_is_left_alone"),
+        (
+            "compact-started-anew",
+            "if read_server_process(self.connection) != process:",
+            NEVER,
+            "test_a_server_that_was_started_anew_has_not_gone_on",
+        ),
+        (
+            "compact-own-command",
+            'entry.get("command", {}).get("comment") == self.comment',
+            "True",
+            "test_after_a_lost_connection_nobody_elses_compaction_is_waited_for",
+        ),
         (
             "compact-lost-connection",
             "self._wait_for_the_server(work, error)",
@@ -929,6 +1464,196 @@ MONGO_COMPACT = (
             "if not isinstance(error.__cause__, ConnectionFailure):",
             NEVER,
             "test_refusal_is_no_lost_connection",
+        ),
+    ),
+    *_of(
+        "mongo_compact",
+        "_mongo/compaction.py",
+        "_mongo/test_rolling.py",
+        (
+            "rolling-old-server",
+            'if server.state == "secondary" and not policy.force and not replicates_while_compacting(server):',
+            NEVER,
+            "test_secondaries_that_cannot_replicate_meanwhile_are_refused_unless_forced",
+        ),
+    ),
+    *_of(
+        "mongo_compact",
+        "_mongo/rolling_rules.py",
+        "_mongo/test_rolling.py",
+        (
+            "rolling-majority",
+            "if len(up) < min(majority, len(others)):",
+            NEVER,
+            "test_obstacles test_whoever_may_be_busy_leaves_a_majority_where_there_can_be_one",
+        ),
+        ("rolling-lag", "if behind > max_lag:", NEVER, "test_obstacles"),
+        (
+            "rolling-no-primary",
+            'if not any(member.healthy and member.state == "PRIMARY" for member in members):',
+            NEVER,
+            "test_obstacles",
+        ),
+        ("rolling-state", 'if not own.healthy or own.state not in ("PRIMARY", "SECONDARY"):', NEVER, "test_obstacles"),
+    ),
+    *_of(
+        "mongo_compact",
+        "_mongo/rolling.py",
+        "_mongo/test_rolling.py",
+        (
+            "rolling-stranger",
+            "if left not in self.names:",
+            'if left == "":',
+            "test_whom_a_dead_call_made_step_down_may_be_elected_again",
+        ),
+        ("rolling-one-busy", "if running:", NEVER, "test_only_one_is_busy"),
+        ("rolling-lease", "if other:", NEVER, "test_who_stood_still_for_long_asks_for_the_lease_again"),
+        (
+            "rolling-lease-again",
+            "if not reason and not self.lease.fresh:",
+            NEVER,
+            "test_who_stood_still_for_long_asks_for_the_lease_again",
+        ),
+        (
+            "rolling-still-primary",
+            'if server.state == "primary" and self.policy.primary == "stepdown":',
+            NEVER,
+            "test_a_primary_that_is_to_step_down_is_not_compacted_as_one",
+        ),
+        (
+            "rolling-successor",
+            "if successors(member, seats, members, self.policy.max_lag):",
+            "if True:",
+            "test_nobody_steps_down_for_nobody",
+        ),
+    ),
+)
+
+MONGO_COMPACT_KILLED = (
+    *_of(
+        "mongo_compact",
+        "_mongo/former_compactions.py",
+        "_mongo/test_former_compactions.py",
+        ("former-waited-for", "if not running:", ALWAYS, "test_ours_are_waited_for_on_every_member_and_told_of"),
+        ("former-ours", "if begun_by_us(entry)", "", "test_nothing_else_is_waited_for"),
+    ),
+    *_of(
+        "mongo_compact",
+        "_core/process_identity.py",
+        "_core/test_process_identity.py",
+        ("former-lives", "return not _exists(pid)", "return True", "test_what_cannot_be_known_has_not_ended"),
+        ("former-elsewhere", "or place != _place(proc) or", "or", "test_what_cannot_be_known_has_not_ended"),
+    ),
+)
+
+MONGO_INFO = (
+    *_of(
+        "mongo_info",
+        "_mongo/index_advice.py",
+        "_mongo/test_index_advice.py",
+        (
+            "info-needed-index-superfluous",
+            "if is_needed(narrow) or not (_is_plain(wide) and _is_plain(narrow)):",
+            "if not (_is_plain(wide) and _is_plain(narrow)):",
+            "test_which_index_covers_which",
+        ),
+        (
+            "info-unused-on-one-member",
+            "return all(rest is not None and rest.rested >=",
+            "return any(rest is not None and rest.rested >=",
+            "test_every_member_agrees_or_nothing_is_said",
+        ),
+        (
+            "info-needed-index-unused",
+            "if is_needed(spec) or not members:",
+            "if not members:",
+            "test_every_member_agrees_or_nothing_is_said",
+        ),
+    ),
+)
+
+MONGO_USERS = (
+    *_of(
+        "mongo_users",
+        "_mongo/database_roles.py",
+        "_mongo/test_database_users.py",
+        (
+            "users-open-file",
+            "if user.kept and not user.safe:",
+            NEVER,
+            "test_an_open_file_is_refused",
+        ),
+        (
+            "users-killed-between-file-and-server",
+            "password = fresh or user.accepted is False",
+            "password = fresh",
+            "test_a_password_that_the_server_does_not_take_is_told_to_it",
+        ),
+        (
+            "users-observer-who-writes",
+            "        DATABASE: _LOOK,\n",
+            "        DATABASE: _LOOK | _WRITE,\n",
+            "test_who_may_what",
+        ),
+    ),
+    *_of(
+        "mongo_users",
+        "_mongo/database_users.py",
+        "_mongo/test_database_users.py",
+        (
+            "users-file-open-to-others",
+            "status.st_mode & 0o077 or",
+            "False or",
+            "test_whose_file_it_is",
+        ),
+    ),
+)
+
+MONGO_REINDEX = (
+    *_of(
+        "mongo_reindex",
+        "_mongo/reindex_planning.py",
+        "_mongo/test_reindex.py",
+        (
+            "reindex-in-an-open-shop",
+            "if not (policy.keeps_waiting and policy.require_maintenance) or observation.in_maintenance:",
+            ALWAYS,
+            "test_nobody_is_kept_waiting_while_the_shop_is_open",
+        ),
+        (
+            "reindex-of-a-member",
+            'elsewhere = "" if observation.server.topology == "standalone" else _topology_reason(observation.server)',
+            'elsewhere = ""',
+            "test_elsewhere_it_says_what_to_do_instead",
+        ),
+        (
+            "reindex-of-another-collection",
+            "if not entry.same_collection:",
+            NEVER,
+            "test_another_collection_of_that_name_is_left_to_a_person",
+        ),
+        (
+            "reindex-without-room",
+            "observation.disk_free < needed:",
+            "observation.disk_free < 0:",
+            "test_room_for_the_new_ones_beside_the_old_ones",
+        ),
+    ),
+    *_of(
+        "mongo_reindex",
+        "_mongo/index_definitions.py",
+        "_mongo/test_reindex.py",
+        (
+            "reindex-over-definitions-that-wait",
+            "if os.path.lexists(path):",
+            NEVER,
+            "test_definitions_that_wait_are_not_written_over",
+        ),
+        (
+            "reindex-order-of-keys",
+            "return keys[0] == keys[1] and dict(one) == dict(other)",
+            "return dict(one) == dict(other)",
+            "test_what_differs",
         ),
     ),
 )
@@ -1242,18 +1967,23 @@ PERM_AUDIT = (
     ),
     *_of(
         "perm_audit",
-        "_audit/undo_store.py",
+        "_core/undo_note.py",
         "_audit/test_undo_store.py",
         (
             "modes-no-note-no-change",
-            "raise AbortPlan.because_of(cause) from error",
-            "raise cause from error",
+            "raise AbortPlan.because_of(error) from error",
+            "raise",
             "test_without_a_note_nothing_further_is_tried",
         ),
+    ),
+    *_of(
+        "perm_audit",
+        "_core/state_note.py",
+        "_audit/test_undo_store.py",
         (
             "modes-damaged-note",
-            "(ValueError, KeyError, TypeError, AttributeError) as error:\n            raise",
-            "(ValueError, KeyError, TypeError, AttributeError) as error:\n            continue\n            raise",
+            "if not damaged:",
+            ALWAYS,
             "test_damaged_undo_data_is_told",
         ),
     ),
@@ -1288,6 +2018,45 @@ PERM_AUDIT = (
 )
 
 MAINTENANCE_FLAG = (
+    *_of(
+        "maintenance_flag",
+        "_operations/maintenance_status.py",
+        "_flag/test_flag.py",
+        (
+            "flag-told-as-missing",
+            "        flag = Flag(True)\n",
+            "        flag = Flag(False)\n",
+            "test_a_flag_that_cannot_be_read_is_not_missing",
+        ),
+    ),
+    *_of(
+        "maintenance_flag",
+        "_flag/switch.py",
+        "_flag/test_services.py",
+        (
+            "flag-services-that-nobody-tells-of",
+            "    if silent:",
+            "    if False:",
+            "test_what_cannot_be_looked_at_keeps_no_layer_up_and_is_not_forgotten",
+        ),
+    ),
+    *_of(
+        "maintenance_flag",
+        "_flag/services.py",
+        "_flag/test_services.py",
+        (
+            "flag-services-that-ran",
+            "if standing or not running.get(service, False)",
+            "if standing",
+            "test_what_is_stopped_is_not_forgotten_when_somebody_removes_the_flag",
+        ),
+        (
+            "flag-services-that-did-not-run",
+            "if s.wanted and s.running and s.service not in kept",
+            "if s.wanted and s.service not in kept",
+            "test_what_ran_runs_after_and_nothing_else",
+        ),
+    ),
     *_of(
         "maintenance_flag",
         "_flag/switch.py",
@@ -1394,6 +2163,12 @@ MAINTENANCE_FLAG = (
         "_flag/flag_file.py",
         "_flag/test_flag.py",
         ("flag-end-in-the-past", "if moment <= now:", NEVER, "test_ends"),
+        (
+            "flag-that-cannot-be-read",
+            '        raise _error("cannot read the maintenance flag", path, error) from error',
+            "        return Flag(False)",
+            "test_a_flag_that_cannot_be_read_is_not_missing",
+        ),
         (
             "flag-without-a-time",
             "if not separator:",
@@ -1625,6 +2400,38 @@ LOGS = (
     ),
 )
 
+COMPILED = (
+    *_of(
+        "core",
+        "_core/code_cache.py",
+        "_core/test_code_cache.py",
+        (
+            "code-of-another-source",
+            '"%s.%s.pyc" % (hashlib.sha256(source).hexdigest(), sys.implementation.cache_tag)',
+            '"%s.%s.pyc" % (fullname, sys.implementation.cache_tag)',
+            "test_another_source_is_compiled_anew",
+        ),
+        (
+            "code-damaged",
+            "if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:",
+            NEVER,
+            "test_damaged_code_is_compiled_anew",
+        ),
+        (
+            "code-others-write",
+            " and not status.st_mode & 0o022",
+            "",
+            "test_a_directory_that_others_write_to_is_not_trusted",
+        ),
+        (
+            "code-through-a-link",
+            "status = os.lstat(path)",
+            "status = os.stat(path)",
+            "test_a_link_is_not_followed",
+        ),
+    ),
+)
+
 MAINTENANCE_RUN = (
     *_of(
         "maintenance_run",
@@ -1800,14 +2607,14 @@ CORE = (
         ),
         (
             "runner-abort",
-            "stop = isinstance(failure, AbortPlan)",
-            "stop = False",
+            "isinstance(told, AbortPlan) or task.stop_on_failure",
+            "task.stop_on_failure",
             "test_some_failures_forbid_the_rest",
         ),
         (
             "runner-stop-on-failure",
-            "(stop or task.stop_on_failure)",
-            "stop",
+            "if status == FAILED and (isinstance(told, AbortPlan) or task.stop_on_failure):",
+            "if status == FAILED and isinstance(told, AbortPlan):",
             "test_where_one_failure_ends_the_plan_nothing_more_is_tried",
         ),
         (
@@ -1964,6 +2771,28 @@ SCHEDULE = (
     ),
 )
 
+HEALTH = (
+    *_of(
+        "maintenance_flag_info",
+        "_mongo/serving.py",
+        "_mongo/test_serving.py",
+        ("health-lock-of-another-boot", "and not note.is_of_another_boot(boot)", "", "test_whose_lock_it_is"),
+        (
+            "health-lock-of-a-killed-backup",
+            "return BY_KILLED if ours else BY_SOMEBODY",
+            'return ""',
+            "test_whose_lock_it_is",
+        ),
+        ("health-member-down", "if not member.healthy:", NEVER, "test_what_is_told"),
+    ),
+    *_of(
+        "maintenance_flag_info",
+        "_host/certificates.py",
+        "_host/test_certificates.py",
+        ("health-certificate-ended", "if left <= 0:", NEVER, "test_when_an_end_is_told"),
+    ),
+)
+
 DOCKER_LOGS = (
     *_of(
         "docker_logs",
@@ -2047,6 +2876,40 @@ MAINTENANCE_NGINX = (
             "test_what_nginx_would_read_otherwise_never_becomes_a_pattern",
         ),
     ),
+    *_of(
+        "maintenance_nginx",
+        "_core/in_place.py",
+        "_core/test_in_place.py",
+        ("nginx-file-half-written", "if torn:", NEVER, "test_a_disk_that_is_full_is_told_and_taken_back"),
+        (
+            "nginx-file-written-by-somebody-else",
+            "return now not in (before, after) and now[same:] == before[same:]",
+            "return now not in (before, after)",
+            "test_what_somebody_else_has_written_meanwhile_stays",
+        ),
+    ),
+)
+
+SHOP_RESTART = (
+    *_of(
+        "shop_restart",
+        "_operations/shop_restart.py",
+        "_operations/test_shop_restart.py",
+        ("restart-in-maintenance", "        elif seen.hindered:", "        elif False:", "test_what_is_restarted"),
+        ("restart-in-vain", "        elif target in seen.restarted:", "        elif False:", "test_what_is_restarted"),
+        ("restart-what-was-stopped", "and health.state != STOPPED and", "and", "test_what_is_restarted"),
+    ),
+    *_of(
+        "shop_restart",
+        "_operations/services.py",
+        "_operations/test_shop_restart.py",
+        (
+            "restart-what-the-engine-would-start",
+            ' and policy not in ("always", "unless-stopped")',
+            "",
+            "test_how_a_container_is",
+        ),
+    ),
 )
 
 MAINTENANCE_ALERT = (
@@ -2082,30 +2945,210 @@ MAINTENANCE_CHECKLIST = (
         "_checklist/test_boxes.py",
         (
             "checklist-box-of-a-run",
-            "if box.step:\n            raise",
+            "if not box.by_hand:\n            raise",
             "if False:\n            raise",
             "test_what_a_run_does_nobody_ticks_by_hand",
         ),
     ),
 )
 
+UPDATE = (
+    *_of(
+        "compose_update",
+        "_docker/update_plan.py",
+        "_docker/test_update_plan.py",
+        (
+            "update-database-unnamed",
+            "return [service for service in scene.services if not service.database]",
+            "return list(scene.services)",
+            "test_the_database_only_where_it_is_named",
+        ),
+        ("update-no-way-back", "if service.unseen:", NEVER, "test_it_refuses_what_cannot_be_done_without_loss"),
+        ("update-lost-volume", "if service.lost:", NEVER, "test_it_refuses_what_cannot_be_done_without_loss"),
+        ("update-unknown-file", "if service.layer.unknown:", NEVER, "test_it_refuses_what_cannot_be_done_without_loss"),
+        (
+            "update-two-layers",
+            "if service.layer.data and len(service.containers) > 1:",
+            NEVER,
+            "test_it_refuses_what_cannot_be_done_without_loss",
+        ),
+        (
+            "update-other-variables",
+            "if service.variables and not policy.config_changes:",
+            NEVER,
+            "test_it_refuses_what_cannot_be_done_without_loss",
+        ),
+        ("update-bystanders", "if scene.bystanders:", NEVER, "test_it_refuses_what_cannot_be_done_without_loss"),
+        ("update-no-room", "if needed > scene.free_bytes:", NEVER, "test_it_refuses_what_cannot_be_done_without_loss"),
+        (
+            "update-not-well",
+            "if scene.unhealthy and policy.action != UNDO:",
+            NEVER,
+            "test_it_refuses_what_cannot_be_done_without_loss",
+        ),
+        ("update-silent-registry", "if silent:", NEVER, "test_a_registry_that_is_silent_stops_all_before_anything"),
+        ("update-undefined", "if undefined:", NEVER, "test_a_project_whose_files_are_named_is_worked_on"),
+        ("update-missing-file", "if missing:", NEVER, "test_a_project_whose_files_are_named_is_worked_on"),
+        ("update-different-files", "if len(told) > 1:", NEVER, "test_a_project_whose_files_nobody_can_name_is_refused"),
+        (
+            "update-cut-off",
+            "if journal is not None and journal.phase == REPLACING:",
+            NEVER,
+            "test_what_was_cut_off_comes_first_and_alone",
+        ),
+        (
+            "update-cut-off-migrated",
+            "work = SettleUpdate(tuple(sorted(journal.services)), bool(scene.migrated))",
+            "work = SettleUpdate(tuple(sorted(journal.services)))",
+            "test_what_was_cut_off_comes_first_and_alone",
+        ),
+    ),
+    *_of(
+        "compose_update",
+        "_docker/writable_layer.py",
+        "_docker/test_writable_layer.py",
+        (
+            "layer-unknown",
+            "elif not any(_matches(path, pattern) for pattern in (*DISCARDED, *discard)):",
+            "elif False:",
+            "test_data_is_told_from_what_may_go_and_from_what_nobody_knows",
+        ),
+        (
+            "layer-compared",
+            "if there.get(name) != entry)",
+            "if name not in there)",
+            "test_every_difference_is_seen",
+        ),
+        (
+            "layer-going",
+            "if state in REMOVED:",
+            NEVER,
+            "test_a_copy_is_not_replaced_by_what_is_left_of_a_container_that_goes",
+        ),
+    ),
+    *_of(
+        "compose_update",
+        "_docker/compose_config.py",
+        "_docker/test_compose_config.py",
+        (
+            "update-other-volume",
+            "if now == mount:",
+            "if now is not None:",
+            "test_a_mount_that_would_be_another_one_is_lost",
+        ),
+    ),
+    *_of(
+        "compose_update",
+        "_docker/compose_program.py",
+        "_docker/test_compose_config.py",
+        (
+            "update-own-environment",
+            'COMPOSE_REMOVE_ORPHANS="false",',
+            "",
+            "test_nothing_of_ours_takes_the_place_of_what_the_project_says",
+        ),
+    ),
+)
+
+OS_PACKAGES = (
+    *_of(
+        "os_packages",
+        "_packages/planning.py",
+        "_packages/test_planning.py",
+        (
+            "packages-nothing-is-removed",
+            "if not change.after:",
+            NEVER,
+            "test_an_upgrade_that_removes_something_is_left_out_and_what_is_on_hold_is_not_asked_for",
+        ),
+        (
+            "packages-what-is-to-stay",
+            "if change.name in held or (change.before and kept_by_name(change.name, keep)):",
+            NEVER,
+            "test_nothing_is_removed_and_what_is_to_stay_stays",
+        ),
+        (
+            "packages-on-hold",
+            "if update.held:",
+            NEVER,
+            "test_an_upgrade_that_removes_something_is_left_out_and_what_is_on_hold_is_not_asked_for",
+        ),
+    ),
+    *_of(
+        "maintenance_checklist",
+        "_checklist/boxes.py",
+        "_checklist/test_boxes.py",
+        (
+            "checklist-box-with-something-left",
+            "if box.clean and not _left_nothing(steps, box.step):",
+            NEVER,
+            "test_packages_are_updated_when_no_update_is_left",
+        ),
+    ),
+)
+
+NPM_AUDIT = (
+    *_of(
+        "npm_audit",
+        "_audit/npm_lock.py",
+        "_audit/test_npm_lock.py",
+        (
+            "npm-no-major-version",
+            'return [change for change in changes if change.direct and change.update == "major"]',
+            "return []",
+            "test_each_version_that_changes_is_told_once_and_none_beyond",
+        ),
+        (
+            "npm-other-content",
+            "if all(marks) and same_kind and marks[0] != marks[1]:",
+            NEVER,
+            "test_a_version_that_stays_has_the_same_content",
+        ),
+        (
+            "npm-nothing-shows-that-it-works",
+            "    if not found:\n        raise MaintenanceError(",
+            "    if False:\n        raise MaintenanceError(",
+            "test_nothing_shows_that_it_works",
+        ),
+        (
+            "npm-no-tests-are-no-tests",
+            'real = [name for name in there if not (name == "test" and _NO_TEST in str(there[name]))]',
+            "real = list(there)",
+            "test_nothing_shows_that_it_works",
+        ),
+    ),
+)
+
 MUTATIONS: tuple[Mutation, ...] = (
+    *OS_PACKAGES,
+    *NPM_AUDIT,
     *DOCKER,
     *FINDING_WAIVER,
     *MAINTENANCE_NGINX,
+    *SHOP_RESTART,
     *MAINTENANCE_ALERT,
     *MAINTENANCE_CHECKLIST,
     *DOCKER_LOGS,
+    *UPDATE,
+    *COMPOSE_UPDATE_AGAIN,
+    *BACKUP_OFFSITE,
     *BACKUP_PRUNE,
+    *RECOVERY_DRILL,
     *MONGO_BACKUP,
     *MONGO_RESTORE,
     *MONGO_COMPACT,
+    *MONGO_COMPACT_KILLED,
+    *MONGO_INFO,
+    *MONGO_USERS,
+    *MONGO_REINDEX,
     *MONGO_ORPHANS,
     *PERM_AUDIT,
     *SECRET_SCAN,
     *MAINTENANCE_FLAG,
     *LOGS,
+    *COMPILED,
     *MAINTENANCE_RUN,
     *SCHEDULE,
+    *HEALTH,
     *CORE,
 )

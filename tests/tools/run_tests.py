@@ -1,7 +1,7 @@
 # Copyright (c) 2026, miniecom.maintenance contributors
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The driver of ``make test``: runs every check and test, two at a time, and says what took how long.
+"""The driver of ``make test``: runs every check and test, three stages at a time, and says what took how long.
 
 ``python -m tests.tools.run_tests`` runs all stages, with names only those; ``--list`` shows them. Each stage writes a log of
 its own below .cache/logs. The last line is ``<N> passed, <M> failed``; the exit status is 1 when anything failed.
@@ -73,16 +73,30 @@ class Outcome:
         return self.count.failed == 0 and self.count.passed > 0
 
 
-# Integration tests in stages of about the same length: those of MongoDB's modules, which run on several servers, those
-# that need Docker, those of maintenance mode, alerts and schedules, and those that raise whole sandboxes and run whole
-# playbooks, each stage with servers and sandboxes of its own. All others are a stage as well.
+# Integration tests in stages, the longest first: those of backups, those of MongoDB's modules, which run on several
+# servers, those that need Docker, those of updates, those of maintenance mode, alerts and schedules, and those that raise
+# whole sandboxes and run whole playbooks, each stage with servers and sandboxes of its own. All others are a stage as well.
 PARTS = {
-    "integration-docker": ("test_context_*.py", "test_docker_*.py", "test_engine_*.py"),
-    "integration-maintenance": ("test_alerts_*.py", "test_maintenance_*.py", "test_schedule*.py", "test_shop_jobs.py"),
+    "integration-maintenance": (
+        "test_alerts_*.py",
+        "test_maintenance_*.py",
+        "test_mode_*.py",
+        "test_schedule*.py",
+        "test_shop_jobs.py",
+    ),
+    "integration-journeys": ("test_delivery.py", "test_playbooks*.py", "test_sandbox_*.py"),
     "integration-mongo": ("test_mongo_*.py",),
-    "integration-weekly": ("test_weekly.py",),
     "integration-faults": ("test_weekly_faults.py",),
-    "integration-journeys": ("test_delivery.py", "test_playbooks.py", "test_sandbox_*.py"),
+    "integration-updates": (
+        "test_compose_*.py",
+        "test_npm_*.py",
+        "test_os_packages.py",
+        "test_restore_in_*.py",
+        "test_update_*.py",
+    ),
+    "integration-weekly": ("test_weekly.py",),
+    "integration-backup": ("test_backup_*.py", "test_recovery_drill.py", "test_restore_playbook.py"),
+    "integration-docker": ("test_context_*.py", "test_docker_*.py", "test_engine_*.py"),
 }
 
 # Molecule runs from the checkout, keeps its files in it, and does not know the checkout's ansible.cfg.
@@ -126,8 +140,9 @@ def stages() -> list[Stage]:
         for name, patterns in PARTS.items()
     }
     taken = {path for paths in parts.values() for path in paths}
+    longest, *others = [_pytest(name, *map(str, paths)) for name, paths in parts.items()]
     found = [
-        _pytest("integration-modules", *(str(path) for path in integration if path not in taken)),
+        longest,
         Stage("ruff", [_program("ruff", "check", "."), _program("ruff", "format", "--check", ".")]),
         _pytest("unit", "tests/unit"),
         Stage("mypy", mypy_commands()),
@@ -140,8 +155,9 @@ def stages() -> list[Stage]:
             environment={"ANSIBLE_INVENTORY": str(ROOT / "inventories" / "sandbox")},
         ),
         Stage("sanity", [_module("tests.tools.sanity")], count=count_sanity),
+        _pytest("integration-modules", *(str(path) for path in integration if path not in taken)),
+        *others,
     ]
-    found.extend(_pytest(name, *map(str, paths)) for name, paths in parts.items())
     for scenario in [] if lacks_molecule() else molecule_scenarios():
         command = _program("molecule", "--base-config", "molecule/config.yml", "test", "--scenario-name", scenario)
         found.append(Stage(f"molecule-{scenario}", [command], count=count_molecule, environment=MOLECULE))
@@ -343,6 +359,12 @@ def not_tested(outcomes: list[Outcome]) -> list[str]:
     return sorted(lines)
 
 
+def left_out(outcomes: list[Outcome]) -> int:
+    """How many tests were left to ``make test-long``, as pytest counted them."""
+    ends = [last_line(outcome.stage.log) for outcome in outcomes if outcome.stage.junit.exists()]
+    return sum(int(number) for end in ends for number in re.findall(r"(\d+) deselected", end))
+
+
 def failures(outcomes: list[Outcome]) -> list[str]:
     """Each failed test with the place and the first words of its failure: the end of the output is what people see first."""
     lines = []
@@ -379,7 +401,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run the checks and tests of the collection.")
     parser.add_argument("names", nargs="*", help="stages to run; a beginning will do, such as molecule")
     parser.add_argument("--list", action="store_true", help="list the stages")
-    parser.add_argument("--jobs", type=int, default=2, help="stages that run at a time (default 2)")
+    parser.add_argument("--jobs", type=int, default=3, help="stages that run at a time (default 3)")
     options = parser.parse_args()
     every = stages()
     if options.list:
@@ -407,6 +429,8 @@ def main() -> int:
     print(f"\n{table(outcomes)}\n{time.monotonic() - started:.0f} s in all")
     for line in [*not_tested(outcomes), *([lacks_molecule()] if not options.names and lacks_molecule() else [])]:
         print(f"NOT TESTED ON THIS MACHINE: {line}")
+    if left_out(outcomes):
+        print(f"{left_out(outcomes)} tests more of kinds that were sampled: make test-long")
     print("".join(f"{line}\n" for line in failures(outcomes)), end="")
     # A stage in which nothing ran is a failure of that stage.
     failed = sum(outcome.count.failed or (not outcome.ok) for outcome in outcomes)

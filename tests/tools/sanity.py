@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 from tests.support import old_python
+from tests.support.pythons import PythonUnavailable, find_interpreter
 
 ROOT = Path(__file__).resolve().parents[2]
 COPY = ROOT / ".cache" / "sanity" / "ansible_collections" / "miniecom" / "maintenance"
@@ -105,8 +106,8 @@ def private_home() -> None:
 def target_pythons() -> list[str]:
     """The oldest target Python under the name that ansible-test looks for; none where the machine has none."""
     try:
-        interpreter = old_python.find_interpreter()
-    except old_python.PythonUnavailable as error:
+        interpreter = find_interpreter(old_python.VERSION)
+    except PythonUnavailable as error:
         if os.environ.get("CI"):
             sys.exit(f"CI must have the oldest target Python: {error}")
         print(f"NOT TESTED: sanity under the oldest target Python: {error}")

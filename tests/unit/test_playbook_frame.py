@@ -15,9 +15,19 @@ import yaml
 
 from tests.support.outline import ROOT, VALIDATION, Task, outlines
 
-WITHIN_MAINTENANCE = ["weekly", "monthly"]
-SINGLE = ["backup", "security_audit", "enter_maintenance", "exit_maintenance", "restore_test"]
-STEPS = {"daily": 5, "database": 8, "fix_permissions": 4, "undo": 2, "weekly": 13, "monthly": 16}
+WITHIN_MAINTENANCE = ["database", "weekly", "monthly"]
+SINGLE = ["backup", "security_audit", "enter_maintenance", "exit_maintenance", "restore_test", "dr_drill"]
+STEPS = {
+    "daily": 5,
+    "database": 10,
+    "database_users": 1,
+    "fix_permissions": 4,
+    "quarterly": 8,
+    "undo": 5,
+    "weekly": 15,
+    "monthly": 19,
+    "update": 6,
+}
 # Closes the shop and opens it, in a way of its own.
 CLOSED = ["restore"]
 FRAMED = [*SINGLE, *STEPS, *CLOSED]
@@ -41,7 +51,7 @@ OPEN = list(OPENING)
 END = ["report : End the run and show what it did", "report : End as failed when a step failed"]
 # Whatever became of the report; each skipped where nothing is configured.
 TELL = ["alerts : Send alerts", "alerts : Say who would be told"]
-NOTE = "report : Note the failure and go on"
+NOTE = "Note the failure and go on"
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +84,8 @@ def test_every_run_ends_alike(playbook: str, found: dict[str, dict[str, Any]]) -
     if playbook in CLOSED:
         assert "backup : Start the containers again" in dict(ended)
         ended = [entry for entry in ended if entry[0] in END]
+    # What was fetched for a drill goes at the end of its own work, whatever became of that.
+    ended = [entry for entry in ended if entry[0] != "dr_drill : Remove the copy from the second place"]
     opened = list(OPENING.items()) if playbook in WITHIN_MAINTENANCE else []
     assert ended == opened + [(name, ["always", "report"]) for name in END]
     told = part(found[playbook]["tasks"], "always", "always")
@@ -143,7 +155,7 @@ def test_single_jobs_do_only_theirs(found: dict[str, dict[str, Any]]) -> None:
         return names(found[playbook]["orders"][""])[len(BEGIN + PREPARE) : -len(END + TELL)]
 
     assert work("backup") == ["backup : Back up the shop"]
-    assert [name.partition(" ")[0] for name in work("security_audit")] == ["security_audit"] * 4
+    assert [name.partition(" ")[0] for name in work("security_audit")] == ["security_audit"] * 10
     nginx = "maintenance_mode : Give nginx what it needs to turn visitors away"
     assert work("enter_maintenance")[:2] == [nginx, "maintenance_mode : Put up maintenance mode"]
     assert work("exit_maintenance")[0] == "maintenance_mode : Take down maintenance mode"
@@ -183,3 +195,32 @@ def test_a_shop_whose_database_may_be_half_way_stays_closed(result: dict[str, An
     known = {} if result is None else {"backup_restore_result": result}
     conditions = [jinja.compile_expression(text)(known) for text in first["ansible.builtin.assert"]["that"]]
     assert all(conditions) is opens
+
+
+@pytest.mark.parametrize(
+    ("images", "dependencies", "put_back"),
+    [
+        ({"failed": True}, {"changed": True}, True),
+        ({"failed": True}, {"changed": False}, False),
+        ({"failed": True}, None, False),
+        ({"changed": True}, {"changed": True}, False),
+        ({"skipped": True}, {"changed": True}, False),
+        # It ended before compose_update, as without its backup: nothing was built from the new lock files, and they stay.
+        (None, {"changed": True}, False),
+        (None, None, False),
+    ],
+)
+def test_lock_files_of_before_come_back_when_the_images_failed(
+    images: dict[str, bool] | None, dependencies: dict[str, bool] | None, put_back: bool
+) -> None:
+    steps = yaml.safe_load((ROOT / "playbooks/tasks/update.yml").read_text())
+    (step,) = [step for step in steps if step["name"] == "Lock files of before"]
+    # As ansible-core does: what nobody has registered is an error, and no answer.
+    jinja = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    for test in ("failed", "changed"):
+        jinja.tests[test] = lambda value, key=test: bool(value.get(key))
+    results = {"app_update_result": images, "app_update_npm_result": dependencies}
+    known = {name: result for name, result in results.items() if result is not None}
+    for check in (False, True):
+        answer = jinja.from_string("{{ %s }}" % step["when"]).render(known, ansible_check_mode=check)
+        assert answer == str(put_back and not check)

@@ -36,7 +36,7 @@ def test_every_variable_used_is_defined_somewhere(role: role_docs.Path) -> None:
         text = path.read_text(encoding="utf-8")
         registered |= set(re.findall(r"register: (\w+)", text))
         registered |= set(re.findall(r"^\s+(\w+):", text, re.MULTILINE))
-        for expression in re.findall(r"{{(.*?)}}|when: (.*)", text, re.DOTALL):
+        for expression in re.findall(r"{{(.*?)}}|when: ([^\n]*)", text, re.DOTALL):
             used |= set(re.findall(rf"(?<![\w.'/])({role.name}_\w+)", " ".join(expression)))
     assert used <= known | registered
 

@@ -107,6 +107,12 @@ def test_tracked_files_speak_of_the_project_alone() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_no_tracked_file_holds_what_a_merge_could_not_decide() -> None:
+    pattern = "^(" + "<" * 7 + "|" + ">" * 7 + ")( |$)"
+    found = subprocess.run(["git", "grep", "-InE", pattern], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode in (1, 128), found.stdout
+
+
 # -- imports ------------------------------------------------------------------------------------------------------------
 
 
@@ -131,7 +137,19 @@ def storey(imported: str) -> str:
 
 
 # Each storey may import those below it and itself; the domains and _host stand side by side and never import one another.
-DOMAINS = {"_mongo", "_docker", "_audit", "_backup", "_flag", "_logs", "_schedule", "_alerts", "_checklist", "_host"}
+DOMAINS = {
+    "_mongo",
+    "_docker",
+    "_audit",
+    "_backup",
+    "_flag",
+    "_logs",
+    "_schedule",
+    "_alerts",
+    "_checklist",
+    "_host",
+    "_packages",
+}
 MAY_IMPORT = {
     "_core": set(),
     **{room: {"_core"} for room in DOMAINS},
@@ -357,14 +375,18 @@ def test_plays_name_their_hosts(path: Path) -> None:
         if "hosts" in play:
             assert play["hosts"] == "localhost" or "miniecom_hosts" in play["hosts"], play.get("name")
             assert play.get("name")
-            # Otherwise one host's long step would make another's lease look dead.
-            assert play["hosts"] == "localhost" or play["strategy"] == "ansible.builtin.host_pinned"
+            if play["hosts"] != "localhost":
+                # Otherwise one host's long step would make another's lease look dead.
+                assert play["strategy"] == "{{ miniecom_strategy | default('ansible.builtin.host_pinned') }}"
+                assert play["serial"] == "{{ miniecom_serial | default(0) }}"
 
 
 # -- names --------------------------------------------------------------------------------------------------------------
 
-# What each domain has one of: what its planner is told, and where a program of its own begins, as _core/program.py starts it.
-ONE_A_DOMAIN = {"Policy", "policy_of", "main"}
+# What each domain has one of: what its planner is told.
+ONE_A_DOMAIN = {"Policy", "policy_of"}
+# Where a program of its own begins, as _core/program.py starts it.
+ONE_A_FILE = {"main"}
 
 
 def public_definitions(path: Path) -> Iterator[str]:
@@ -379,7 +401,9 @@ def test_one_noun_for_one_thing() -> None:
     for path in sorted((PLUGINS / "module_utils").rglob("*.py")):
         for found in public_definitions(path):
             places.setdefault(found, []).append(str(path.relative_to(PLUGINS / "module_utils")))
-    twice = {found: where for found, where in places.items() if len(where) > 1 and found not in ONE_A_DOMAIN}
+    twice = {
+        found: where for found, where in places.items() if len(where) > 1 and found not in ONE_A_DOMAIN | ONE_A_FILE
+    }
     assert not twice
     for found in ONE_A_DOMAIN:
         rooms = [where.partition("/")[0] for where in places[found]]

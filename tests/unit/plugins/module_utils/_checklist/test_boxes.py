@@ -41,14 +41,14 @@ def ago(days: float) -> str:
 def record(
     step: str, status: str = "ok", run: str = "ok", days: float = 0, others: frozenset[str] = frozenset()
 ) -> dict[str, Any]:
-    steps = [{"step": name, "status": "ok", "headline": "x"} for name in others - {step}]
-    steps.append({"step": step, "status": status, "headline": "x"})
+    steps: list[dict[str, Any]] = [{"step": name, "status": "ok", "headline": "x"} for name in others - {step}]
+    steps.append({"step": step, "status": status, "headline": "x", "findings_total": 0})
     return {"name": "weekly maintenance", "owner": "mira", "status": run, "ended": ago(days), "steps": steps}
 
 
 def test_every_box_has_its_place_and_every_step_its_row() -> None:
     rows = (ROOT / "roles/report/defaults/main.yml").read_text(encoding="utf-8")
-    assert len({box.id for box in BOXES}) == len(BOXES) == 16
+    assert len({box.id for box in BOXES}) == len(BOXES) == 17
     assert [list(PERIODS).index(box.period) for box in BOXES] == sorted(
         list(PERIODS).index(box.period) for box in BOXES
     )
@@ -61,12 +61,28 @@ def test_every_box_has_its_place_and_every_step_its_row() -> None:
 
 @pytest.mark.parametrize("box", BY_RUN, ids=lambda box: box.id)
 def test_a_run_ticks_what_it_did_and_nothing_else(box: Any) -> None:
-    whole = record(box.step, others=FULL)
-    assert newest(box, [], [whole]) == Tick(box.id, ago(0), "weekly maintenance of mira")
-    assert (newest(box, [], [record(box.step)]) is None) is box.whole, "narrowed by tags"
+    name = {"name": box.run} if box.run else {}
+    whole = {**record(box.step, others=FULL | set(box.also)), **name}
+    assert newest(box, [], [whole]) == Tick(box.id, ago(0), f"{box.run or 'weekly maintenance'} of mira")
+    assert (newest(box, [], [{**record(box.step), **name}]) is None) is (box.whole or bool(box.also)), (
+        "narrowed by tags"
+    )
+    if box.run:
+        assert newest(box, [], [{**whole, "name": "weekly maintenance"}]) is None, "it does less than a review"
     for not_done in (record(box.step, "failed"), record(box.step, "skipped"), record("else"), {}, {"steps": 1}):
         assert newest(box, [], [not_done]) is None
-    assert (newest(box, [], [record(box.step, run="failed", others=FULL)]) is None) is box.whole
+    assert (
+        newest(box, [], [{**record(box.step, run="failed", others=FULL | set(box.also)), **name}]) is None
+    ) is box.whole
+
+
+@pytest.mark.parametrize("left", [1, None])
+def test_packages_are_updated_when_no_update_is_left(left: int | None) -> None:
+    (box,) = [box for box in BOXES if box.clean]
+    run = record(box.step)
+    assert newest(box, [], [run]) is not None
+    run["steps"][-1]["findings_total"] = left
+    assert newest(box, [], [run]) is None, "updates are missing, or nobody knows"
 
 
 @given(st.lists(st.tuples(st.sampled_from(BY_HAND), st.floats(0, 400), st.sampled_from(["mira", "jo"]))))

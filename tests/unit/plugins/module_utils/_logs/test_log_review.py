@@ -17,6 +17,7 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core import state_note
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Report
 from ansible_collections.miniecom.maintenance.plugins.module_utils._logs import log_review
@@ -207,7 +208,7 @@ def test_where_the_next_look_begins_cannot_be_noted(shop: Shop, monkeypatch: pyt
     def full(*_arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(log_review, "write_atomic", full)
+    monkeypatch.setattr(state_note, "write_atomic", full)
     report = shop.look()
     assert report.summary["errors"] == 2
     assert "ENOSPC" in report.warnings[0] and "begins where this one did" in report.warnings[0]
