@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from typing import Any, Dict, List, Optional, Tuple
 
+import ansible
 from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils import basic
@@ -30,6 +32,7 @@ from ..plugin_utils.first_contact import (
     python_problem,
     venv_problem,
 )
+from ..plugin_utils.packed_modules import lay_out
 from ..plugin_utils.step_report import Step, table
 
 
@@ -49,6 +52,12 @@ class ActionModule(ActionBase):
                 "requirements": {"type": "str", "default": ""},
                 "wheelhouse": {"type": "str", "default": ""},
             }
+        )
+        lay_out(
+            str(constants.DEFAULT_LOCAL_TMP),
+            os.path.join(str(constants.ANSIBLE_HOME), "miniecom_packed"),
+            os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+            "%s %s" % (core_version, ansible.__file__),
         )
         host = str(variables.get("inventory_hostname", "localhost"))
         ways = self._ways(host)

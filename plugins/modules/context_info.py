@@ -214,6 +214,7 @@ summary:
   sample: {"headline": "MiniEcom at /opt/miniecom, compose project miniecom, API on port 3001", "dangerous_jobs": 1, "unknown_jobs": 0, "seconds": 0.12}
 """
 
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run_info
 from ..module_utils._operations.context import find_shop

@@ -117,6 +117,7 @@ summary:
   sample: {headline: "ok: / is 61.2 % full, full in 83 days", status: ok, percent_used: 61.2, bytes_available: 19581136117, days_until_full: 83.4}
 """
 
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run_info
 from ..module_utils._host.disk_report import read_disk_usage

@@ -96,6 +96,7 @@ summary:
   sample: {headline: "no errors in 3 logs since 2026-11-28T05:00:00Z", errors: 0, kinds: 0, new_kinds: 0}
 """
 
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run_info
 from ..module_utils._logs.log_review import review_logs

@@ -81,6 +81,11 @@ counts:
   description: Totals of the lists, which are cut at 200 entries.
   returned: always
   type: dict
+durations:
+  description: When each step of a run was done last (C(at)), and how long it took (C(seconds)), by its title in the record.
+  returned: success
+  type: dict
+  sample: {"compaction": {"at": "2026-11-29T03:14:00Z", "seconds": 61.4}}
 summary:
   description: C(headline), C(due) and C(boxes).
   returned: always
@@ -88,6 +93,7 @@ summary:
   sample: {"headline": "3 of 16 boxes are due", "due": 3, "boxes": 16}
 """
 
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
 from ..module_utils._checklist.ticking import MaintenanceChecklist
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run

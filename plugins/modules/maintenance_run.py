@@ -170,6 +170,7 @@ summary:
   sample: {"headline": "begun 20261124T031500Z-ab12cd; took over a dead run of alice", "seconds": 0.02}
 """
 
+# Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
 from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run_outside
 from ..module_utils._operations.run import begin_or_end

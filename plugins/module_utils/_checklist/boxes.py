@@ -19,6 +19,8 @@ PERIODS: Mapping[str, int] = {"daily": 2, "weekly": 8, "monthly": 32, "quarterly
 
 # What a full run has done beside its last step; one that was narrowed by tags has not.
 FULL = frozenset(("health", "backup", "permissions"))
+# What the playbook quarterly is called in the record.
+QUARTERLY = "quarterly review"
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,13 @@ class Box:
     """One box of a checklist.
 
     Attributes:
-        text: as the guide has it.
+        text: as the guide has it; that of the off-site copy is ours, as the guide has none.
         step: the step of a run that does it, by its title in the record; empty for what only a person can tick.
         how: what to run, or to read.
+        also_by_hand: a person may have done it, too, and more of it than a run can.
         whole: it counts only where everything else of that run went well, too, and nothing of FULL was left out.
+        run: only a run of this name does it. also: further steps that have to be done in it.
+        clean: only a step that has left nothing open does it.
     """
 
     id: str
@@ -38,6 +43,15 @@ class Box:
     how: str
     step: str = ""
     whole: bool = False
+    also_by_hand: bool = False
+    run: str = ""
+    also: Tuple[str, ...] = ()
+    clean: bool = False
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person may tick it."""
+        return not self.step or self.also_by_hand
 
 
 @dataclass(frozen=True)
@@ -70,16 +84,57 @@ BOXES: Tuple[Box, ...] = (
     Box("full_maintenance", "weekly", "Run full maintenance", "playbook weekly", "backup rotation", True),
     Box("security_audit", "weekly", "Security audit", "playbook weekly or security_audit", "permissions"),
     Box("backup_logs", "weekly", "Review backup logs", "playbook backup or weekly, which verify it", "backup"),
-    Box("image_updates", "weekly", "Check for updates", "docker compose pull, on staging first"),
+    Box(
+        "offsite_copy",
+        "weekly",
+        "Copy backups off the host",
+        "playbook backup or weekly with backup_offsite_target, or by hand",
+        "off-site copy",
+        also_by_hand=True,
+    ),
+    Box("image_updates", "weekly", "Check for updates", "playbook weekly or update", "images"),
     Box("restore_test", "monthly", "Test backup restore", "playbook monthly or restore_test", "restore test"),
     Box("dependencies", "monthly", "Review and update dependencies", "monthly's row dependencies names them"),
     Box("database", "monthly", "Database optimization (compact, reindex)", "playbook weekly or database", "compaction"),
     Box("audit_review", "monthly", "Review security audit results", "playbook security_audit -e report_findings=all"),
     Box("documentation", "monthly", "Update documentation", "what changed this month, and whom to call"),
-    Box("recovery_drill", "quarterly", "Disaster recovery drill", "bring a backup up on another machine"),
-    Box("performance_review", "quarterly", "Performance review", "monthly's row indexes, slow queries in mongod's log"),
-    Box("security_review", "quarterly", "Security review", "who has access, what is exposed, which waivers end"),
-    Box("system_packages", "quarterly", "Update system packages", "apt list --upgradable, then upgrade after a backup"),
+    Box(
+        "recovery_drill",
+        "quarterly",
+        "Disaster recovery drill",
+        "playbook dr_drill, or by hand",
+        "recovery drill",
+        also_by_hand=True,
+    ),
+    Box(
+        "performance_review",
+        "quarterly",
+        "Performance review",
+        "playbook quarterly",
+        "slow operations",
+        run=QUARTERLY,
+        also_by_hand=True,
+        also=("indexes",),
+    ),
+    Box(
+        "security_review",
+        "quarterly",
+        "Security review",
+        "playbook quarterly",
+        "permissions",
+        run=QUARTERLY,
+        also_by_hand=True,
+        also=("secrets", "ports"),
+    ),
+    Box(
+        "system_packages",
+        "quarterly",
+        "Update system packages",
+        "playbook update -e os_packages_upgrade=security, or by hand",
+        "system packages",
+        also_by_hand=True,
+        clean=True,
+    ),
 )
 
 
@@ -96,9 +151,19 @@ def _has_been(tick: Tick, now: datetime) -> bool:
     return moment is not None and moment < now + timedelta(days=1)
 
 
+def _left_nothing(steps: object, name: str) -> bool:
+    """Whether a step has counted what is still to be done, and there was nothing."""
+    return any(
+        isinstance(step, dict) and step.get("step") == name and step.get("findings_total") == 0
+        for step in (steps if isinstance(steps, list) else ())
+    )
+
+
 def _does(box: Box, record: Mapping[str, Any]) -> bool:
     """Whether a run did what a box asks for."""
     if not box.step or not _moment(record.get("ended")) or (box.whole and record.get("status") != "ok"):
+        return False
+    if box.run and record.get("name") != box.run:
         return False
     steps = record.get("steps")
     done = {
@@ -106,7 +171,9 @@ def _does(box: Box, record: Mapping[str, Any]) -> bool:
         for step in (steps if isinstance(steps, list) else ())
         if isinstance(step, dict) and step.get("status") in ("ok", "changed")
     }
-    return box.step in done and (not box.whole or done >= FULL)
+    if box.clean and not _left_nothing(steps, box.step):
+        return False
+    return done >= {box.step, *box.also} and (not box.whole or done >= FULL)
 
 
 def newest(box: Box, ticks: Sequence[Tick], records: Sequence[Mapping[str, Any]]) -> Optional[Tick]:
@@ -120,6 +187,23 @@ def newest(box: Box, ticks: Sequence[Tick], records: Sequence[Mapping[str, Any]]
         if _does(box, record):
             found.append(Tick(box.id, str(record["ended"]), "%s of %s" % (record.get("name"), record.get("owner"))))
     return max(found, key=lambda tick: tick.at, default=None)
+
+
+def last_durations(records: Sequence[Mapping[str, Any]]) -> Dict[str, Dict[str, Any]]:
+    """When each step of a run was done last, and how many seconds it took.
+
+    Args:
+        records: of runs, as the host keeps them.
+    """
+    found: Dict[str, Dict[str, Any]] = {}
+    for record in sorted(
+        (record for record in records if _moment(record.get("ended"))), key=lambda item: str(item["ended"])
+    ):
+        steps = record.get("steps")
+        for step in steps if isinstance(steps, list) else ():
+            if isinstance(step, dict) and step.get("status") in ("ok", "changed") and step.get("seconds") is not None:
+                found[str(step.get("step"))] = {"at": str(record["ended"]), "seconds": float(step["seconds"])}
+    return found
 
 
 def is_due(box: Box, last: Optional[Tick], now: datetime) -> bool:
@@ -139,7 +223,7 @@ def as_values(ticks: Sequence[Tick], records: Sequence[Mapping[str, Any]], now: 
                 "period": box.period,
                 "text": box.text,
                 "how": box.how,
-                "by_hand": not box.step,
+                "by_hand": box.by_hand,
                 "at": last.at if last else "",
                 "by": last.by if last else "",
                 "note": last.note if last else "",
@@ -174,13 +258,13 @@ def plan_ticks(wanted: Sequence[str], by: str, note: str, ticks: Sequence[Tick],
     """
     plan: Plan[TickBox] = Plan()
     known = {box.id: box for box in BOXES}
-    by_hand = ", ".join(box.id for box in BOXES if not box.step)
+    by_hand = ", ".join(box.id for box in BOXES if box.by_hand)
     moment = format_utc(now)
     for name in dict.fromkeys(wanted):
         if name not in known:
             raise MaintenanceError("there is no such box", target=name, next_step="There are: %s." % by_hand)
         box = known[name]
-        if box.step:
+        if not box.by_hand:
             raise MaintenanceError(
                 "this box is ticked by a run that does it, by nobody else",
                 target=name,

@@ -20,7 +20,7 @@ from .._core.private_dir import private_directory
 from .._core.record import default_owner, read_record
 from .._core.runner import Task
 from .._core.state_dir import StateDirectory, state_error
-from .boxes import Tick, TickBox, as_lines, as_values, plan_ticks
+from .boxes import Tick, TickBox, as_lines, as_values, last_durations, plan_ticks
 
 
 @dataclass(frozen=True)
@@ -111,5 +111,9 @@ class MaintenanceChecklist(Task[Ticked]):
             headline,
             changed=bool(fresh),
             summary={"due": len(due), "boxes": len(boxes)},
-            values={"boxes": boxes, "lines": as_lines(boxes)},
+            values={
+                "boxes": boxes,
+                "lines": as_lines(boxes),
+                "durations": last_durations(observation.records),
+            },
         )

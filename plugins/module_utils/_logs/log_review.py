@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import fnmatch
 import gzip
-import json
 import os
 import stat
 import zlib
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple
+from typing import Any, BinaryIO, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from .._core.atomic_file import is_partial, write_atomic
+from .._core.atomic_file import is_partial
 from .._core.call import Call
 from .._core.clock import format_utc, parse_utc, utc_now
 from .._core.errors import MaintenanceError, from_os_error
 from .._core.finding import printable
 from .._core.plan import Report
-from .._core.private_dir import private_directory
-from .._core.state_dir import state_error
+from .._core.state_note import read_state_note, write_state_note
 from .._core.units import counted, format_size, parse_size
 from .log_errors import Tally
 from .log_positions import HEAD, Position, base_name, find_position, keep_latest, parse_position, position_of
@@ -88,23 +86,17 @@ def load_memory(state_dir: str) -> LogMemory:
     Raises:
         MaintenanceError: it is there and cannot be read.
     """
-    path = memory_path(state_dir)
-    try:
-        with open(path, encoding="utf-8") as handle:
-            found = json.load(handle)
-        positions = [parse_position(entry) for entry in found["positions"]]
-        parse_utc(found["at"])
-        return LogMemory(
-            str(found["at"]),
-            tuple(position for position in positions if position is not None),
-            tuple(str(entry) for entry in found["known"]),
-        )
-    except (FileNotFoundError, NotADirectoryError):
-        return LogMemory()
-    except OSError as error:
-        raise state_error("cannot read how far the logs were read", path, error) from error
-    except (ValueError, KeyError, TypeError):
-        return LogMemory()
+    return read_state_note(memory_path(state_dir), "cannot read how far the logs were read", _memory) or LogMemory()
+
+
+def _memory(found: Mapping[str, Any]) -> LogMemory:
+    positions = [parse_position(entry) for entry in found["positions"]]
+    parse_utc(found["at"])
+    return LogMemory(
+        str(found["at"]),
+        tuple(position for position in positions if position is not None),
+        tuple(str(entry) for entry in found["known"]),
+    )
 
 
 def save_memory(state_dir: str, memory: LogMemory) -> None:
@@ -113,17 +105,12 @@ def save_memory(state_dir: str, memory: LogMemory) -> None:
     Raises:
         MaintenanceError: it cannot be written.
     """
-    path = memory_path(state_dir)
     entry = {
         "at": memory.at,
         "positions": [position.as_dict() for position in memory.positions],
         "known": list(memory.known),
     }
-    try:
-        private_directory(state_dir, "history")
-        write_atomic(path, (json.dumps(entry, sort_keys=True) + "\n").encode("utf-8"), 0o600)
-    except OSError as error:
-        raise state_error("cannot note how far the logs were read", path, error) from error
+    write_state_note(state_dir, memory_path(state_dir), entry, "cannot note how far the logs were read")
 
 
 def find_sources(directories: Sequence[str], patterns: Sequence[str]) -> List[Source]:

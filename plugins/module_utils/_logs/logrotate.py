@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.installing import AS_ROOT, find_installer, installing
 
 RENAME, COPY, REOPEN = "rename", "copytruncate", "reopen"
 INTERVALS = ("daily", "weekly", "monthly")
@@ -158,7 +159,7 @@ def find_logrotate(name: str) -> str:
         raise MaintenanceError(
             "logrotate is missing on this host",
             target=ascii(name),
-            next_step="Install the package logrotate (apt-get install logrotate, dnf install logrotate).",
+            next_step=AS_ROOT + installing(find_installer(), "logrotate"),
         )
     return os.path.abspath(found)
 

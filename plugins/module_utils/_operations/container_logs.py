@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import stat
 import zlib
@@ -15,14 +14,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .._core.atomic_file import PARTIAL_SUFFIX, atomic_writer, is_partial, sync_directory, write_atomic
+from .._core.atomic_file import PARTIAL_SUFFIX, atomic_writer, is_partial, sync_directory
 from .._core.call import Call
 from .._core.clock import format_utc, utc_now
 from .._core.errors import MaintenanceError, SkipAction, from_os_error
 from .._core.plan import Action, Outcome, Plan, Report, Results
-from .._core.private_dir import private_directory
 from .._core.runner import Task
-from .._core.state_dir import state_error
+from .._core.state_note import read_state_note, write_state_note
 from .._core.units import format_size, parse_duration, parse_size
 from .._docker.client import Docker, DockerUnavailable, EngineError
 from .._docker.log_export import (
@@ -105,22 +103,17 @@ def load_cursors(state_dir: str) -> LogCursors:
     Raises:
         MaintenanceError: it is there and cannot be read.
     """
-    path = cursors_path(state_dir)
-    try:
-        with open(path, encoding="utf-8") as handle:
-            found = json.load(handle)
-        anchors = {str(key): parse_anchor(entry) for key, entry in dict(found["anchors"]).items()}
-        return LogCursors(
-            str(found["at"]),
-            {key: anchor for key, anchor in anchors.items() if anchor is not None},
-            tuple(str(entry) for entry in found["known"]),
-        )
-    except (FileNotFoundError, NotADirectoryError):
-        return LogCursors()
-    except OSError as error:
-        raise state_error("cannot read how far container logs were collected", path, error) from error
-    except (ValueError, KeyError, TypeError):
-        return LogCursors()
+    unreadable = "cannot read how far container logs were collected"
+    return read_state_note(cursors_path(state_dir), unreadable, _cursors) or LogCursors()
+
+
+def _cursors(found: Mapping[str, Any]) -> LogCursors:
+    anchors = {str(key): parse_anchor(entry) for key, entry in dict(found["anchors"]).items()}
+    return LogCursors(
+        str(found["at"]),
+        {key: anchor for key, anchor in anchors.items() if anchor is not None},
+        tuple(str(entry) for entry in found["known"]),
+    )
 
 
 def save_cursors(state_dir: str, cursors: LogCursors) -> None:
@@ -129,18 +122,13 @@ def save_cursors(state_dir: str, cursors: LogCursors) -> None:
     Raises:
         MaintenanceError: it cannot be written.
     """
-    path = cursors_path(state_dir)
     anchors = dict(list(cursors.anchors.items())[-MAX_ANCHORS:])
     entry = {
         "at": cursors.at,
         "anchors": {key: anchor.as_dict() for key, anchor in anchors.items()},
         "known": list(cursors.known),
     }
-    try:
-        private_directory(state_dir, "history")
-        write_atomic(path, (json.dumps(entry) + "\n").encode("utf-8"), 0o600)
-    except OSError as error:
-        raise state_error("cannot note how far container logs were collected", path, error) from error
+    write_state_note(state_dir, cursors_path(state_dir), entry, "cannot note how far container logs were collected")
 
 
 def find_exports(dest: str, now: datetime) -> Tuple[List[Export], List[Torn]]:
