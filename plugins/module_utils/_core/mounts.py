@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import List, Optional, Sequence, Tuple
 
 # device, path inside its file system, mount point
@@ -15,15 +16,19 @@ Mount = Tuple[str, str, str]
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
-def parse_mountinfo(text: str) -> List[Mount]:
-    """Mounts of a process, from the text of its mountinfo file (proc(5))."""
-    mounts = []
+@lru_cache(maxsize=1)
+def parse_mountinfo(text: str) -> Sequence[Mount]:
+    """Mounts of a process, from the text of its mountinfo file (proc(5)).
+
+    Whoever removes hundreds of volumes looks each time, and finds the same.
+    """
+    mounts: List[Mount] = []
     for line in text.splitlines():
         fields = line.split(" ")
         if len(fields) > 5:
             root, point = (_OCTAL.sub(lambda match: chr(int(match.group(1), 8)), part) for part in fields[3:5])
             mounts.append((fields[2], root, point))
-    return mounts
+    return tuple(mounts)
 
 
 def inside_file_system(path: str, mounts: Sequence[Mount]) -> Optional[Tuple[str, str]]:

@@ -14,6 +14,7 @@ import fnmatch
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 PROJECT_LABEL = "com.docker.compose.project"
@@ -328,7 +329,12 @@ class Inventory:
 
     def mounts_of_volume(self, volume: Volume) -> List[Volume]:
         """Volumes that are mounts of another one's directory, of a part of it, or of one above it."""
-        return [v for v in self.volumes if volume_lies_in(v, volume.name, volume.mountpoint, volume.real)]
+        return [v for v in self.binds if volume_lies_in(v, volume.name, volume.mountpoint, volume.real)]
+
+    @cached_property
+    def binds(self) -> Tuple[Volume, ...]:
+        """The volumes that are mounts of a directory elsewhere: few, where there may be hundreds of others."""
+        return tuple(volume for volume in self.volumes if volume.elsewhere)
 
     def users_of_network(self, network: Network) -> List[Container]:
         return [c for c in self.containers if container_uses_network(c, network.id, network.name)]

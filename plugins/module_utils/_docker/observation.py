@@ -221,7 +221,7 @@ def real_places(docker: Docker, paths: Iterable[str]) -> Dict[str, Tuple[str, ..
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as handle:
             mounts = parse_mountinfo(handle.read())
     except OSError:
-        mounts = []
+        mounts = ()
     found: Dict[str, Tuple[str, ...]] = {}
     for path in set(paths):
         if path.startswith("/"):

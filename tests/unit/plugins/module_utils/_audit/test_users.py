@@ -36,7 +36,7 @@ ROOT, SRV = "8:1", "8:2"
 
 
 def test_mountinfo_is_read_with_its_escapes() -> None:
-    assert parse_mountinfo("1 2 8:1 /a\\040b /c\\134d rw - x y z\n") == [("8:1", "/a b", "/c\\d")]
+    assert parse_mountinfo("1 2 8:1 /a\\040b /c\\134d rw - x y z\n") == (("8:1", "/a b", "/c\\d"),)
     assert len(OWN) == 3
 
 
