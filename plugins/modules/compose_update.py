@@ -101,6 +101,14 @@ options:
     type: list
     elements: str
     default: []
+  logs_dest:
+    description:
+      - Directory of M(miniecom.maintenance.docker_logs), where what a container has logged is collected after it was stopped and before it is removed.
+        All of it, when nothing of that container was collected before.
+      - A log that cannot be written there keeps the container, and the shop is back as it was; on the way back from images that do not come up it does
+        not.
+      - Without it the logs of the containers that are replaced go with them.
+    type: path
   probe_url:
     description: Address of the shop's health endpoint. It must be well, or in maintenance, before and after. Without one only the containers are looked at.
     type: str
@@ -186,6 +194,7 @@ EXAMPLES = r"""
     data:
       - service: api
         path: /app/uploads
+    logs_dest: /var/lib/miniecom-maintenance/container-logs
 
 - name: Build the API anew, as the shop's guide has it
   miniecom.maintenance.compose_update:

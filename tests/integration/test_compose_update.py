@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -154,11 +155,17 @@ class World:
             "registry_timeout": "5s",
             "data": [{"service": "api", "path": "/app/uploads"}],
             "build": False,
+            "logs_dest": str(self.root / "logs"),
             **options,
         }
 
     def run(self, action: str = "update", check: bool = False, **options: Any) -> ModuleResult:
         return run_module("compose_update", self.parameters(action=action, **options), check=check, env=dict(self.env))
+
+    def logged(self, container: str) -> str:
+        """What was collected of a container's log."""
+        found = sorted((self.root / "logs").glob(f"*/*{container[:12]}*.gz"))
+        return "".join(gzip.decompress(path.read_bytes()).decode() for path in found)
 
     def assert_as_before(self, version: str = "one", copies: bool = False) -> None:
         """The shop serves its version, with its customers' data, and compose itself has nothing to do."""
@@ -229,10 +236,13 @@ def test_newer_images_are_told_taken_and_gone_back_from(world: World) -> None:
     assert "copied out and put back: api:/app/uploads" in checked["plan"][2]["reason"]
     assert not (world.root / "state/updates").exists()
 
+    world.sh("api", "echo last words > /proc/1/fd/1")
     done = good(world.run())
     assert done["changed"] is True and done["plan"] == checked["plan"]
     assert [action["status"] for action in done["actions"]] == ["done"] * 3
-    assert [step["step"] for step in done["steps"]] == ["stop", "copy out", "recreate", "put back", "start"]
+    steps = ["stop", "copy out", "collect the log", "recreate", "put back", "start"]
+    assert [step["step"] for step in done["steps"]] == steps
+    assert "stdout F last words\n" in world.logged(before["api"])
     world.assert_as_before("two")
     (path,) = (world.root / "state/updates").glob("*/journal.json")
     journal = json.loads(path.read_text())
@@ -283,6 +293,9 @@ def test_the_database_only_when_it_is_named_and_never_to_another_major_version(w
 def test_what_does_not_come_up_is_taken_back(world: World, image: Image, words: str) -> None:
     world.registry.push("shop/api:1", image)
     failed = world.run(patience="3s")
+    # Why it did not come up is what its log is for; it is gone by now.
+    collected = [step for step in failed.result["steps"] if step["step"] == "collect the log"]
+    assert [step["target"] for step in collected] == ["updates-api-1", "updates-api-1"]
     assert failed.failed and words in failed.msg and "back on the images that ran before" in failed.msg, failed.msg
     assert failed.result["rolled_back"] is True
     assert [action["status"] for action in failed.result["actions"]] == ["done", "done", "failed"]
@@ -494,7 +507,7 @@ def test_a_daemon_that_goes_in_the_middle(world: World, comes_back: bool) -> Non
     failed = finish_module(process)
     assert failed.failed and "defect" not in failed.msg, failed.msg
     steps = [step["step"] for step in failed.result["steps"]]
-    assert steps[:5] == ["stop", "copy out", "recreate", "put back", "start"]
+    assert steps[:6] == ["stop", "copy out", "collect the log", "recreate", "put back", "start"]
     if not comes_back:
         assert failed.result["rolled_back"] is False and "Run the same again" in failed.msg
         refused = world.run(check=True)

@@ -2829,7 +2829,7 @@ DOCKER_LOGS = (
         ),
     ),
     *(
-        Mutation(name, "docker_logs", CODE + "_operations/container_logs.py", guard, broken, (f"{TESTS}{tests}",))
+        Mutation(name, "docker_logs", CODE + "_operations/log_collection.py", guard, broken, (f"{TESTS}{tests}",))
         for name, guard, broken, tests in (
             (
                 "logs-clock-that-was-hours-ahead",

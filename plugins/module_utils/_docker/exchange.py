@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
 from .client import Docker
@@ -31,7 +31,13 @@ RUNNING, BEFORE = "running", "before"
 
 @dataclass
 class Exchange:
-    """One project under way. `journal` is what lies on the disk; `steps` is what was done, in order, for people."""
+    """One project under way.
+
+    Attributes:
+        journal: what lies on the disk.
+        collect_logs: collects what containers of these ids have logged, and tells of each by name; None where nobody wants that.
+        steps: what was done, in order, for people.
+    """
 
     docker: Docker
     compose: ComposeProgram
@@ -39,6 +45,7 @@ class Exchange:
     scene: UpdateScene
     state_dir: str
     journal: UpdateJournal
+    collect_logs: Optional[Callable[[Sequence[str]], Sequence[Tuple[str, str]]]] = None
     steps: List[Dict[str, Any]] = field(default_factory=list)
 
     def write(self, **changes: Any) -> None:
@@ -175,6 +182,13 @@ class Exchange:
                     next_step="It would go with the container. Copy it out (docker cp), remove the container, and run again.",
                 )
 
+    def keep_logs(self, services: Sequence[str]) -> None:
+        """Collect what stopped containers have logged, which goes with them."""
+        if self.collect_logs is not None:
+            ids = [raw["Id"] for service in services for raw in self.containers(service)]
+            for name, note in self.collect_logs(ids):
+                self.step("collect the log", name, note)
+
     def recreate(self, services: Sequence[str]) -> None:
         """Let compose make the containers that the images and files ask for, and put the data into each that is new."""
         before = {service.name: service for service in self.scene.services}
@@ -201,6 +215,7 @@ class Exchange:
         """Stop, copy out, recreate, put back, start."""
         self.stop(services)
         self.save(services)
+        self.keep_logs(services)
         self.recreate(services)
         self.start(services)
 

@@ -64,7 +64,15 @@ from .._docker.update_scene import (
     read_project_config,
 )
 from .migrations import MigrationsPlace
-from .update_recovery import ask_shop, end_update, go_back, go_forward, migrated_since, way_back_of_data
+from .update_recovery import (
+    ask_shop,
+    end_update,
+    go_back,
+    go_forward,
+    logs_kept_in,
+    migrated_since,
+    way_back_of_data,
+)
 
 _TEXTS: Dict[str, Any] = {"type": "list", "elements": "str", "default": []}
 _PATHS: Dict[str, Any] = {"type": "list", "elements": "path", "default": []}
@@ -109,6 +117,7 @@ UPDATE_ARGUMENTS = ArgumentSpec(
             "required_one_of": [("uri", "env_file")],
         },
         "backup": {"type": "path"},
+        "logs_dest": {"type": "path"},
         "docker_program": {"type": "str", "default": "docker"},
         "compose_timeout": {"type": "str", "default": "30m"},
         "registry_timeout": {"type": "str", "default": "30s"},
@@ -197,7 +206,8 @@ class ComposeUpdate(Task[UpdateSight]):
             migrated=self._migrated(journal) if settling and journal is not None else "",
         )
         begun = UpdateJournal(project.name, RECORDED, format_utc(utc_now()))
-        exchange = Exchange(docker, compose, self.place, scene, self.run.state_dir, begun)
+        logs = logs_kept_in(docker, self.params["logs_dest"], self.run.state_dir)
+        exchange = Exchange(docker, compose, self.place, scene, self.run.state_dir, begun, logs)
         if settling and journal is not None:
             exchange.journal = journal
         return UpdateSight(scene, compose, exchange)
@@ -288,6 +298,7 @@ class ComposeUpdate(Task[UpdateSight]):
             exchange.stop(services)
             exchange.require_as_seen(services)
             exchange.save(services)
+            exchange.keep_logs(services)
             exchange.recreate(services)
             exchange.write(started=True)
             exchange.start(services)
@@ -325,6 +336,7 @@ class ComposeUpdate(Task[UpdateSight]):
             "discard": self.place.discard,
             "connection": self.migrations.without_secrets,
             "backup": self.params["backup"],
+            "logs_dest": self.params["logs_dest"],
             "probe_url": self.params["probe_url"],
             "patience": self.patience,
         }

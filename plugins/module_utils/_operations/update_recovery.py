@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Callable, List, Optional
+from typing import Callable, List, Optional, Sequence, Tuple
 
+from .._core.clock import utc_now
 from .._core.errors import MaintenanceError
 from .._docker.client import Docker
 from .._docker.compose_program import ComposeProgram
@@ -17,6 +18,7 @@ from .._docker.update_journal import BACK, DONE, REPLACING, UpdateJournal, disca
 from .._docker.update_plan import UpdateScene
 from .._docker.update_scene import UpdatePlace
 from .._flag.probe import MAINTENANCE, UP, probe
+from .log_collection import LogCollection
 from .migrations import MigrationsPlace
 
 _PROBE_SECONDS = 15.0
@@ -95,6 +97,11 @@ def go_back(exchange: Exchange, ask: Callable[[], str], patience: float) -> None
         exchange.write(started=False)
         exchange.stop(touched)
         exchange.save(touched)
+        try:
+            exchange.keep_logs(touched)
+        except MaintenanceError as error:
+            # The shop comes first.
+            exchange.step("collect the logs", ", ".join(touched), "failed: %s" % error)
         exchange.recreate(touched)
     exchange.start(services)
     problem = exchange.wait(services, ask, patience, 0.0)
@@ -107,6 +114,16 @@ def end_update(exchange: Exchange, phase: str) -> None:
     """The data are in place: their copies go, after nobody needs them any more."""
     exchange.write(phase=phase, saved={})
     discard_saved(exchange.state_dir, exchange.journal.project)
+
+
+def logs_kept_in(
+    docker: Docker, dest: Optional[str], state_dir: str
+) -> Optional[Callable[[Sequence[str]], Sequence[Tuple[str, str]]]]:
+    """What collects the logs of containers before they go; None where there is no directory for them.
+
+    All that the engine still has is collected of a container of which nothing was collected before: nobody can ask later.
+    """
+    return LogCollection(docker, dest, state_dir, utc_now().timestamp()).collect_last if dest else None
 
 
 def original(exchange: Exchange, service: str) -> bool:
@@ -148,7 +165,8 @@ def settle_update(state_dir: str, project: str, timeout: int) -> str:
         float(how["seconds"]),
     )
     with Docker.connect(how["docker_host"], timeout) as docker:
-        exchange = Exchange(docker, compose, place, UpdateScene(project, ()), state_dir, journal)
+        logs = logs_kept_in(docker, how.get("logs_dest"), state_dir)
+        exchange = Exchange(docker, compose, place, UpdateScene(project, ()), state_dir, journal, logs)
         migrated = migrated_since(journal, MigrationsPlace({}, how["root"], how["docker_host"]))
         end = go_forward if migrated else go_back
         end(exchange, lambda: ask_shop(how["probe_url"]), float(how["patience"]))

@@ -28,7 +28,10 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.log_e
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.log_source import open_log
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.log_stream import BrokenLog, UnreadableLog
 from ansible_collections.miniecom.maintenance.plugins.module_utils._logs.log_errors import Tally
-from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import container_logs
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import (
+    container_logs,
+    log_collection,
+)
 
 API = LoggedContainer("0123456789abcdef", "shop-api", "shop", "api")
 
@@ -101,7 +104,7 @@ def task(tmp_path: Path, engine: Engine) -> container_logs.DockerLogs:
 def test_what_could_be_read_of_a_damaged_log_is_kept_and_the_rest_a_failure(tmp_path: Path) -> None:
     made = task(tmp_path, Engine(LINE + DAMAGE))
     action: Action[Any] = Action("collect", API.name, "", CollectLog(API, None))
-    scene = container_logs.LogScene(LogWorld((API,)), container_logs.LogCursors(), Tally())
+    scene = container_logs.LogScene(LogWorld((API,)), log_collection.LogCursors(), Tally())
     outcome = made._collect(action, scene)
     assert str(outcome.failure).startswith("the engine cannot read all of the log: unexpected EOF: shop-api.")
     [written] = (tmp_path / "logs" / "shop-api").iterdir()
@@ -111,7 +114,7 @@ def test_what_could_be_read_of_a_damaged_log_is_kept_and_the_rest_a_failure(tmp_
     report = made.report(scene, made.plan(scene, container_logs.utc_now()), results)
     assert report.changed and report.summary["collected"] == 1
     # The next time there is nothing new, and that there is more is told again.
-    anchor = container_logs.load_cursors(str(tmp_path / "state")).anchors[API.id]
+    anchor = log_collection.load_cursors(str(tmp_path / "state")).anchors[API.id]
     with pytest.raises(BrokenLog):
         made._collect(Action("collect", API.name, "", CollectLog(API, anchor)), scene)
     assert list((tmp_path / "logs" / "shop-api").iterdir()) == [written]
@@ -120,7 +123,7 @@ def test_what_could_be_read_of_a_damaged_log_is_kept_and_the_rest_a_failure(tmp_
 @pytest.mark.parametrize(("log", "lines"), [(LINE + DAMAGE, 1), (DAMAGE, None), (b"no log at all", None)])
 def test_check_mode_goes_on_where_a_log_cannot_be_read(tmp_path: Path, log: bytes, lines: int | None) -> None:
     made = task(tmp_path, Engine(log))
-    scene = container_logs.LogScene(LogWorld((API,)), container_logs.LogCursors(), Tally())
+    scene = container_logs.LogScene(LogWorld((API,)), log_collection.LogCursors(), Tally())
     made._look_ahead(scene)
     if lines:
         assert scene.world.pending[API.id].lines == lines and not scene.world.unreadable
@@ -130,6 +133,6 @@ def test_check_mode_goes_on_where_a_log_cannot_be_read(tmp_path: Path, log: byte
 
 def test_a_clock_that_was_hours_ahead_hides_no_lines(tmp_path: Path) -> None:
     made = task(tmp_path, Engine(LINE))
-    anchor = container_logs.Anchor("2026-11-28T12:00:00.000000000Z", "x", 1, "2026-11-28T12:00:00.000000000Z", 1)
+    anchor = log_collection.Anchor("2026-11-28T12:00:00.000000000Z", "x", 1, "2026-11-28T12:00:00.000000000Z", 1)
     noon = 1795867200
-    assert float(made._since(anchor)) <= noon - 12 * 3600
+    assert float(made._collection().since(anchor)) <= noon - 12 * 3600
