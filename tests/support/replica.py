@@ -43,13 +43,32 @@ def hello(server: Mongod) -> dict[str, Any]:
         return dict(client.admin.command("hello"))
 
 
+# A member that was added before has become ready, and gets its vote by a configuration of the primary's own making.
+_OTHER_CONFIGURATION = (
+    103,
+    109,
+    308,
+)  # NewReplicaSetConfigurationIncompatible, ConfigurationInProgress, CurrentConfigNotCommittedYet
+
+
 def add(primary: Mongod, member: Mongod, **settings: Any) -> None:
     """Take a running member into the set of a primary; it need not be ready on return."""
-    with primary.client() as client:
-        config = client.admin.command("replSetGetConfig")["config"]
-        config["version"] += 1
-        config["members"].append({"_id": len(config["members"]), "host": member.address, **settings})
-        client.admin.command("replSetReconfig", config)
+    import pymongo
+
+    def added() -> bool:
+        with primary.client() as client:
+            config = client.admin.command("replSetGetConfig")["config"]
+            config["version"] += 1
+            config["members"].append({"_id": len(config["members"]), "host": member.address, **settings})
+            try:
+                client.admin.command("replSetReconfig", config)
+            except pymongo.errors.OperationFailure as error:
+                if error.code not in _OTHER_CONFIGURATION:
+                    raise
+                return False
+        return True
+
+    wait_for(added)
 
 
 @contextmanager
