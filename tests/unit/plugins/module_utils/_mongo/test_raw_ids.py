@@ -114,7 +114,9 @@ def test_batch_and_state_of_a_reply(name: str, before: dict[str, Any]) -> None:
 def test_documents_of_an_array(documents: list[dict[str, Any]]) -> None:
     array = bson.encode({str(number): document for number, document in enumerate(documents)})
     data, count = documents_of(b"before" + array + b"after", 6, 6 + len(array))
-    assert data == b"".join(bson.encode(document) for document in documents)
+    # Within another one, where the driver does not put _id first.
+    inside = len(bson.encode({"a": {}})) - len(bson.encode({})) - 1
+    assert data == b"".join(bson.encode({"a": document})[inside:-1] for document in documents)
     assert count == len(documents)
 
 
