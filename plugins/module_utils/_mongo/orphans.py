@@ -25,7 +25,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Named
 
 from .._core.errors import AbortPlan
 from .errors import error_number, mongo_errors
-from .held_keys import HeldKeys, hold_keys
+from .held_keys import Compared, HeldKeys, hold_keys
 from .key_ranges import KeyRange
 from .raw_cursor import RawCursor
 from .raw_ids import RawIds, cut_ids, objectids_of, split_texts
@@ -517,8 +517,9 @@ class OrphanFinder:
         in_order = self._is_read_in_order(relation)
         if in_order and not indexed and self._may_be_compared_at_once(relation):
             held = self._compared_at_once(relation)
-            if held is not None:
-                yield from self._left_of(held, relation, report)
+            compared = held.compared() if held is not None else None
+            if held is not None and compared is not None:
+                yield from self._left_of(held, compared, relation, report)
                 return
         keys = _KeyReader(self._database, relation, self._key_types(relation))
         with read_ahead(lambda: self._distinct(relation, indexed)) as batches:
@@ -545,10 +546,12 @@ class OrphanFinder:
                 self._progress()
         return held
 
-    def _left_of(self, held: HeldKeys, relation: Relation, report: RelationFindings) -> Iterator[Any]:
+    def _left_of(
+        self, held: HeldKeys, compared: Compared, relation: Relation, report: RelationFindings
+    ) -> Iterator[Any]:
         """Those of the references that were no keys which point nowhere."""
-        lost = [*map(ObjectId, held.lost), *(key.hex() for key in held.lost_texts)]
-        report.references += held.seen + len(lost)
+        lost = [*map(ObjectId, compared.lost), *(key.hex() for key in compared.lost_texts)]
+        report.references += compared.seen + len(lost)
         report.missing += len(lost)
         yield from lost
         texts = (text.decode("ascii") for text in held.texts)

@@ -16,6 +16,7 @@ import struct
 from typing import List, NamedTuple, Tuple
 
 _LENGTH = struct.Struct("<i")
+_OBJECTID = struct.Struct("12s")
 
 
 class RawIds(NamedTuple):
@@ -128,8 +129,7 @@ def _are_digits(texts: List[bytes]) -> bool:
 
 def objectids_of(texts: List[bytes]) -> List[bytes]:
     """The 12 bytes of each id that is written as 24 digits, in upper or lower case. Pure."""
-    together = binascii.unhexlify(b"".join(texts))
-    return [together[start : start + 12] for start in range(0, len(together), 12)]
+    return [key for (key,) in _OBJECTID.iter_unpack(binascii.unhexlify(b"".join(texts)))]
 
 
 def split_texts(texts: List[bytes], without: Tuple[str, ...]) -> Tuple[List[bytes], List[str]]:
