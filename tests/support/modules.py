@@ -246,12 +246,16 @@ def run_module(
 
 
 def run_measured(
-    name: str, params: Mapping[str, Any], directory: Path, timeout: float = 120
+    name: str,
+    params: Mapping[str, Any],
+    directory: Path,
+    timeout: float = 120,
+    env: Mapping[str, str | None] | None = None,
 ) -> tuple[ModuleResult, int]:
     """Run a module; also gives the most memory that its process has had at a time, in bytes.
 
     directory: for a file with that number.
     """
     path = directory / f"memory-{name}"
-    result = run_module(name, params, env={"MINIECOM_TEST_MEMORY": str(path)}, timeout=timeout)
+    result = run_module(name, params, env={**(env or {}), "MINIECOM_TEST_MEMORY": str(path)}, timeout=timeout)
     return result, int(path.read_text())

@@ -1309,6 +1309,12 @@ MONGO_RESTORE = (
             "False and",
             "test_an_empty_timestamp_at_the_top_is_found_and_no_other",
         ),
+        (
+            "restore-empty-timestamp-of-odd-name",
+            r'b"\x11[^\0\x11]*\0{9}"',
+            r'b"\x11[a-z]*\0{9}"',
+            "test_an_empty_timestamp_at_the_top_is_found_and_no_other",
+        ),
     ),
     *_of(
         "mongo_restore",

@@ -37,7 +37,7 @@ from .behind import behind
 from .client import Connection
 from .dump import DumpSource, count_invalid, documents_of_collection, list_sources
 from .errors import error_number, mongo_errors
-from .raw_document import has_empty_timestamp
+from .raw_document import has_empty_timestamp, may_have_empty_timestamp
 
 # About a megabyte and at most a thousand documents in one insert (measured: larger ones are slower).
 INSERT_BYTES = 1024 * 1024
@@ -211,6 +211,7 @@ def insert_documents(target: Any, data: bytes, where: str, same: bool) -> None:
         where: for messages.
         same: whether a refusal of the server speaks against the documents (`same_series`).
     """
+    look = may_have_empty_timestamp(data)
     with _restoring("cannot restore documents", where, same):
         for documents in _inserts(data):
             try:
@@ -218,7 +219,8 @@ def insert_documents(target: Any, data: bytes, where: str, same: bool) -> None:
             except driver.BulkWriteError as error:
                 first = ((error.details or {}).get("writeErrors") or [{}])[0]
                 raise _refused(where, first, same) from error
-            _put_empty_timestamps_back(target, documents)
+            if look:
+                _put_empty_timestamps_back(target, documents)
 
 
 def _merge_authorization(connection: Connection, reader: ArchiveReader) -> List[str]:

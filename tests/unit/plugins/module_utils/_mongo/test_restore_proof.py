@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import raw_document, restore
 
-NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5)
+NAMES = st.one_of(
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5),
+    st.text(st.sampled_from("\x11a"), max_size=5),  # the byte that stands for a timestamp
+)
 LEAVES = st.one_of(
     st.none(),
     st.booleans(),
@@ -56,10 +59,18 @@ def test_an_empty_timestamp_at_the_top_is_found_and_no_other() -> None:
         document = {**document, **(more or {})}
         expected = any(value == bson.Timestamp(0, 0) for name, value in document.items() if name != "_id")
         reached[expected] += 1
-        assert raw_document.has_empty_timestamp(bson.encode(document)) is expected
+        raw = bson.encode(document)
+        assert raw_document.has_empty_timestamp(raw) is expected
+        assert raw_document.may_have_empty_timestamp(bson.encode({}) + raw + raw) or not expected
 
     check()
     assert min(reached[True], reached[False]) >= 20, reached
+
+
+def test_orders_full_of_zeros_are_not_looked_into() -> None:
+    order = {"_id": bson.ObjectId(bytes(12)), "total": 0.0, "paid": bson.Int64(0), "t": bson.Timestamp(1, 1)}
+    assert not raw_document.may_have_empty_timestamp(bson.encode(order) * 3)
+    assert raw_document.may_have_empty_timestamp(bson.encode(order) + bson.encode({"t": bson.Timestamp(0, 0)}))
 
 
 @pytest.mark.parametrize(
