@@ -817,6 +817,38 @@ def test_a_killed_run_leaves_no_lock(mongod: Mongod, big_database: str, params: 
         client[big_database].other.drop()
 
 
+def test_the_guardian_releases_its_own_lock_alone_when_the_module_s_whole_group_is_killed(
+    mongod: Mongod, big_database: str, params: dict[str, Any], state_dir: Path, tmp_path: Path
+) -> None:
+    """As Ansible kills a module whose async limit is over; an administrator's lock, that stands as well, is not touched."""
+    params.update(uri=mongod.uri_for(big_database), consistency="locked", lock_timeout="300s")
+    leader = tmp_path / "leader"
+    leader.write_text(f'#!/bin/sh\nexec setsid {sys.executable} "$@"\n')
+    leader.chmod(0o755)
+
+    def notes() -> list[Path]:
+        return list((state_dir / "leftovers").glob("*.json"))
+
+    with mongod.client() as client:
+        client.admin.command("fsync", lock=True)
+        try:
+            process = start_module("mongo_backup", params, python=leader)
+            wait_for(notes)
+            keeper = json.loads(notes()[0].read_text())["facts"]["keeper"]["pid"]
+            assert os.getpgid(process.pid) == process.pid
+            assert os.getsid(keeper) == keeper, "a session of its own"
+            # What is read comes after the lock.
+            wait_for(lambda: any(path.stat().st_size > 10_000 for path in Path(params["dest"]).iterdir()))
+            os.killpg(process.pid, signal.SIGKILL)
+            finish_module(process)
+            wait_for(lambda: not notes() and not Path(f"/proc/{keeper}").exists())
+            assert locked(client)
+        finally:
+            assert unlock_all(client) == 1, "the administrator's"
+        assert client[big_database].other.insert_one({}).acknowledged
+        client[big_database].other.drop()
+
+
 def lock_note(mongod: Mongod, state_dir: Path, name: str = "0123", **changes: Any) -> Path:
     """A note as a run leaves it whose module and keeper were both killed."""
     note = {
