@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import io
 import os
 import shutil
 import signal
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,7 @@ from tests.integration.test_mongo_backup import archives, ok, wait_for
 from tests.sandbox.engine import Engine
 from tests.sandbox.image import shop_images
 from tests.sandbox.mongod import free_port
+from tests.support.extent import EXHAUSTIVE
 from tests.support.modules import finish_module, run_module, start_module
 
 pytestmark = pytest.mark.docker
@@ -269,6 +274,81 @@ def test_files_go_back_into_a_containers_writable_layer(
 
     docker_engine.docker("rm", "-f", "test_api")
     docker_engine.docker("create", "--name=test_api", shop_images(docker_engine).base, "sleep", "1000")
+
+
+def entries_in_container(engine: Engine, path: str) -> dict[str, tuple[Any, ...]]:
+    """What is below a path of the API's container, with owner, mode and a digest of each file."""
+    command = ["docker", "cp", f"test_api:{path}", "-"]
+    sent = subprocess.run(command, env=engine.environment(), check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(sent)) as tar:
+        return {
+            info.name: (info.type, info.mode & 0o7777, info.uid, info.gid, hashlib.sha256(source.read()).hexdigest())
+            if (source := tar.extractfile(info) if info.isreg() else None)
+            else (info.type, info.mode & 0o7777, info.uid, info.gid, info.linkname)
+            for info in tar
+        }
+
+
+def put_bytes(pid: int) -> int:
+    """How far a process has read what it sends into a container; -1 before it sends."""
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            if link.readlink().name == "put.tar":
+                return int(Path(f"/proc/{pid}/fdinfo/{link.name}").read_text().split()[1])
+    return -1
+
+
+def test_killed_while_the_engine_puts_files_the_next_call_puts_them_with_owner_and_mode(
+    docker_engine: Engine, params: dict[str, Any], tmp_path: Path
+) -> None:
+    """In the middle of what is sent; what came to stand there since the backup stays."""
+    if os.geteuid():
+        pytest.skip("files of other owners need root")
+    files = tmp_path / "files"
+    (files / "deep").mkdir(parents=True)
+    for number in range(6):
+        path = files / "deep" / f"{number}.jpg"
+        path.write_bytes(os.urandom(16_000_000))
+        os.chown(path, 1000 + number, 2000 + number)
+        path.chmod(0o600 + number)
+    (files / "link.jpg").symlink_to("deep/0.jpg")
+    os.chown(files / "deep", 1234, 4321)
+    (files / "deep").chmod(0o2750)
+    docker_engine.docker("cp", "-a", str(files), "test_api:/srv/putting")
+    wanted = entries_in_container(docker_engine, "/srv/putting")
+    assert wanted["putting/deep/3.jpg"][1:4] == (0o603, 1003, 2003)
+    assert wanted["putting/deep"][1:4] == (0o2750, 1234, 4321)
+    place = {"name": "uploads", "path": "/srv/putting", "container": "test_api"}
+    backup = ok(run_module("mongo_backup", {**params, "include": [place]})).result["path"]
+    docker_engine.docker("rm", "-f", "test_api")
+    docker_engine.docker("create", "--name=test_api", shop_images(docker_engine).base, "sleep", "1000")
+    docker_engine.docker("cp", "-a", f"{write_later(tmp_path)}/.", "test_api:/srv/putting")
+    restore = {key: params[key] for key in ("uri", "address", "docker_host", "state_dir", "min_free")}
+    restore |= {"src": backup, "mode": "restore", "server": "live", "components": ["uploads"], "places": [place]}
+    restore |= {"safety_backup": backup, "require_maintenance": False, "allow_clients": True}
+    for _time in range(2 if EXHAUSTIVE else 1):
+        process = start_module("mongo_restore", restore)
+        wait_for(lambda process=process: put_bytes(process.pid) > 10_000_000 or process.poll() is not None, 60)
+        process.send_signal(signal.SIGSTOP)
+        assert 10_000_000 < put_bytes(process.pid) < 90_000_000, "it was to be killed in the middle"
+        process.kill()
+        finish_module(process)
+        assert entries_in_container(docker_engine, "/srv/putting")["putting/later.jpg"]
+    ok(run_module("mongo_restore", restore))
+    found = entries_in_container(docker_engine, "/srv/putting")
+    assert found.pop("putting/later.jpg")
+    assert found == wanted
+    state = Path(params["state_dir"])
+    assert [*state.glob("*restore*"), *state.glob(".miniecom_restore*"), *state.glob("leftovers/*.json")] == []
+    docker_engine.docker("rm", "-f", "test_api")
+    docker_engine.docker("create", "--name=test_api", shop_images(docker_engine).base, "sleep", "1000")
+
+
+def write_later(directory: Path) -> Path:
+    """A directory with a file that came after the backup."""
+    (directory / "later").mkdir()
+    (directory / "later/later.jpg").write_text("later")
+    return directory / "later"
 
 
 def test_a_container_that_is_gone_is_told_and_changes_nothing(
