@@ -11,6 +11,7 @@ import io
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -120,6 +121,37 @@ def test_the_largest_documents_are_held_but_a_few_at_a_time(mongod: Mongod, tmp_
     finally:
         with mongod.client() as client:
             client.drop_database("test_large")
+
+
+@pytest.mark.exhaustive
+def test_memory_does_not_grow_with_the_size_of_300_collections(mongod: Mongod, tmp_path: Path, state_dir: Path) -> None:
+    """300 real collections; that they hold 20 GB is simulated, by giving each batch out 67 times and inserting it once."""
+    with mongod.client() as client:
+        for number in range(300):
+            collection = client.test_many[f"c{number:03}"]
+            text = [secrets.token_hex(500) for _some in range(100)]
+            collection.insert_many(
+                {"_id": count, "lines": [text[(count + line) % 100] for line in range(10)]} for count in range(100)
+            )
+            collection.create_index("lines.0")
+    used: dict[str, list[int]] = {"mongo_backup": [], "mongo_restore": []}
+    try:
+        for times in (1, 67):
+            dest = str(tmp_path / f"dest{times}")
+            both = {"state_dir": str(state_dir), "min_free": "1MiB"}
+            backup = {**both, "uri": mongod.uri_for("test_many"), "dest": dest, "fresh_within": "0"}
+            restore = {**both, "uri": mongod.uri, "src": dest}
+            for name, params in (("mongo_backup", backup), ("mongo_restore", restore)):
+                env = {"MINIECOM_TEST_BATCHES_TIMES": str(times)}
+                result, memory = run_measured(name, params, tmp_path, timeout=3600, env=env)
+                assert ok(result).result["summary"]["documents"] == 300 * 100 * times
+                used[name].append(memory)
+        # What is on its way at one moment differs; the most of it in a long time is a little more than in a short one.
+        for small, large in used.values():
+            assert large < small + 60_000_000 and large < 200_000_000, used
+    finally:
+        with mongod.client() as client:
+            client.drop_database("test_many")
 
 
 def remake(path: Path, change: Callable[[Path], None]) -> None:

@@ -41,10 +41,48 @@ def main() -> None:
     at_command = os.environ.pop("MINIECOM_TEST_SIGNAL_AT_COMMAND", None)
     if at_command is not None:
         _signal_at_command(*(int(number) for number in at_command.split(":")))
+    times = os.environ.pop("MINIECOM_TEST_BATCHES_TIMES", None)
+    if times is not None:
+        _repeat_batches(int(times))
     memory = os.environ.pop("MINIECOM_TEST_MEMORY", None)
     if memory is not None:
         _tell_memory(memory)
     runpy.run_module("ansible_collections.miniecom.maintenance.plugins.modules." + name, run_name="__main__")
+
+
+def _repeat_batches(times: int) -> None:
+    """Make the database as many times as large: each batch read is given out so often, each document inserted once.
+
+    A backup of it holds all of the documents; restored, and read back as often, they are those of the backup again.
+    """
+    from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import raw_cursor, restore
+
+    read, insert = raw_cursor.DocumentCursor.__next__, restore.insert_documents
+    inserted = set()
+
+    def again(cursor):
+        left, batch, documents = getattr(cursor, "repeated", (0, b"", 0))
+        if left:
+            cursor.repeated = (left - 1, batch, documents)
+            return bytes(memoryview(batch)), documents  # a copy, as the next batch would be
+        batch, documents = read(cursor)
+        cursor.repeated = (times - 1, batch, documents)
+        return batch, documents
+
+    def once(target, data, where, same):
+        position, fresh = 0, []
+        while position < len(data):
+            size = int.from_bytes(data[position : position + 4], "little")
+            key = (where, data[position : position + 32])
+            if key not in inserted:
+                inserted.add(key)
+                fresh.append(data[position : position + size])
+            position += size
+        if fresh:
+            insert(target, b"".join(fresh), where, same)
+
+    raw_cursor.DocumentCursor.__next__ = again
+    restore.insert_documents = once
 
 
 def _tell_memory(path: str) -> None:

@@ -154,7 +154,8 @@ def test_single_jobs_do_only_theirs(found: dict[str, dict[str, Any]]) -> None:
     def work(playbook: str) -> list[str]:
         return names(found[playbook]["orders"][""])[len(BEGIN + PREPARE) : -len(END + TELL)]
 
-    assert work("backup") == ["backup : Back up the shop"]
+    offsite = ["backup : Copy the backups off the host", "backup : Say that there is no second place"]
+    assert work("backup") == ["backup : Back up the shop", *offsite]
     assert [name.partition(" ")[0] for name in work("security_audit")] == ["security_audit"] * 10
     nginx = "maintenance_mode : Give nginx what it needs to turn visitors away"
     assert work("enter_maintenance")[:2] == [nginx, "maintenance_mode : Put up maintenance mode"]
