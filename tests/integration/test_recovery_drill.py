@@ -101,6 +101,29 @@ def test_a_shop_comes_up_and_goes_again(params: dict[str, Any], state_dir: Path,
     assert PASSPHRASE not in json.dumps(result.result)
 
 
+def test_a_copy_from_elsewhere_is_named_as_what_it_is(
+    params: dict[str, Any], state_dir: Path, backups: Path, mongod: Mongod
+) -> None:
+    """Check mode names the backup that a run would bring here; after the drill nothing of a path is said that is gone."""
+    name = "20261124_020000.tar.gz.enc"
+    for src, told in ((f"{backups}/{name}", name), ("/nowhere/yet", "the backup that is in /nowhere/yet by then")):
+        planned = ok(run_module("recovery_drill", {**params, "src": src}, check=True))
+        assert planned.result["summary"]["headline"].startswith(f"would bring the shop up from {told} (")
+    with mongod.client() as client:
+        client.invalid.strict.insert_one({"a": 1})
+        client.invalid.command("collMod", "strict", validator={"b": {"$exists": True}})
+    brought = state_dir / "recovery-drill"
+    made = {"uri": mongod.uri_for("invalid"), "dest": str(brought), "state_dir": str(state_dir), "min_free": "1MiB"}
+    try:
+        brought.mkdir(parents=True)
+        path = ok(run_module("mongo_backup", made)).result["path"]
+        warned = str(ok(drill(params, src=path, passphrase=None, start_api=False)).result["warnings"])
+        assert "tar xzf 20" in warned and str(brought) not in warned
+    finally:
+        with mongod.client() as client:
+            client.drop_database("invalid")
+
+
 def test_what_is_not_reached_is_not_passed(params: dict[str, Any], state_dir: Path) -> None:
     result = drill(params, max_recovery_time="1s", max_data_age="1s", seconds_before=100, start_api=False)
     assert result.failed

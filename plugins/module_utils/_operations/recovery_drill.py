@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Dict, List, Optional, Tuple
 
-from .._backup.catalogue import Backup
+from .._backup.catalogue import Backup, parse_name
 from .._backup.drill_judgement import Targets
 from .._backup.restore_planning import RestoreObservation, RestoreTest, RestoreWork, plan_restore_test
 from .._backup.unpacking import Unpacker
@@ -84,6 +84,11 @@ class RecoveryDrill(MongoRestore):
         ]
         return plan
 
+    def _expected(self) -> str:
+        """The backup of a real run, which brings it from elsewhere first."""
+        name = os.path.basename(self.params["src"])
+        return name if parse_name(name) is not None else "the backup that is in %s by then" % self.params["src"]
+
     # --- act -----------------------------------------------------------------------------------------------------
 
     def _prove(
@@ -140,7 +145,7 @@ class RecoveryDrill(MongoRestore):
         tested = next(iter(results.details(TestOutcome)), None)
         report = super().report(observation, plan, results)
         backup = observation.backup
-        name = backup.name if backup is not None else "the backup that this run would make"
+        name = backup.name if backup is not None else self._expected()
         summary: Dict[str, Any] = dict(report.summary, passed=False, api="", api_reason="")
         if results.check:
             headline = "would bring the shop up from %s (%s), look at it, and remove it" % (name, observation.origin)
@@ -170,7 +175,9 @@ class RecoveryDrill(MongoRestore):
             "API %s" % api.state if api.state else "API not started",
             format_size(tested.bytes),
         )
-        warnings = list(report.warnings)
+        # A copy that was brought here for the drill goes with it: what to do about it is done elsewhere.
+        brought = backup.path.startswith(self.run.state_dir + os.sep)
+        warnings = [text.replace(backup.path, backup.name) if brought else text for text in report.warnings]
         if not api.state:
             warnings.append("The API was not started against the restored database: %s." % api.reason)
         if tested.warned:
