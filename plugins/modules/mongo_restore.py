@@ -25,6 +25,8 @@ description:
   - An oplog in the backup (O(miniecom.maintenance.mongo_backup#module:consistency=oplog), C(mongodump --oplog)) is read to its end and compared, and not
     replayed, neither in a test nor in a restore, which says so. What V(oplog) has made restores to the moment of its snapshot;
     C(mongorestore --oplogReplay) brings it to the end of the dump. A dump of C(mongodump --oplog) is not of one moment without its oplog.
+  - With O(mode=verify) the SHA-256 of the archive must be that of its record, too, where the record fits by size and time. A byte that has changed
+    is found wherever it stands, even where no checksum inside covers it.
   - Validators are bypassed. Documents that do not pass them are counted. C(mongorestore) restores them with C(--bypassDocumentValidation) only, and the
     shop's C(restore.sh), which runs it without, loses them.
   - That a restore succeeded, and how long it took, is recorded beside the archive and shown by M(miniecom.maintenance.backup_info). An archive that had no

@@ -10,6 +10,7 @@ read it as one. Each chunk is one member, so that chunks can be compressed side 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import queue
 import struct
@@ -206,6 +207,23 @@ class GzipReader:
             target=self._name,
             next_step="Do not rely on this file; make a new backup.",
         )
+
+
+class HashedReader:
+    """Hashes what is read through it.
+
+    Attributes:
+        digest: SHA-256 of it so far.
+    """
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int = READ_BYTES) -> bytes:
+        data: bytes = self._handle.read(size)
+        self.digest.update(data)
+        return data
 
 
 class Prefetch:

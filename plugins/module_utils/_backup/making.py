@@ -23,7 +23,7 @@ from .._core.clock import format_utc, parse_utc, utc_now
 from .._core.errors import NO_ROOM, InsufficientSpace, MaintenanceError, from_os_error
 from .._core.units import format_size
 from .catalogue import ARCHIVE_SUFFIX, ENCRYPTED_SUFFIX, VerificationRecord, sidecar_path, write_sidecar
-from .compress import GzipWriter, Prefetch, compressor
+from .compress import GzipWriter, HashedReader, Prefetch, compressor
 from .encryption import Openssl
 from .manifest import CollectionRecord, FoundCollection, Manifest, differences
 from .tarball import DUMP_NAME, BackupWriter, read_backup
@@ -198,19 +198,6 @@ def _write(job: ArchiveJob, handle: BinaryIO) -> None:
     os.fsync(handle.fileno())
 
 
-class _Hashing:
-    """Hashes what is read through it."""
-
-    def __init__(self, handle: Any) -> None:
-        self._handle = handle
-        self.digest = hashlib.sha256()
-
-    def read(self, size: int = _COPY_BYTES) -> bytes:
-        data: bytes = self._handle.read(size)
-        self.digest.update(data)
-        return data
-
-
 def _read_back(job: ArchiveJob, handle: BinaryIO) -> str:
     """Read the archive as it stands in the file and compare it with the manifest; returns its SHA-256."""
     name = os.path.basename(job.path)
@@ -218,7 +205,7 @@ def _read_back(job: ArchiveJob, handle: BinaryIO) -> str:
     # From the disk, as far as the kernel lets us: what its cache holds is what was written, not what was stored.
     with suppress(OSError):
         os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    hashing = _Hashing(handle)
+    hashing = HashedReader(handle)
     with closing(Prefetch(hashing)) as ahead:
         found = read_backup(ahead, name, job.read_dump)
         while ahead.read():
@@ -299,7 +286,7 @@ def _check_encrypted(job: ArchiveJob, reading: BinaryIO, plain_sha256: str) -> s
     os.lseek(reading.fileno(), 0, os.SEEK_SET)
     name = os.path.basename(job.path)
     with closing(Openssl(reading, job.passphrase or b"", True, name)) as cipher:
-        hashing = _Hashing(cipher)
+        hashing = HashedReader(cipher)
         while hashing.read():
             pass
     if hashing.digest.hexdigest() != plain_sha256:

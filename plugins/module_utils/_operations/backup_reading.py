@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -13,7 +14,7 @@ from typing import Any, Dict, Iterator, Optional, Tuple
 
 from .._backup.bare_dump import look_at_source
 from .._backup.catalogue import Backup, read_catalogue
-from .._backup.compress import Prefetch
+from .._backup.compress import READ_BYTES, HashedReader, Prefetch
 from .._backup.encryption import Openssl
 from .._backup.manifest import OPLOG, FoundCollection
 from .._core.errors import MaintenanceError, from_os_error
@@ -60,8 +61,41 @@ def find_backup(src: str, now: datetime, check: bool) -> Tuple[Optional[Backup],
     return backup, ()
 
 
+class OpenedBackup:
+    """The bytes of a backup, decrypted, read ahead.
+
+    Args:
+        handle: the archive, unbuffered, at its first byte.
+        ahead: reads it.
+        digest: has got what was read of the archive itself; None where that went to another process.
+    """
+
+    def __init__(self, handle: Any, ahead: Prefetch, digest: Any) -> None:
+        self._handle = handle
+        self._ahead = ahead
+        self._digest = digest
+
+    def read(self, size: int = READ_BYTES) -> bytes:
+        return self._ahead.read(size)
+
+    def sha256(self) -> str:
+        """SHA-256 of the archive as it lies there; what nobody has read of it yet is read for that.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        while self._ahead.read():
+            pass
+        if self._digest is None:
+            self._digest = hashlib.sha256()
+            os.lseek(self._handle.fileno(), 0, os.SEEK_SET)
+            for data in iter(lambda: self._handle.read(READ_BYTES), b""):
+                self._digest.update(data)
+        return str(self._digest.hexdigest())
+
+
 @contextmanager
-def open_backup(backup: Backup, passphrase: Optional[bytes]) -> Iterator[Any]:
+def open_backup(backup: Backup, passphrase: Optional[bytes]) -> Iterator[OpenedBackup]:
     """The bytes of a backup, decrypted, as a stream that is read ahead.
 
     Raises:
@@ -73,13 +107,14 @@ def open_backup(backup: Backup, passphrase: Optional[bytes]) -> Iterator[Any]:
         raise from_os_error("cannot read the backup", error, target=backup.path) from error
     with os.fdopen(descriptor, "rb", 0) as handle:
         if not backup.encrypted:
-            with closing(Prefetch(handle)) as ahead:
-                yield ahead
+            hashing = HashedReader(handle)
+            with closing(Prefetch(hashing)) as ahead:
+                yield OpenedBackup(handle, ahead, hashing.digest)
             return
         with closing(Openssl(handle, passphrase or b"", True, backup.name)) as cipher, closing(
             Prefetch(cipher)
         ) as ahead:
-            yield ahead
+            yield OpenedBackup(handle, ahead, None)
 
 
 def oplog_of(reader: ArchiveReader) -> Dict[str, FoundCollection]:

@@ -49,7 +49,7 @@ from .._mongo.archive import ArchiveError, ArchiveReader
 from .._mongo.client import Connection
 from . import leftovers
 from .backup_completeness import lacking_of_archive
-from .backup_reading import find_backup, open_backup, oplog_of
+from .backup_reading import OpenedBackup, find_backup, open_backup, oplog_of
 from .throwaway_server import PURPOSE, ContainerServer, Origins
 
 # What restores a backup into a throwaway server takes.
@@ -389,7 +389,11 @@ class MongoRestore(Task[RestoreObservation]):
 
         try:
             with open_backup(backup, self._passphrase()) as stream:
-                return read_backup_or_dump(backup, stream, read_dump, sink), tuple(notes)
+                found = read_backup_or_dump(backup, stream, read_dump, sink)
+                _require_recorded_bytes(backup, stream)
+                return found, tuple(notes)
+        except ChangedArchive:
+            raise
         except MaintenanceError as error:
             # What comes out of a decryption is garbage with a wrong passphrase, too; other bytes than were recorded
             # are not.
@@ -459,7 +463,23 @@ class MongoRestore(Task[RestoreObservation]):
 
 
 class ChangedArchive(MaintenanceError):
-    """An encrypted archive holds other bytes than when it was recorded, and cannot be read."""
+    """An archive holds other bytes than when it was recorded, though its size and its time are those of then."""
+
+
+def _require_recorded_bytes(backup: Backup, stream: OpenedBackup) -> None:
+    """Not every byte of a file is one of what it holds: of those in the heads of gzip, none is in any of its checksums."""
+    if backup.verification is None:
+        return
+    try:
+        changed = stream.sha256() != backup.verification.sha256
+    except OSError as error:
+        raise from_os_error("cannot read the backup", error, target=backup.path) from error
+    if changed:
+        raise ChangedArchive(
+            "the archive holds other bytes than when it was verified, though all that can be read out of it is whole",
+            target=backup.path,
+            next_step="Something changes what is stored: check the disk and the memory of this host, and make a new backup.",
+        )
 
 
 _COUNTS = ("documents", "invalid_documents", "collections", "indexes", "bytes", "files", "oplog_entries")

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue, making
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.bare_dump import read_backup_or_dump
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.compress import DamagedBackup
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.restore_planning import (
     RestoreTest,
@@ -24,12 +25,17 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import restore_test
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.backup_reading import open_backup
 from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.restore_test import (
+    ChangedArchive,
     _is_proof,
+    _require_recorded_bytes,
     record_failure,
     record_success,
 )
 from tests.support.archives import small_archive
+from tests.support.extent import EXHAUSTIVE
+from tests.unit.plugins.module_utils._backup.test_making import job
 
 MOMENT = "2026-11-24T01:00:00Z"
 
@@ -113,3 +119,31 @@ def test_what_speaks_against_an_archive(tmp_path: Path) -> None:
     assert _is_proof(DamagedBackup("no gzip"), plain)
     assert not _is_proof(DamagedBackup("no gzip"), encrypted), "with a wrong passphrase anything comes out"
     assert not _is_proof(MaintenanceError("no space"), plain)
+
+
+@pytest.mark.parametrize("passphrase", [None, b"secret"])
+def test_one_changed_byte_anywhere_is_found_and_the_archive_named(tmp_path: Path, passphrase: bytes | None) -> None:
+    """Those in the heads of gzip, too, which no checksum covers: there the record's SHA-256 tells."""
+    wanted = job(tmp_path, "20261124_020000.tar.gz" + (".enc" if passphrase else ""), passphrase=passphrase)
+    making.make(wanted)
+    path = Path(wanted.path)
+    whole, times = path.read_bytes(), (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    by_record = 0
+    step = (1 if EXHAUSTIVE else 3) * (31 if passphrase else 1)
+    for place in [*range(0, len(whole), step), 5]:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        os.utime(path, ns=times)
+        backup = look_again(path)
+        assert backup.verified, "only its bytes tell"
+        with pytest.raises(MaintenanceError) as refused, open_backup(backup, passphrase) as stream:
+            found = read_backup_or_dump(backup, stream, wanted.read_dump)
+            assert found.manifest is not None
+            _require_recorded_bytes(backup, stream)
+        assert path.name in str(refused.value)
+        by_record += isinstance(refused.value, ChangedArchive)
+    assert bool(by_record) is (passphrase is None)
+    path.write_bytes(whole)
+    os.utime(path, ns=times)
+    with open_backup(look_again(path), passphrase) as stream:
+        read_backup_or_dump(look_again(path), stream, wanted.read_dump)
+        _require_recorded_bytes(look_again(path), stream)
