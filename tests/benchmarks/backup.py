@@ -157,7 +157,7 @@ def restore_test(server: Mongod, directory: Path, database: str = "bench") -> Wr
 
 def raw_documents(server: Mongod) -> list[list[RawBSONDocument]]:
     """All orders, in batches for one insert each."""
-    batches = []
+    batches: list[list[RawBSONDocument]] = []
     with server.client() as client:
         for batch in client.bench.orders.find_raw_batches({}, batch_size=1000):
             position = 0

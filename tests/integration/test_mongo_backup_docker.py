@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import io
 import os
@@ -298,6 +299,11 @@ def put_bytes(pid: int) -> int:
     return -1
 
 
+def is_putting(process: subprocess.Popen[str]) -> bool:
+    """Whether a process is in the middle of what it sends, or has ended."""
+    return process.poll() is not None or put_bytes(process.pid) > 10_000_000
+
+
 def test_killed_while_the_engine_puts_files_the_next_call_puts_them_with_owner_and_mode(
     docker_engine: Engine, params: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -328,7 +334,7 @@ def test_killed_while_the_engine_puts_files_the_next_call_puts_them_with_owner_a
     restore |= {"safety_backup": backup, "require_maintenance": False, "allow_clients": True}
     for _time in range(2 if EXHAUSTIVE else 1):
         process = start_module("mongo_restore", restore)
-        wait_for(lambda process=process: put_bytes(process.pid) > 10_000_000 or process.poll() is not None, 60)
+        wait_for(functools.partial(is_putting, process), 60)
         process.send_signal(signal.SIGSTOP)
         assert 10_000_000 < put_bytes(process.pid) < 90_000_000, "it was to be killed in the middle"
         process.kill()

@@ -11,6 +11,7 @@ import os
 import runpy
 import signal
 import sys
+from typing import Set, Tuple
 
 
 def main() -> None:
@@ -58,18 +59,18 @@ def _repeat_batches(times: int) -> None:
     from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import raw_cursor, restore
 
     read, insert = raw_cursor.DocumentCursor.__next__, restore.insert_documents
-    inserted = set()
+    inserted: Set[Tuple[str, bytes]] = set()
 
-    def again(cursor):
+    def again(cursor: "raw_cursor.DocumentCursor") -> "Tuple[bytes, int]":
         left, batch, documents = getattr(cursor, "repeated", (0, b"", 0))
         if left:
-            cursor.repeated = (left - 1, batch, documents)
+            vars(cursor)["repeated"] = (left - 1, batch, documents)
             return bytes(memoryview(batch)), documents  # a copy, as the next batch would be
         batch, documents = read(cursor)
-        cursor.repeated = (times - 1, batch, documents)
+        vars(cursor)["repeated"] = (times - 1, batch, documents)
         return batch, documents
 
-    def once(target, data, where, same):
+    def once(target: object, data: bytes, where: str, same: bool) -> None:
         position, fresh = 0, []
         while position < len(data):
             size = int.from_bytes(data[position : position + 4], "little")
@@ -81,7 +82,7 @@ def _repeat_batches(times: int) -> None:
         if fresh:
             insert(target, b"".join(fresh), where, same)
 
-    raw_cursor.DocumentCursor.__next__ = again
+    raw_cursor.DocumentCursor.__next__ = again  # type: ignore[method-assign,assignment]
     restore.insert_documents = once
 
 
