@@ -109,13 +109,16 @@ def test_a_collection_that_was_read_and_then_renamed_fails_it_too(
 
 
 @pytest.mark.parametrize("mode", ["none", "snapshot"])
-@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("how", ["dropped", "made again", "replaced by $out"])
 def test_a_collection_that_is_dropped_before_its_turn_fails_the_dump(
-    replica_set: Mongod, database: Any, mode: str, again: bool
+    replica_set: Mongod, database: Any, mode: str, how: str
 ) -> None:
     def drop() -> None:
+        if how == "replaced by $out":
+            database.a_big.aggregate([{"$limit": 3}, {"$out": "m_orders"}])
+            return
         database.m_orders.drop()
-        if again:
+        if how == "made again":
             database.m_orders.insert_one({"n": "another one of the same name"})
 
     with pytest.raises(MaintenanceError, match=r"m_orders|Snapshot"):

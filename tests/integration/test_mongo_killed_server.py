@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,8 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import dump
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import connect
 from tests.sandbox.mongod import Mongod
-from tests.support.modules import run_module
+from tests.support.extent import EXHAUSTIVE
+from tests.support.modules import finish_module, run_module, start_module
 
 pytestmark = pytest.mark.usefixtures("mongod_libraries")
 
@@ -141,3 +144,27 @@ def test_a_count_that_disagrees_is_reported(params: dict[str, Any]) -> None:
     assert not done.failed, done.msg
     told = json.dumps(done.result.get("warnings", []))
     assert all(name in told for name in COUNTS), told or done.result["collections"]
+
+
+def test_a_server_that_is_killed_while_it_is_backed_up_leaves_no_backup(tmp_path: Path, state_dir: Path) -> None:
+    """Whichever of its answers is the last one; when it is there again, the next call makes one."""
+    dest = tmp_path / "dest"
+    with Mongod(tmp_path / "mongod") as server:
+        with server.client() as client:
+            for name in ("orders", "users"):
+                client.shop[name].insert_many([{"_id": n, "x": os.urandom(50_000)} for n in range(60)])
+        params = {"uri": server.uri_for("shop"), "dest": str(dest), "state_dir": str(state_dir), "min_free": "1MiB"}
+        number, killed = 2, 0
+        while True:
+            assert server.pid is not None
+            process = start_module("mongo_backup", params, signal_at_command=(number, signal.SIGKILL, server.pid))
+            result = finish_module(process)
+            if not result.failed:
+                break
+            assert server.address in result.msg or "shop" in result.msg, result.msg
+            assert not dest.exists() or list(dest.iterdir()) == []
+            server.stop()
+            server.start()
+            number, killed = number + (1 if EXHAUSTIVE else 4), killed + 1
+        assert killed >= 2
+        assert result.result["summary"]["documents"] == 120

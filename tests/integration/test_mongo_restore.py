@@ -907,3 +907,16 @@ def test_killed_while_restoring(params: dict[str, Any], state_dir: Path) -> None
     assert {action["action"] for action in result.result["actions"]} == {"remove_leftover", "restore_test"}
     assert not left.exists()
     assert not ok(verify(params)).changed
+
+
+def test_the_throwaway_server_is_killed_on_the_way(params: dict[str, Any], state_dir: Path, backup: Path) -> None:
+    """That speaks against the host, and not against the backup."""
+    before = Path(catalogue.sidecar_path(str(backup))).read_bytes()
+    process = start_module("mongo_restore", params)
+    (server,) = wait_for(lambda: list(state_dir.glob("restore-test-*/db/WiredTiger.wt")) and servers(state_dir))
+    os.kill(server, signal.SIGKILL)
+    result = finish_module(process)
+    assert result.failed and "does not restore" not in result.msg
+    assert result.result["summary"]["restored"] is False
+    assert "could not be tested" in result.result["summary"]["headline"]
+    assert Path(catalogue.sidecar_path(str(backup))).read_bytes() == before
