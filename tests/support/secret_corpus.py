@@ -4,8 +4,9 @@
 
 """The labelled corpus of secrets: what it holds, and how well a scan does on it.
 
-It is split once and for all into a half to work on and a half that is only measured: whoever improves a rule looks at what is
-missed in the first half alone.
+Most of it is one line a file, which measures the rules. It is split once and for all into a half to work on and a half that is
+only measured: whoever improves a rule looks at what is missed in the first half alone. Beside it stand whole files of small shops, 69
+with one secret each and 32 harmless ones full of settings about tokens, which are only measured as well.
 
 ``«`` and ``»`` stand around a secret; ``¦`` stands for nothing, where a value would otherwise look like the token of a real
 provider to those who watch what is pushed; ``{utf-16}`` and the like after a path say how its file is written.
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DIRECTORY = Path(__file__).resolve().parents[1] / "corpus"
-WORK, MEASURED = "work", "measured"
+WORK, MEASURED, SHOPS = "work", "measured", "shops"
 _NEWLINES = {"cr": "\r", "crlf": "\r\n"}
 _MARKS = re.compile("[«»¦]")
 
@@ -71,8 +72,13 @@ def read(half: str, kind: str) -> Iterator[Case]:
             yield _case(half, where, [line])
 
 
+def shops() -> list[Case]:
+    """Whole files of small shops: 69 with one secret each, 32 harmless ones."""
+    return [case for kind in ("positive", "negative") for case in read(SHOPS, kind)]
+
+
 def cases() -> list[Case]:
-    """All of it."""
+    """Both halves."""
     return [case for half in (WORK, MEASURED) for kind in ("positive", "negative") for case in read(half, kind)]
 
 
@@ -85,6 +91,30 @@ def lay_out(root: Path, corpus: Iterable[Case]) -> dict[str, Case]:
         path.write_bytes(case.content())
         places[str(path)] = case
     return places
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a scan told of one line of a file; high: whether it would fail a job by default."""
+
+    path: str
+    line: int
+    value: str
+    high: bool
+
+
+def shop_score(places: dict[str, Case], told: Iterable[Told]) -> tuple[int, int, list[str]]:
+    """In how many files of small shops the secret was found, in how many harmless ones something is called high, and which were wrong."""
+    found, alarmed = set(), set()
+    for item in told:
+        case = places[item.path]
+        secret = case.secrets.get(item.line)
+        if secret is not None and (item.value.strip() in secret or secret.strip() in item.value):
+            found.add(item.path)
+        if not case.secrets and item.high:
+            alarmed.add(item.path)
+    wrong = [f"missed  {case.path}" for path, case in places.items() if case.secrets and path not in found]
+    return len(found), len(alarmed), wrong + [f"high    {places[path].path}" for path in sorted(alarmed)]
 
 
 @dataclass
