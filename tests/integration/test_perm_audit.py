@@ -374,6 +374,7 @@ def test_a_directory_that_is_closed_to_the_auditor_is_told(shop: Path) -> None:
     [
         ({"paths": []}, "no paths to audit"),
         ({"paths": ["/nonexistent/shop"]}, "ENOENT"),
+        ({"paths": ["/dev/null"]}, "neither a file nor a directory"),
         ({"rules": ["no-such-rule"]}, "no such rule in rules: no-such-rule"),
         ({"rules": [{"id": "own", "title": "t", "any_bits": 73}]}, "rules, own"),
         ({"rules": [7]}, "neither a name nor a mapping"),

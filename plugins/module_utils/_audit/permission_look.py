@@ -18,11 +18,11 @@ from typing import Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
 
 from .._core.paths import lies_below
 from .._core.walker import open_below
-from .access_list import READ, USER, WRITE, named_entries
+from .access_list import READ, USER, WRITE, named_entries, shuts_out_the_group
 from .file_modes import ACL_ATTRIBUTE, identified, status_of
 from .permission_policy import PermissionPolicy
 from .permission_problems import Facts, Status, examine, file_traits
-from .permission_rules import ABOVE, NO_OWNER, OUTSIDE, REPLACEABLE, SECRET, SENSITIVE, SHARED
+from .permission_rules import ABOVE, MASKED, NO_OWNER, OUTSIDE, REPLACEABLE, SECRET, SENSITIVE, SHARED
 from .secret_files import PEM_ENDINGS
 from .sensitive_content import HEAD_BYTES, content_class, holds_private_key
 from .sensitive_names import name_class, name_says_nothing
@@ -142,9 +142,7 @@ class Look:
             if own is not None and own.uid not in trusted:
                 # Whoever owns the directory can replace the file anyway.
                 traits = file_traits(name, status.uid, self.in_backups, self._in_scripts, trusted | {own.uid}, content)
-            shared = self._shared(name, status)
-            if shared:
-                traits[SHARED] = shared
+            traits.update(self._shared(name, status))
             self._judge_parents(status.uid)
         nameless = self.owners.nameless(status.uid, status.gid)
         if nameless:
@@ -223,15 +221,16 @@ class Look:
         finally:
             os.close(opened)
 
-    def _shared(self, name: str, status: Status) -> str:
-        """Whom an access control list lets read or write a file, beside those who may own it."""
-        if not self.rules.wants("secret-shared"):
-            return ""
+    def _shared(self, name: str, status: Status) -> Dict[str, str]:
+        """What an access control list changes: whom it lets read or write a file, beside those who may own it."""
+        if not status.mode & stat.S_IRWXG:
+            return {}  # the mask, which leaves nothing to anybody
         try:
             value = os.getxattr("/proc/self/fd/%d/%s" % (self._inside(), name), ACL_ATTRIBUTE, follow_symlinks=False)
         except OSError:
-            return ""
-        return "; ".join(self._named(value, READ | WRITE, {0, self.top_owner, status.uid}))
+            return {}
+        said = "; ".join(self._named(value, READ | WRITE, {0, self.top_owner, status.uid}))
+        return {**({SHARED: said} if said else {}), **({MASKED: ""} if shuts_out_the_group(value) else {})}
 
     def _named(self, value: bytes, rights: int, trusted: Set[int]) -> List[str]:
         said = []

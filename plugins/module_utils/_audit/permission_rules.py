@@ -27,6 +27,8 @@ CLASSES = (ENV, SECRET, BACKUP, DUMP, SIDECAR, SENSITIVE)
 # Further traits.
 FOREIGN_OWNER, NO_OWNER, PROGRAM, SCRIPT = "foreign-owner", "no-owner", "program", "script"
 SHARED, REPLACEABLE, ABOVE, OUTSIDE, CLOSED = "shared", "replaceable", "above", "outside", "closed"
+# The bits of the group are the mask of an access control list, under which the group itself has no rights.
+MASKED = "masked"
 SSH_FILE, SSH_KEY, SSH_FOREIGN, SSH_LOGIN = "ssh-file", "ssh-key", "ssh-foreign", "ssh-login"
 
 
@@ -104,6 +106,7 @@ _RULES = (
         "an environment file, full of secrets, is open to a whole group",
         "Make it 0600, or waive it when that group is the shop's own and has no other members.",
         about=(ENV,),
+        without=(MASKED,),
         any_bits=GROUP | 0o100,
         no_bits=OTHERS,
         remove=GROUP | 0o100,
@@ -127,6 +130,7 @@ _RULES = (
         "a private key or secret file is open to a whole group",
         "Make it 0600, or waive it when that group is the service's own and has no other members.",
         about=(SECRET,),
+        without=(MASKED,),
         any_bits=GROUP,
         no_bits=OTHERS,
         remove=GROUP,
@@ -159,6 +163,7 @@ _RULES = (
         "backups, which hold the whole database and the environment file, are open to a whole group",
         "Make it 0600, or waive it when that group has no other members.",
         about=(BACKUP,),
+        without=(MASKED,),
         any_bits=GROUP,
         no_bits=OTHERS,
         remove=GROUP,
@@ -297,6 +302,7 @@ _RULES = (
         "a dump of a database outside the directory of backups is open to a whole group",
         "Make it 0600, as perm_audit does with fix, then move it to the backups or delete it.",
         about=(DUMP,),
+        without=(MASKED,),
         any_bits=GROUP,
         no_bits=OTHERS,
         remove=GROUP,

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Callable, Deque, Iterable, List, Optional, Sequence, Set, Tuple
 
-from .._core.errors import from_os_error
+from .._core.errors import MaintenanceError, from_os_error
 from .._core.walker import Trouble, Walk
 from .file_modes import status_of
 from .permission_find import (
@@ -193,6 +193,12 @@ class _Survey:
         at_top = not start
         for path, _descriptor, name, result in walk:
             mode = result.st_mode
+            if at_top and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise MaintenanceError(
+                    "cannot audit this path: it is neither a file nor a directory",
+                    target=self.look.root,
+                    next_step="Correct paths.",
+                )
             self._seen += 1
             if self._seen < SMALL:
                 self._owners[result.st_uid] += 1

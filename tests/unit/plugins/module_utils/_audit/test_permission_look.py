@@ -83,8 +83,8 @@ def tar(name: str) -> bytes:
     return buffer.getvalue()
 
 
-def access_list(*entries: tuple[int, int, int]) -> bytes:
-    base = [(0x01, 6, 0xFFFFFFFF), (0x04, 0, 0xFFFFFFFF), (0x10, 7, 0xFFFFFFFF), (0x20, 0, 0xFFFFFFFF)]
+def access_list(*entries: tuple[int, int, int], group: int = 0) -> bytes:
+    base = [(0x01, 6, 0xFFFFFFFF), (0x04, group, 0xFFFFFFFF), (0x10, 7, 0xFFFFFFFF), (0x20, 0, 0xFFFFFFFF)]
     entries = tuple(sorted([*base, *entries], key=lambda entry: (entry[0], entry[2])))
     return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
 
@@ -180,6 +180,26 @@ def test_an_access_control_list_on_a_sensitive_file(shop: Path) -> None:
     assert (
         path == ".env" and "user nobody may read" in note and "group root may write" in note and "user root" not in note
     )
+
+
+@AS_ROOT
+@pytest.mark.parametrize(
+    ("name", "rule"), [(".env", "env-group-access"), ("id_rsa", "secret-group-access"), ("a.dump", "dump-group-access")]
+)
+def test_the_mask_of_an_access_control_list_is_not_taken_for_the_rights_of_the_group(
+    shop: Path, name: str, rule: str
+) -> None:
+    nobody = pwd.getpwnam("nobody").pw_uid
+    path = write(shop / name, mode=0o600)
+    os.setxattr(path, "system.posix_acl_access", access_list((2, 4, nobody)))
+    assert path.stat().st_mode & 0o070 and set(broken(shop)) == {"secret-shared"}
+    os.setxattr(path, "system.posix_acl_access", access_list((2, 4, nobody), group=4))
+    assert set(broken(shop)) == {"secret-shared", rule}
+    path.chmod(0o600)
+    assert broken(shop) == {}, "nothing is left under this mask"
+    os.removexattr(path, "system.posix_acl_access")
+    path.chmod(0o640)
+    assert set(broken(shop)) == {rule}
 
 
 @AS_ROOT
