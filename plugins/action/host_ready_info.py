@@ -35,6 +35,11 @@ from ..plugin_utils.first_contact import (
 from ..plugin_utils.packed_modules import lay_out
 from ..plugin_utils.step_report import Step, table
 
+_ENVIRONMENT: Dict[str, Any] = {
+    "mark": {"type": "str", "required": True},
+    "python": {"type": "str", "required": True},
+}
+
 
 class ActionModule(ActionBase):
     """One look at the host through its shell, and one sentence about what is missing."""
@@ -48,6 +53,7 @@ class ActionModule(ActionBase):
             argument_spec={
                 "run_name": {"type": "str"},
                 "base_python": {"type": "str"},
+                "environment": {"type": "dict", "options": _ENVIRONMENT},
                 "pip": {"type": "dict"},
                 "requirements": {"type": "str", "default": ""},
                 "wheelhouse": {"type": "str", "default": ""},
@@ -71,9 +77,10 @@ class ActionModule(ActionBase):
 
         oldest: Tuple[int, ...] = tuple(getattr(basic, "_PY_MIN", OLDEST))
         candidates, named = self._candidates(variables)
-        base = args["base_python"] or ""
+        base, asked = args["base_python"] or "", args["environment"]
+        environment = (asked["mark"], asked["python"]) if asked else None
         try:
-            answer = self._low_level_execute_command(probe(candidates, oldest, base))
+            answer = self._low_level_execute_command(probe(candidates, oldest, base, environment))
         except AnsibleConnectionFailure as error:
             problem = become_problem(str(error), ways)
             if not problem:
@@ -93,7 +100,13 @@ class ActionModule(ActionBase):
             problem = venv_problem(found, base, ways)
         if problem:
             return failure(problem)
-        return dict(result, changed=False, python=found.pythons[0][0], version=dotted(found.pythons[0][1]))
+        return dict(
+            result,
+            changed=False,
+            python=found.pythons[0][0],
+            version=dotted(found.pythons[0][1]),
+            environment=found.environment,
+        )
 
     @staticmethod
     def _pip_problem(args: Dict[str, Any], found: Facts, ways: Ways) -> str:

@@ -24,6 +24,18 @@ options:
   base_python:
     description: The Python that is to make a virtual environment; it is asked whether it can.
     type: str
+  environment:
+    description: A virtual environment; RV(environment) says whether it can be used.
+    type: dict
+    suboptions:
+      mark:
+        description: A file that is there when the environment is complete.
+        type: str
+        required: true
+      python:
+        description: Its Python.
+        type: str
+        required: true
   pip:
     description: The result of a call of pip on that host. When it failed, this says why.
     type: dict
@@ -59,4 +71,8 @@ version:
   type: str
   returned: success
   sample: "3.11"
+environment:
+  description: Whether O(environment) is complete, and its Python runs. V(false) where none was asked for.
+  type: bool
+  returned: success
 """

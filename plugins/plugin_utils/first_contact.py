@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from packaging.requirements import Requirement
 
@@ -36,6 +36,7 @@ class Facts:
         musl: its C library is musl.
         base: version of the Python that makes the environment; empty where it does not run.
         venv: that one can make one.
+        environment: the environment that was asked for is there, complete, and its Python runs.
     """
 
     pythons: Tuple[Tuple[str, Version], ...] = ()
@@ -44,15 +45,19 @@ class Facts:
     musl: bool = False
     base: Version = ()
     venv: bool = False
+    environment: bool = False
 
 
-def probe(candidates: Sequence[str], oldest: Version, base: str = "") -> str:
+def probe(
+    candidates: Sequence[str], oldest: Version, base: str = "", environment: Optional[Tuple[str, str]] = None
+) -> str:
     """The shell commands that tell Facts.
 
     Args:
         candidates: names or paths of Pythons, in Ansible's order.
         oldest: what Ansible needs there.
         base: the Python that is to make a virtual environment; empty asks for none.
+        environment: the mark of a complete virtual environment and its Python.
     """
     say = shlex.quote(_SAY.format(", ".join(map(str, oldest))))
     lines = [
@@ -68,6 +73,11 @@ def probe(candidates: Sequence[str], oldest: Version, base: str = "") -> str:
             'v=$(%s -c %s 2>/dev/null); [ -z "$v" ] || echo %s base $v' % (shlex.quote(base), say, MARK),
             "%s -c 'import venv, ensurepip' 2>/dev/null && echo %s venv yes" % (shlex.quote(base), MARK),
         ]
+    if environment:
+        # An upgrade of the system may have taken away the Python that it was made from.
+        lines.append(
+            "[ -e %s ] && %s -c '' 2>/dev/null && echo %s environment yes" % (*map(shlex.quote, environment), MARK)
+        )
     return "\n".join([*lines, "true"])
 
 
@@ -85,6 +95,7 @@ def facts(output: str) -> Facts:
         musl="musl" in said,
         base=version_of(first.get("base", "")),
         venv="venv" in said,
+        environment="environment" in said,
     )
 
 

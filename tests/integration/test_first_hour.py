@@ -205,7 +205,7 @@ def test_one_line_closes_over_all_hosts_those_included_that_nobody_reaches(host:
     run = run_playbook("prerequisites", path, log=tmp_path / "log", env=env)
     assert run.rc != 0
     assert run.output.strip().splitlines()[-1] == (
-        f"3 hosts: 1 ended well ({HOST}); 1 failed (old: Check that the host can be maintained); 1 could not be reached (away)"
+        f"3 hosts: 1 ended well ({HOST}); 1 failed (old: prerequisites : Check that the host can be maintained); 1 could not be reached (away)"
     )
     assert "Validating arguments" not in run.output and "ok: [" not in run.output and "skipping" not in run.output
     assert run.output.count("There is no Python /nowhere/python on old") == 1

@@ -33,7 +33,12 @@ CLOSED = ["restore"]
 FRAMED = [*SINGLE, *STEPS, *CLOSED]
 
 # Names without what the implicit first task of a role says about it.
-BEGIN = ["Check that no variable is misspelt", "Check that the host can be maintained", "context : Begin the run"]
+BEGIN = [
+    "Check that no variable is misspelt",
+    "prerequisites : Check that the host can be maintained",
+    "prerequisites : Use the environment that is there",
+    "context : Begin the run",
+]
 PREPARE = [
     *("prerequisites : Install distribution packages", "prerequisites : Make a temporary environment"),
     *("prerequisites : Look for the environment", "prerequisites : Make the environment"),

@@ -10,6 +10,9 @@ compiled code is kept in a directory of the collection's own virtual environment
 that code is only ever used for the very source that was sent. Whoever may write there may write the libraries as well.
 
 Where there is no such directory, or it is not the user's own, everything is as without it.
+
+A copy of this file lies in that environment, too: what starts a module there (`start.py` of the role prerequisites) has it installed before
+Ansible's own part is imported, which is more than most modules of ours.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import sys
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from typing import Any, Dict, List, Optional, Tuple
-from zipimport import zipimporter
+from zipimport import ZipImportError, zipimporter
 
 # The role prerequisites makes it. A virtual environment without it is somebody else's.
 DIRECTORY = "miniecom-code"
@@ -89,7 +92,7 @@ class _Loader(SourceFileLoader):
     def __init__(self, fullname: str, path: str, source: bytes, cache: CodeCache) -> None:
         super().__init__(fullname, path)
         self._source = source
-        self._cache = cache
+        self.cache = cache
         self._name = "%s.%s.pyc" % (hashlib.sha256(source).hexdigest(), sys.implementation.cache_tag)
 
     def path_stats(self, path: Any) -> Dict[str, Any]:
@@ -97,10 +100,10 @@ class _Loader(SourceFileLoader):
         return {"mtime": 0, "size": len(self._source)}
 
     def get_data(self, path: Any) -> bytes:
-        return self._source if path == self.path else self._cache.read(self._name)
+        return self._source if path == self.path else self.cache.read(self._name)
 
     def set_data(self, path: Any, data: Any, *, _mode: int = 0o666) -> None:
-        self._cache.fresh.append((self._name, bytes(data)))
+        self.cache.fresh.append((self._name, bytes(data)))
 
 
 class _Finder:
@@ -124,6 +127,19 @@ class _Finder:
         return None
 
 
+class _Waiting:
+    """Stands before all finders until Ansible's archive is there, that is until its package is imported from it."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
+        if fullname == "ansible":
+            sys.meta_path.remove(self)  # type: ignore[arg-type]
+            try:
+                install(zipimporter(sys.path[0]))
+            except ZipImportError:
+                pass
+        return None
+
+
 def _directory() -> Optional[str]:
     """Where code is kept, if this process may trust it: nobody else may write there."""
     path = os.path.join(sys.prefix, DIRECTORY)
@@ -135,8 +151,20 @@ def _directory() -> Optional[str]:
     return path if trusted else None
 
 
+def install_at_ansible() -> None:
+    """Let what Ansible sends be found in the cache from the first file on. For what starts modules, before there is an archive."""
+    sys.meta_path.insert(0, _Waiting())  # type: ignore[arg-type]
+
+
 def install(loader: Any) -> Optional[CodeCache]:
-    """Let what is imported from now on be found in the cache, if `loader` reads from an archive and there is a cache."""
+    """Let what is imported from now on be found in the cache, if `loader` reads from an archive and there is a cache.
+
+    Returns:
+        The cache, which may have been installed before: then `loader` is its own.
+    """
+    installed: Optional[CodeCache] = getattr(loader, "cache", None)
+    if installed is not None:
+        return installed
     directory = _directory() if isinstance(loader, zipimporter) and sys.implementation.cache_tag else None
     if directory is None:
         return None

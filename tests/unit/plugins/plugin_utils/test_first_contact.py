@@ -65,6 +65,25 @@ def test_the_shell_tells_which_pythons_there_are(tmp_path: Path) -> None:
     assert ask(tmp_path, ["missing"], "missing") == Facts((), "apt-get", os.uname().machine)
 
 
+def test_an_environment_is_there_when_it_is_complete_and_its_python_runs(tmp_path: Path) -> None:
+    mark, python = tmp_path / "the mark", tmp_path / "pythonE"
+
+    def found() -> bool:
+        script = probe(["missing"], (3, 9), "", (str(mark), str(python)))
+        return facts(
+            subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+        ).environment
+
+    program(python, "")
+    assert not found(), "no mark"
+    mark.touch()
+    assert found()
+    program(python, "", 1)
+    assert not found(), "its Python does not run"
+    python.unlink()
+    assert not found(), "nor one that is not there"
+
+
 def test_a_good_host_has_no_problem() -> None:
     assert python_problem(DEBIAN, (3, 9), "", WAYS) == ""
     assert python_problem(DEBIAN, (3, 9), "/usr/bin/python3", WAYS) == ""
