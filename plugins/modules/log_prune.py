@@ -28,6 +28,11 @@ options:
     type: list
     elements: path
     required: true
+  optional_paths:
+    description: Further ones, looked at where they exist.
+    type: list
+    elements: path
+    default: []
   patterns:
     description: Globs of file names that are logs.
     type: list
@@ -46,6 +51,7 @@ options:
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.acting
   - miniecom.maintenance.run
+  - miniecom.maintenance.given
 author:
   - miniecom.maintenance contributors (@miniecom)
 """
@@ -93,18 +99,11 @@ summary:
 """
 
 # Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
-from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run
+from ..module_utils._logs.log_arguments import LOG_PRUNE_ARGUMENTS
 from ..module_utils._logs.pruning import LogPrune
 
-SPEC = RUN_ARGUMENTS + ArgumentSpec(
-    {
-        "paths": {"type": "list", "elements": "path", "required": True},
-        "patterns": {"type": "list", "elements": "str", "default": ["*.log", "*.log.*", "*.log-*"]},
-        "compress_after": {"type": "str"},
-        "remove_after": {"type": "str"},
-    }
-)
+SPEC = LOG_PRUNE_ARGUMENTS
 
 
 def main() -> None:

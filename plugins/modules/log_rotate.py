@@ -35,6 +35,11 @@ options:
     type: list
     elements: path
     required: true
+  optional_directories:
+    description: Further ones, looked at where they exist.
+    type: list
+    elements: path
+    default: []
   patterns:
     description: Globs of the file names of current logs, without slashes, quotes and control characters.
     type: list
@@ -100,6 +105,7 @@ notes:
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.acting
   - miniecom.maintenance.run
+  - miniecom.maintenance.given
 seealso:
   - module: miniecom.maintenance.log_prune
 author:
@@ -191,29 +197,11 @@ logs:
 """
 
 # Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
-from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run
+from ..module_utils._logs.log_arguments import LOG_ROTATE_ARGUMENTS
 from ..module_utils._logs.rotating import LogRotate
 
-REOPEN = {
-    "pattern": {"type": "str", "required": True},
-    "method": {"type": "str", "required": True, "choices": ["signal", "pm2_reload_logs"]},
-    "signal": {"type": "str", "default": "HUP", "choices": ["HUP", "USR1", "USR2"]},
-}
-SPEC = RUN_ARGUMENTS + ArgumentSpec(
-    {
-        "directories": {"type": "list", "elements": "path", "required": True},
-        "patterns": {"type": "list", "elements": "str", "default": ["*.log"]},
-        "max_size": {"type": "str", "default": "100MiB"},
-        "interval": {"type": "str", "default": "weekly", "choices": ["daily", "weekly", "monthly"]},
-        "retention_days": {"type": "int", "default": 30},
-        "su": {"type": "str"},
-        "reopen": {"type": "list", "elements": "dict", "default": [], "options": REOPEN},
-        "logrotate": {"type": "str", "default": "logrotate"},
-        "configuration": {"type": "path"},
-        "status": {"type": "path"},
-    }
-)
+SPEC = LOG_ROTATE_ARGUMENTS
 
 
 def main() -> None:

@@ -36,6 +36,7 @@ extends_documentation_fragment:
   - miniecom.maintenance.mongo.address
   - miniecom.maintenance.docker
   - miniecom.maintenance.run
+  - miniecom.maintenance.given
 attributes:
   check_mode:
     details:
@@ -297,28 +298,12 @@ summary:
 """
 
 # Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
-from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run
 from ..module_utils._mongo.compacting import MongoCompact
-from ..module_utils._operations.connection import CONNECTION_ARGUMENTS, prepare_connection
+from ..module_utils._operations.connection import prepare_connection
+from ..module_utils._operations.mongo_arguments import MONGO_COMPACT_ARGUMENTS
 
-SPEC = (
-    ArgumentSpec(
-        {
-            "databases": {"type": "list", "elements": "str", "default": []},
-            "collections": {"type": "list", "elements": "str", "default": []},
-            "min_reclaimable": {"type": "str", "default": "256MiB"},
-            "min_ratio": {"type": "float", "default": 0.25},
-            "time_budget": {"type": "str"},
-            "members": {"type": "str", "choices": ["connected", "rolling"], "default": "connected"},
-            "primary": {"type": "str", "choices": ["skip", "stepdown", "force"], "default": "skip"},
-            "max_lag": {"type": "str", "default": "10s"},
-            "force": {"type": "bool", "default": False},
-        }
-    )
-    + CONNECTION_ARGUMENTS
-    + RUN_ARGUMENTS
-)
+SPEC = MONGO_COMPACT_ARGUMENTS
 
 
 def main() -> None:

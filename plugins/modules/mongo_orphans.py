@@ -43,6 +43,7 @@ extends_documentation_fragment:
   - miniecom.maintenance.mongo.address
   - miniecom.maintenance.docker
   - miniecom.maintenance.run
+  - miniecom.maintenance.given
 options:
   database:
     description: The database. Default is the one that the connection string names.
@@ -369,52 +370,12 @@ summary:
 """
 
 # Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
-from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run
 from ..module_utils._mongo.orphan_task import MongoOrphans
-from ..module_utils._mongo.relations import ID_FORMS, IGNORED
-from ..module_utils._operations.connection import CONNECTION_ARGUMENTS, prepare_connection
+from ..module_utils._operations.connection import prepare_connection
+from ..module_utils._operations.mongo_arguments import MONGO_ORPHANS_ARGUMENTS
 
-ACTIONS = ("report", "archive", "purge", "restore")
-SPEC = (
-    ArgumentSpec(
-        {
-            "database": {"type": "str"},
-            "relations": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "collection": {"type": "str", "required": True},
-                    "field": {"type": "str", "required": True},
-                    "references": {"type": "str", "required": True},
-                    "key": {"type": "str", "default": "_id", "no_log": False},
-                    "optional": {"type": "bool", "default": True},
-                    "id_forms": {
-                        "type": "list",
-                        "elements": "str",
-                        "choices": list(ID_FORMS),
-                        "default": list(ID_FORMS),
-                    },
-                    "ignore": {"type": "list", "elements": "str", "default": list(IGNORED)},
-                    "unit": {"type": "str", "choices": ["document", "element"]},
-                    "action": {"type": "str", "choices": ["report", "archive"]},
-                },
-            },
-            "action": {"type": "str", "choices": list(ACTIONS), "default": "report"},
-            "archive_run": {"type": "str"},
-            "min_age": {"type": "str"},
-            "grace": {"type": "str", "default": "30d"},
-            "max_delete": {"type": "int"},
-            "max_percent": {"type": "float", "default": 5},
-            "max_lag": {"type": "str", "default": "10s"},
-            "allow_business_records": {"type": "list", "elements": "str", "default": []},
-            "samples": {"type": "int", "default": 5},
-        },
-        required_if=[("action", "archive", ["relations"]), ("action", "restore", ["archive_run"])],
-    )
-    + CONNECTION_ARGUMENTS
-    + RUN_ARGUMENTS
-)
+SPEC = MONGO_ORPHANS_ARGUMENTS
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ description:
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.acting
   - miniecom.maintenance.run
+  - miniecom.maintenance.given
   - miniecom.maintenance.findings
 options:
   paths:
@@ -206,27 +207,11 @@ summary:
 """
 
 # Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
-from ..module_utils._audit.finding_arguments import FINDING_ARGUMENTS
-from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._audit.audit_arguments import PERMISSION_AUDIT_ARGUMENTS
 from ..module_utils._core.runner import run
 from ..module_utils._operations.permission_audit import PermissionAudit
 
-SPEC = (
-    ArgumentSpec(
-        {
-            "paths": {"type": "list", "elements": "path", "default": []},
-            "exclude": {"type": "list", "elements": "str", "default": []},
-            "rules": {"type": "list", "elements": "raw"},
-            "docker_socket": {"type": "list", "elements": "path", "default": ["/var/run/docker.sock"]},
-            "fix": {"type": "raw", "default": False},
-            "service_users": {"type": "list", "elements": "str", "default": []},
-            "readers": {"type": "list", "elements": "str", "default": []},
-            "undo": {"type": "str"},
-        }
-    )
-    + RUN_ARGUMENTS
-    + FINDING_ARGUMENTS
-)
+SPEC = PERMISSION_AUDIT_ARGUMENTS
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ description:
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.info
   - miniecom.maintenance.run
+  - miniecom.maintenance.given
   - miniecom.maintenance.findings
 options:
   allow:
@@ -132,26 +133,11 @@ summary:
 """
 
 # Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
-from ..module_utils._audit.finding_arguments import FINDING_ARGUMENTS
-from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
+from ..module_utils._audit.audit_arguments import PORT_AUDIT_ARGUMENTS
 from ..module_utils._core.runner import run_info
 from ..module_utils._operations.port_audit import audit_ports
 
-SPEC = (
-    ArgumentSpec(
-        {
-            "allow": {"type": "list", "elements": "str", "default": ["22/tcp", "80/tcp", "443/tcp"]},
-            "compose_project": {"type": "str"},
-            "docker_host": {"type": "str"},
-            "docker": {"type": "bool", "default": True},
-            "configuration": {"type": "bool", "default": True},
-            "env_files": {"type": "list", "elements": "path", "default": []},
-            "expand": {"type": "bool", "default": True},
-        }
-    )
-    + RUN_ARGUMENTS
-    + FINDING_ARGUMENTS
-)
+SPEC = PORT_AUDIT_ARGUMENTS
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ description:
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.info
   - miniecom.maintenance.run
+  - miniecom.maintenance.given
   - miniecom.maintenance.findings
 attributes:
   check_mode:
@@ -125,23 +126,11 @@ summary:
 """
 
 # Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
-from ..module_utils._audit.finding_arguments import FINDING_ARGUMENTS
+from ..module_utils._audit.audit_arguments import SECRET_SCAN_ARGUMENTS
 from ..module_utils._audit.secret_scan import scan_secrets
-from ..module_utils._core.arguments import RUN_ARGUMENTS, ArgumentSpec
 from ..module_utils._core.runner import run_info
 
-SPEC = (
-    ArgumentSpec(
-        {
-            "paths": {"type": "list", "elements": "path", "required": True},
-            "exclude": {"type": "list", "elements": "str", "default": []},
-            "kingfisher": {"type": "path"},
-            "timeout": {"type": "str", "default": "10m"},
-        }
-    )
-    + RUN_ARGUMENTS
-    + FINDING_ARGUMENTS
-)
+SPEC = SECRET_SCAN_ARGUMENTS
 
 
 def main() -> None:

@@ -70,3 +70,6 @@ RUN_ARGUMENTS = ArgumentSpec(
         "state_dir": {"type": "path", "default": DEFAULT_STATE_DIR},
     }
 )
+
+# For what may have been done in one process with others before its own task comes.
+GIVEN_ARGUMENTS = ArgumentSpec({"given": {"type": "dict"}})

@@ -31,6 +31,10 @@ from .units import format_size
 
 Observation = TypeVar("Observation")
 Handler = Callable[[Any, Action[Any], Any], Outcome]
+Work = Callable[[Call, "Answer"], None]
+
+# The option with the result that this very call has had already, in one process with others (`several`).
+GIVEN = "given"
 
 
 class Task(Generic[Observation]):
@@ -115,12 +119,8 @@ def _nothing_to_prepare(call: Call) -> None:
     pass
 
 
-def run(task_class: Type[Task[Any]], spec: ArgumentSpec, prepare: Prepare = _nothing_to_prepare) -> None:
-    """Run an acting module from start to end; does not return.
-
-    Args:
-        prepare: completes the options before anything else, from where only a storey above the task's can read.
-    """
+def acting(task_class: Type[Task[Any]], prepare: Prepare = _nothing_to_prepare) -> Work:
+    """What a module does that acts."""
 
     def work(call: Call, answer: Answer) -> None:
         answer.acting = True
@@ -135,7 +135,28 @@ def run(task_class: Type[Task[Any]], spec: ArgumentSpec, prepare: Prepare = _not
             except Exception as error:  # pylint: disable=broad-except
                 answer.warnings.append("closing failed: %s" % error)
 
-    _frame(spec, work)
+    return work
+
+
+def reading(function: Callable[[Call], Report], prepare: Prepare = _nothing_to_prepare) -> Work:
+    """What a module does that only reads."""
+
+    def work(call: Call, answer: Answer) -> None:
+        prepare(call)
+        with call.run.working():
+            answer.take(function(call))
+            answer.append_end(call.run)
+
+    return work
+
+
+def run(task_class: Type[Task[Any]], spec: ArgumentSpec, prepare: Prepare = _nothing_to_prepare) -> None:
+    """Run an acting module from start to end; does not return.
+
+    Args:
+        prepare: completes the options before anything else, from where only a storey above the task's can read.
+    """
+    _frame(spec, acting(task_class, prepare))
 
 
 def run_info(function: Callable[[Call], Report], spec: ArgumentSpec, prepare: Prepare = _nothing_to_prepare) -> None:
@@ -146,14 +167,7 @@ def run_info(function: Callable[[Call], Report], spec: ArgumentSpec, prepare: Pr
         spec: the options.
         prepare: as for `run`.
     """
-
-    def work(call: Call, answer: Answer) -> None:
-        prepare(call)
-        with call.run.working():
-            answer.take(function(call))
-            answer.append_end(call.run)
-
-    _frame(spec, work)
+    _frame(spec, reading(function, prepare))
 
 
 def run_outside(function: Callable[[Call], Report], spec: ArgumentSpec) -> None:
@@ -232,9 +246,25 @@ def defect_text(error: Exception) -> str:
     )
 
 
-def _frame(spec: ArgumentSpec, work: Callable[[Call, Answer], None]) -> None:
-    """What all modules have in common: exceptions, seconds, redaction, the way out."""
+def _frame(spec: ArgumentSpec, work: Work) -> None:
+    """What all modules have in common: their options, and the way out."""
     module = AnsibleModule(supports_check_mode=True, **spec.module_arguments())
+    result = module.params.get(GIVEN) or answered(module, work)
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
+    if CODE is not None and not module.check_mode:
+        CODE.keep()
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def answered(module: Any, work: Work) -> Dict[str, Any]:
+    """The result of one call, as it may be shown: exceptions, seconds, redaction, the record of a failure.
+
+    Args:
+        module: AnsibleModule, or what stands for it where one process makes several calls.
+    """
     started = time.monotonic()
     call, answer = Call(module), Answer()
     try:
@@ -247,20 +277,18 @@ def _frame(spec: ArgumentSpec, work: Callable[[Call, Answer], None]) -> None:
         answer.complete()
     if isinstance(answer.values.get("summary"), dict):
         answer.values["summary"].setdefault("seconds", round(time.monotonic() - started, 3))
-    for warning in answer.warnings:
-        module.warn(SECRETS.clean_text(str(warning)))
     result: Dict[str, Any] = SECRETS.clean(capped(answer.values))
-    if CODE is not None and not call.check:
-        CODE.keep()
+    if answer.warnings:
+        result["warnings"] = [SECRETS.clean_text(str(warning)) for warning in answer.warnings]
     if not answer.failure:
-        module.exit_json(**result)
+        return result
     if answer.recorded:
         try:
             # What was found is of most use where it is the failure.
             call.run.append(dict(answer.record, event="failed", message=answer.failure, summary=result.get("summary")))
         except MaintenanceError:
             pass  # the record is what failed, or the lease is lost: the message below is what matters
-    module.fail_json(msg=SECRETS.clean_text(answer.failure), **result)
+    return dict(result, failed=True, msg=SECRETS.clean_text(answer.failure))
 
 
 def _four_steps(call: Call, task: Task[Any], answer: Answer) -> None:

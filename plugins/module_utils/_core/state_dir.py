@@ -13,6 +13,7 @@ import time
 from contextlib import contextmanager
 from typing import Iterator
 
+from .atomic_file import is_partial
 from .errors import MaintenanceError, from_os_error
 
 _FORBIDDEN = (errno.EACCES, errno.EPERM)
@@ -108,3 +109,19 @@ class StateDirectory:
     def record_path(self, run_id: str) -> str:
         """Where the summary of a run lies, beside its events."""
         return self.events_path(run_id)[: -len("l")]
+
+
+def sweep(state: StateDirectory) -> None:
+    """Remove half-written files of our own in the state directory; a write takes no hour."""
+    for directory in (state.path, state.runs_dir, state.leftovers_dir):
+        try:
+            names = os.listdir(directory)
+        except OSError:
+            continue
+        for name in names:
+            path = os.path.join(directory, name)
+            try:
+                if is_partial(name) and time.time() - os.lstat(path).st_mtime > 3600:
+                    os.unlink(path)
+            except OSError:
+                continue

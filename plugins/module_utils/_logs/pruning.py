@@ -26,6 +26,7 @@ from .retention import (
     Policy,
     RemoveLog,
     compressed_name,
+    existing_directories,
     in_use,
     plan_retention,
     scan,
@@ -40,7 +41,7 @@ class LogPrune(Task[List[LogFile]]):
     stop_on_failure = False
 
     def observe(self) -> List[LogFile]:
-        return scan(self.params["paths"], self.params["patterns"])
+        return scan(self.params["paths"] + existing_directories(self.params["optional_paths"]), self.params["patterns"])
 
     def plan(self, observation: List[LogFile], now: datetime) -> Plan[LogWork]:
         ages = [self.params[name] for name in ("compress_after", "remove_after")]

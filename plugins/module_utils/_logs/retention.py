@@ -131,6 +131,24 @@ def in_use(path: str, status: os.stat_result) -> str:
     return UNSEEN if opened.blind and written is None else ""
 
 
+def existing_directories(paths: Iterable[str]) -> List[str]:
+    """Those of the paths that are directories, and no links to one.
+
+    Raises:
+        MaintenanceError: nobody can tell.
+    """
+    found = []
+    for path in paths:
+        try:
+            if stat.S_ISDIR(os.lstat(path).st_mode):
+                found.append(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise from_os_error("cannot look at the directory", error, target=path) from error
+    return found
+
+
 def scan(directories: Iterable[str], patterns: Sequence[str]) -> List[LogFile]:
     """The regular files that match, in these directories alone; links are not followed.
 

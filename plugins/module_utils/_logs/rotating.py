@@ -21,6 +21,7 @@ from .._core.state_dir import StateDirectory
 from .._core.units import counted, parse_size
 from .holders import Holder, ask_to_reopen, find_holders, wait_until_released
 from .logrotate import Rules, Section, errors_in, find_logrotate, newest_rotations, render_configuration, run_logrotate
+from .retention import existing_directories
 from .rotation import (
     FILE,
     Log,
@@ -73,7 +74,7 @@ class LogRotate(Task[Logs]):
                     next_step="Make it, or leave out what names it: then the state directory is used.",
                 )
         return scan_logs(
-            self.params["directories"],
+            self.params["directories"] + existing_directories(self.params["optional_directories"]),
             self.params["patterns"],
             self.policy.rules,
             self.su,

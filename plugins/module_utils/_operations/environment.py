@@ -22,7 +22,6 @@ from .._host import compose_file
 from .._host.environment import COMPOSE, CONTAINER, FILE, PROCESS
 from .._host.mongo_uri import URI_KEYS
 from .._host.shop import find_api
-from .._mongo.address import named_paths
 
 # The file as compose reads it, with variables put in; dotenv puts in none.
 EXPANDED = "expanded"
@@ -102,6 +101,9 @@ def files_through_mounts(inspected: Mapping[str, Any], uris: Iterable[str]) -> D
     """
     # Node takes a path that is not absolute from its working directory.
     start = str((inspected.get("Config") or {}).get("WorkingDir") or "/")
+    # With the driver, for whoever connects; without a container nobody needs it.
+    from .._mongo.address import named_paths
+
     found = {}
     for path in (path for uri in uris for path in named_paths(uri)):
         on_host = project.place(inspected, posixpath.normpath(posixpath.join(start, path))).path

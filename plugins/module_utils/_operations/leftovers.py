@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Type
 
 from .._core import processes
-from .._core.atomic_file import is_partial
 from .._core.errors import MaintenanceError, MissingLibrary, from_os_error
 from .._core.lease import boot_id
 from .._core.leftovers import (
@@ -32,7 +31,6 @@ from .._core.leftovers import (
 )
 from .._core.paths import lies_below
 from .._core.run_context import RunContext
-from .._core.state_dir import StateDirectory
 from .._docker.client import Docker, docker_errors
 from .._mongo import fsync_lock
 from .._mongo.client import connect, connect_member
@@ -308,19 +306,3 @@ def clear_all(context: RunContext, timeout: int) -> Cleared:
             continue
         context.leftovers.done(leftover.id)
     return cleared
-
-
-def sweep(state: StateDirectory) -> None:
-    """Remove half-written files of our own in the state directory; a write takes no hour."""
-    for directory in (state.path, state.runs_dir, state.leftovers_dir):
-        try:
-            names = os.listdir(directory)
-        except OSError:
-            continue
-        for name in names:
-            path = os.path.join(directory, name)
-            try:
-                if is_partial(name) and time.time() - os.lstat(path).st_mtime > 3600:
-                    os.unlink(path)
-            except OSError:
-                continue

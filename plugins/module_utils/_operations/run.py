@@ -31,8 +31,7 @@ from .._core.record import (
 )
 from .._core.redaction import SECRETS
 from .._core.run_context import RunContext
-from .._core.state_dir import StateDirectory
-from .leftovers import clear_all, sweep
+from .._core.state_dir import StateDirectory, sweep
 
 MODULE = "maintenance_run"
 
@@ -106,12 +105,22 @@ def begin(params: Mapping[str, Any], state: StateDirectory, now: datetime) -> Re
     # No other module works: the lease was free or dead, and it is ours now.
     with context.working():
         sweep(state)
-        cleared = clear_all(context, int(params["docker_timeout"]))
-    report.values["cleaned"] = cleared.done
-    report.warnings = cleared.warnings
-    if cleared.done:
-        report.headline += "; cleared away: " + "; ".join(cleared.done)
+        cleaned, report.warnings = _clear_leftovers(context, int(params["docker_timeout"]))
+    report.values["cleaned"] = cleaned
+    if cleaned:
+        report.headline += "; cleared away: " + "; ".join(cleaned)
     return report
+
+
+def _clear_leftovers(context: RunContext, timeout: int) -> Tuple[List[str], List[str]]:
+    """What was cleared away, and warnings."""
+    if not context.leftovers.abandoned():
+        return [], []
+    # Knows the leftovers of all domains, with their drivers, and there hardly ever are any.
+    from .leftovers import clear_all
+
+    cleared = clear_all(context, timeout)
+    return cleared.done, cleared.warnings
 
 
 def end(params: Mapping[str, Any], state: StateDirectory, now: datetime, check: bool) -> Report:
@@ -143,9 +152,8 @@ def end(params: Mapping[str, Any], state: StateDirectory, now: datetime, check: 
     if mine:
         context = RunContext(run_id, state.path, False, MODULE)
         with context.working():
-            cleared = clear_all(context, int(params["docker_timeout"]))
-        report.values["cleaned"] = cleared.done
-        report.warnings.extend(cleared.warnings)
+            report.values["cleaned"], warnings = _clear_leftovers(context, int(params["docker_timeout"]))
+        report.warnings.extend(warnings)
     notes.extend(
         "Cleared away: " + event["leftover"] for event in read_events(state, run_id) if event.get("event") == "cleaned"
     )

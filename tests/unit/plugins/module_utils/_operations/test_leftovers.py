@@ -27,13 +27,12 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.leftove
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.processes import Process, read_process
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_context import RunContext
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.state_dir import StateDirectory
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.state_dir import StateDirectory, sweep
 from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import leftovers
 from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.leftovers import (
     NothingLeft,
     clear,
     clear_all,
-    sweep,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.restore_recovery import SettledRestore
 

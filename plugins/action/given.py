@@ -1,0 +1,29 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ends a task with the result that its call has had already, in one process with others; see plugins/modules/several.py.
+
+meta/runtime.yml names the modules whose tasks come here. Without a result the module is called as ever.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping, Optional
+
+from ansible.plugins.action import ActionBase
+from ansible.plugins.action.normal import ActionModule as ModuleAction
+
+
+class ActionModule(ModuleAction):
+    """A module's own task."""
+
+    def run(self, tmp: Any = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
+        given = self._task.args.pop("given", None)
+        result: Dict[str, Any]
+        if not isinstance(given, Mapping) or not given:
+            result = super().run(tmp, task_vars)
+            return result
+        result = ActionBase.run(self, tmp, task_vars)
+        result.update(given, given=True)
+        return result
