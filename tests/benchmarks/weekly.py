@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The weekly run's CPU, against as many pings of Ansible's
 
-A weekly run with nothing left to do, on a native sandbox; what its modules cost beyond what Ansible asks for any module call.
+A weekly run with nothing left to do, on a native sandbox; what its modules cost beyond what Ansible asks for any module call. With
+MINIECOM_BENCH_BEFORE=DIRECTORY another checkout's weekly run stands beside it, on the same sandbox. Rounds of all of them take turns, and the
+medians are told.
 """
 
 from __future__ import annotations
@@ -13,45 +15,76 @@ import resource
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from tests.support.playbooks import ROOT, PlaybookRun, run_playbook
 from tests.support.sandboxes import sandbox_command
 
+ROUNDS = 3
 
-def _measured(playbook: str, inventory: Path, directory: Path, log: Path) -> tuple[PlaybookRun, float, float]:
+
+def _measured(playbook: Path, directory: Path, log: Path) -> tuple[PlaybookRun, float, float]:
+    """A run of a playbook of a checkout, or of one beside it; CPU seconds, and seconds."""
+    checkout = playbook.parents[1] if playbook.parent.name == "playbooks" else ROOT
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    run = run_playbook(playbook, inventory, log=log, env={"MINIECOM_SANDBOX": str(directory)})
+    run = run_playbook(
+        str(playbook),
+        ROOT / "inventories" / "sandbox",
+        log=log,
+        cwd=checkout,
+        env={
+            "MINIECOM_SANDBOX": str(directory),
+            "ANSIBLE_CONFIG": str(checkout / "ansible.cfg"),
+            "PYTHONPATH": f"{checkout / 'collections'}{os.pathsep}{checkout}",
+        },
+    )
     seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     if run.rc:
         raise RuntimeError(run.output[-4000:])
     return run, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, seconds
 
 
+def _pings(path: Path, calls: int) -> Path:
+    """As many pings, by the strategy of the weekly run."""
+    tasks = "\n".join("    - ansible.builtin.ping:" for _ in range(calls))
+    path.write_text(
+        f"- hosts: miniecom\n  gather_facts: false\n  strategy: ansible.builtin.host_pinned\n  tasks:\n{tasks}\n"
+    )
+    return path
+
+
 def main() -> list[dict[str, Any]]:
-    inventory = ROOT / "inventories" / "sandbox"
+    builds = {"weekly, nothing to do": ROOT}
+    if os.environ.get("MINIECOM_BENCH_BEFORE"):
+        builds["the build before"] = Path(os.environ["MINIECOM_BENCH_BEFORE"]).resolve()
     with tempfile.TemporaryDirectory() as scratch:
         directory, log = Path(scratch) / "native", Path(scratch) / "tasks.jsonl"
         sandbox_command("up", "native", directory)
         try:
-            _measured("weekly", inventory, directory, log)  # the work, and the libraries
-            run, cpu, wall = _measured("weekly", inventory, directory, log)
-            calls = len(run.module_calls("sandbox"))
-            pings = Path(scratch) / "pings.yml"
-            tasks = "\n".join("    - ansible.builtin.ping:" for _ in range(calls))
-            pings.write_text(f"- hosts: miniecom\n  gather_facts: false\n  tasks:\n{tasks}\n")
-            _run, ping_cpu, ping_wall = _measured(str(pings), inventory, directory, log)
+            what: dict[str, tuple[Path, int]] = {}
+            for name, checkout in builds.items():
+                playbook = checkout / "playbooks" / "weekly.yml"
+                for _ in range(2):  # the work and the libraries, then what is kept from one run for the next
+                    run = _measured(playbook, directory, log)[0]
+                calls = len(run.host_calls("sandbox"))
+                what[name] = (playbook, calls)
+                what[f"{calls} pings"] = (_pings(Path(scratch) / f"pings{calls}.yml", calls), calls)
+            found: dict[str, list[tuple[float, float]]] = {name: [] for name in what}
+            for _ in range(ROUNDS):
+                for name, (playbook, _calls) in what.items():
+                    found[name].append(_measured(playbook, directory, log)[1:])
         finally:
             sandbox_command("down", "native", directory)
-    rows = [("weekly, nothing to do", cpu, wall), (f"{calls} pings", ping_cpu, ping_wall)]
+    cpu = {name: median(seconds for seconds, _wall in runs) for name, runs in found.items()}
     return [
         {
-            "what": what,
+            "what": name,
             "module calls": calls,
-            "CPU s": seconds,
-            "wall s": elapsed,
-            "CPU ratio": seconds / ping_cpu,
+            "CPU s": cpu[name],
+            "wall s": median(wall for _cpu, wall in found[name]),
+            "CPU ratio to as many pings": cpu[name] / cpu[f"{calls} pings"],
             "cores": os.cpu_count() or 1,
         }
-        for what, seconds, elapsed in rows
+        for name, (_playbook, calls) in what.items()
     ]

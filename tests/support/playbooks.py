@@ -53,6 +53,10 @@ class PlaybookRun:
             if task["host"] == host and task["status"] != "skipped" and not CONTROLLER_ACTIONS.match(task["action"])
         ]
 
+    def host_calls(self, host: str) -> list[dict[str, Any]]:
+        """Of those, the ones for which the host was asked: not where a task ended with what one call for several had brought."""
+        return [task for task in self.module_calls(host) if not task["result"].get("given")]
+
     def changed(self) -> list[str]:
         return [task["task"] for task in self.tasks if task["changed"] and task["status"] == "ok"]
 

@@ -2520,8 +2520,22 @@ MAINTENANCE_RUN = (
         ("leftover-whoever-looks", 'and process.name.startswith("mongo")', "and True", ""),
         ("leftover-later-process", " and process.start_time == left.start_time", "", ""),
         ("leftover-another-boot", "leftover.is_of_another_boot(boot_id()):", "False:", ""),
+    ),
+    *_of(
+        "maintenance_run",
+        "_core/state_dir.py",
+        "_operations/test_leftovers.py",
         ("leftover-half-written", "is_partial(name) and time.time()", "time.time()", ""),
         ("leftover-being-written", " - os.lstat(path).st_mtime > 3600", " > 3600", ""),
+    ),
+    *(
+        Mutation(name, "several", f"{CODE}_core/in_turn.py", guard, broken, ("tests/integration/test_several.py",))
+        for name, guard, broken in (
+            ("several-goes-on", 'if result.get("failed") and module.params["stop_on_failure"]:', NEVER),
+            ("several-not-made", '            if module.params["stop_on_failure"]:\n                break\n', ""),
+            ("several-passwords", "if any(options.get(name) for name in hidden):", NEVER),
+            ("several-options", "return None if found else", "return"),
+        )
     ),
     *_of(
         "maintenance_run",
@@ -2655,8 +2669,8 @@ CORE = (
         ),
         (
             "runner-warnings-are-redacted",
-            "module.warn(SECRETS.clean_text(str(warning)))",
-            "module.warn(str(warning))",
+            "SECRETS.clean_text(str(warning)) for",
+            "str(warning) for",
             "test_the_steps_in_their_order",
         ),
         (

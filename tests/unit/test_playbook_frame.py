@@ -161,7 +161,7 @@ def test_single_jobs_do_only_theirs(found: dict[str, dict[str, Any]]) -> None:
 
     offsite = ["backup : Copy the backups off the host", "backup : Say that there is no second place"]
     assert work("backup") == ["backup : Back up the shop", *offsite]
-    assert [name.partition(" ")[0] for name in work("security_audit")] == ["security_audit"] * 10
+    assert [name.partition(" ")[0] for name in work("security_audit")] == ["security_audit"] * 11
     nginx = "maintenance_mode : Give nginx what it needs to turn visitors away"
     assert work("enter_maintenance")[:2] == [nginx, "maintenance_mode : Put up maintenance mode"]
     assert work("exit_maintenance")[0] == "maintenance_mode : Take down maintenance mode"
