@@ -11,12 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.sandbox.daemon import Daemon, of_directory, spawn, start_time
+from tests.support.replica import wait_for
 
 
 def sleeper(tmp_path: Path, *arguments: str) -> Daemon:
     program = tmp_path / "program.py"
     program.write_text("import signal\nprint('ready', flush=True)\nsignal.pause()\n")
-    return spawn([sys.executable, str(program), *arguments], tmp_path, tmp_path / "log", os.environ)
+    daemon = spawn([sys.executable, str(program), *arguments], tmp_path, tmp_path / "log", os.environ)
+    # For a moment after exec the kernel knows no command line of it.
+    wait_for(lambda: "ready" in (tmp_path / "log").read_text())
+    return daemon
 
 
 def test_end_and_alive(tmp_path: Path) -> None:
