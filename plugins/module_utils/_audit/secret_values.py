@@ -110,6 +110,9 @@ _CODE_FILE = re.compile(
     r"|s?css|less|json|jsonl|map|sql|csv|tsv|log(?:\.\d+)?|graphql|proto|ipynb|lock|snap|po|diff|patch|pyc)$"
 )
 _TEXT_FILE = re.compile(r"(?i)\.(md|txt|adoc|rst|markdown)$")
+# Of a page Kingfisher lets stand only what it finds again, without quotes, among the assignments of its scripts and attributes: that is
+# what the rule for texts matches, and not those for quoted values.
+_PAGE_FILE = re.compile(r"(?i)\.html?$")
 _DIGIT = re.compile(r"\d")
 
 
@@ -166,7 +169,7 @@ def is_secret(rule: str, path: str, value: str, sample: bool = False) -> bool:
     configuration = is_configuration(path)
     if rule in (UNQUOTED, UNQUOTED_KEY, INLINE, INLINE_KEY) and not configuration:
         return False
-    if rule == PROSE and not _TEXT_FILE.search(path):
+    if rule == PROSE and not (_TEXT_FILE.search(path) or _PAGE_FILE.search(path)):
         return False
     if rule in (QUOTED, QUOTED_KEY, COMPARED, FALLBACK, PAIR):
         return _is_literal(rule, path, value, plain, configuration)
