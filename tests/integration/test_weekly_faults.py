@@ -181,11 +181,18 @@ def test_a_step_that_never_reaches_its_module_is_named(native_sandbox: Sandbox, 
     assert {"ok", "changed"} >= {statuses(run)[step] for step in ("backup", "compaction", "health after")}
 
 
-def test_a_task_that_fails_beside_the_module_fails_its_step(native_sandbox: Sandbox, tmp_path: Path, log: Path) -> None:
+def test_what_fails_in_a_call_for_several_fails_its_own_step(
+    native_sandbox: Sandbox, tmp_path: Path, log: Path
+) -> None:
     unusable = json.dumps({"logs_optional_directories": [f"{tmp_path}/{'x' * 300}"]})
     run = weekly(native_sandbox, "--tags", "logs", "-e", unusable, log=log)
     assert run.rc != 0
-    assert failed_steps(run) == {"log rotation", "old logs"}
+    assert failed_steps(run) == {"log rotation"}
+    assert (
+        "x" * 300
+        in {step["step"]: step["headline"] for step in run.result("maintenance_report")["steps"]}["log rotation"]
+    )
+    assert [call["action"].rpartition(".")[2] for call in run.host_calls("sandbox")].count("log_rotate") == 0
     nowhere = tmp_path / "missing" / "logrotate.conf"
     run = weekly(native_sandbox, "--tags", "logs", "-e", f"logs_logrotate_configuration={nowhere}", log=log)
     assert run.rc != 0
