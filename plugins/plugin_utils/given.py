@@ -4,7 +4,8 @@
 
 """Ends a task with the result that its call has had already, in one process with others; see plugins/modules/several.py.
 
-meta/runtime.yml names the modules whose tasks come here. Without a result the module is called as ever.
+The action plugins of the modules that can be called several at a time are this one (a redirection in meta/runtime.yml would be taken for another
+name of the modules by ansible-lint). Without a result the module is called as ever. Controller side.
 """
 
 from __future__ import annotations

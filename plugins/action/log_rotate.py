@@ -1,0 +1,11 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ends the task with the result that one call for several has brought, or calls the module. Documented in plugins/modules/log_rotate.py."""
+
+from __future__ import annotations
+
+from ..plugin_utils.given import ActionModule
+
+__all__ = ["ActionModule"]
