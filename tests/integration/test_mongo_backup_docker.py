@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import io
 import os
@@ -14,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -290,18 +290,28 @@ def entries_in_container(engine: Engine, path: str) -> dict[str, tuple[Any, ...]
         }
 
 
-def put_bytes(pid: int) -> int:
-    """How far a process has read what it sends into a container; -1 before it sends."""
+def read_bytes(pid: int) -> int:
+    """How far a process has read what goes into a container; -1 where it does not read it."""
     for link in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):
             if link.readlink().name == "put.tar":
-                return int(Path(f"/proc/{pid}/fdinfo/{link.name}").read_text().split()[1])
+                told = Path(f"/proc/{pid}/fdinfo/{link.name}").read_text().split()
+                return int(told[1]) if int(told[3], 8) & os.O_ACCMODE == os.O_RDONLY else -1
     return -1
 
 
-def is_putting(process: subprocess.Popen[str]) -> bool:
-    """Whether a process is in the middle of what it sends, or has ended."""
-    return process.poll() is not None or put_bytes(process.pid) > 10_000_000
+def stop_while_it_sends(process: subprocess.Popen[str]) -> None:
+    """Stop a process in the middle of what it sends: it has read all of it once before, to know what must be there."""
+    furthest = 0
+    while process.poll() is None:
+        now = read_bytes(process.pid)
+        if 10_000_000 < now < furthest:
+            process.send_signal(signal.SIGSTOP)
+            assert read_bytes(process.pid) < 90_000_000, "it was to be stopped in the middle"
+            return
+        furthest = max(furthest, now)
+        time.sleep(0.002)
+    raise AssertionError("it has ended: " + finish_module(process).msg)
 
 
 def test_killed_while_the_engine_puts_files_the_next_call_puts_them_with_owner_and_mode(
@@ -334,9 +344,7 @@ def test_killed_while_the_engine_puts_files_the_next_call_puts_them_with_owner_a
     restore |= {"safety_backup": backup, "require_maintenance": False, "allow_clients": True}
     for _time in range(2 if EXHAUSTIVE else 1):
         process = start_module("mongo_restore", restore)
-        wait_for(functools.partial(is_putting, process), 60)
-        process.send_signal(signal.SIGSTOP)
-        assert 10_000_000 < put_bytes(process.pid) < 90_000_000, "it was to be killed in the middle"
+        stop_while_it_sends(process)
         process.kill()
         finish_module(process)
         assert entries_in_container(docker_engine, "/srv/putting")["putting/later.jpg"]
@@ -346,6 +354,7 @@ def test_killed_while_the_engine_puts_files_the_next_call_puts_them_with_owner_a
     assert found == wanted
     state = Path(params["state_dir"])
     assert [*state.glob("*restore*"), *state.glob(".miniecom_restore*"), *state.glob("leftovers/*.json")] == []
+    assert not ok(run_module("mongo_restore", restore)).changed
     docker_engine.docker("rm", "-f", "test_api")
     docker_engine.docker("create", "--name=test_api", shop_images(docker_engine).base, "sleep", "1000")
 
