@@ -35,6 +35,11 @@ options:
     type: list
     elements: path
     required: true
+  optional_paths:
+    description: Further ones, looked at where they exist.
+    type: list
+    elements: path
+    default: []
   patterns:
     description: Names of logs; their rotations (C(api.log.1), C(api.log-20261129.gz)) are found by them.
     type: list
@@ -105,6 +110,7 @@ SPEC = (
     ArgumentSpec(
         {
             "paths": {"type": "list", "elements": "path", "required": True},
+            "optional_paths": {"type": "list", "elements": "path", "default": []},
             "patterns": {"type": "list", "elements": "str", "default": ["*.log"]},
             "first_bytes": {"type": "str", "default": "8MiB"},
             "max_bytes": {"type": "str", "default": "256MiB"},

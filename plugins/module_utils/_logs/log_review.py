@@ -24,6 +24,7 @@ from .._core.state_note import read_state_note, write_state_note
 from .._core.units import counted, format_size, parse_size
 from .log_errors import Tally
 from .log_positions import HEAD, Position, base_name, find_position, keep_latest, parse_position, position_of
+from .retention import existing_directories
 
 # A line is judged by so many bytes of it; the rest of a longer one is passed over.
 LONGEST_LINE = 1 << 16
@@ -255,7 +256,8 @@ def review_logs(call: Call) -> Report:
     spans: List[Span] = []
     unreadable: List[Dict[str, Any]] = []
     read = 0
-    for source in wanted_sources(find_sources(params["paths"], params["patterns"]), memory):
+    paths = params["paths"] + existing_directories(params["optional_paths"])
+    for source in wanted_sources(find_sources(paths, params["patterns"]), memory):
         try:
             span = read_source(source, memory, spans, first_bytes, max(0, limit - read), tally)
         except (OSError, EOFError, zlib.error) as error:

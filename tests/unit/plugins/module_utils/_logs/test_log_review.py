@@ -49,6 +49,7 @@ class Shop:
     def look(self, check: bool = False, **params: Any) -> Report:
         options = {
             "paths": [str(self.logs)],
+            "optional_paths": [str(self.logs.parent / "more"), str(self.logs.parent / "none")],
             "patterns": ["*.log"],
             "first_bytes": "8MiB",
             "max_bytes": "256MiB",
@@ -87,6 +88,15 @@ class Shop:
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path)
+
+
+def test_a_directory_that_may_be_there_is_looked_at_where_it_is(shop: Shop) -> None:
+    shop.write(1)
+    assert shop.look().summary["errors"] == 1
+    more = shop.logs.parent / "more"
+    more.mkdir()
+    (more / "extra.log").write_text("000001 [ERROR] another\n")
+    assert shop.look().summary["errors"] == 1
 
 
 STEPS = ["write", "write", "look", "rename", "copy_and_truncate", "copy", "compress"]
