@@ -386,7 +386,13 @@ def test_what_logrotate_says_stands_in_the_failure_beside_what_was_rotated(
 
 def test_a_log_that_is_opened_in_the_last_moment_is_not_renamed(logs: Path, logrotate: str) -> None:
     defaults = {"patterns": ["*.log"], "interval": "weekly", "retention_days": 30, "reopen": [], "su": None}
-    params = {**defaults, "configuration": None, "status": None, **parameters(logs, logrotate)}
+    params = {
+        **defaults,
+        "optional_directories": [],
+        "configuration": None,
+        "status": None,
+        **parameters(logs, logrotate),
+    }
     (logs.parent / "tmp").mkdir()
     task = LogRotate(cast(Any, SimpleNamespace(params=params, run=None, tmpdir=str(logs.parent / "tmp"))))
     observation = task.observe()
