@@ -105,8 +105,8 @@ options:
     description:
       - Directory of M(miniecom.maintenance.docker_logs), where what a container has logged is collected after it was stopped and before it is removed.
         All of it, when nothing of that container was collected before.
-      - A log that cannot be written there keeps the container, and the shop is back as it was; on the way back from images that do not come up it does
-        not.
+      - What the engine cannot read of a log is told. A log that cannot be written there keeps the container, and the shop is back as it was; on the way
+        back from images that do not come up it does not.
       - Without it the logs of the containers that are replaced go with them.
     type: path
   probe_url:

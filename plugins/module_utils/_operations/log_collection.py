@@ -23,7 +23,16 @@ from .._core.units import counted
 from .._docker.client import Docker, EngineError
 from .._docker.log_export import Export, LoggedContainer, Torn, export_name, newest_exports, parse_export_name
 from .._docker.log_source import open_log, read_logged_containers
-from .._docker.log_stream import Anchor, BrokenLog, Reading, format_piece, parse_anchor, parse_piece, unix_stamp
+from .._docker.log_stream import (
+    Anchor,
+    BrokenLog,
+    Reading,
+    UnreadableLog,
+    format_piece,
+    parse_anchor,
+    parse_piece,
+    unix_stamp,
+)
 from .._logs.log_errors import Tally
 
 # The engine looks for the end of the last collection from so many seconds before it on. A clock may have been set back since,
@@ -291,6 +300,10 @@ class LogCollection:
                 outcome = self.collect(container, anchors.get(container.id))
             except SkipAction as skipped:
                 told.append((container.name, skipped.reason))
+                continue
+            except UnreadableLog as error:
+                # What the engine cannot read is lost already, and no reason to keep the container for ever.
+                told.append((container.name, str(error)))
                 continue
             notes = [outcome.note, *outcome.warnings, *([str(outcome.failure)] if outcome.failure else [])]
             told.append((container.name, "; ".join(notes)))

@@ -136,3 +136,29 @@ def test_a_clock_that_was_hours_ahead_hides_no_lines(tmp_path: Path) -> None:
     anchor = log_collection.Anchor("2026-11-28T12:00:00.000000000Z", "x", 1, "2026-11-28T12:00:00.000000000Z", 1)
     noon = 1795867200
     assert float(made._collection().since(anchor)) <= noon - 12 * 3600
+
+
+@pytest.mark.parametrize(
+    ("log", "told"), [(LINE, "1 line"), (LINE + DAMAGE, "1 line; the engine cannot read all"), (DAMAGE, "cannot read")]
+)
+def test_the_last_look_at_a_log_keeps_no_container_because_of_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: bytes, told: str
+) -> None:
+    other = LoggedContainer("f" * 16, "another", "shop", "web")
+    monkeypatch.setattr(log_collection, "read_logged_containers", lambda docker: [API, other])
+    engine: Any = Engine(log)
+    collection = log_collection.LogCollection(engine, str(tmp_path / "logs"), str(tmp_path / "state"), 60.0)
+    [(name, note)] = collection.collect_last([API.id])
+    assert name == "shop-api" and told in note
+    assert ((tmp_path / "logs" / "shop-api").exists() and any((tmp_path / "logs" / "shop-api").iterdir())) == (
+        LINE in log
+    )
+
+
+def test_a_last_look_that_cannot_be_written_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_collection, "read_logged_containers", lambda docker: [API])
+    (tmp_path / "logs").write_text("no directory")
+    engine: Any = Engine(LINE)
+    collection = log_collection.LogCollection(engine, str(tmp_path / "logs"), str(tmp_path / "state"), 60.0)
+    with pytest.raises(MaintenanceError, match="cannot write the collected log"):
+        collection.collect_last([API.id])
