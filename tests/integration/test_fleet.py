@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,13 @@ def _inventory(tmp_path: Path) -> Path:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": taken.getsockname()[1]}
-        here = {"ansible_connection": "local", "prerequisites_method": "none", "miniecom_root": str(tmp_path / "none")}
+        here = {
+            "ansible_connection": "local",
+            # A version manager's stand-in for a Python that is not there would be found first.
+            "ansible_python_interpreter": sys.executable,
+            "prerequisites_method": "none",
+            "miniecom_root": str(tmp_path / "none"),
+        }
         found = {name: here if number else away for number, name in enumerate(HOSTS)}
         path.write_text(json.dumps({"miniecom": {"hosts": found}}))
     return path
