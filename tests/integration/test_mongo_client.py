@@ -17,6 +17,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import client
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.errors import mongo_errors
 from tests.sandbox.mongod import Mongod, free_port
+from tests.support.driver_end import driver_end
 from tests.support.modules import run_module
 
 # Longer than what is masked everywhere, and with every character that has a meaning in a connection string.
@@ -48,6 +49,11 @@ def failure(**params) -> str:
     assert not [piece for piece in pieces if piece in text], text
     assert caught.value.next_step, "it says what to do"
     return text
+
+
+def test_no_thread_of_the_driver_is_waited_for_at_the_end(mongod, user):
+    """Each sleeps for half a second at a time."""
+    assert driver_end(uri=f"mongodb://{user}@{mongod.address}/shop?authSource=admin") == ["standalone"]
 
 
 def test_connects_and_knows_the_server(mongod, user):

@@ -17,6 +17,7 @@ from tests.sandbox.engine import Engine
 from tests.sandbox.image import shop_images
 from tests.sandbox.mongod import Mongod
 from tests.support.certificates import make_certificates
+from tests.support.driver_end import driver_end
 from tests.support.modules import run_module
 
 NAME = "mongo.shop.invalid"
@@ -57,6 +58,11 @@ def test_the_certificate_is_checked_against_the_name_in_the_string(server: Mongo
     run = run_module("mongo_info", {**params(server), "state_dir": state_dir})
     assert not run.failed, run.msg
     assert run.result["server"]["address"] == server.address
+
+
+def test_threads_that_speak_tls_are_waited_for_at_the_end(server: Mongod) -> None:
+    standing, *waited = driver_end(**params(server))
+    assert standing == "standalone" and set(waited) == {"waited"}
 
 
 def test_a_certificate_for_another_name_is_refused(server: Mongod) -> None:

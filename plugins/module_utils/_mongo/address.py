@@ -78,6 +78,11 @@ class Address:
         return self.uri.startswith("mongodb+srv:")
 
     @property
+    def encrypted(self) -> bool:
+        """Connections are by TLS."""
+        return self.srv or bool(self.options.get("tls") or self.options.get("ssl"))
+
+    @property
     def where(self) -> str:
         """The hosts, for messages."""
         return ",".join(_host_text(host, port) for host, port in self.hosts)

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import atexit
 import re
+import sys
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
@@ -247,9 +249,27 @@ def _client(uri: str, address: Address, options: Mapping[str, Any]) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return pymongo.MongoClient(uri, **options)
+            client = pymongo.MongoClient(uri, **options)
     except (driver.PyMongoError, ValueError, OSError, TypeError) as error:
         raise uri_error(error, uri, address.source) from None
+    if not address.encrypted:
+        _end_without_waiting()
+    return client
+
+
+def _end_without_waiting() -> None:
+    """Take back the driver's handler for the end of the process.
+
+    It waits for threads that sleep half a second at a time (PyMongo 4.20, periodic_executor.py), by when each of our
+    modules would end. They are daemon threads, which the end of the process ends, and Connection.close() has told the
+    servers. A thread in the middle of TLS is another matter: there the handler stays.
+    """
+    for name in ("pymongo.synchronous.monitor", "pymongo.monitor", "pymongo.periodic_executor"):
+        module = sys.modules.get(name)
+        for function in ("_shutdown_resources", "_shutdown_monitors", "_shutdown_executors"):
+            handler = getattr(module, function, None)
+            if handler is not None:
+                atexit.unregister(handler)
 
 
 def _prove(client: Any, address: Address, options: Mapping[str, Any]) -> Tuple[Dict[str, Any], Dict[str, Any]]:
