@@ -115,11 +115,11 @@ class World:
             client.drop_database(self.name)
             fill(client[self.name])
             self.new = snapshot(client, self.name)
-        self.backup = self._back_up("backups")
+        self.backup = self.back_up("backups")
         self.reset()
-        self.safety = self._back_up("safety")
+        self.safety = self.back_up("safety")
 
-    def _back_up(self, where: str) -> str:
+    def back_up(self, where: str) -> str:
         (self.directory / where).mkdir()
         params = {"env_file": str(self.directory / "env"), "dest": str(self.directory / where), "fresh_within": "0s"}
         params |= {"state_dir": str(self.directory / "state"), "min_free": "1MiB"}
