@@ -10,10 +10,11 @@ import os
 import re
 from typing import Callable, List, Optional, Sequence, Tuple
 
+from .job_call import Exhausted, Frame, Invocation
 from .job_formats import Rotation, environment_of_unit, logrotate_blocks
 from .job_places import OWN, UNKNOWN, UNKNOWN_END, Places, unknown
 from .job_reader import Script
-from .job_shell import Exhausted, Frame, Invocation, Shell
+from .job_shell import Shell
 from .job_verdict import Inspection, JobVerdict, options
 from .job_words import LARGEST, clean
 

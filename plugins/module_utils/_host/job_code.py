@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import List
 
+from .job_call import Invocation
 from .job_places import UNKNOWN
 from .job_services import DELETING_SCRIPT
-from .job_shell import Invocation
 from .job_verdict import DELETES_BACKUPS, DELETES_DATA, PRUNES_DOCKER, Inspection
 
 _REMOVES = re.compile(

@@ -7,20 +7,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
+from typing import List, Optional, Protocol, Sequence, Tuple
 
 from . import job_words
+from .job_call import MOST_VALUES, Frame
 from .job_places import unknown
 from .job_words import HERE, OPERATOR, REDIRECT, TEXT, WORD, Token, Word
-
-if TYPE_CHECKING:
-    from .job_shell import Frame, Shell
 
 _SKIPPED = frozenset("then else do time ! { } elif coproc".split())
 _OPENS = frozenset("if while until".split())
 _CLOSES = frozenset("fi done esac".split())
-# Of one word; no more are followed.
-MOST_VALUES = 24
 
 
 @dataclass
@@ -29,10 +25,25 @@ class Pipe:
     words: List[str]
 
 
+class Executor(Protocol):
+    """What is done about each command, once it has been put together."""
+
+    def command(
+        self, words: Sequence[Word], redirects: Sequence[Token], frame: Frame, piped: Optional[Pipe], maybe: bool
+    ) -> List[str]:
+        """What the command prints."""
+
+    def expand(self, word: Word, frame: Frame) -> List[str]:
+        """The words that a word becomes."""
+
+    def assign(self, name: str, values: List[str], frame: Frame) -> None:
+        """A variable has these values from now on."""
+
+
 class Commands:
     """Puts tokens together to commands: reserved words, functions, loops, pipes."""
 
-    def __init__(self, shell: Shell, frame: Frame) -> None:
+    def __init__(self, shell: Executor, frame: Frame) -> None:
         self.shell = shell
         self.frame = frame
         self.printed: List[str] = []

@@ -16,10 +16,11 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from . import job_removal, job_services
 from .job_builtins import Builtins
+from .job_call import Exhausted, Frame, Invocation
 from .job_code import read_code
 from .job_places import UNKNOWN, Places, unknown
 from .job_reader import Script
-from .job_shell import DEEPEST, Exhausted, Frame, Invocation
+from .job_shell import DEEPEST
 from .job_tables import BACKUP_SCRIPT, CODE, HARMLESS, HARMLESS_SCRIPTS, SCRIPTS, SHELLS, WRAPPERS
 from .job_verdict import DELETES_BACKUPS, READABLE_BACKUPS, Rule, options
 

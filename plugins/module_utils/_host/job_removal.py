@@ -10,8 +10,8 @@ import re
 from dataclasses import replace
 from typing import Dict, FrozenSet, List, Sequence
 
+from .job_call import Invocation
 from .job_places import BACKUPS, BELOW, LIKE_BACKUPS, like_backups, unknown
-from .job_shell import Invocation
 from .job_verdict import Inspection, Rule, options
 
 _NOWHERE = "/dev/null"

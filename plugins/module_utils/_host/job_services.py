@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Dict, List, Mapping, Tuple
 
+from .job_call import Invocation
 from .job_places import UNKNOWN, VOLUMES, unknown
-from .job_shell import Invocation
 from .job_verdict import (
     DELETES_DATA,
     PRUNES_DOCKER,

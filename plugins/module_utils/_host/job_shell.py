@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Callable, List, Optional, Sequence
 
 from . import job_words
-from .job_grammar import MOST_VALUES, Commands, Pipe
+from .job_call import MOST_VALUES, Exhausted, Frame, Invocation
+from .job_grammar import Commands, Pipe
 from .job_places import OWN, UNKNOWN, unknown
 from .job_reader import Script
 from .job_words import ARRAY, COMMAND, HERE, NUMBER, TEXT, WORD, Token, Word, WordPart
@@ -29,51 +29,6 @@ LONGEST, MOST_WORK = 4096, 2_000_000
 _ASSIGNMENT = re.compile(r"^([A-Za-z_]\w*)(?:\[[^\]]*\])?(\+?)=")
 _ELEMENT = re.compile(r"^[A-Za-z_]\w*\[[^\]]*$")
 _BRACES = re.compile(r"\{([^{}]+)\}")
-
-
-class Exhausted(Exception):
-    """The job is too long or too nested to be read to its end."""
-
-
-@dataclass
-class Frame:
-    """Where a piece of shell text runs: variables (several values each), directory ("" unknown), arguments, the script's own path."""
-
-    variables: Dict[str, List[str]] = field(default_factory=dict)
-    cwd: str = ""
-    arguments: Optional[List[str]] = None
-    script: str = ""
-    home: str = ""
-    depth: int = 0
-    functions: Dict[str, List[Token]] = field(default_factory=dict)
-
-    def copy(self, **changes: Any) -> Frame:
-        """The same with variables and functions of its own, as in a subshell."""
-        return replace(self, **{"variables": dict(self.variables), "functions": dict(self.functions), **changes})
-
-
-@dataclass
-class Invocation:
-    """One call of a program.
-
-    words: its name and arguments, expanded. files: what comes through the pipe, as far as it names files; None without a pipe.
-    text: a here-document or here-string. source: the file that is its input. upstream: every word of the pipeline before it.
-    """
-
-    words: List[str]
-    frame: Frame
-    files: Optional[List[str]] = None
-    text: str = ""
-    source: str = ""
-    upstream: Sequence[str] = ()
-
-    @property
-    def name(self) -> str:
-        return os.path.basename(self.words[0])
-
-    def inner(self, words: Sequence[str]) -> Invocation:
-        """The call of another program by this one, with the same input."""
-        return replace(self, words=list(words))
 
 
 Program = Callable[[Invocation], List[str]]

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
 
+from .job_call import Invocation
 from .job_places import BACKUPS, DATA, LIKE_BACKUPS, UNRESOLVED, Places
 from .job_reader import Script
-from .job_shell import Invocation, Shell
+from .job_shell import Shell
 
 PRUNES_DOCKER = "prunes_docker"
 DELETES_BACKUPS = "deletes_backups"

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from . import job_formats as formats
+from .job_call import Frame
 from .job_places import Places
 from .job_programs import Programs, classify_job
 from .job_reader import Reader
-from .job_shell import Frame
 from .job_verdict import (
     DANGERS,
     DELETES_BACKUPS,

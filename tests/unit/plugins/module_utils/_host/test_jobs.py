@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._host import job_formats as formats
 from ansible_collections.miniecom.maintenance.plugins.module_utils._host import job_reader
+from ansible_collections.miniecom.maintenance.plugins.module_utils._host.job_call import Frame
 from ansible_collections.miniecom.maintenance.plugins.module_utils._host.job_reader import Reader, Script
-from ansible_collections.miniecom.maintenance.plugins.module_utils._host.job_shell import Frame
 from ansible_collections.miniecom.maintenance.plugins.module_utils._host.job_tables import SCRIPTS
 from ansible_collections.miniecom.maintenance.plugins.module_utils._host.jobs import (
     DANGERS,
