@@ -414,9 +414,9 @@ def test_a_server_that_is_killed_meanwhile_loses_nothing(tmp_path, state_dir, mo
             assert client.shop.bloated.count_documents({}) == documents
             assert client.shop.command("validate", "bloated")["valid"]
         again = run_module("mongo_compact", params)
-        assert not again.failed and again.changed, again.msg
+        assert not again.failed, again.msg
         with server.client() as client:
-            # A checkpoint may have kept what the killed server had done till then: the second time there is less to free.
+            # A checkpoint may have kept what the killed server had done till then: there is less to free, or nothing.
             assert client.shop.command("collStats", "bloated")["totalSize"] < 8 * MIB
             assert client.shop.bloated.count_documents({}) == documents
 

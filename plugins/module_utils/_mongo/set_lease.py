@@ -35,6 +35,9 @@ _ID = "busy member"
 # A holder that has given no sign of life for so long is dead; what it began may go on, so its member is looked at all the same.
 LEASE_SECONDS = 60.0
 _WRITE_TIMEOUT_MS = 10000
+# How long there may be no primary after the last one stepped down (electionTimeoutMillis is 10 s), and how often to look.
+_ELECTION_SECONDS = 12.0
+_PAUSE_SECONDS = 0.5
 
 
 class SetLease:
@@ -149,15 +152,21 @@ class SetLease:
             return
         self._renewed = None
         ours = {"_id": _ID, "owner": self._token}
-        try:
-            with mongo_errors("cannot give the lease back", self._database):
-                collection = self._collection(self._primary())
-                if self.unsettled:
-                    collection.update_one(ours, [{"$set": {"until": "$$NOW"}}])
-                else:
-                    collection.delete_one(ours)
-        except MaintenanceError:
-            pass
+        deadline = time.monotonic() + _ELECTION_SECONDS
+        while True:
+            try:
+                with mongo_errors("cannot give the lease back", self._database):
+                    collection = self._collection(self._primary())
+                    if self.unsettled:
+                        collection.update_one(ours, [{"$set": {"until": "$$NOW"}}])
+                    else:
+                        collection.delete_one(ours)
+                return
+            except MaintenanceError:
+                # The primary may just have stepped down: others would wait for nothing until the lease has run out.
+                if time.monotonic() > deadline:
+                    return
+                time.sleep(_PAUSE_SECONDS)
 
     def _collection(self, connection: Connection) -> Any:
         concern = WriteConcern("majority", wtimeout=_WRITE_TIMEOUT_MS)
