@@ -237,10 +237,11 @@ def test_document_inserted_before_the_one_it_refers_to(shop):
     finder = orphans.OrphanFinder(database, datetime.now(timezone.utc))
     original = finder._count
 
-    def parent_arrives(relation, dangling, report):
-        assert set(dangling) == {str(late), lost}
+    def parent_arrives(relation, missing, batches, report):
+        assert missing == {str(late), lost}
+        batches = list(batches)
         database.users.insert_one({"_id": late})
-        original(relation, dangling, report)
+        original(relation, missing, batches, report)
 
     finder._count = parent_arrives
     report = finder.find(Relation("orders", "userId", "users"))

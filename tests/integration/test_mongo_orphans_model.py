@@ -89,7 +89,7 @@ def test_it_finds_what_looking_up_each_finds(mongod, mongo_database, monkeypatch
         monkeypatch.setattr(owner, name, counting)
 
     count(key_ranges.KeyRange, "discard_existing", lambda whole: "range read" if whole else "range given up")
-    count(orphans.OrphanFinder, "_compared_at_once", lambda held: "at once" if held else "not at once")
+    count(orphans.OrphanFinder, "_counted_at_once", lambda counted: "at once" if counted else "not at once")
     count(held_keys.HeldKeys, "compare", lambda fits: "fits" if fits else "does not fit")
 
     @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -18,17 +18,36 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from itertools import chain
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import (
+    Any,
+    Callable,
+    ContextManager,
+    Deque,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 from .._core.errors import AbortPlan
 from .errors import error_number, mongo_errors
-from .held_keys import Compared, HeldKeys, hold_keys
+from .held_keys import HeldKeys, read_keys
 from .key_ranges import KeyRange
 from .raw_cursor import RawCursor
+from .raw_holders import Cutoff, RawHolders, existing_ids, holders_in
 from .raw_ids import RawIds, cut_ids, objectids_of, split_texts
+from .raw_tables import is_short, join_batch
 from .read_ahead import read_ahead
 from .relations import Relation
 from .storage import VIEW_CODE
@@ -50,6 +69,11 @@ PROBE_BATCH = 5000
 # Without an index each look for the holders reads the whole collection: fewer, larger looks. The ids still take
 # about 2 MB, of the 16 MB that a command may have.
 HOLDER_BATCH_UNINDEXED = 50000
+# Documents with orphans that are read at once: small ones, but a list in each may be long.
+HOLDERS = 5000
+HOLDERS_WITH_LISTS = 1000
+# Batches that are read before they are worked on.
+AHEAD = 4
 LONGEST_REFERENCE = 256
 # Up to the very end: $ would let a line end pass, which no ObjectId has.
 _HEX = re.compile(r"^[0-9a-fA-F]{24}\Z")
@@ -377,6 +401,7 @@ class OrphanFinder:
         )
         self._database = database.with_options(self._options)
         self._cutoff = cutoff
+        self._raw_cutoff = Cutoff(cutoff)
         self._samples = samples
         self._progress = progress
         self._hold = hold
@@ -405,9 +430,30 @@ class OrphanFinder:
             size = (
                 PROBE_BATCH if indexed or self._indexed(relation.collection, relation.path) else HOLDER_BATCH_UNINDEXED
             )
-            for dangling in _batches(self._dangling(relation, report, indexed), size):
-                self._count(relation, dangling, report)
+            if not indexed and self._may_be_counted_at_once(relation) and self._counted_at_once(relation, report):
+                return report
+            # While the documents of one batch are counted, those of the next are read.
+            waiting: Deque[Tuple[Set[Any], Iterator[bytes], ExitStack]] = deque()
+            try:
+                for dangling in _batches(self._dangling(relation, report, indexed), size):
+                    reading = ExitStack()
+                    holders = reading.enter_context(self._holders(relation, dangling))
+                    waiting.append((set(dangling), holders, reading))
+                    if len(waiting) > 1:
+                        self._count_next(relation, waiting, report)
+                while waiting:
+                    self._count_next(relation, waiting, report)
+            finally:
+                for _missing, _holders, reading in waiting:
+                    reading.close()
         return report
+
+    def _count_next(
+        self, relation: Relation, waiting: Deque[Tuple[Set[Any], Iterator[bytes], ExitStack]], report: RelationFindings
+    ) -> None:
+        missing, holders, reading = waiting.popleft()
+        with reading:
+            self._count(relation, missing, holders, report)
 
     def lost(self, relation: Relation, values: Sequence[Any]) -> List[bool]:
         """Which of these stored values point nowhere at this moment; nothing that was known before is relied on.
@@ -515,14 +561,8 @@ class OrphanFinder:
     def _dangling(self, relation: Relation, report: RelationFindings, indexed: bool) -> Iterator[Any]:
         """The stored values that point nowhere at the moment."""
         in_order = self._is_read_in_order(relation)
-        if in_order and not indexed and self._may_be_compared_at_once(relation):
-            held = self._compared_at_once(relation)
-            compared = held.compared() if held is not None else None
-            if held is not None and compared is not None:
-                yield from self._left_of(held, compared, relation, report)
-                return
         keys = _KeyReader(self._database, relation, self._key_types(relation))
-        with read_ahead(lambda: self._distinct(relation, indexed)) as batches:
+        with read_ahead(lambda: self._distinct(relation, indexed), AHEAD) as batches:
             for batch in batches:
                 ids = cut_ids(batch)
                 lost, unknown = keys.sift(ids, report) if in_order else ([], _values(ids))
@@ -532,38 +572,68 @@ class OrphanFinder:
                     yield from self._looked_up(relation, part, report)
                 self._progress()
 
-    def _compared_at_once(self, relation: Relation) -> Optional[HeldKeys]:
-        """All references held against all keys; None where that would take too much memory, or is not worth it."""
-        command = {"find": relation.collection, "projection": {"_id": 0, relation.field: 1}}
+    def _counted_at_once(self, relation: Relation, report: RelationFindings) -> bool:
+        """Read all documents once, and hold their references against all keys, where the latter fit in memory.
+
+        Returns:
+            Whether that could be done; if not, the report is as it was.
+        """
+        found = RelationFindings(relation)
         held: Optional[HeldKeys] = None
-        with read_ahead(lambda: RawCursor(self._database, command, REFERENCE_BATCH)) as batches:
+        command = {"find": relation.collection, "projection": {"_id": 1, "createdAt": 1, relation.field: 1}}
+        with read_ahead(lambda: RawCursor(self._database, command, REFERENCE_BATCH), AHEAD) as batches:
             for batch in batches:
-                ids = cut_ids(batch, relation.field)
-                if held is None and ids.total >= REFERENCE_BATCH:
-                    held = hold_keys(self._database, relation.references)
-                if held is None or not held.compare(ids, "objectid" in relation.id_forms):
-                    return None
+                if held is None:
+                    # Fewer documents than this are not worth all keys.
+                    keys = None if is_short(batch, REFERENCE_BATCH) else read_keys(self._database, relation.references)
+                    if keys is None:
+                        return False
+                    held = self._comparison(relation, keys, found)
+                if not held.compare(batch):
+                    return False
                 self._progress()
-        return held
+        if held is None:
+            return False
+        report.references += found.references + held.seen + len(held.lost) + len(held.lost_texts)
+        report.missing += found.missing + len(held.lost) + len(held.lost_texts)
+        report.incomparable += found.incomparable
+        missing: Set[Any] = {*map(ObjectId, held.lost), *(key.hex() for key in held.lost_texts)}
+        missing.update(text[:-1].decode("utf-8") for text, kept in held.texts.items() if kept)
+        if not relation.optional:
+            missing.add(None)
+        self._count(relation, missing, (join_batch(part) for part in _batches(held.documents, PROBE_BATCH)), report)
+        return True
 
-    def _left_of(
-        self, held: HeldKeys, compared: Compared, relation: Relation, report: RelationFindings
-    ) -> Iterator[Any]:
-        """Those of the references that were no keys which point nowhere."""
-        lost = [*map(ObjectId, compared.lost), *(key.hex() for key in compared.lost_texts)]
-        report.references += compared.seen + len(lost)
-        report.missing += len(lost)
-        yield from lost
-        texts = (text.decode("ascii") for text in held.texts)
-        values = (decode(document, self._options).get(relation.field) for document in held.others)
-        for part in _batches(chain(texts, values), PROBE_BATCH):
-            yield from self._looked_up(relation, part, report)
-
-    def _may_be_compared_at_once(self, relation: Relation) -> bool:
-        """Whether references and keys are compared as they stand: ids, and no list on the way."""
+    def _comparison(self, relation: Relation, keys: Set[bytes], found: RelationFindings) -> HeldKeys:
+        """What compares with the keys; judgements of texts that are no plain ids are noted in what was found."""
         types = self._key_types(relation)
-        only_ids = types["objectId"] and not types["string"] and not any(len(text) == 24 for text in relation.ignore)
-        return only_ids and "." not in relation.field and not relation.lists and relation.field != "_id"
+
+        def keep_text(text: bytes) -> bool:
+            judgement = judge_value(text.decode("utf-8", "replace"), relation, types, self._database.name)
+            if judgement.kind == "malformed":
+                return True
+            found.incomparable += judgement.kind == "other"
+            if judgement.kind != "reference":
+                return False
+            lost = all(probe.binary not in keys for probe in judgement.probes)
+            found.references += 1
+            found.missing += lost
+            return lost
+
+        return HeldKeys(keys, relation.field, "objectid" in relation.id_forms, keep_text, not relation.optional)
+
+    def _may_be_counted_at_once(self, relation: Relation) -> bool:
+        return (
+            self._is_read_in_order(relation)
+            and self._are_only_ids(relation)
+            and relation.field not in ("_id", "createdAt")
+        )
+
+    def _are_only_ids(self, relation: Relation) -> bool:
+        """Whether nothing but an ObjectId can be the key for a reference that is an id, and no list is on the way to it."""
+        types = self._key_types(relation)
+        ignored = any(len(text) == 24 for text in relation.ignore)
+        return types["objectId"] and not types["string"] and not ignored and _is_plain(relation)
 
     def _looked_up(self, relation: Relation, values: List[Any], report: RelationFindings) -> Iterator[Any]:
         """Those of the stored values that point nowhere, each of them looked up."""
@@ -639,19 +709,69 @@ class OrphanFinder:
         middle = len(probes) // 2
         return self._met(parent, key, probes[:middle]) + self._met(parent, key, probes[middle:])
 
-    def _count(self, relation: Relation, dangling: List[Any], report: RelationFindings) -> None:
-        """Read the documents that hold the values, look the values up again, and count what is left."""
-        missing = set(dangling)
-        types = self._key_types(relation)
+    def _holders(self, relation: Relation, dangling: List[Any]) -> ContextManager[Iterator[bytes]]:
+        """Batches of the documents that hold the values, read ahead: of each its _id, its createdAt and the reference."""
         projection = {"_id": 1, "createdAt": 1, relation.path: 1}
         if relation.path.split(".")[0] in ("_id", "createdAt"):
             projection = {"_id": 1, "createdAt": 1}
-        holders = self._database[relation.collection].find(
-            {relation.path: {"$in": dangling}}, projection, **self._exact(relation.collection)
+        command = {"find": relation.collection, "filter": {relation.path: {"$in": dangling}}, "projection": projection}
+        if relation.collection in self._collated:
+            command["collation"] = Collation("simple").document
+        size = HOLDERS if _is_plain(relation) else HOLDERS_WITH_LISTS
+        return read_ahead(lambda: RawCursor(self._database, command, size))
+
+    def _count(self, relation: Relation, missing: Set[Any], batches: Iterable[bytes], report: RelationFindings) -> None:
+        """Look the values up again that the documents hold, and count what is left.
+
+        That is after the documents were read: a document inserted before the one it refers to has that one by now.
+        """
+        ids_alone = self._is_read_in_order(relation) and self._are_only_ids(relation)
+        ids_alone = ids_alone and "objectid" in relation.id_forms
+        for batch in batches:
+            if not ids_alone:
+                self._count_documents(relation, missing, decode(batch, self._options).values(), report)
+            else:
+                tables, others = holders_in(batch, relation.field)
+                self._count_raw(relation, missing, tables, report)
+                documents = (decode(document, self._options) for document in others)
+                self._count_documents(relation, missing, documents, report)
+            self._progress()
+
+    def _count_raw(
+        self, relation: Relation, missing: Set[Any], tables: Sequence[RawHolders], report: RelationFindings
+    ) -> None:
+        """The same for documents whose reference is an id, which nothing but an ObjectId can be the key for."""
+        appeared = existing_ids(
+            self._database, relation.references, {key for holders in tables for key in holders.keys}
         )
+        missing_ids = {value.binary for value in missing if isinstance(value, ObjectId)}
+        missing_texts = {value.encode("utf-8") for value in missing if isinstance(value, str)}
+        for holders in tables:
+            missing_values = missing_texts if holders.values is not holders.keys else missing_ids
+            lost = [
+                place
+                for place, (value, key) in enumerate(zip(holders.values, holders.keys))
+                if value in missing_values and key not in appeared
+            ]
+            created: Sequence[Optional[bytes]] = holders.created or [None] * len(holders.ids)
+            left = [
+                holders.ids[place]
+                for place in lost
+                if not self._raw_cutoff.is_younger(holders.ids[place], created[place])
+            ]
+            report.too_young += len(lost) - len(left)
+            report.orphans += len(left)
+            report.documents += len(left)
+            report.samples += [identity.hex() for identity in left[: self._samples - len(report.samples)]]
+            report.holders += [ObjectId(identity) for identity in left[: self._hold - len(report.holders)]]
+
+    def _count_documents(
+        self, relation: Relation, missing: Set[Any], documents: Iterable[Mapping[str, Any]], report: RelationFindings
+    ) -> None:
+        types = self._key_types(relation)
         parts = relation.field.split(".")
-        plain = "" if len(parts) > 1 or relation.lists else relation.field
-        for chunk in _batches(holders, PROBE_BATCH):
+        plain = relation.field if _is_plain(relation) else ""
+        for chunk in _batches(documents, PROBE_BATCH):
             held: List[Tuple[Mapping[str, Any], List[Any]]] = []
             probes: Dict[Any, Tuple[Any, ...]] = {}
             for document in chunk:
@@ -662,14 +782,12 @@ class OrphanFinder:
                 for value in values:
                     if value is not None and value not in probes:
                         probes[value] = judge_value(value, relation, types, self._database.name).probes
-            # After the documents were read: a document inserted before the one it refers to has that one by now.
             existing = self._existing(relation, probes.values())
             appeared = (
                 {value for value, several in probes.items() if not existing.isdisjoint(several)} if existing else ()
             )
             for document, values in held:
                 self._add(document, [value for value in values if value not in appeared], report)
-            self._progress()
 
     def _add(self, document: Mapping[str, Any], values: List[Any], report: RelationFindings) -> None:
         if not values:
@@ -692,6 +810,11 @@ class OrphanFinder:
     def _sample(self, document: Mapping[str, Any], samples: List[str]) -> None:
         if len(samples) < self._samples:
             samples.append(showable(document.get("_id")))
+
+
+def _is_plain(relation: Relation) -> bool:
+    """Whether the reference is a field of the document itself, and no list. Pure."""
+    return "." not in relation.field and not relation.lists
 
 
 def _comparable(value: Any) -> Any:

@@ -13,20 +13,22 @@ from typing import Any, Callable, Iterator
 
 
 @contextmanager
-def read_ahead(open_cursor: Callable[[], Any]) -> Iterator[Iterator[Any]]:
-    """The batches of a cursor, of which never more than two are in memory: the one given out, and the next.
+def read_ahead(open_cursor: Callable[[], Any], most: int = 2) -> Iterator[Iterator[Any]]:
+    """The batches of a cursor, of which never more than so many are in memory: the one given out, and the next ones.
 
     The cursor is opened, read and closed in a thread of its own, which the driver gives a connection of its own. Whoever
     leaves early does not wait for the server: it may have been lost, and the thread does not keep the process from ending.
 
     Args:
         open_cursor: returns a cursor of the driver.
+        most: batches, 2 or more. Where both sides take about the same time for one, but not always, a few more keep
+            either from waiting for the other.
 
     Raises:
         what the cursor raises, where the batches are read.
     """
     batches: Queue[Any] = Queue()
-    wanted = threading.Semaphore(2)
+    wanted = threading.Semaphore(most)
     left = threading.Event()
 
     def read() -> None:

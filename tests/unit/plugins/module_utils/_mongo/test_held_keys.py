@@ -6,70 +6,111 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
-from bson import ObjectId, encode
+from bson import Int64, ObjectId, decode, encode
+from bson.min_key import MinKey
 from bson.raw_bson import RawBSONDocument
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import held_keys, key_ranges
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.held_keys import HeldKeys, hold_keys
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.held_keys import HeldKeys, read_keys
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.key_ranges import KeyRange
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.raw_ids import RawIds
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.raw_document import Element, build
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.raw_tables import join_batch
 
-ANN, BOB, GONE, LOST = (bytes(11) + bytes([number]) for number in (0xA1, 0xA2, 0xA3, 0xA4))
-
-
-def text(key: bytes) -> bytes:
-    return key.hex().encode()
+ANN, BOB, GONE, LOST = (ObjectId(bytes(11) + bytes([number])) for number in (0xA1, 0xA2, 0xA3, 0xA4))
+OTHER = "legacy-7"
 
 
-def compared(*batches: RawIds, texts_are_ids: bool = True) -> HeldKeys:
-    held = HeldKeys({ANN, BOB})
+class Held(HeldKeys):
+    """The keys of Ann and Bob; tells which texts it was asked about."""
+
+    def __init__(self, texts_are_ids: bool = True, keep: bool = True) -> None:
+        self.asked: list[str] = []
+        super().__init__({ANN.binary, BOB.binary}, "userId", texts_are_ids, self._note, keep)
+        self._answer = keep
+
+    def _note(self, text: bytes) -> bool:
+        self.asked.append(text.decode())
+        return self._answer
+
+    @property
+    def kept(self) -> list[Any]:
+        return [decode(document).get("userId") for document in self.documents]
+
+
+def orders(*values: Any) -> bytes:
+    """A batch; each order has another _id."""
+    return join_batch(
+        [encode({"_id": number, **({} if value is ... else {"userId": value})}) for number, value in enumerate(values)]
+    )
+
+
+def compared(*batches: bytes, **options: bool) -> Held:
+    held = Held(**options)
     for batch in batches:
-        assert held.compare(batch, texts_are_ids)
+        assert held.compare(batch)
     return held
 
 
-def test_a_reference_counts_once_in_each_form() -> None:
-    batch = RawIds([ANN, ANN, GONE], [text(ANN), text(LOST), text(LOST)], [])
-    held = compared(batch, batch)
-    assert held.compared() == (2, {GONE}, {LOST}) and held.texts == set()
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_reference_counts_once_in_each_form(mixed: bool) -> None:
+    values = [[ANN, ANN, GONE], [str(ANN), str(LOST), str(LOST)]]
+    batches = [orders(*values[0], *values[1])] if mixed else [orders(*some) for some in values]
+    held = compared(*batches, *batches)
+    assert (held.seen, held.lost, held.lost_texts) == (2, {GONE.binary}, {LOST.binary})
+    assert sorted(map(str, held.kept)) == sorted(map(str, [GONE, LOST, LOST] * 2)) and held.asked == []
 
 
 def test_no_form_that_did_not_come_is_counted() -> None:
-    assert compared(RawIds([BOB], [], [])).compared() == (1, set(), set())
-    assert compared(RawIds([], [], [])).compared() == (0, set(), set())
+    held = compared(orders(BOB))
+    assert (held.seen, held.lost, held.lost_texts, held.documents) == (1, set(), set(), [])
+    held = compared(orders())
+    assert (held.seen, held.lost, held.lost_texts, held.documents) == (0, set(), set(), [])
 
 
 @pytest.mark.parametrize(
-    ("written", "texts_are_ids"), [(text(ANN).upper(), True), (text(ANN), False), (text(GONE).upper(), True)]
+    ("written", "texts_are_ids"), [(str(ANN).upper(), True), (str(ANN), False), (str(GONE).upper(), True)]
 )
-def test_text_that_is_not_the_usual_spelling_is_left_to_be_looked_up(written: bytes, texts_are_ids: bool) -> None:
-    held = compared(RawIds([], [text(BOB), written], []), texts_are_ids=texts_are_ids)
-    assert held.compared() == (0, set(), set()) and held.texts == {text(BOB), written}
+@pytest.mark.parametrize("keep", [True, False])
+def test_text_that_is_not_the_usual_spelling_is_asked_about_once(written: str, texts_are_ids: bool, keep: bool) -> None:
+    held = compared(orders(str(BOB), written), orders(written), orders(7 * "x"), texts_are_ids=texts_are_ids, keep=keep)
+    assert (held.seen, held.lost, held.lost_texts) == (0, set(), set())
+    assert sorted(held.asked) == sorted([str(BOB), written, 7 * "x"])
+    assert sorted(held.kept) == (sorted([str(BOB), written, written, 7 * "x"]) if keep else [])
 
 
-@pytest.mark.parametrize("value", [7, 7.0, True, [ANN], {"id": ANN}, ObjectId(GONE)])
-def test_what_equals_more_than_its_own_bytes_is_given_up(value: Any) -> None:
-    assert not HeldKeys({ANN}).compare(RawIds([], [], [encode({"userId": value})]), True)
+@pytest.mark.parametrize("value", [7, 7.0, True, [ANN], {"id": ANN}, b"seven", Int64(7)])
+@pytest.mark.parametrize("beside", [(), (ANN, str(BOB))])
+def test_what_equals_more_than_its_own_bytes_is_given_up(value: Any, beside: tuple[Any, ...]) -> None:
+    assert not Held().compare(orders(*beside, value))
 
 
-def test_null_nothing_and_text_are_kept_once() -> None:
-    documents = [encode({"userId": None}), encode({}), encode({"userId": "legacy-7"})]
-    assert compared(RawIds([], [], documents * 3)).others == set(documents)
+def test_a_reference_that_stands_twice_is_given_up() -> None:
+    twice = build([Element(7, b"userId", ANN.binary), Element(7, b"userId", GONE.binary)])
+    assert not Held().compare(join_batch([twice]))
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_null_and_nothing_are_kept_or_not_and_text_is_asked_about(keep: bool) -> None:
+    values = (None, ..., OTHER, OTHER, ANN)
+    held = compared(orders(*values), orders(*values[:1]), keep=keep)
+    assert held.asked == [OTHER]
+    assert Counter(held.kept) == ({None: 3, OTHER: 2} if keep else {})
+    assert held.seen == 1
 
 
 def test_what_takes_too_much_memory_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(held_keys, "MOST_LEFT", 1)
-    held = HeldKeys({ANN})
-    assert held.compare(RawIds([ANN, GONE], [], []), True) and held.compared() == (1, {GONE}, set())
-    # More than there are keys: some are lost for certain, before the end.
-    assert not held.compare(RawIds([LOST], [text(ANN), text(GONE)], []), True)
-    held = HeldKeys({ANN, BOB})
-    assert held.compare(RawIds([GONE, LOST], [], []), True) and held.compared() is None
+    held = Held()
+    assert held.compare(orders(ANN, GONE)) and held.lost == {GONE.binary}
+    assert not held.compare(orders(LOST))
+    assert not Held().compare(orders(GONE, GONE)), "each document takes its place"
     monkeypatch.setattr(held_keys, "MOST_BYTES", 100)
-    assert not HeldKeys({ANN}).compare(RawIds([], [], [encode({"userId": "x" * 100})]), True)
+    assert not Held(keep=False).compare(orders("x" * 100))
+    assert not Held().compare(join_batch([encode({"userId": GONE, "_id": "x" * 100})]))
 
 
 class Session:
@@ -91,7 +132,11 @@ class Users:
     def command(self, command: dict[str, Any], **_options: Any) -> RawBSONDocument:
         self.asked.append(command)
         limits = command["filter"]["_id"]
-        within = [key for key in self.keys if limits.get("$gte", key) <= key <= limits.get("$lte", key)]
+        within = [
+            key
+            for key in self.keys
+            if isinstance(limits.get("$gte"), MinKey) or limits.get("$gte", key) <= key <= limits.get("$lte", key)
+        ]
         batch = [{"_id": key} for key in within[: command.get("limit")]]
         return RawBSONDocument(encode({"cursor": {"firstBatch": batch, "id": 0, "ns": "shop.users"}, "ok": 1}))
 
@@ -104,16 +149,13 @@ def wanted(*numbers: int) -> set[bytes]:
     return {key.binary for key in ids(*numbers)}
 
 
-def test_all_keys_are_held_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    held = hold_keys(Users(*ids(1, 2)), "users")
-    assert held is not None
-    assert held.compare(RawIds([key.binary for key in ids(2, 3)], [], []), True)
-    assert held.compared() == (1, wanted(3), set())
-    assert (
-        hold_keys(Users("a" * 24), "users") is None and hold_keys(Users(*ids(1, 2, 3)[:2], "legacy"), "users") is None
-    )  # type: ignore[comparison-overlap]
+def test_all_keys_are_read_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_keys(Users(*ids(1, 2)), "users") == wanted(1, 2)
+    assert read_keys(Users("a" * 24), "users") is None
+    assert read_keys(Users(*ids(1, 2), "legacy"), "users") is None
     monkeypatch.setattr(held_keys, "MOST_KEYS", 2)
-    assert hold_keys(Users(*ids(1, 2)), "users") is not None and hold_keys(Users(*ids(1, 2, 3)), "users") is None
+    assert read_keys(Users(*ids(1, 2)), "users") == wanted(1, 2)
+    assert read_keys(Users(*ids(1, 2, 3)), "users") is None
 
 
 def read(users: Users) -> KeyRange:
