@@ -103,8 +103,9 @@ def test_check_then_run_then_nothing(shop, state_dir):
     # The run's own checkpoint may have trimmed the file's tail in between.
     assert abs(freed - (before - after)) < MIB / 4
     assert freed > 8 * MIB
-    # Within 3 % in most runs; 6 % was seen once, on a busy machine.
-    assert abs(freed - planned["bytes"]) <= 0.1 * freed, "as predicted"
+    # How much of what is predicted comes free is decided by where in the file the documents lie.
+    assert check.result["summary"]["bytes_predicted_least"] <= freed <= 1.03 * planned["bytes"], "as predicted"
+    assert check.result["summary"]["bytes_predicted_least"] > 0.7 * planned["bytes"]
     assert database.bloated.count_documents({}) == documents
 
     again = run_module("mongo_compact", params)

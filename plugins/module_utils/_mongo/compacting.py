@@ -302,6 +302,7 @@ class MongoCompact(Task[CompactionWorld]):
                 "bytes": results.bytes,
                 "bytes_freed": freed,
                 "bytes_predicted": predicted,
+                "bytes_predicted_least": sum(work.least for work in works),
                 "collections_compacted": len(effective) if not results.check else 0,
                 "collections_kept": len(plan.kept),
                 "collections_deferred": len(later),

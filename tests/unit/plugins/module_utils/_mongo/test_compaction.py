@@ -32,6 +32,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.compac
     plan_compaction,
     predict,
     predict_file,
+    predict_least,
     scattered_warnings,
     shortfall_warnings,
 )
@@ -430,3 +431,32 @@ def test_the_thresholds_that_decided_are_named(check: bool, count: int):
     policy = replace(POLICY, min_reclaimable=256 * MIB, min_ratio=0.25)
     told = compaction_headline(5, 100, [ORDERS] * count, check, STANDALONE, policy)
     assert told.endswith("worth it from 256.0 MiB and 25 % of a collection's files on")
+
+
+@pytest.mark.parametrize(
+    ("file", "free", "least"),
+    [
+        # Nothing is promised of a file that is declined, or small.
+        (100, 9, 0),
+        (1, 1, 0),
+        (10, 0, 0),
+        # A ninth of what is left, and a megabyte.
+        (100, 50, 50 - 50 / 9 - 1),
+        (100, 91, 91 - 1 - 1),
+        (3, 1.2, 0),
+    ],
+)
+def test_the_least_that_comes_free(file: float, free: float, least: float) -> None:
+    statistics = CollectionStatistics("shop", "c", "collection", 1, 0, File("", int(file * MIB), int(free * MIB)))
+    assert abs(predict_least(statistics) - least * MIB) < 2
+    assert predict_least(statistics) <= predict(statistics)
+
+
+def test_the_least_is_told_of_a_standalone_alone() -> None:
+    works = [Compact("shop", "c", 20 * MIB, least=18 * MIB), Compact("shop", "d", 10 * MIB, least=5 * MIB)]
+    standalone, member = (Server("6.0.27", (6, 0, 27), kind, "secondary") for kind in ("standalone", "replica set"))
+    policy = Policy(MIB, 0.1)
+    for check in (True, False):
+        assert "at least 23.0 MiB" in compaction_headline(25 * MIB, 30 * MIB, works, check, standalone, policy)
+        told = compaction_headline(25 * MIB, 30 * MIB, works, check, member, policy)
+        assert "at least" not in told and "a rough guide" in told
