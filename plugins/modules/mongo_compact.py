@@ -285,7 +285,8 @@ summary:
       type: int
     bytes_predicted_least:
       description:
-        - Bytes that were to come free in any case. Where in a file the documents lie, which the server does not tell, decides how much more it is.
+        - Bytes that came free at the least in all that was measured. Where in a file the documents lie, which the server does not tell,
+          decides how much more it is.
         - V(0) on a replica set, where the server's counters are a rough guide.
       type: int
     collections_compacted:

@@ -440,9 +440,9 @@ def test_the_thresholds_that_decided_are_named(check: bool, count: int):
         (100, 9, 0),
         (1, 1, 0),
         (10, 0, 0),
-        # A ninth of what is left, and a megabyte.
-        (100, 50, 50 - 50 / 9 - 1),
-        (100, 91, 91 - 1 - 1),
+        # A ninth of what is left, and four megabytes.
+        (100, 50, 50 - 50 / 9 - 4),
+        (100, 91, 91 - 1 - 4),
         (3, 1.2, 0),
     ],
 )
