@@ -234,6 +234,8 @@ def test_newer_images_are_told_taken_and_gone_back_from(world: World) -> None:
         ("replace", "api"),
     ]
     assert "copied out and put back: api:/app/uploads" in checked["plan"][2]["reason"]
+    assert f"what they have logged is collected before, into {world.root / 'logs'}" in checked["plan"][2]["reason"]
+    assert not (world.root / "logs").exists()
     assert not (world.root / "state/updates").exists()
 
     world.sh("api", "echo last words > /proc/1/fd/1")

@@ -111,6 +111,7 @@ class UpdatePolicy:
         pull, build: images are pulled, and built.
         no_cache: they are built without what earlier builds have left.
         config_changes: containers may also be replaced for what has changed in the compose files.
+        logs_dest: where the logs of containers are collected before they are removed; "" where they go with them.
     """
 
     action: str = REPORT
@@ -119,6 +120,7 @@ class UpdatePolicy:
     build: bool = True
     no_cache: bool = False
     config_changes: bool = False
+    logs_dest: str = ""
 
 
 @dataclass(frozen=True)
@@ -350,6 +352,8 @@ def plan_update(scene: UpdateScene, policy: UpdatePolicy) -> Plan[UpdateWork]:
             reason = "an update of %s was cut off" % journal.at
             if scene.migrated:
                 reason += "; it is brought to its end and not taken back, for %s" % scene.migrated
+            else:
+                reason += _logs_told(policy)
             plan.actions.append(Action("settle", cut_off, reason, work))
             return plan
     if policy.action == UNDO:
@@ -419,10 +423,18 @@ def plan_update(scene: UpdateScene, policy: UpdatePolicy) -> Plan[UpdateWork]:
         reason += "; here already: %s" % ", ".join(here)
     if carried:
         reason += "; copied out and put back: %s" % ", ".join(carried)
+    reason += _logs_told(policy)
     plan.actions.append(
         Action("replace", ", ".join(names), reason, ReplaceContainers(names), space_needed(affected), bool(built))
     )
     return plan
+
+
+def _logs_told(policy: UpdatePolicy) -> str:
+    """What becomes of the logs of the containers that are replaced."""
+    if policy.logs_dest:
+        return "; what they have logged is collected before, into %s" % policy.logs_dest
+    return "; their logs go with them, for logs_dest is not set"
 
 
 def _here(service: RunningService, answer: RegistryAnswer) -> bool:
@@ -465,6 +477,7 @@ def _plan_undo(scene: UpdateScene, policy: UpdatePolicy, plan: Plan[UpdateWork])
     carried = ["%s:%s" % (name, path) for name in names for path in running[name].layer.data]
     if carried:
         reason += "; copied out and put back: %s" % ", ".join(carried)
+    reason += _logs_told(policy)
     plan.actions.append(Action("replace", ", ".join(names), reason, ReplaceContainers(names, tuple(back))))
     return plan
 

@@ -175,6 +175,7 @@ class ComposeUpdate(Task[UpdateSight]):
             options["build"],
             options["no_cache"],
             options["config_changes"],
+            options["logs_dest"] or "",
         )
         given = {key: value for key, value in (options["connection"] or {}).items() if value}
         self.migrations = MigrationsPlace(given, self.place.root, options["docker_host"])

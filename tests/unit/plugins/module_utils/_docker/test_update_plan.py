@@ -215,6 +215,18 @@ def test_what_was_cut_off_comes_first_and_alone() -> None:
     assert told.actions == [] and "was cut off" in told.warnings[0]
 
 
+def test_a_plan_tells_what_becomes_of_the_logs() -> None:
+    done = UpdateJournal("shop", DONE, "2026-11-29T03:00:00Z", recorded())
+    cut_off = replace(done, phase=REPLACING)
+    newer = {"reg/api:1": RegistryAnswer(NEW)}
+    for action, journal in ((UPDATE, None), (UNDO, done), (UPDATE, cut_off), (UNDO, cut_off)):
+        seen = scene(service("api"), journal=journal, registry=newer)
+        collected, lost = (
+            plan_update(seen, UpdatePolicy(action, logs_dest=dest)).actions[-1].reason for dest in ("/srv/logs", "")
+        )
+        assert "collected before, into /srv/logs" in collected and "logs go with them" in lost
+
+
 def test_the_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
     state = str(tmp_path / "state")
     assert read_update(state, "shop") is None
