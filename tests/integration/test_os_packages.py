@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from typing import Any
 import pytest
 
 from tests.sandbox.engine import Engine, base_image
+from tests.sandbox.image import SYSTEMD_RUN_ARGUMENTS
 from tests.support.modules import ModuleResult, for_other_users
+from tests.support.playbooks import PlaybookRun, run_playbook
 
 # Suite, package, version, and what else its control file says.
 PACKAGES = [
@@ -43,6 +46,9 @@ NEWER = [
     ("stable-security", "shop-clash", "1.1", "Conflicts: shop-tool"),
 ]
 INSTALLED = [name for _suite, name, _version, _more in PACKAGES]
+SOURCES = "printf '%s\\n' > /etc/apt/sources.list" % "\\n".join(
+    f"deb [trusted=yes] file:/repository/{name} ./" for name in ("stable", "stable-security", "stable-updates")
+)
 
 
 def build(repository: Path, packages: list[tuple[str, str, str, str]], work: Path) -> None:
@@ -149,32 +155,18 @@ def image(docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> It
     docker_engine.docker("image", "rm", "-f", "os-packages:made")
 
 
-def start(engine: Engine, image: str, name: str, repository: Path, place: Path) -> None:
-    engine.docker(
-        *(
-            "run",
-            "-d",
-            "--name",
-            name,
-            "--network",
-            "none",
-            "-v",
-            f"{repository}:/repository",
-            "-v",
-            f"{place}:/checkout:ro",
-        ),
-        *(image, "sleep", "1000"),
-    )
+def start(
+    engine: Engine, image: str, name: str, repository: Path, place: Path, *more: str, command: str = "sleep 1000"
+) -> None:
+    mounts = ("-v", f"{repository}:/repository", "-v", f"{place}:/checkout:ro")
+    engine.docker("run", "-d", "--name", name, "--network", "none", *mounts, *more, image, *command.split())
 
 
 @pytest.fixture
 def host(docker_engine: Engine, image: tuple[str, Path, Path]) -> Iterator[Host]:
     start(docker_engine, image[0], "os-packages", image[1], image[2])
     found = Host(docker_engine, "os-packages")
-    lines = "\\n".join(
-        f"deb [trusted=yes] file:/repository/{name} ./" for name in ("stable", "stable-security", "stable-updates")
-    )
-    found.sh(f"printf '{lines}\\n' > /etc/apt/sources.list")
+    found.sh(SOURCES)
     yield found
     docker_engine.docker("rm", "-f", "os-packages")
 
@@ -254,3 +246,96 @@ def test_what_is_half_installed_is_told_and_nothing_is_done(host: Host) -> None:
         refused = host.module(check=check, upgrade="security")
         assert refused.failed and "shop-tool" in refused.msg and "dpkg --configure -a" in refused.msg
     assert host.versions() == before
+
+
+# -- a host that is rebooted ---------------------------------------------------------------------------------------------
+
+# A shop of which only the health endpoint is there; and what the kernel of a machine does itself, as systemd-nspawn does it for its
+# containers: an id for each boot.
+BOOTED = """
+cat > /srv/shop.py <<'END'
+import http.server
+class Shop(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.send_header('Content-Type', 'application/json'); self.end_headers()
+        self.wfile.write(b'{"status": "ok", "mongoConnected": true}')
+http.server.ThreadingHTTPServer(('127.0.0.1', 3001), Shop).serve_forever()
+END
+cd /etc/systemd/system
+printf '[Service]\\nExecStart=/usr/bin/python3 /srv/shop.py\\n[Install]\\nWantedBy=multi-user.target\\n' > shop.service
+cat > boot-id.service <<'END'
+[Unit]
+DefaultDependencies=no
+Before=sysinit.target
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -ec 'cat /proc/sys/kernel/random/uuid | tee -a /srv/boots > /run/boot-id'
+ExecStart=/bin/mount --bind /run/boot-id /proc/sys/kernel/random/boot_id
+[Install]
+WantedBy=sysinit.target
+END
+systemctl daemon-reload; systemctl enable shop boot-id; systemctl start boot-id shop
+printf '#!/bin/sh\\n! [ "$1" = upgrade ] || touch /run/reboot-required\\n' > /var/lib/dpkg/info/shop-ssl.prerm; chmod 755 /var/lib/dpkg/info/shop-ssl.prerm
+"""
+ROLE = """
+- hosts: all
+  gather_facts: false
+  vars:
+    context_root: /opt/miniecom
+    context_state_dir: /var/lib/miniecom
+    os_packages_health_url: http://127.0.0.1:3001/api/health
+  tasks:
+    - miniecom.maintenance.maintenance_run: {state: begun, name: update, owner: ops, state_dir: "{{ context_state_dir }}"}
+      register: context_run
+    - ansible.builtin.import_role:
+        name: miniecom.maintenance.os_packages
+    - miniecom.maintenance.maintenance_run: {state: ended, run_id: "{{ context_run.run_id }}", state_dir: "{{ context_state_dir }}"}
+"""
+
+
+def test_a_host_is_rebooted_only_where_that_is_wished(
+    docker_engine: Engine, image: tuple[str, Path, Path], tmp_path: Path
+) -> None:
+    """With systemd, and the same run going on after the boot."""
+    name, play = "os-packages-booted", tmp_path / "play.yml"
+    play.write_text(ROLE)
+    booted = (*SYSTEMD_RUN_ARGUMENTS, "--restart=always", "-e", "container=docker")
+    start(docker_engine, image[0], name, image[1], image[2], *booted, command="/lib/systemd/systemd")
+    host = Host(docker_engine, name)
+
+    def role(*arguments: str, **variables: Any) -> PlaybookRun:
+        given = {
+            "ansible_connection": "community.docker.docker_api",
+            "ansible_docker_docker_host": docker_engine.docker_host,
+            "ansible_python_interpreter": "/usr/bin/python3",
+            **variables,
+        }
+        return run_playbook(str(play), f"{name},", *arguments, "-e", json.dumps(given), log=tmp_path / "tasks.jsonl")
+
+    def boots() -> list[str]:
+        return host.sh("cat /srv/boots").split()
+
+    try:
+        deadline = time.monotonic() + 90
+        while "running" not in docker_engine.docker("exec", name, "systemctl", "is-system-running", check=False):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        host.sh(SOURCES + "; apt-get -q update")
+        host.sh(BOOTED)
+        assert len(boots()) == 1
+
+        wanted = {"os_packages_upgrade": "security", "os_packages_reboot": True}
+        role("--check", "--diff", **wanted).assert_ok()
+        assert host.versions()["shop-ssl"] == "1.0" and len(boots()) == 1
+        # It asks for a reboot, and nobody has allowed one.
+        told = role(os_packages_upgrade="security").assert_ok().result("os_packages")
+        assert host.versions()["shop-ssl"] == "1.2" and told["reboot_required"] is True
+        assert "has to be rebooted" in told["summary"]["headline"] and len(boots()) == 1
+        done = role(**{**wanted, "os_packages_upgrade": "all"}).assert_ok()
+        assert done.result("reboot")["rebooted"] is True and len(set(boots())) == 2
+        assert host.versions()["shop-tool"] == "2.0" and host.sh("ls /run/reboot-required || true").strip() == ""
+        # The same run, with its lease, has seen the shop come up after the boot.
+        assert done.result("maintenance_flag_info")["probe"]["state"] == "up"
+        assert "probe" in done.tasks[-2]["result"] and "warnings" not in done.result("maintenance_run")
+    finally:
+        docker_engine.docker("rm", "-f", "-v", name)

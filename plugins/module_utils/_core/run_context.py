@@ -13,12 +13,15 @@ from dataclasses import replace
 from typing import Any, Iterator, Mapping, Optional
 
 from .atomic_file import append_line
-from .clock import format_utc, utc_now
+from .clock import format_utc, parse_utc, utc_now
 from .errors import MaintenanceError
-from .lease import CHECK_PREFIX, LOCK_WAIT_SECONDS, Lease, Standing, busy, read_lease, write_lease
+from .lease import CHECK_PREFIX, LOCK_WAIT_SECONDS, Lease, Standing, boot_id, busy, read_lease, write_lease
 from .leftovers import Leftovers
 from .redaction import SECRETS
 from .state_dir import StateDirectory, state_error
+
+# A sign of life that is no older is not written anew: whoever does many small things need not wait for the disk with each.
+FRESH_SECONDS = 15.0
 
 
 class RunContext:
@@ -60,10 +63,16 @@ class RunContext:
         return lease
 
     def renew(self) -> None:
-        """Show a sign of life. To be called every few minutes by anything that works long without the lock."""
+        """Show a sign of life. To be called every few minutes by anything that works long without the lock.
+
+        The run may have rebooted the host itself: that it goes on is what makes it a run of this boot.
+        """
         if self.active:
             with self._writing:
-                write_lease(self.state, replace(self._require_lease(), renewed=format_utc(utc_now())))
+                lease, boot, now = self._require_lease(), boot_id(), utc_now()
+                age = (now - parse_utc(lease.renewed)).total_seconds()
+                if lease.boot != boot or not 0 <= age < FRESH_SECONDS:
+                    write_lease(self.state, replace(lease, boot=boot, renewed=format_utc(now)))
 
     @contextmanager
     def working(self) -> Iterator[None]:

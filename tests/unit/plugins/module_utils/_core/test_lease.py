@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core import run_context
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.atomic_file import is_partial
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import format_utc
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
@@ -215,3 +216,22 @@ def test_state_is_private(tmp_path: Path) -> None:
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "state" / "lease.json").stat().st_mode & 0o777 == 0o600
     assert boot_id()
+
+
+def test_a_sign_of_life_is_written_when_it_is_old_or_of_another_boot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = StateDirectory(str(tmp_path))
+    lease = take_lease(state, "weekly", "ops", False, NOW).lease
+    run = RunContext(lease.run_id, str(tmp_path))
+    moment = [NOW]
+    monkeypatch.setattr(run_context, "utc_now", lambda: moment[0])
+    for seconds, written in ((5, 0), (14, 0), (15, 15), (20, 15), (40, 40), (10, 10)):
+        moment[0] = NOW + timedelta(seconds=seconds)
+        run.renew()
+        assert read_lease(state) == replace(lease, renewed=format_utc(NOW + timedelta(seconds=written)))
+    # The run has rebooted the host: nobody may take it for dead because of that.
+    monkeypatch.setattr(run_context, "boot_id", lambda: "next boot")
+    run.renew()
+    found = read_lease(state)
+    assert found is not None and judge_lease(found, True, "next boot", moment[0]).state == "live"
