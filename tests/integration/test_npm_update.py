@@ -23,8 +23,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import lacking
+from tests.sandbox.engine import Engine
+from tests.sandbox.image import SYSTEMD_RUN_ARGUMENTS, systemd_image
 from tests.sandbox.mongod import free_port
-from tests.support.modules import ModuleResult, run_module
+from tests.support.modules import ModuleResult, for_other_users, run_module
 from tests.support.npm_registry import NpmRegistry
 from tests.support.playbooks import PlaybookRun, run_playbook
 
@@ -399,6 +401,130 @@ def test_a_native_update_that_is_killed_is_taken_back(native: World) -> None:
     assert installed(native) == ("1.0.0", "built before", "1.0.0") and native.lock.read_bytes() == before
     for copy in native.work.iterdir():
         pytest.fail(f"the killed call's copy {copy} was not cleared away")
+
+
+# A unit as a shop has it: with a user of its own, and started anew whenever it ends.
+UNIT = """\
+[Unit]
+Description=The shop's API
+[Service]
+User=nobody
+WorkingDirectory=%(project)s
+ExecStart=/usr/bin/node server.js
+Restart=always
+RestartSec=200ms
+[Install]
+WantedBy=multi-user.target
+"""
+CRASH = """\
+if (fs.existsSync('%(refused)s-crash-' + version)) process.exit(3);
+"""
+
+
+class Booted:
+    """A container that boots systemd, in which the shop of a world runs, and the module."""
+
+    def __init__(self, engine: Engine, world: World) -> None:
+        self.engine, self.world, self.name = engine, world, "npm-booted"
+        checkout = for_other_users(world.directory)
+        npm = os.path.realpath(str(shutil.which("npm"))).partition("/bin/")[0]
+        mounts = {
+            str(world.directory): str(world.directory),
+            str(checkout): "/checkout:ro",
+            os.path.realpath(str(shutil.which("node"))): "/usr/bin/node:ro",
+            npm: "/usr/lib/node_modules/npm:ro",
+        }
+        volumes = [part for source, target in mounts.items() for part in ("--volume", f"{source}:{target}")]
+        # The registry and the shop's port are the machine's, so no service of the image may take another one. Root may make
+        # networks here as on any host: a script is tried in one of its own.
+        own = ("--network", "host", "--cap-add", "NET_ADMIN")
+        self.engine.docker("create", "--name", self.name, *own, *SYSTEMD_RUN_ARGUMENTS, *volumes, systemd_image(engine))
+
+    def up(self) -> None:
+        place = self.world.directory / "etc"
+        wanted = place / "systemd/system/multi-user.target.wants"
+        wanted.mkdir(parents=True)
+        for name in ("ssh.service", "ssh.socket", "cron.service"):
+            (place / "systemd/system" / name).symlink_to("/dev/null")
+        (place / "systemd/system/miniecom-api.service").write_text(UNIT % {"project": self.world.project})
+        (wanted / "miniecom-api.service").symlink_to("../miniecom-api.service")
+        self.engine.docker("cp", f"{place}/.", f"{self.name}:/etc")
+        self.engine.docker("start", self.name)
+        self.sh("ln -s /usr/lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm")
+        wait_for(lambda: health(self.world) == "1.0.0")
+
+    def sh(self, command: str) -> str:
+        return self.engine.docker("exec", self.name, "sh", "-ec", command)
+
+    def unit(self) -> dict[str, str]:
+        shown = self.sh("systemctl show --property=MainPID,ActiveState,NRestarts,ExecMainStartTimestamp miniecom-api")
+        return dict(line.split("=", 1) for line in shown.splitlines())
+
+    def run(self, **params: Any) -> ModuleResult:
+        given = {"path": str(self.world.project), "state_dir": str(self.world.state), "work_dir": str(self.world.work)}
+        given.update(services=["miniecom-api"], probe_url=self.world.url, patience="4s", steady="1s", **params)
+        done = subprocess.run(
+            [
+                *("docker", "exec", "-i", self.name, "env", "PYTHONDONTWRITEBYTECODE=1"),
+                "PYTHONPATH=/checkout/.cache/ansible-package:/checkout/collections",
+                *("/usr/bin/python3", "/checkout/tests/support/module_process.py", "npm_audit"),
+            ],
+            input=json.dumps({"ANSIBLE_MODULE_ARGS": given}),
+            env=self.engine.environment(),
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        assert done.stdout.strip().startswith("{"), done.stdout + done.stderr
+        return ModuleResult(done.returncode, json.loads(done.stdout), done.stdout, done.stderr)
+
+
+@pytest.fixture
+def booted(world: World, docker_engine: Engine) -> Iterator[Booted]:
+    del world.registry.packages["wrapper"]["1.0.1"]
+    port = free_port()
+    facts = {"pid": "/dev/null", "refused": world.directory / "refused", "port": port}
+    lines = (SERVER % facts).splitlines(keepends=True)
+    (world.project / "server.js").write_text("".join([lines[0], CRASH % facts, *lines[1:]]))
+    subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit"], cwd=world.project, check=True, capture_output=True)
+    (world.project / "dist").mkdir()
+    (world.project / "dist/app").write_text("built before")
+    world.url = f"http://127.0.0.1:{port}/api/health"
+    found = Booted(docker_engine, world)
+    try:
+        found.up()
+        yield found
+    finally:
+        docker_engine.docker("rm", "--force", "--volumes", found.name)
+
+
+def test_systemd_restarts_a_native_shop_and_it_goes_back_where_it_is_not_well(booted: Booted) -> None:
+    world, wanted = booted.world, {"update": "minor", "install": True}
+    before, unit = world.lock.read_bytes(), booted.unit()
+    assert unit["ActiveState"] == "active" and installed(world) == ("1.0.0", "built before", "1.0.0")
+    # One answers that it is ill; the other ends at once, again and again, while systemd calls its restart done.
+    for trouble in ("refused-1.2.0", "refused-crash-1.2.0"):
+        (world.directory / trouble).touch()
+        failed = booted.run(**wanted)
+        assert failed.failed and failed.result.get("rolled_back") is True and "the shop is well" in failed.msg, (
+            failed.msg
+        )
+        assert installed(world) == ("1.0.0", "built before", "1.0.0") and world.lock.read_bytes() == before
+        found = booted.unit()
+        assert found["ActiveState"] == "active" and found["MainPID"] != unit["MainPID"]
+        (world.directory / trouble).unlink()
+        unit = found
+
+    done = good(booted.run(**wanted))
+    assert installed(world) == ("1.2.0", "1.2.0", "1.2.0") and world.versions()["leftpad"] == "1.2.0"
+    assert booted.unit()["MainPID"] != unit["MainPID"]
+    assert good(booted.run(**wanted))["changed"] is False
+    # It comes up with them after a boot as well.
+    booted.engine.docker("restart", booted.name)
+    wait_for(lambda: health(world) == "1.2.0")
+    assert good(booted.run(undo=done["undo_id"]))["changed"] is True
+    assert installed(world) == ("1.0.0", "built before", "1.0.0") and world.lock.read_bytes() == before
 
 
 ROLE = """
