@@ -718,6 +718,32 @@ def test_build_cache_goes_by_its_whole_id_only(engine: Engine, image: str) -> No
         assert {entry["ID"] for entry in engine.api("GET", "/system/df")["BuildCache"]} == cache
 
 
+def test_what_builds_have_downloaded_stays_unless_it_is_asked_for(
+    engine: Engine, image: str, prune: Callable[..., ModuleResult], tmp_path: Path
+) -> None:
+    def build(command: str) -> None:
+        run = f"RUN --mount=type=cache,target=/cache {command}"
+        (tmp_path / "Dockerfile").write_text(f"FROM {image}\n{run}\n")
+        options = ("--quiet", "--network", "none", "--tag", "cached:1")
+        engine.docker("build", *options, str(tmp_path), env={"DOCKER_BUILDKIT": "1"})
+        deadline = time.monotonic() + 30
+        while any(entry["InUse"] for entry in engine.api("GET", "/system/df")["BuildCache"]):
+            assert time.monotonic() < deadline
+
+    def mounts() -> list[str]:
+        return [e["ID"] for e in engine.api("GET", "/system/df")["BuildCache"] if e["Type"] == "exec.cachemount"]
+
+    build("head -c 300000 /dev/zero > /cache/package")
+    engine.api("DELETE", "/images/cached:1")
+    (entry,) = mounts()
+    result = prune(build_cache="unused")
+    assert removed(result) and mounts() == [entry]
+    assert "a cache mount of builds, as of a package manager" in kept(result)[f"build cache {entry}"]
+    build("[ $(wc -c < /cache/package) = 300000 ]")
+    engine.api("DELETE", "/images/cached:1")
+    assert entry in removed(prune(build_cache="unused", build_cache_mounts=True)) and mounts() == []
+
+
 def test_a_rebuilt_image_and_its_cache_go_in_one_run(
     engine: Engine, image: str, prune: Callable[..., ModuleResult]
 ) -> None:
@@ -885,6 +911,51 @@ def test_whatever_may_give_an_object_a_user_is_seen_at_once(
         assert seen()
         create(engine, "three", image)
         assert seen()
+
+
+def test_only_what_was_touched_since_planning_is_asked_for_again(
+    engine: Engine, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("first", "started", "updated", "left")
+    for name in names:
+        create(engine, name, image, "true")
+        volume(engine, name)
+    asked: list[str] = []
+    get = Docker.get
+
+    def noted(docker: Docker, path: str, **parameters: Any) -> Any:
+        asked.append(path)
+        return get(docker, path, **parameters)
+
+    monkeypatch.setattr(Docker, "get", noted)
+    with Docker.connect(engine.docker_host) as docker, closing(Watch(docker)) as watch:
+        inventory = read_inventory(docker, EVERYTHING)
+        plan = plan_removals(inventory, Policy(containers="stopped", volume_names=names), time.time())
+        actions = {(action.action, action.target): action for action in plan.actions}
+        engine.api("POST", "/containers/started/start")
+        ended(engine, "started")
+        # Nothing of our own has told yet what was before.
+        remove(docker, watch, actions["remove_container", "first"])
+        remove(docker, watch, actions["remove_volume", "first"])
+        assert f"/containers/{actions['remove_container', 'first'].work.id}/json" in asked
+        engine.api("POST", "/containers/updated/update", {"RestartPolicy": {"Name": "always"}})
+        engine.api("DELETE", "/volumes/updated")
+        volume(engine, "updated", Labels={"made": "anew"})
+        asked.clear()
+        for name in ("left", "started"):
+            assert remove(docker, watch, actions["remove_volume", name]).failure is None
+        assert remove(docker, watch, actions["remove_container", "left"]).failure is None
+        assert [path for path in asked if path not in ("/containers/json", "/volumes")] == []
+        for key, words in (
+            (("remove_container", "started"), "it was started since planning"),
+            (("remove_container", "updated"), "its restart policy is always by now"),
+            (("remove_volume", "updated"), "it was made anew since planning"),
+        ):
+            with pytest.raises(SkipAction, match=words):
+                remove(docker, watch, actions[key])
+        # Of a daemon that was started anew nobody knows what it did before.
+        engine.restart()
+        assert not watch.untouched("container", actions["remove_container", "started"].work.id)
 
 
 def test_a_volume_whose_directory_another_volume_mounts_stays(

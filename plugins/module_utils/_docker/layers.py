@@ -12,7 +12,7 @@ compressed blobs are nowhere in the API, so there is a range.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from .inventory import Image, Layer
@@ -44,6 +44,15 @@ def pair_layers(diff_ids: Sequence[str], history: Iterable[Mapping[str, Any]]) -
     if len(sizes) != len(chains):
         return None
     return tuple(Layer(chain, size) for chain, size in zip(chains, sizes))
+
+
+def with_own_layers(image: Image) -> Image:
+    """An image of the classic store that shares nothing with any other one, with all that it has as one layer, as the listing
+    has its size. Any other image is returned as it is."""
+    if image.shared != 0:
+        return image
+    chain = "all of " + image.id
+    return replace(image, chains=(chain,), layers=(Layer(chain, image.size),))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
@@ -33,7 +34,7 @@ from .inventory import (
     parse_time,
     parse_volume,
 )
-from .layers import chain_ids, pair_layers
+from .layers import chain_ids, pair_layers, with_own_layers
 
 _LOST_LAYER = "rw layer snapshot not found"
 
@@ -86,12 +87,13 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
         EngineError, DockerUnavailable: the engine did not answer.
     """
     root = str(docker.info.get("DockerRootDir") or "")
-    usage, sizes_unknown = _disk_usage(docker, wanted.types)
+    listed, manifests = _usage_and_manifests(docker, wanted)
+    usage, sizes_unknown = listed
     volumes = tuple(with_real_places(docker, _volumes(docker, usage))) if wanted.volumes else ()
     if not wanted.brief:
         volumes = tuple(replace(volume, changed=_changed(docker, volume.mountpoint)) for volume in volumes)
     networks = tuple(parse_network(raw) for raw in docker.networks()) if wanted.networks else ()
-    raw_images = _listed_images(docker, usage, wanted) if wanted.images else []
+    raw_images = _listed_images(docker, usage, manifests) if wanted.images else []
     sizes = {str(raw.get("Id")): int(raw.get("SizeRw") or 0) for raw in usage.containers}
     before = _on_disk(root, docker) if wanted.volumes or wanted.networks else None
     containers = read_containers(docker, sizes)
@@ -111,6 +113,8 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
         # What of the build cache goes with an image is told by its layers.
         shared = wanted.build_cache and any(raw.get("Shared") for raw in usage.build_cache)
         layered = docker.store == "classic" or shared
+        if docker.store == "classic" and docker.engine == "docker" and not shared:
+            images = tuple(with_own_layers(image) for image in images)
         looked = docker.each(lambda image: _layers(docker, image, containers, wanted, layered), images)
         images = tuple(item for item in looked if item)
     if (wanted.images or wanted.networks or wanted.volumes) and not wanted.brief:
@@ -159,16 +163,25 @@ def _disk_usage(docker: Docker, types: Sequence[str]) -> Tuple[DiskUsage, str]:
         return usage, error.words
 
 
-def _listed_images(docker: Docker, usage: DiskUsage, wanted: Wanted) -> List[Mapping[str, Any]]:
+def _usage_and_manifests(docker: Docker, wanted: Wanted) -> Tuple[Tuple[DiskUsage, str], Dict[str, Any]]:
+    """What uses disk, and of each image its manifests where there are any: the containerd store takes long for both, and may for both at once."""
+    modern = docker.store == "containerd" and version_tuple(docker.api_version) >= (1, 47)
+    if docker.engine == "podman" or not modern or wanted.brief or not wanted.images:
+        return _disk_usage(docker, wanted.types), {}
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(docker.images, manifests=1)
+        usage = _disk_usage(docker, wanted.types)
+        return usage, {str(item["Id"]): item.get("Manifests") for item in waiting.result()}
+
+
+def _listed_images(docker: Docker, usage: DiskUsage, manifests: Mapping[str, Any]) -> List[Mapping[str, Any]]:
     """The images, with all that the engine tells of them in one place or the other."""
     if docker.engine == "podman":
         # Its disk usage has ids without their kind, of the names only the tags, and an image once for each.
         return list(docker.images())
-    modern = docker.store == "containerd" and version_tuple(docker.api_version) >= (1, 47)
-    if not modern or wanted.brief:
+    if not manifests:
         return list(usage.images)
-    manifests = {item["Id"]: item.get("Manifests") for item in docker.images(manifests=1)}
-    return [{**raw, "Manifests": manifests.get(raw.get("Id"))} for raw in usage.images]
+    return [{**raw, "Manifests": manifests.get(str(raw.get("Id")))} for raw in usage.images]
 
 
 @dataclass(frozen=True)
@@ -392,6 +405,7 @@ def _layers(
     running = any(container_uses_image(item, image.id, image.names) for item in containers if not item.stopped)
     candidate = not running and (wanted.images == "unused" or image.dangling)
     # Of an image without a name the engine has nothing more to tell, and the containerd store takes long for it.
+    layered = layered and image.chains is None
     if not layered and (not candidate or not image.tags):
         return image
     raw = inspect_image(docker, image.id)

@@ -5,9 +5,10 @@
 """Removes one planned object at a time, after looking once more whether it may go.
 
 Never with force, and never by the engine's own prune, which takes whatever is unused by then: an object goes only when it
-was in the plan, is still what it was, and no container uses it at this moment: the object is looked at itself, and which
-containers there are by then the watch knows. The look and the removal are two requests, so a container that is made between
-them can still come too late; the engine then refuses for everything but volumes.
+was in the plan, is still what it was, and no container uses it at this moment: the object is looked at itself, unless the
+engine's events say that nobody has touched it, and which containers there are by then the watch knows. The look and the
+removal are two requests, so a container that is made between them can still come too late; the engine then refuses for
+everything but volumes.
 """
 
 from __future__ import annotations
@@ -24,15 +25,17 @@ from .inventory import (
     STOPPED_STATES,
     Container,
     Image,
+    Volume,
     container_joins,
     container_uses_image,
     container_uses_network,
     container_uses_volume,
     parse_image,
+    parse_volume,
     repository_of,
     volume_lies_in,
 )
-from .observation import inspect_container, inspect_image, real_places
+from .observation import inspect_container, inspect_image, with_real_places
 from .watch import Watch
 from .works import Removal, RemoveBuildCache, RemoveContainer, RemoveImage, RemoveNetwork, RemoveVolume
 
@@ -109,6 +112,16 @@ def _require_unused(users: List[Container]) -> None:
 
 
 def _remove_container(docker: Docker, watch: Watch, work: RemoveContainer, size: int) -> int:
+    if not watch.untouched("container", work.id):
+        _require_as_planned(docker, work)
+    _require_unused([c for c in watch.users().containers if container_joins(c, work.id, work.name)])
+    # Without v: its anonymous volumes stay.
+    _delete(docker, "cannot remove the container", work.name, "/containers/%s" % work.id)
+    watch.removed("container", work.id)
+    return size
+
+
+def _require_as_planned(docker: Docker, work: RemoveContainer) -> None:
     raw = inspect_container(docker, work.id)
     if raw is None:
         raise SkipAction("it is gone already")
@@ -120,10 +133,6 @@ def _remove_container(docker: Docker, watch: Watch, work: RemoveContainer, size:
     restart = str(((raw.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or "")
     if restart != work.restart:
         raise SkipAction("its restart policy is %s by now" % (restart or "no"))
-    _require_unused([c for c in watch.users().containers if container_joins(c, work.id, work.name)])
-    # Without v: its anonymous volumes stay.
-    _delete(docker, "cannot remove the container", work.name, "/containers/%s" % work.id)
-    return size
 
 
 def _remove_image(docker: Docker, watch: Watch, work: RemoveImage, size: int) -> int:
@@ -197,20 +206,24 @@ def _remove_network(docker: Docker, watch: Watch, work: RemoveNetwork, size: int
 
 
 def _remove_volume(docker: Docker, watch: Watch, work: RemoveVolume, size: int) -> int:
-    raw = docker.get("/volumes/%s" % quote(work.name, safe=""))
-    labels = {str(key): str(value) for key, value in (raw.get("Labels") or {}).items()}
-    if str(raw.get("CreatedAt") or "") != work.created_at or labels != work.labels:
+    path = "/volumes/%s" % quote(work.name, safe="")
+    volume: Optional[Volume] = None
+    if not watch.untouched("volume", work.name):
+        (volume,) = with_real_places(docker, [parse_volume(docker.get(path))])
+    now = watch.users()
+    volume = volume or now.volumes.get(work.name)
+    if volume is None:
+        raise SkipAction("it is gone already")
+    if volume.created_at != work.created_at or dict(volume.labels) != dict(work.labels):
         raise SkipAction("it was made anew since planning")
     # The engine's own refusal does not protect a volume on 27.4 and later.
-    real = real_places(docker, [work.mountpoint]).get(work.mountpoint, ())
-    now = watch.users()
-    users = [c for c in now.containers if container_uses_volume(c, work.name, work.mountpoint, real)]
+    users = [c for c in now.containers if container_uses_volume(c, work.name, work.mountpoint, volume.real)]
     _require_unused(users)
-    mounts = [volume.name for volume in now.binds if volume_lies_in(volume, work.name, work.mountpoint, real)]
+    mounts = [other.name for other in now.binds if volume_lies_in(other, work.name, work.mountpoint, volume.real)]
     if mounts:
         raise SkipAction("the volume %s is a mount of its directory by now" % mounts[0])
-    path = "/volumes/%s" % quote(work.name, safe="")
     _delete(docker, "cannot remove the volume", work.name, path, force="false")
+    watch.removed("volume", work.name)
     return size
 
 

@@ -8,6 +8,9 @@ The containers are listed once. From then on the engine's events say whether the
 new user makes it be read anew. An engine publishes an event before it answers the request that caused it, and events are
 looked for after a request of our own has been answered. Where there are no events to rely on (Podman, which keeps them in a
 journal; an address on the network, whose clock and delays are not ours) the containers are read each time.
+
+They also say what nobody has touched since it was observed, which then need not be looked at again before it goes. Events come
+in the order in which they were published, so when that of our own last removal is there, all that others did before it is known.
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ from __future__ import annotations
 import json
 import select
 import threading
+import time
 from dataclasses import dataclass, field
-from typing import FrozenSet, List, Mapping, Optional, Tuple
+from typing import Dict, FrozenSet, List, Mapping, Optional, Set, Tuple
 
 from .client import Docker
 from .inventory import Container, Volume, parse_time, parse_volume
@@ -35,14 +39,27 @@ _NO_NEW_USER: Mapping[str, FrozenSet[str]] = {
     "builder": frozenset(("prune",)),
 }
 _NO_NEW_USER_BEGINNINGS = ("exec_", "health_status")
+# Of these a container is the same afterwards, whatever was done in it.
+_AS_BEFORE = frozenset("top attach detach resize export copy archive-path extract-to-dir".split())
+# The engine keeps its last 256 events for who asks late, and 1024 for who reads slowly: of many at once some may be lost.
+MANY_EVENTS = 100
+# Seconds in which the event of a removal comes that was answered: the engine publishes it first.
+_OWN_EVENT_SECONDS = 1.0
+
+# What an event, or a removal, is about: its kind, and its id or name.
+Subject = Tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Users:
-    """What may use something: all containers, and all volumes that are mounts of a directory elsewhere."""
+    """What may use something: all containers, and all volumes, of which some are mounts of a directory elsewhere."""
 
     containers: Tuple[Container, ...] = ()
-    binds: Tuple[Volume, ...] = ()
+    volumes: Mapping[str, Volume] = field(default_factory=dict)
+
+    @property
+    def binds(self) -> List[Volume]:
+        return [volume for volume in self.volumes.values() if volume.elsewhere]
 
 
 @dataclass(frozen=True)
@@ -51,30 +68,38 @@ class News:
 
     Attributes:
         stale: something may have a user that it did not have.
-        gone: ids of containers that are gone.
+        gone: containers and volumes that are gone.
+        touched: containers that something was done with.
+        unclear: there may have been others.
     """
 
     stale: bool = False
-    gone: FrozenSet[str] = field(default_factory=frozenset)
+    gone: FrozenSet[Subject] = frozenset()
+    touched: FrozenSet[Subject] = frozenset()
+    unclear: bool = False
 
 
 def news_of(lines: List[bytes]) -> News:
     """What events, one of JSON in each line, say. Pure; a line that is none may have been anything."""
-    stale, gone = False, set()
+    unclear = stale = len(lines) >= MANY_EVENTS
+    gone: Set[Subject] = set()
+    touched: Set[Subject] = set()
     for line in lines:
         try:
             event = json.loads(line.decode("utf-8", "replace"))
             kind, action = str(event["Type"]), str(event["Action"])
         except (ValueError, KeyError, TypeError):
-            stale = True
+            unclear = stale = True
             continue
-        if kind == "container" and action == "destroy":
-            gone.add(str((event.get("Actor") or {}).get("ID") or ""))
-        if action not in _NO_NEW_USER.get(kind, ()) and not (
-            kind == "container" and action.startswith(_NO_NEW_USER_BEGINNINGS)
-        ):
+        subject = (kind, str((event.get("Actor") or {}).get("ID") or ""))
+        inside = kind == "container" and action.startswith(_NO_NEW_USER_BEGINNINGS)
+        if action == "destroy":
+            gone.add(subject)
+        elif not (inside or action in _AS_BEFORE):
+            touched.add(subject)
+        if action not in _NO_NEW_USER.get(kind, ()) and not inside:
             stale = True
-    return News(stale, frozenset(gone))
+    return News(stale, frozenset(gone), frozenset(touched), unclear)
 
 
 class Events:
@@ -111,14 +136,18 @@ class Events:
             raise ConnectionError("the engine ended its events")
         self._buffer += data
 
-    def new(self) -> List[bytes]:
-        """Those that have come, without waiting.
+    def new(self, seconds: float = 0.0) -> List[bytes]:
+        """Those that have come.
+
+        Args:
+            seconds: how long to wait for the first of them.
 
         Raises:
             OSError: there will be no more.
         """
-        while select.select([self._socket], [], [], 0)[0]:
+        while select.select([self._socket], [], [], seconds)[0]:
             self._take()
+            seconds = 0.0
         *lines, self._buffer = self._buffer.split(b"\n")
         # The beginning of one says that there is one.
         return [line for line in lines if line.strip()] + ([self._buffer] if self._buffer.strip() else [])
@@ -128,13 +157,22 @@ class Events:
 
 
 class Watch:
-    """What uses something now. Several threads may ask."""
+    """What uses something now, and what was touched since it was observed. Several threads may ask."""
 
     def __init__(self, docker: Docker) -> None:
         self._docker = docker
         self._lock = threading.Lock()
         self._events: Optional[Events] = None
         self._users: Optional[Users] = None
+        self._touched: Set[Subject] = set()
+        self._gone: Set[Subject] = set()
+        self._unclear = False
+        # By thread the last thing that it has removed.
+        self._own: Dict[int, Subject] = {}
+
+    @property
+    def _listens(self) -> bool:
+        return self._docker.engine == "docker" and self._docker.lanes is not None
 
     def users(self) -> Users:
         """To be asked after the object itself was looked at, and right before its removal.
@@ -142,13 +180,13 @@ class Watch:
         Raises:
             EngineError, DockerUnavailable: the engine did not answer.
         """
-        docker = self._docker
-        if docker.engine != "docker" or docker.lanes is None:
-            return read_users(docker)
+        if not self._listens:
+            return read_users(self._docker)
         with self._lock:
-            if not self._still_holds():
-                self._users = read_users(docker)
-            return self._users or Users()
+            self._catch_up()
+            if self._users is None:
+                self._users = read_users(self._docker)
+            return self._users
 
     def look(self) -> Users:
         """The same by asking for everything, for what no event tells.
@@ -158,26 +196,70 @@ class Watch:
         """
         return read_users(self._docker)
 
-    def _still_holds(self) -> bool:
-        docker = self._docker
-        lanes = docker.lanes
-        if self._events is None:
-            since = parse_time(docker.info.get("SystemTime"))
-            if lanes is not None:
-                with docker.errors("the Docker Engine does not tell its events", docker.docker_host):
-                    self._events = Events(lanes.path, docker.api_version, since, lanes.timeout)
+    def untouched(self, kind: str, identity: str) -> bool:
+        """Whether a container is certainly as it was when it was observed.
+
+        Certain is what was published before this thread's own last removal, and that is as late as an answer to a question would
+        be; before its first one nothing is. False says that nobody knows.
+
+        Raises:
+            EngineError, DockerUnavailable: the engine does not tell its events.
+        """
+        if not self._listens:
             return False
-        try:
-            news = news_of(self._events.new())
-        except OSError:
-            # A daemon that was started anew says nothing of what was before: everything is looked at again.
-            self._events.close()
-            self._events = None
-            return self._still_holds()
-        if news.gone and self._users is not None:
-            kept = tuple(container for container in self._users.containers if container.id not in news.gone)
-            self._users = Users(kept, self._users.binds)
-        return not news.stale and self._users is not None
+        with self._lock:
+            own = self._own.get(threading.get_ident())
+            self._catch_up(own)
+            return not self._unclear and own in self._gone and (kind, identity) not in self._touched
+
+    def removed(self, kind: str, identity: str) -> None:
+        """Tell that this thread has removed a container or a volume, by the very id or name that its event has."""
+        with self._lock:
+            self._own[threading.get_ident()] = (kind, identity)
+
+    def _catch_up(self, own: Optional[Subject] = None) -> None:
+        """Take note of the events that have come; with the lock held.
+
+        Args:
+            own: wait for the event of this removal, and with it for all before.
+        """
+        if self._events is None:
+            self._listen()
+        deadline = time.monotonic() + _OWN_EVENT_SECONDS
+        wait = 0.0
+        while self._events is not None:
+            try:
+                self._take_note(news_of(self._events.new(wait)))
+            except OSError:
+                # A daemon that was started anew says nothing of what was before: everything is looked at again.
+                self._events.close()
+                self._unclear, self._users = True, None
+                self._listen()
+                return
+            wait = deadline - time.monotonic()
+            if own is None or own in self._gone or self._unclear:
+                return
+            if wait <= 0:
+                self._unclear = True
+                return
+
+    def _listen(self) -> None:
+        docker = self._docker
+        self._events = None
+        if docker.lanes is not None:
+            since = parse_time(docker.info.get("SystemTime"))
+            with docker.errors("the Docker Engine does not tell its events", docker.docker_host):
+                self._events = Events(docker.lanes.path, docker.api_version, since, docker.lanes.timeout)
+
+    def _take_note(self, news: News) -> None:
+        self._gone |= news.gone
+        self._touched |= news.touched
+        self._unclear = self._unclear or news.unclear
+        if news.stale:
+            self._users = None
+        elif news.gone and self._users is not None:
+            kept = tuple(item for item in self._users.containers if ("container", item.id) not in news.gone)
+            self._users = Users(kept, self._users.volumes)
 
     def close(self) -> None:
         if self._events is not None:
@@ -191,5 +273,5 @@ def read_users(docker: Docker) -> Users:
     Raises:
         EngineError, DockerUnavailable: the engine did not answer.
     """
-    binds = with_real_places(docker, [volume for volume in map(parse_volume, docker.volumes()) if volume.elsewhere])
-    return Users(tuple(read_containers(docker)), tuple(binds))
+    volumes = with_real_places(docker, map(parse_volume, docker.volumes()))
+    return Users(tuple(read_containers(docker)), {volume.name: volume for volume in volumes})

@@ -16,6 +16,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.layer
     chain_ids,
     freed_by,
     pair_layers,
+    with_own_layers,
 )
 
 SIZES = {f"layer{number}": 10**number for number in range(6)}
@@ -90,3 +91,22 @@ def test_the_sum_is_that_of_the_layers_that_no_kept_image_has(removed: list[list
     gone = {number for layers in removed for number in layers} - {number for layers in kept for number in layers}
     assert sum(freed.low for freed in found.values()) == sum(10**number for number in gone)
     assert all(freed.exact for freed in found.values())
+
+
+@given(
+    lines=st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=3, unique=True).map(tuple), min_size=1, max_size=5),
+    kept=st.integers(0, 5),
+    pinned=st.booleans(),
+)
+@settings(deadline=None)
+def test_what_shares_nothing_needs_no_look_at_its_layers(lines: list[tuple[int, ...]], kept: int, pinned: bool) -> None:
+    def shared(number: int) -> int:
+        others = {layer for other, line in enumerate(lines) if other != number for layer in line}
+        return sum(SIZES[f"layer{layer}"] for layer in lines[number] if layer in others)
+
+    looked = [replace(image(str(n), *line), shared=shared(n)) for n, line in enumerate(lines)]
+    listed = [with_own_layers(replace(item, chains=None, layers=None)) for item in looked]
+    mixed = [own if own.chains else item for own, item in zip(listed, looked, strict=True)]
+    assert all((item.chains is None) == bool(item.shared) for item in listed)
+    expected = freed_by(looked[kept:], looked[:kept], "classic", pinned)
+    assert freed_by(mixed[kept:], mixed[:kept], "classic", pinned) == expected

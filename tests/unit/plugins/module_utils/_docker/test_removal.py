@@ -37,6 +37,7 @@ CONTAINER = RemoveContainer("cid", "web", "then", 0, "no")
 IMAGE = RemoveImage(ID, ("app:1",), (ID,), 5)
 VOLUME = RemoveVolume("data", "/v/data", "then", {"a": "1"})
 MADE: dict[str, Any] = {"CreatedAt": "then", "Labels": {"a": "1"}}
+SEEN = Volume("data", "local", "/v/data", 1.0, {"a": "1"}, created_at="then", real=("/disk/data",))
 NETWORK = RemoveNetwork("nid", "net")
 
 
@@ -46,17 +47,25 @@ class Engine:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, answer: Any, *containers: Container) -> None:
         self.answer = answer
         self.removed: list[tuple[str, dict[str, Any]]] = []
-        self.watch: Any = SimpleNamespace(users=self.users, look=self.users)
+        self.known: set[tuple[str, str]] = set()
+        self.told: list[tuple[str, str]] = []
+        self.watch: Any = SimpleNamespace(
+            users=self.users,
+            look=self.users,
+            untouched=lambda kind, identity: (kind, identity) in self.known,
+            removed=lambda kind, identity: self.told.append((kind, identity)),
+        )
         self.containers = containers
-        self.binds: tuple[Volume, ...] = ()
+        self.volumes: tuple[Volume, ...] = ()
+        self.docker_host = "tcp://elsewhere:2376"
         monkeypatch.setattr(removal, "inspect_container", lambda _docker, _id: self.answer)
         monkeypatch.setattr(removal, "inspect_image", lambda _docker, _id: self.answer)
-        monkeypatch.setattr(removal, "real_places", lambda _docker, _paths: {})
 
     def users(self) -> Users:
-        return Users(self.containers, self.binds)
+        return Users(self.containers, {volume.name: volume for volume in self.volumes})
 
     def get(self, path: str) -> Any:
+        assert self.answer is not None, "it was asked for"
         return self.answer
 
     def post(self, path: str, **parameters: Any) -> Any:
@@ -161,7 +170,7 @@ def test_a_volume_that_is_another_or_mounted_by_now_stays(
 
 def test_a_volume_whose_directory_another_one_mounts_by_now_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(monkeypatch, MADE, OTHER)
-    engine.binds = (Volume("other", "local", "/v/other", 1.0, elsewhere=("/v/data/sub",)),)
+    engine.volumes = (Volume("other", "local", "/v/other", 1.0, elsewhere=("/v/data/sub",)),)
     with pytest.raises(SkipAction, match="the volume other is a mount of its directory by now"):
         engine.remove(VOLUME)
     assert engine.removed == []
@@ -171,6 +180,38 @@ def test_a_network_and_a_volume_that_nobody_uses_go(monkeypatch: pytest.MonkeyPa
     engine = Engine(monkeypatch, MADE, OTHER)
     assert (engine.remove(NETWORK).bytes, engine.remove(VOLUME).bytes) == (0, 5)
     assert engine.removed == [("/networks/nid", {}), ("/volumes/data", {"force": "false"})]
+
+
+def test_what_nobody_has_touched_is_not_asked_for_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch, None, OTHER)
+    engine.known = {("container", "cid"), ("volume", "data")}
+    engine.volumes = (Volume("data", "local", "/v/data", 1.0, {"a": "1"}, created_at="then"),)
+    assert (engine.remove(CONTAINER).bytes, engine.remove(VOLUME).bytes) == (5, 5)
+    assert engine.told == [("container", "cid"), ("volume", "data")]
+
+
+@pytest.mark.parametrize(
+    ("volumes", "containers", "said"),
+    [
+        ((), (), "gone already"),
+        ((replace(SEEN, created_at="later"),), (), "made anew since planning"),
+        ((replace(SEEN, labels={}),), (), "made anew since planning"),
+        ((SEEN,), (replace(OTHER, mounts=(Mount("volume", "data", "", "/d"),)),), "uses it by now"),
+        ((SEEN,), (replace(OTHER, mounts=(Mount("bind", "", "/disk/data", "/d"),)),), "uses it by now"),
+        ((SEEN, Volume("other", "local", "/v/other", 1.0, elsewhere=("/disk/data/sub",))), (), "is a mount of its"),
+    ],
+)
+def test_what_nobody_has_touched_may_be_used_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, volumes: tuple[Volume, ...], containers: tuple[Container, ...], said: str
+) -> None:
+    engine = Engine(monkeypatch, None, *containers)
+    engine.known, engine.volumes = {("container", "cid"), ("volume", "data")}, volumes
+    with pytest.raises(SkipAction, match=said):
+        engine.remove(VOLUME)
+    engine.containers = (replace(OTHER, joins=("web",)),)
+    with pytest.raises(SkipAction, match="uses it by now"):
+        engine.remove(CONTAINER)
+    assert engine.removed == []
 
 
 @pytest.mark.parametrize("entry", ["abc", CACHE[:19], CACHE + ".*", ""])

@@ -56,8 +56,15 @@ def test_what_brings_none_is_not() -> None:
     lines = [event("container", "exec_create: sh -c ls"), event("container", "health_status: healthy")]
     lines += [event("container", "destroy", "cid"), event("volume", "destroy"), event("image", "delete")]
     news = news_of([*lines, event("builder", "prune"), event("network", "disconnect")])
-    assert (news.stale, news.gone) == (False, {"cid"})
+    assert (news.stale, news.unclear) == (False, False)
+    assert news.gone == {("container", "cid"), ("volume", "x")}
     assert news_of([]) == watch.News()
+
+
+def test_of_many_events_at_once_some_may_be_lost() -> None:
+    assert not news_of([event("container", "die")] * (watch.MANY_EVENTS - 1)).unclear
+    many = news_of([event("container", "exec_start: sh")] * watch.MANY_EVENTS)
+    assert many.unclear and many.stale
 
 
 @given(st.binary())
@@ -159,6 +166,50 @@ def test_after_the_events_have_ended_everything_is_looked_at_again(engine: Engin
     seen.close()
 
 
+def test_only_what_nobody_has_touched_is_known(engine: Engine, looks: list[Users]) -> None:
+    docker: Any = engine
+    seen = Watch(docker)
+    seen.users()
+    assert not seen.untouched("container", "one"), "nothing of our own tells what was before"
+    engine.tell(event("container", "start", "two") + b"\n" + event("container", "exec_create: ls", "three") + b"\n")
+    engine.tell(event("volume", "create", "four") + b"\n")
+    seen.removed("container", "zero")
+    # What was published before the event of one's own removal is waited for.
+    threading.Timer(0.2, engine.tell, [event("container", "update", "five") + b"\n"]).start()
+    threading.Timer(0.4, engine.tell, [event("container", "destroy", "zero") + b"\n"]).start()
+    known = [seen.untouched("container", name) for name in ("one", "two", "three", "five")]
+    assert known == [True, False, True, False]
+    assert not seen.untouched("volume", "four") and seen.untouched("volume", "one")
+    found: list[bool] = []
+    other = threading.Thread(target=lambda: found.append(seen.untouched("container", "one")))
+    other.start()
+    other.join()
+    assert found == [False], "each thread has a last removal of its own"
+    engine.tell(b"nonsense\n")
+    assert not seen.untouched("container", "one")
+    seen.close()
+
+
+def test_nothing_is_known_where_ones_own_removal_is_not_told_or_the_events_end(
+    engine: Engine, looks: list[Users], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "_OWN_EVENT_SECONDS", 0.1)
+    docker: Any = engine
+    seen = Watch(docker)
+    seen.users()
+    seen.removed("container", "zero")
+    assert not seen.untouched("container", "one")
+    seen.close()
+    seen = Watch(docker)
+    seen.users()
+    engine.tell(event("container", "destroy", "zero") + b"\n")
+    seen.removed("container", "zero")
+    assert seen.untouched("container", "one") and engine.connection is not None
+    engine.connection.close()
+    assert not seen.untouched("container", "one") and not seen.untouched("container", "one")
+    seen.close()
+
+
 @pytest.mark.parametrize("fact", [{"engine": "podman"}, {"lanes": None}])
 def test_where_events_are_not_relied_on_everything_is_looked_at_each_time(
     engine: Engine, looks: list[Users], fact: dict[str, Any]
@@ -168,4 +219,5 @@ def test_where_events_are_not_relied_on_everything_is_looked_at_each_time(
     docker: Any = engine
     seen = Watch(docker)
     assert seen.users() is not seen.users()
+    assert not seen.untouched("container", "one")
     assert (len(looks), engine.asked) == (2, [])
