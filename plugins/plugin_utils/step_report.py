@@ -228,7 +228,10 @@ def _looped(name: str, result: Mapping[str, Any], check: bool) -> Step:
 
 def _not_asked_for(result: Mapping[str, Any]) -> bool:
     """Whether a condition kept the task from running and nobody gave a reason: what is not wanted is no step of this run."""
-    return bool(result.get("skipped")) and not result.get("reason") and "results" not in result
+    items = result.get("results")
+    if isinstance(items, (list, tuple)) and items:
+        return all(isinstance(item, Mapping) and _not_asked_for(item) for item in items)
+    return bool(result.get("skipped")) and not result.get("reason") and items is None
 
 
 def collect(wanted: Sequence[Mapping[str, str]], variables: Mapping[str, Any], check: bool) -> List[Step]:

@@ -47,6 +47,15 @@ def test_rows_come_in_order_and_only_for_what_ran() -> None:
     assert steps[2].findings == 2
 
 
+def test_what_nobody_asked_for_is_no_step() -> None:
+    idle = {"skipped": True, "skip_reason": "Conditional result was False"}
+    told = {"skipped": True, "reason": "no npm project"}
+    for result, rows in ((idle, 0), ({"skipped": True, "results": [idle, idle]}, 0), ({"results": [idle, told]}, 1)):
+        assert len(collect(WANTED, {"logs_result": result}, check=False)) == rows
+    (empty,) = collect(WANTED, {"logs_result": {"results": []}}, check=False)
+    assert empty.headline == "nothing to do"
+
+
 def test_what_an_audit_tells_as_well_is_told_by_the_audit_alone() -> None:
     rule, other = "mongod-killed-when-stopped", {"rule": "other", "target": "shop_mongo", "status": "known"}
     first = {
