@@ -920,6 +920,7 @@ def test_only_what_was_touched_since_planning_is_asked_for_again(
     for name in names:
         create(engine, name, image, "true")
         volume(engine, name)
+    load(engine, [small_image(f"{name}:1", name.encode()) for name in ("one", "two", "three", "four")])
     asked: list[str] = []
     get = Docker.get
 
@@ -930,7 +931,8 @@ def test_only_what_was_touched_since_planning_is_asked_for_again(
     monkeypatch.setattr(Docker, "get", noted)
     with Docker.connect(engine.docker_host) as docker, closing(Watch(docker)) as watch:
         inventory = read_inventory(docker, EVERYTHING)
-        plan = plan_removals(inventory, Policy(containers="stopped", volume_names=names), time.time())
+        policy = Policy(containers="stopped", images="unused", volume_names=names)
+        plan = plan_removals(inventory, policy, time.time())
         actions = {(action.action, action.target): action for action in plan.actions}
         engine.api("POST", "/containers/started/start")
         ended(engine, "started")
@@ -945,6 +947,8 @@ def test_only_what_was_touched_since_planning_is_asked_for_again(
         for name in ("left", "started"):
             assert remove(docker, watch, actions["remove_volume", name]).failure is None
         assert remove(docker, watch, actions["remove_container", "left"]).failure is None
+        for name in ("one:1", "two:1"):
+            assert remove(docker, watch, actions["remove_image", name]).failure is None
         assert [path for path in asked if path not in ("/containers/json", "/volumes")] == []
         for key, words in (
             (("remove_container", "started"), "it was started since planning"),
@@ -953,6 +957,20 @@ def test_only_what_was_touched_since_planning_is_asked_for_again(
         ):
             with pytest.raises(SkipAction, match=words):
                 remove(docker, watch, actions[key])
+        # Whatever gives an image a name is told, and then each is asked for.
+        key = ("image", "three:1")
+        for given in range(3):
+            assert given or watch.untouched(*key)
+            watch._touched.clear()
+            if given == 0:
+                engine.api("POST", "/images/three:1/tag?repo=other&tag=1")
+            elif given == 1:
+                docker_trouble._build(engine, "built:1", 1000)
+            else:
+                load(engine, [small_image("other:2", b"three")])
+            assert not watch.untouched(*key)
+        with pytest.raises(SkipAction, match="it was given the name other:1 since planning"):
+            remove(docker, watch, actions["remove_image", "three:1"])
         # Of a daemon that was started anew nobody knows what it did before.
         engine.restart()
         assert not watch.untouched("container", actions["remove_container", "started"].work.id)

@@ -77,7 +77,8 @@ DOCKER = (
             "                self._users = None\n",
             "",
         ),
-        ("docker-watch-touched", "and (kind, identity) not in self._touched", "", ""),
+        ("docker-watch-touched", "seen = (kind, identity) in self._touched", "seen = False", ""),
+        ("docker-watch-images", "seen = any(other in", "seen = False and any(other in", ""),
         ("docker-watch-first", "and own in self._gone and", "and", ""),
         ("docker-watch-own-event", "            self._catch_up(own)\n", "            self._catch_up()\n", ""),
         (
@@ -353,7 +354,7 @@ DOCKER = (
         ("docker-removal-image-renamed", "if unknown:", NEVER, ""),
         (
             "docker-removal-image-in-use",
-            "_require_unused([c for c in watch.users().containers if container_uses_image(c, work.id, names)])",
+            "_require_unused([c for c in watch.users().containers if container_uses_image(c, work.id, sorted(names))])",
             "pass",
             "",
         ),

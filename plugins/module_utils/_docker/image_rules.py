@@ -49,7 +49,7 @@ def plan_images(draft: Draft, inventory: Inventory) -> None:
     for image in going:
         what = "dangling" if image.dangling else "used by no container"
         draft.remove(
-            RemoveImage(image.id, image.tags, references(image, inventory.store), freed[image.id].high),
+            RemoveImage(image.id, image.tags, references(image, inventory.store), freed[image.id].high, image.names),
             image.title,
             "%s, made %s%s" % (what, draft.ago(image.created), range_note(freed[image.id])),
             freed[image.id].low,

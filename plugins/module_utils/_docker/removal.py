@@ -139,7 +139,7 @@ def _remove_image(docker: Docker, watch: Watch, work: RemoveImage, size: int) ->
     gone: List[str] = []
     try:
         for reference in work.references:
-            tags = _removable_image(docker, watch, work).tags
+            tags = _names_now(docker, watch, work)
             if reference in work.tags and reference not in tags:
                 continue  # the name was given to another image meanwhile
             if reference == work.id and len(tags) > 1:
@@ -154,11 +154,22 @@ def _remove_image(docker: Docker, watch: Watch, work: RemoveImage, size: int) ->
         if isinstance(failed.error, EngineError):
             _name_again(docker, work, gone)
         raise
+    watch.removed("image", work.id)
     return size
 
 
-def _removable_image(docker: Docker, watch: Watch, work: RemoveImage) -> Image:
-    """The image as it is now, when nothing speaks against its removal."""
+def _names_now(docker: Docker, watch: Watch, work: RemoveImage) -> Sequence[str]:
+    """The tags of an image by now, when nothing speaks against its removal."""
+    if len(work.references) == 1 and watch.untouched("image", work.id):
+        tags, names = work.tags, {*work.tags, *work.names}
+    else:
+        image = _image_as_planned(docker, work)
+        tags, names = image.tags, {*work.tags, *image.names}
+    _require_unused([c for c in watch.users().containers if container_uses_image(c, work.id, sorted(names))])
+    return tags
+
+
+def _image_as_planned(docker: Docker, work: RemoveImage) -> Image:
     raw = inspect_image(docker, work.id)
     if raw is None:
         raise SkipAction("it is gone already")
@@ -166,8 +177,6 @@ def _removable_image(docker: Docker, watch: Watch, work: RemoveImage) -> Image:
     unknown = sorted(set(image.tags) - set(work.tags))
     if unknown:
         raise SkipAction("it was given the name %s since planning" % unknown[0])
-    names = sorted({*work.tags, *image.names})
-    _require_unused([c for c in watch.users().containers if container_uses_image(c, work.id, names)])
     return image
 
 

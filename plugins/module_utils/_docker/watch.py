@@ -39,8 +39,14 @@ _NO_NEW_USER: Mapping[str, FrozenSet[str]] = {
     "builder": frozenset(("prune",)),
 }
 _NO_NEW_USER_BEGINNINGS = ("exec_", "health_status")
-# Of these a container is the same afterwards, whatever was done in it.
-_AS_BEFORE = frozenset("top attach detach resize export copy archive-path extract-to-dir".split())
+# After these what they are about is the same as before, whatever was done in it, or has fewer names.
+_AS_BEFORE: Mapping[str, FrozenSet[str]] = {
+    "container": frozenset("top attach detach resize export copy archive-path extract-to-dir".split()),
+    "image": frozenset("untag push save prune".split()),
+    "volume": frozenset(("prune",)),
+    "builder": frozenset(("prune",)),
+}
+_GONE = frozenset((("container", "destroy"), ("volume", "destroy"), ("image", "delete")))
 # The engine keeps its last 256 events for who asks late, and 1024 for who reads slowly: of many at once some may be lost.
 MANY_EVENTS = 100
 # Seconds in which the event of a removal comes that was answered: the engine publishes it first.
@@ -68,8 +74,8 @@ class News:
 
     Attributes:
         stale: something may have a user that it did not have.
-        gone: containers and volumes that are gone.
-        touched: containers that something was done with.
+        gone: containers, volumes and images that are gone.
+        touched: what something was done with.
         unclear: there may have been others.
     """
 
@@ -93,9 +99,9 @@ def news_of(lines: List[bytes]) -> News:
             continue
         subject = (kind, str((event.get("Actor") or {}).get("ID") or ""))
         inside = kind == "container" and action.startswith(_NO_NEW_USER_BEGINNINGS)
-        if action == "destroy":
+        if (kind, action) in _GONE:
             gone.add(subject)
-        elif not (inside or action in _AS_BEFORE):
+        elif not (inside or action in _AS_BEFORE.get(kind, ())):
             touched.add(subject)
         if action not in _NO_NEW_USER.get(kind, ()) and not inside:
             stale = True
@@ -197,9 +203,10 @@ class Watch:
         return read_users(self._docker)
 
     def untouched(self, kind: str, identity: str) -> bool:
-        """Whether a container is certainly as it was when it was observed.
+        """Whether a container, a volume or an image is certainly as it was when it was observed.
 
-        Certain is what was published before this thread's own last removal, and that is as late as an answer to a question would
+        What is done with images is not always told by the id of the one that has another name then, so any image that was touched
+        makes all unsure. Certain is what was published before this thread's own last removal, and that is as late as an answer to a question would
         be; before its first one nothing is. False says that nobody knows.
 
         Raises:
@@ -210,10 +217,14 @@ class Watch:
         with self._lock:
             own = self._own.get(threading.get_ident())
             self._catch_up(own)
-            return not self._unclear and own in self._gone and (kind, identity) not in self._touched
+            if kind == "image":
+                seen = any(other in ("image", "builder") for other, _identity in self._touched)
+            else:
+                seen = (kind, identity) in self._touched
+            return not self._unclear and own in self._gone and not seen
 
     def removed(self, kind: str, identity: str) -> None:
-        """Tell that this thread has removed a container or a volume, by the very id or name that its event has."""
+        """Tell that this thread has removed a container, a volume or an image, by the very id or name that its event has."""
         with self._lock:
             self._own[threading.get_ident()] = (kind, identity)
 

@@ -37,12 +37,14 @@ class RemoveImage:
         tags: the names that it has; with another one it stays.
         references: what to ask the engine to remove, one after the other.
         most_bytes: bytes that come free by it at most.
+        names: its tags and its repository digests.
     """
 
     id: str
     tags: Tuple[str, ...]
     references: Tuple[str, ...]
     most_bytes: int
+    names: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -184,10 +184,10 @@ def test_a_network_and_a_volume_that_nobody_uses_go(monkeypatch: pytest.MonkeyPa
 
 def test_what_nobody_has_touched_is_not_asked_for_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(monkeypatch, None, OTHER)
-    engine.known = {("container", "cid"), ("volume", "data")}
+    engine.known = {("container", "cid"), ("volume", "data"), ("image", ID)}
     engine.volumes = (Volume("data", "local", "/v/data", 1.0, {"a": "1"}, created_at="then"),)
-    assert (engine.remove(CONTAINER).bytes, engine.remove(VOLUME).bytes) == (5, 5)
-    assert engine.told == [("container", "cid"), ("volume", "data")]
+    assert [engine.remove(work).bytes for work in (CONTAINER, VOLUME, IMAGE)] == [5, 5, 5]
+    assert engine.told == [("container", "cid"), ("volume", "data"), ("image", ID)]
 
 
 @pytest.mark.parametrize(
@@ -208,9 +208,17 @@ def test_what_nobody_has_touched_may_be_used_all_the_same(
     engine.known, engine.volumes = {("container", "cid"), ("volume", "data")}, volumes
     with pytest.raises(SkipAction, match=said):
         engine.remove(VOLUME)
-    engine.containers = (replace(OTHER, joins=("web",)),)
-    with pytest.raises(SkipAction, match="uses it by now"):
-        engine.remove(CONTAINER)
+    engine.known.add(("image", ID))
+    image = replace(IMAGE, names=("app:1", "app@sha256:1"))
+    users = {"joins": ("web",)}, {"image_id": ID}, {"image_id": "", "image": "app@sha256:1"}
+    for work, facts in zip((CONTAINER, image, image), users, strict=True):
+        engine.containers = (replace(OTHER, **facts),)
+        with pytest.raises(SkipAction, match="uses it by now"):
+            engine.remove(work)
+    # One that goes name by name is looked at each time.
+    engine.answer, engine.containers = {"Id": ID, "RepoTags": ["app:1", "other:1"]}, ()
+    with pytest.raises(SkipAction, match="was given the name other:1 since planning"):
+        engine.remove(replace(IMAGE, references=("app:1", ID)))
     assert engine.removed == []
 
 

@@ -57,7 +57,7 @@ def test_what_brings_none_is_not() -> None:
     lines += [event("container", "destroy", "cid"), event("volume", "destroy"), event("image", "delete")]
     news = news_of([*lines, event("builder", "prune"), event("network", "disconnect")])
     assert (news.stale, news.unclear) == (False, False)
-    assert news.gone == {("container", "cid"), ("volume", "x")}
+    assert news.gone == {("container", "cid"), ("volume", "x"), ("image", "x")}
     assert news_of([]) == watch.News()
 
 
@@ -180,6 +180,10 @@ def test_only_what_nobody_has_touched_is_known(engine: Engine, looks: list[Users
     known = [seen.untouched("container", name) for name in ("one", "two", "three", "five")]
     assert known == [True, False, True, False]
     assert not seen.untouched("volume", "four") and seen.untouched("volume", "one")
+    engine.tell(event("image", "untag") + b"\n" + event("image", "delete") + b"\n")
+    assert seen.untouched("image", "one")
+    engine.tell(event("image", "tag", "another") + b"\n")
+    assert not seen.untouched("image", "one"), "nobody knows whose name it was"
     found: list[bool] = []
     other = threading.Thread(target=lambda: found.append(seen.untouched("container", "one")))
     other.start()
