@@ -461,8 +461,17 @@ class Booted:
         return dict(line.split("=", 1) for line in shown.splitlines())
 
     def run(self, **params: Any) -> ModuleResult:
-        given = {"path": str(self.world.project), "state_dir": str(self.world.state), "work_dir": str(self.world.work)}
-        given.update(services=["miniecom-api"], probe_url=self.world.url, patience="4s", steady="1s", **params)
+        given = {
+            "path": str(self.world.project),
+            "state_dir": str(self.world.state),
+            "work_dir": str(self.world.work),
+            "services": ["miniecom-api"],
+            "probe_url": self.world.url,
+            # A busy machine takes a while to start node.
+            "patience": "10s",
+            "steady": "1s",
+            **params,
+        }
         done = subprocess.run(
             [
                 *("docker", "exec", "-i", self.name, "env", "PYTHONDONTWRITEBYTECODE=1"),
