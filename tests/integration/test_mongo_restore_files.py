@@ -295,3 +295,25 @@ def test_a_file_that_cannot_take_its_place_brings_everything_back(world: World) 
         world.require_as_before()
     finally:
         subprocess.run(["chattr", "-i", immutable], check=True)
+
+
+def test_the_environment_file_that_the_server_is_reached_with_is_there_at_any_moment(world: World) -> None:
+    """Whoever puts a killed restore in order reads the connection string there."""
+    environment, uri = world.shop / ".env", f"MONGODB_URI={world.mongod.uri_for(world.name)}\n"
+    environment.write_text(uri + "A=then\n")
+    params = world.params(env_file=str(environment), components=["config"], src=world._back_up("with_uri"))
+    environment.write_text(uri + "A=now\n")
+    params["safety_backup"] = world._back_up("safe_with_uri")
+    number = 0
+    while True:
+        environment.write_text(uri + "A=now\n")
+        result = run_module("mongo_restore", params, kill_at_change=(world.shop, number))
+        if result.rc != -signal.SIGKILL:
+            break
+        assert uri in environment.read_text(), number
+        ok(run_module("mongo_restore", params))
+        assert environment.read_text() == uri + "A=then\n"
+        number += 1
+    ok(result)
+    assert number > 5
+    world.require_nothing_left()

@@ -1179,6 +1179,88 @@ MONGO_RESTORE = (
             )
         ),
     ),
+    # The order of the steps, which only a second kill shows: see the tests.
+    *_of(
+        "mongo_restore",
+        "_operations/restore_recovery.py",
+        "_operations/test_restore_recovery.py",
+        *(
+            (name, guard, broken, "test_killed_twice_it_is_the_old_shop_or_the_new_one")
+            for name, guard, broken in (
+                (
+                    "recovery-undone-before-it-is",
+                    "        kept_files = files_back(journal)\n",
+                    "        write_journal(path, replace(journal, phase=UNDONE))\n        kept_files = files_back(journal)\n",
+                ),
+                (
+                    "recovery-undone-before-the-database-is",
+                    "        carry_out(connection, journal.database, steps)\n",
+                    "        write_journal(path, replace(journal, phase=UNDONE))\n"
+                    "        carry_out(connection, journal.database, steps)\n",
+                ),
+                (
+                    "recovery-journal-kept-until-all-is-tidy",
+                    "    files_tidy(journal, committed)\n",
+                    "    os.unlink(path)\n    files_tidy(journal, committed)\n",
+                ),
+                (
+                    "recovery-late-files-before-they-are-tidied",
+                    "    if committed:\n        finish_files(path, journal, docker_host, timeout)\n",
+                    "",
+                ),
+            )
+        ),
+        (
+            "recovery-kept-before-it-is-dropped",
+            "    if journal.phase == UNDONE:\n",
+            "    carry_out(connection, journal.database, steps_tidy(journal, list_live(connection, journal.database)))\n"
+            "    if journal.phase == UNDONE:\n",
+            "test_what_was_written_too_early_outlives_who_puts_it_in_order",
+        ),
+    ),
+    *_of(
+        "mongo_restore",
+        "_operations/live_restore.py",
+        "_operations/test_restore_recovery.py",
+        *(
+            (name, guard, broken, "test_killed_twice_it_is_the_old_shop_or_the_new_one")
+            for name, guard, broken in (
+                (
+                    "live-restore-files-behind-the-journal",
+                    "        journal = replace(journal, phase=swap.SWAPPING)\n",
+                    "        self._files.put_in_place(journal)\n        journal = replace(journal, phase=swap.SWAPPING)\n",
+                ),
+                (
+                    "live-restore-committed-when-all-is-in-place",
+                    "        self._files.put_in_place(journal)\n",
+                    "        write_journal(path, replace(journal, phase=swap.COMMITTED))\n"
+                    "        self._files.put_in_place(journal)\n",
+                ),
+            )
+        ),
+    ),
+    *_of(
+        "mongo_restore",
+        "_operations/live_files.py",
+        "_operations/test_restore_recovery.py",
+        (
+            "live-files-environment-last",
+            'key=lambda place: place.name == ".env"',
+            'key=lambda place: place.name != ".env"',
+            "test_killed_twice_it_is_the_old_shop_or_the_new_one",
+        ),
+    ),
+    *_of(
+        "mongo_restore",
+        "_backup/file_swap.py",
+        "_operations/test_restore_recovery.py",
+        (
+            "files-environment-there-at-any-moment",
+            "    if place.late:\n        try:\n",
+            "    if False:\n        try:\n",
+            "test_killed_twice_it_is_the_old_shop_or_the_new_one",
+        ),
+    ),
     *_of(
         "mongo_restore",
         "_backup/file_swap.py",
@@ -1191,8 +1273,8 @@ MONGO_RESTORE = (
         ),
         (
             "files-written-between-two-renames",
-            'elif _there(place, "", moved.path):',
-            "elif False:",
+            'elif _there(place, "", moved.path) and not (place.late',
+            "elif False and not (place.late",
             "test_a_write_between_the_two_renames_ends_it",
         ),
         (

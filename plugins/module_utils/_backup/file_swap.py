@@ -15,6 +15,7 @@ into or out of a directory that is not the restore's own; the list stands where 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -232,8 +233,8 @@ def forward(place: SwapPlace) -> None:
                         next_step="Something still writes to the shop's files: stop it, then run again.",
                     )
                 if moved.before:
-                    _rename(place, ("", moved.path), (OLD, str(moved.number)))
-            elif _there(place, "", moved.path):
+                    _set_aside(place, moved)
+            elif _there(place, "", moved.path) and not (place.late and print_of(place, "", moved.path) == moved.before):
                 raise MaintenanceError(
                     "a file was written while the backup took its place",
                     target=os.path.join(place.root, moved.path),
@@ -423,6 +424,27 @@ def _renaming(place: SwapPlace, path: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise from_os_error("cannot rename a file", error, target=os.path.join(place.root, path)) from error
+
+
+def _set_aside(place: SwapPlace, moved: SwappedPath) -> None:
+    """Keep what stands there beside, too.
+
+    What counts already is never put back, and may be what the server is reached with, the environment file: it has a second
+    name beside until the new one is renamed over it, so that it is there whenever this is killed. Where no file can have two
+    names it is moved, as all others are: of those there must be one place only, by which the way back is found.
+    """
+    if place.late:
+        try:
+            with _parent(place, "", moved.path) as (one, name), _parent(place, OLD, str(moved.number)) as (
+                other,
+                aside,
+            ):
+                os.link(name, aside, src_dir_fd=one, dst_dir_fd=other, follow_symlinks=False)
+            return
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOSPC):
+                raise
+    _rename(place, ("", moved.path), (OLD, str(moved.number)))
 
 
 def _sync(place: SwapPlace) -> None:
