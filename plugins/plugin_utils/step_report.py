@@ -450,9 +450,9 @@ def found_lines(steps: Sequence[Step], everything: bool, where: str, how: str = 
         audited = "baseline" in step.found
         whole = everything or not audited
         chosen = [item for item in findings if whole or notable(item)]
-        entries = [
-            _finding_lines(item, width, audited) for item in sorted(chosen, key=lambda item: item.get("status") != NEW)
-        ]
+        chosen.sort(key=lambda item: item.get("status") != NEW)
+        remedies = _remedies(chosen, len(chosen) if everything else SHOWN)
+        entries = [_finding_lines(item, remedy, width, audited) for item, remedy in zip(chosen, remedies)]
         entries += [
             fold(entry, width, " " * 4, " " * 8)
             for entry in (
@@ -497,7 +497,27 @@ def _summed(findings: Sequence[Mapping[str, Any]], step: Step) -> List[str]:
     return lines
 
 
-def _finding_lines(item: Mapping[str, Any], width: int, audited: bool) -> List[str]:
+def _remedies(findings: Sequence[Mapping[str, Any]], shown: int) -> List[str]:
+    """What to do about each; of several in a row about which the same is to be done, the last tells it for all.
+
+    Args:
+        shown: how many are shown: what they need must not stand below one that is not.
+    """
+    remedies = [
+        " ".join(str(item.get("remediation") or "").split()) if item.get("status") != FIXED else "" for item in findings
+    ]
+    told, same = [], 0
+    for number, remedy in enumerate(remedies):
+        same += 1
+        following = remedies[number + 1] if number + 1 < min(shown, len(remedies)) else None
+        told.append(
+            "" if following == remedy else "for these %d: %s" % (same, remedy) if remedy and same > 1 else remedy
+        )
+        same = same if following == remedy else 0
+    return told
+
+
+def _finding_lines(item: Mapping[str, Any], remedy: str, width: int, audited: bool) -> List[str]:
     """A finding with what to do about it."""
     text = "%-8s  %s%s%s: %s [%s]" % (
         item.get("severity"),
@@ -508,8 +528,7 @@ def _finding_lines(item: Mapping[str, Any], width: int, audited: bool) -> List[s
         item.get("id"),
     )
     lines = fold(text, width, " " * 4, " " * 8)
-    remedy = " ".join(str(item.get("remediation") or "").split())
-    return lines + (fold("-> " + remedy, width, " " * 8, " " * 11) if remedy and item.get("status") != FIXED else [])
+    return lines + (fold("-> " + remedy, width, " " * 8, " " * 11) if remedy else [])
 
 
 def _relation_entries(step: Step) -> List[str]:

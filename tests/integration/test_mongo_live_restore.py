@@ -256,6 +256,30 @@ def test_every_kind_of_collection_and_index_comes_back_as_it_was(
         assert snapshot(client, mongo_database) == before
 
 
+def test_a_database_as_in_the_backup_is_left_alone_in_whatever_order_it_stands(
+    mongod: Mongod, mongo_database: str, tmp_path: Path
+) -> None:
+    """A dump reads in the order of _id while others may write, and documents are on the disk as they came."""
+    (tmp_path / "env").write_text(f"MONGODB_URI={mongod.uri_for(mongo_database)}\n")
+    with mongod.client() as client:
+        client[mongo_database].orders.insert_many([{"_id": number} for number in (3, 1, 2)])
+        client[mongo_database].settings.insert_many([{"_id": 2, **site("then", ON)}, {"_id": 1, "key": "other"}])
+    params: dict[str, Any] = {"env_file": str(tmp_path / "env"), "state_dir": str(tmp_path / "state")}
+    dest = {"dest": str(tmp_path), "fresh_within": "0s", "min_free": "1MiB"}
+    backup = ok(run_module("mongo_backup", {**params, **dest})).result["path"]
+    params |= {"src": backup, "mode": "restore", "server": "live", "safety_backup": backup, "min_free": "1MiB"}
+    done = ok(run_module("mongo_restore", params)).result
+    assert done["changed"] is False and done["plan"] == []
+    assert {entry["change"] for entry in done["collections"]} == {"same"}
+    with mongod.client() as client:
+        client[mongo_database].orders.replace_one({"_id": 2}, {"_id": 2, "n": 1})
+    done = ok(run_module("mongo_restore", {**params, "require_maintenance": False}, check=True)).result
+    assert {entry["name"]: entry["change"] for entry in done["collections"]} == {
+        "orders": "replace",
+        "settings": "same",
+    }
+
+
 def test_named_collections_alone_are_restored(world: World) -> None:
     result = ok(restore(world, collections=["products", "top"])).result
     now = world.now()

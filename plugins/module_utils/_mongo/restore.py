@@ -399,12 +399,16 @@ def compare_restored(connection: Connection, reader: ArchiveReader) -> Compariso
     return result
 
 
-def read_collection(connection: Connection, database: str, name: str) -> Restored:
-    """Count and hash the raw documents of a collection in its natural order."""
+def read_collection(connection: Connection, database: str, name: str, order: str = "") -> Restored:
+    """Count and hash the raw documents of a collection.
+
+    Args:
+        order: name of the index that gives it; "" for the natural one.
+    """
     digest = hashlib.sha256()
     documents, size = 0, 0
     with mongo_errors("cannot read the collection", "%s.%s" % (database, name)), documents_of_collection(
-        connection, database, name
+        connection, database, name, None, order
     ) as batches:
         for batch, count in batches:
             digest.update(batch)

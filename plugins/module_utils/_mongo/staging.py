@@ -77,6 +77,21 @@ def is_same(side: Side, head: CollectionMetadata, totals: Optional[Totals]) -> b
     return totals is not None and (side.documents, side.sha256) == (totals.documents, totals.sha256)
 
 
+def is_live_same(
+    connection: Connection, database: str, source: DumpSource, side: Side, head: CollectionMetadata, totals: Totals
+) -> bool:
+    """Whether a live collection is already what an archive holds, in the order in which a dump reads it.
+
+    That is the natural one, which the side was looked at in, or the order of _id where others could write meanwhile.
+    """
+    if is_same(side, head, totals):
+        return True
+    if not source.id_index or not is_same(replace(side, sha256=totals.sha256), head, totals):
+        return False
+    found = read_collection(connection, database, source.data, source.id_index)
+    return is_same(replace(side, documents=found.documents, sha256=found.sha256), head, totals)
+
+
 # --- beside ----------------------------------------------------------------------------------------------------------
 
 

@@ -215,7 +215,7 @@ class LiveRestore(Task[Looked]):
                 continue
             head, side = heads[name], sides.get(name)
             totals = contents.totals(head)
-            same = side is not None and self._is_same(database, contents, name, side)
+            same = side is not None and self._is_same(database, contents, sources[name], side)
             change = SAME if same else REPLACE if side is not None else CREATE
             now = side.documents if side is not None else None
             changes.append(CollectionChange(name, head.type, change, now, totals.documents, totals.bytes))
@@ -248,11 +248,12 @@ class LiveRestore(Task[Looked]):
         known = dict(manifest.lacking) if manifest is not None else {}
         return [(name, known.get(name, "")) for name in self._files.names if name not in contents.parts]
 
-    def _is_same(self, database: str, contents: Contents, name: str, side: swap.Side) -> bool:
+    def _is_same(self, database: str, contents: Contents, source: DumpSource, side: swap.Side) -> bool:
+        name = source.name
         head = staging.heads_of(contents.reader, contents.database)[name]
         totals = contents.totals(head)
         if name != SETTINGS or side.kind != swap.COLLECTION:
-            return staging.is_same(side, head, totals)
+            return staging.is_live_same(self._connection, database, source, side, head, totals)
         # But for the maintenance block, which stays as it is now.
         if not staging.is_same(replace(side, documents=totals.documents, sha256=totals.sha256), head, totals):
             return False

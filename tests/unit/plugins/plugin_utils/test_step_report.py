@@ -168,6 +168,15 @@ def test_findings_stand_below_the_table() -> None:
     assert all(item["id"] in text for item in findings)
 
 
+def test_what_is_to_be_done_about_several_is_told_once() -> None:
+    step = audit(finding(status="new"), finding(2, status="new"), finding(3, status="new", remediation="Another."))
+    lines = [line.strip() for line in found_lines([step], False, "there")]
+    assert [line for line in lines if line.startswith("->")] == ["-> for these 2: Make it 0600.", "-> Another."]
+    assert lines.index("-> for these 2: Make it 0600.") == 4, "below the second"
+    cut = audit(*(finding(number, status="new") for number in range(SHOWN + 3)))
+    assert f"-> for these {SHOWN}: Make it 0600." in [line.strip() for line in found_lines([cut], False, "there")]
+
+
 def test_many_findings_are_cut_with_a_count() -> None:
     step = audit(*(finding(number, status="new") for number in range(SHOWN + 13)))
     assert any("13 more" in line for line in found_lines([step], False, "there"))
