@@ -69,6 +69,7 @@ def test_a_lost_database_comes_back(native_sandbox: Sandbox, log: Path) -> None:
 
     missing = play("restore", sandbox, log, *confirmed, "-e", "backup_restore_env_file=/nowhere/restorer.env")
     assert missing.rc != 0 and "/nowhere/restorer.env" in missing.output
+    assert "1 of 2 steps failed: restore\n" in missing.output, "named, although it was only looked at"
     assert not [
         task for task in missing.tasks if task["action"].endswith("maintenance_flag") and task["status"] != "skipped"
     ], "it stayed open"

@@ -205,7 +205,7 @@ class GzipReader:
         return DamagedBackup(
             "the gzip data is damaged: " + why,
             target=self._name,
-            next_step="Do not rely on this file; make a new backup.",
+            next_step="Do not rely on this file: restore from another one, and make a new backup.",
         )
 
 

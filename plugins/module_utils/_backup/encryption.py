@@ -20,7 +20,9 @@ from .plausibility import HEAD_BYTES, begins_as_archive
 
 _CIPHER = ["enc", "-aes-256-cbc", "-pbkdf2", "-salt"]
 CANNOT_DECRYPT = (
-    "The passphrase is wrong, or the file is damaged, or it was not made by openssl enc -aes-256-cbc -pbkdf2."
+    "Most likely the passphrase is wrong: name the file with that of the time when it was made, passphrase_file"
+    " (backup_passphrase_file; for a drill dr_drill_passphrase_file on the controller). Else the file is damaged, or was not made"
+    " by openssl enc -aes-256-cbc -pbkdf2: take another backup."
 )
 _COPY_BYTES = 1024 * 1024
 

@@ -130,7 +130,7 @@ def _destination_errors(directory: str) -> Iterator[None]:
                 "the file system of the destination is full",
                 error,
                 target=directory,
-                next_step="The unfinished backup was removed and nothing else was touched. Free some space there or set dest to another file system.",
+                next_step="The unfinished backup was removed, nothing else touched. Free some space there or set dest (backup_dest) to another file system.",
             ) from error
         raise from_os_error(
             "cannot write the backup (%s)" % (error.strerror or error), error, target=directory
@@ -156,7 +156,7 @@ class _Guarded:
                     "only %s are left on the file system of the destination, less than min_free (%s)"
                     % (format_size(free), format_size(self._min_free)),
                     target=self._directory,
-                    next_step="The unfinished backup was removed. Free some space there or set dest to another file system.",
+                    next_step="The unfinished backup was removed. Free some space there or set dest (backup_dest) to another file system.",
                 )
             self._unchecked = 0
         view = memoryview(data)

@@ -27,7 +27,7 @@ from .offsite_copies import (
     listing_of,
     parse_note,
 )
-from .offsite_place import PlaceOptions, SecondPlace
+from .offsite_place import MAKE_IT, PlaceOptions, SecondPlace
 from .offsite_planning import CopyBackup, FetchCopy, copy_item
 from .retention import Policy, decide_retention
 
@@ -118,7 +118,8 @@ class ControllerPlace(SecondPlace):
             raise MaintenanceError(
                 "the directory is not there",
                 target=self.target,
-                next_step="A disk of the controller that is not mounted? Check target, or let it be made with create: true.",
+                next_step="A disk of the controller that is not mounted? Check target (backup_offsite_target). %s"
+                % MAKE_IT,
             )
         return stored_listing(self._directories)
 

@@ -30,6 +30,8 @@ CHUNK_BYTES = 1024 * 1024
 READ_BACK = "read_back"
 _MESSAGE_LINES = 3
 _KEPT_FROM_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "SSH_AUTH_SOCK")
+# Never said without it: a new place in the mount point of a disk that is missing would hide that all copies are gone.
+MAKE_IT = "Only where nothing was ever copied to, let it be made: create (-e backup_offsite_create=true)."
 _AGAIN = "Nothing was lost here. Once the place can be reached, run again: it goes on from there."
 # What the programs say, and what to do about it; the first that fits counts.
 _STEPS: Tuple[Tuple[str, str], ...] = (
@@ -49,11 +51,11 @@ _STEPS: Tuple[Tuple[str, str], ...] = (
     ),
     (
         r"is there a repository at|unable to open config file|repository does not exist",
-        "There is no repository. Check target, or let it be made with create: true.",
+        "There is no repository. Check target (backup_offsite_target). " + MAKE_IT,
     ),
     (
         r"directory not found|change_dir .* failed: no such file|no such file or directory",
-        "The place is not there (not mounted?). Check target, or let it be made with create: true.",
+        "The place is not there (not mounted?). Check target (backup_offsite_target). " + MAKE_IT,
     ),
     (
         r"unknown module|didn't find section|failed to create file system",

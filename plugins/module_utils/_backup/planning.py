@@ -276,7 +276,7 @@ def plan_backup(observation: BackupObservation, policy: BackupPolicy, now: datet
             "not enough space for the backup: %s free, about %s needed and %s to stay free (min_free)"
             % (format_size(observation.free + freed), format_size(needed), format_size(policy.min_free)),
             target=policy.dest,
-            next_step="Free some space there or set dest to another file system. Nothing was written.",
+            next_step="Free some space there or set dest (backup_dest) to another file system. Nothing was written.",
             details={"bytes_free": observation.free, "bytes_needed": needed + policy.min_free},
         )
     target = os.path.join(policy.dest, backup_name(now, policy.encrypted))

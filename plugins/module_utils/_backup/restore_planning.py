@@ -125,7 +125,7 @@ def plan_restore_test(
         raise MaintenanceError(
             "the backup is encrypted",
             target=backup.path,
-            next_step="Set passphrase_file to the file with its passphrase.",
+            next_step="Set passphrase_file (backup_passphrase_file) to the file with its passphrase.",
         )
     needed = expected_space(backup)
     if observation.free < needed + min_free:

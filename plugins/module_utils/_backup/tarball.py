@@ -507,17 +507,19 @@ def read_backup(stream: Any, name: str, read_dump: Callable[[Any], Any], sink: O
         raise DamagedBackup(
             "this is not a whole tar archive (%s)" % error,
             target=name,
-            next_step="Do not rely on this file; make a new backup.",
+            next_step="Do not rely on this file: restore from another one, and make a new backup.",
         ) from error
     if not found.entries:
         raise DamagedBackup(
-            "the archive is empty", target=name, next_step="Do not rely on this file; make a new backup."
+            "the archive is empty",
+            target=name,
+            next_step="Do not rely on this file: restore from another one, and make a new backup.",
         )
     if not complete:
         raise DamagedBackup(
             "the archive is cut off: it has no end",
             target=name,
-            next_step="Do not rely on this file; make a new backup.",
+            next_step="Do not rely on this file: restore from another one, and make a new backup.",
         )
     return found
 

@@ -104,7 +104,10 @@ def translate(error: Exception, what: str, target: str, address: Optional[Addres
             "%s: %s" % (what, _selection_text(text)), target=target, code=None, next_step=_selection_step(text)
         )
     if isinstance(error, driver.ConnectionFailure):
-        step = "The server may still be working on it: look at it before you try again."
+        step = (
+            "See whether the server still runs (if not, its log says why it ended), and whether it still works on this; then"
+            " run again."
+        )
         return MaintenanceError(
             "%s: the connection was lost (%s: %s)" % (what, type(error).__name__, text),
             target=target,

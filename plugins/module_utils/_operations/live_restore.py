@@ -143,7 +143,7 @@ class LiveRestore(Task[Looked]):
             raise MaintenanceError(
                 "the backup is encrypted",
                 target=backup.path,
-                next_step="Set passphrase_file to the file with its passphrase.",
+                next_step="Set passphrase_file (backup_passphrase_file) to the file with its passphrase.",
             )
         self._connected = connection = connect(self.params)
         database = self._live_database(connection)

@@ -144,23 +144,24 @@ class Shop:
         self.state.mkdir()
         self.database = database = Database(directory / "database")
         self.connection: Any = SimpleNamespace(address=SimpleNamespace(where="db:1"))
-        self.task: Any = object.__new__(live_restore.LiveRestore)
-        self.task.params = {
+        task: Any = object.__new__(live_restore.LiveRestore)
+        self.task = task
+        task.params = {
             **on_host(self.live),
             "passphrase_file": None,
             "env_file": None,
             "env_from": [],
             "tls_files": {},
         }
-        self.task.params["components"] = ["database", "uploads", "config"]
-        self.task.policy, self.task._connected = LivePolicy(1), self.connection
+        task.params["components"] = ["database", "uploads", "config"]
+        task.policy, task._connected = LivePolicy(1), self.connection
         leftovers = SimpleNamespace(register=lambda _left: "note", done=lambda _note: None)
-        self.task.run = SimpleNamespace(state_dir=str(self.state), leftovers=leftovers)
-        self.task._files = live_restore.LiveFiles(self.task.params, str(self.state))
-        listing = self.task._files.listing()
+        task.run = SimpleNamespace(state_dir=str(self.state), leftovers=leftovers)
+        task._files = live_restore.LiveFiles(task.params, str(self.state))
+        listing = task._files.listing()
         read_backup(archive(*entries), "b", lambda _stream: None, listing)
         backup = Backup("b", "/b", NOW, 1, 1, 1)
-        files = self.task._files.compare(listing.parts)
+        files = task._files.compare(listing.parts)
         reader = SimpleNamespace(totals={})
         known: Any = SimpleNamespace(database="shop", reader=reader, parts=listing.parts)
         seen = LiveObservation("/b", backup, "shop", "db:1", NOW, files=files)
