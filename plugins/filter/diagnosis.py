@@ -103,6 +103,11 @@ def maintenance(host: str, flag: Any) -> Answer:
     if probe:
         answers.append("the API answers with status %s" % (probe.get("status") or "none"))
     seen = ", ".join(answers)
+    nothing_up = not found["active"] and not layers["flag"]["present"] and not layers["nginx"].get("turns_away")
+    if found["problems"] and nothing_up and layers["application"]["enabled"] is None:
+        # Nothing that is known is up, so that there is nothing to take down: what could not be looked at comes first.
+        told = "%s (%s). Mend that, then look again" % ("; ".join(found["problems"]).rstrip("."), seen)
+        return Answer(question, PROBLEM, told, _command("maintenance_status", host))
     if found["problems"]:
         # Whatever is half up is put up whole by entering again, and taken down by leaving.
         step = "exit_maintenance" if found["expired"] or not found["active"] else "enter_maintenance"

@@ -173,6 +173,18 @@ def test_an_answer_has_the_numbers_and_what_comes_next(
     assert following in found["next"], found["next"]
 
 
+def test_where_nothing_is_up_the_database_that_does_not_answer_comes_first() -> None:
+    """Taking maintenance down would fail for the same reason."""
+    seen = flag(present=False, problems=["cannot connect to MongoDB"])
+    seen["layers"] = {**seen["layers"], "application": {"enabled": None}}
+    found = answers(flag=seen)["maintenance mode"]
+    assert found["status"] == PROBLEM
+    assert "cannot connect to MongoDB" in found["text"] and found["text"].endswith("Mend that, then look again")
+    assert "maintenance_status" in found["next"]
+    seen["layers"]["flag"] = {"present": True}
+    assert "exit_maintenance" in answers(flag=seen)["maintenance mode"]["next"]
+
+
 def test_no_audit_is_no_good_audit() -> None:
     found = answers(history={})["security audit"]
     assert (found["status"], found["text"]) == (LOOK, "no audit is known to have run here")
