@@ -34,6 +34,7 @@ options:
       - Findings that may stand for a while, beside those that M(miniecom.maintenance.finding_waiver) has written down on the host.
       - An expired waiver no longer covers anything and is itself a finding of severity V(medium). What it covered is V(new) then.
       - Each names what it covers by O(waivers[].fingerprint), or by globs for O(waivers[].target), O(waivers[].rule) or both.
+      - One that names a rule or a finding that there is not is told in a warning, with the nearest name.
     type: list
     elements: dict
     default: []

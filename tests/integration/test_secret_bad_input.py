@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -143,6 +144,23 @@ def test_a_waiver_of_a_rule_that_there_is_not(shop: Path, scan_state: Path) -> N
     result = scan(shop, scan_state, fail_for="all")
     assert "hard-coded-secret" in refusal(result)
     assert {item["status"] for item in result.result["findings"]} == {"known"}
+    warning = json.dumps(result.result["warnings"])
+    assert "hard-coded-secrets covers nothing" in warning and "Is hard-coded-secret meant?" in warning
+
+
+def test_waivers_of_kingfishers_rules_and_of_a_finding_that_there_is_not(shop: Path, scan_state: Path) -> None:
+    """Kingfisher is asked what its rules are called; what is right is not complained of."""
+    [found] = scan(shop, scan_state).result["findings"]
+    given = [{"rule": "github-pat"}, {"rule": "stripe-*"}, {"fingerprint": found["id"]}, {"rule": "github-pad"}]
+    given += [{"fingerprint": "hard-coded-secret-" + "0" * 8}, {"fingerprint": "f" * 32}]
+    waivers = [{**named, "reason": "ticket 4", "expires": "2999-12-31"} for named in given]
+    result = scan(shop, scan_state, waivers=waivers)
+    assert not result.failed and [item["status"] for item in result.result["findings"]] == ["waived"], result.msg
+    told = json.dumps(result.result["warnings"])
+    assert told.count("covers nothing") == 3, told
+    assert re.search(r"fingerprint=f{32} covers nothing: no audit of this host knows", told)
+    assert re.search(rf"hard-coded-secret-0{{8}} covers nothing: .{{0,60}}meant\? {found['id']}", told)
+    assert re.search(r"rule=github-pad covers nothing: .{0,60}Is github-\w+ meant", told)
 
 
 def test_a_path_that_is_a_file(shop: Path, scan_state: Path) -> None:

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError, MissingLibrary
 from .._core.private_dir import private_directory
@@ -37,12 +37,14 @@ class Scanning:
         program: the Kingfisher program.
         paths: what it looks at.
         probe: a secret of our own that it must find.
+        workspace: a directory of this run's own, which is there as long as the scan.
     """
 
     running: Running
     program: str
     paths: Tuple[str, ...]
     probe: str
+    workspace: str
 
 
 def find_kingfisher(wanted: Optional[str]) -> str:
@@ -125,7 +127,21 @@ def scanning_paths(
     for path, text in ((rules_path, RULES_YAML), (probe_path, "PROBE_PASSWORD=%s\n" % probe)):
         with open(path, "w", encoding="utf-8") as handle:
             handle.write(text)
-    environment = {
+    with running_program(
+        "Kingfisher",
+        scan_command(program, rules_path, list(paths) + [probe_path], exclude),
+        workspace,
+        kingfisher_environment(workspace, cache),
+        timeout,
+        ", ".join(paths),
+        "Exclude what holds no code (exclude), or raise timeout.",
+    ) as running:
+        yield Scanning(running, program, tuple(paths), probe, workspace)
+
+
+def kingfisher_environment(workspace: str, cache: str) -> Dict[str, str]:
+    """All that Kingfisher sees of the environment. What it writes beside the cache goes into the workspace."""
+    return {
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         "LANG": "C.UTF-8",
         "HOME": workspace,
@@ -133,16 +149,6 @@ def scanning_paths(
         "KF_RULE_CACHE_DIR": cache,
         "NO_COLOR": "1",
     }
-    with running_program(
-        "Kingfisher",
-        scan_command(program, rules_path, list(paths) + [probe_path], exclude),
-        workspace,
-        environment,
-        timeout,
-        ", ".join(paths),
-        "Exclude what holds no code (exclude), or raise timeout.",
-    ) as running:
-        yield Scanning(running, program, tuple(paths), probe)
 
 
 def cache_for(state_dir: str, workspace: str, check: bool) -> str:

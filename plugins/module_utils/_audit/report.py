@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
 from .._core.finding import (
@@ -19,6 +19,7 @@ from .._core.finding import (
     SEVERITIES,
     WAIVED,
     Finding,
+    finding_id,
     fingerprint,
     severity_rank,
     urgency,
@@ -39,12 +40,14 @@ class Coverage:
         rules: the rules that were examined, None for all.
         blind: paths below which nothing could be seen.
         all_rules: every rule that this audit has, where they can be listed.
+        elsewhere: what waivers may name besides, as `waiver_names.Known` has it.
     """
 
     scopes: Sequence[str]
     rules: Optional[Collection[str]] = None
     blind: Sequence[str] = ()
     all_rules: Collection[str] = ()
+    elsewhere: Optional[FrozenSet[str]] = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,9 @@ def conclude(
             },
         ),
         record={name: found_there for name, found_there in lists.items() if found_there},
-        warnings=_warnings(memory, check) + _new_rules(judgement, policy),
+        warnings=_warnings(memory, check)
+        + _new_rules(judgement, policy)
+        + _misnamed(audit, policy, memory, judgement, coverage, now),
         failure=_failure(audit, policy, failing) if failing else None,
     )
     return Conclusion(judgement, report, writes)
@@ -192,6 +197,33 @@ def _new_rules(judgement: Judgement, policy: FindingPolicy) -> List[str]:
             ", ".join(sorted({finding.rule for finding in serious})),
         )
     ]
+
+
+def _misnamed(
+    audit: str, policy: FindingPolicy, memory: Memory, judgement: Judgement, coverage: Coverage, now: datetime
+) -> List[str]:
+    """What is to be said of waivers that name what there is not."""
+    idle = [
+        waiver
+        for waiver in (*policy.waivers, *memory.waivers)
+        if not waiver.expired(now.date()) and not any(waiver.matches(finding) for finding in judgement.findings)
+    ]
+    if not idle:
+        return []
+    # Hardly ever needed, and it brings the rules of all audits.
+    from .waiver_names import Known, misnamed_waivers
+
+    found = [(finding.rule, finding.fingerprint) for finding in judgement.findings]
+    for scopes in (memory.remembered.baseline, memory.remembered.open):
+        found += [(entry.rule, mark) for entries in scopes.values() for mark, entry in entries.items()]
+    known = Known(
+        audit,
+        {*coverage.all_rules, *(rule for rule, _mark in found)},
+        {finding_id(rule, mark) for rule, mark in found},
+        {mark for _rule, mark in found},
+        coverage.elsewhere,
+    )
+    return misnamed_waivers(idle, known)
 
 
 def _failure(audit: str, policy: FindingPolicy, failing: Sequence[Finding]) -> MaintenanceError:

@@ -10,13 +10,14 @@ What does not need its answer is done before it is waited for: what the host rem
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import List, Sequence
+from typing import FrozenSet, List, Optional, Sequence
 
 from .._core.call import Call
 from .._core.clock import utc_now
 from .._core.errors import from_os_error
 from .._core.finding import Finding
 from .._core.plan import Report
+from .._core.waiver import Waiver
 from .audit_state import AuditState
 from .finding_arguments import FindingPolicy
 from .kingfisher import MAX_FILE_MEGABYTES, Scanning
@@ -46,9 +47,11 @@ def conclude_scan(
             target=", ".join(roots),
             next_step="It was there when the scan began: see what took it away, and scan again.",
         ) from error
+    elsewhere = _named_elsewhere(state, (*policy.waivers, *memory.waivers), scanning)
     scan = understood(scanning)
     found = findings_in(scan.matches, roots, exclude)
-    conclusion = conclude("secret_scan", policy, memory, found, utc_now(), Coverage(roots), check=call.check)
+    coverage = Coverage(roots, elsewhere=elsewhere)
+    conclusion = conclude("secret_scan", policy, memory, found, utc_now(), coverage, check=call.check)
     if not call.check:
         state.write(conclusion.writes)
     report = conclusion.report
@@ -69,6 +72,23 @@ def conclude_scan(
         values=dict(report.values, kept=[kept.as_dict() for kept in kept_entries(passed)]),
         warnings=warnings,
     )
+
+
+def _named_elsewhere(state: AuditState, waivers: Sequence[Waiver], scanning: Scanning) -> Optional[FrozenSet[str]]:
+    """What waivers may name that no rule of ours is called; None where none of them needs to be looked up, which is the rule."""
+    if not waivers:
+        return None
+    from .waiver_names import named_nowhere
+
+    if not named_nowhere(waivers):
+        return None
+    from .kingfisher_rules import provider_rules
+    from .waiving import AUDITS, waivable
+
+    left = {audit: state.read(audit).remembered for audit in AUDITS}
+    names = {rule for remembered in left.values() for rule in remembered.rules or ()}
+    marks = {mark for finding in waivable(left) for mark in (finding.id, finding.fingerprint)}
+    return frozenset(names | marks | provider_rules(scanning.program, scanning.workspace))
 
 
 def findings_in(matches: Sequence[Match], roots: Sequence[str], exclude: Sequence[str]) -> List[Finding]:

@@ -79,7 +79,9 @@ class FiledWaiver:
             [waiver] = parse_waivers(
                 [{"fingerprint": self.fingerprint or self.finding, "reason": self.reason, "expires": self.expires}]
             )
-            return Waiver(waiver.reason, waiver.expires, waiver.fingerprint, label=label)
+            # The command writes both; a person rarely has the whole fingerprint.
+            known = bool(self.finding and self.fingerprint)
+            return Waiver(waiver.reason, waiver.expires, waiver.fingerprint, label=label, was_known=known)
         return parse_waivers([asdict(self)])[0]
 
     def as_dict(self) -> Dict[str, str]:

@@ -23,6 +23,7 @@ class Waiver:
 
     Attributes:
         label: what the finding is called, where the waiver was given for one; else what it names is told.
+        was_known: an audit knew the finding when it was waived.
     """
 
     reason: str
@@ -31,6 +32,7 @@ class Waiver:
     target: str = ""
     rule: str = ""
     label: str = ""
+    was_known: bool = False
 
     def matches(self, finding: Finding) -> bool:
         if self.fingerprint:

@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from .._audit.rule_names import KILLED_WHEN_STOPPED
 from .._core.errors import MaintenanceError
 from .._core.finding import KNOWN, Finding, fingerprint
 from .._docker.compose_file import stop_grace_periods
@@ -26,7 +27,7 @@ NEEDED_SECONDS = 18.1
 ADVISED = "30s"
 # Docker's own, for a container that does not say.
 DEFAULT_GRACE_SECONDS = 10.0
-RULE = "mongod-killed-when-stopped"
+RULE = KILLED_WHEN_STOPPED
 # The subject is the name of a container: nothing to hide, and the same id on every host and in each run.
 _FINGERPRINT_KEY = b"miniecom.maintenance.context_info"
 _SET_OPTION = re.compile(r"--replSet[\s=]+[\"']?([^\s\"',\]/]+)")
