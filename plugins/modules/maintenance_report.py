@@ -176,8 +176,8 @@ name:
   type: str
 findings:
   description:
-    - The findings of all steps that are new, were mended, or are of severity high or above, at most 200; C(step), C(id), C(severity), C(status), C(target) and
-      C(message) of each.
+    - The findings of all steps that are new, were mended, or are of severity high or above, at most 200, in the order in which to mend them; C(step), C(id),
+      C(severity), C(status), C(target) and C(message) of each.
   returned: when a run was ended
   type: list
   elements: dict

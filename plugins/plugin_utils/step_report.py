@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 from ..module_utils._core.finding import FIXED, KNOWN, NEW, SEVERITIES, WAIVED
 from ..module_utils._core.units import counted, format_size
 from .concise_text import VALIDATION, plain
+from .mending_order import by_priority, mending_table
 
 # Where there is no terminal.
 WIDTH = 100
@@ -409,14 +410,18 @@ def notable(finding: Mapping[str, Any]) -> bool:
 
 
 def notable_findings(steps: Sequence[Step], most: int = 200) -> List[Dict[str, Any]]:
-    """The findings of all steps that are neither waived nor both known and less than serious, each with its step. Pure."""
+    """The findings of all steps that are neither waived nor both known and less than serious, each with its step, in the order in
+    which to mend them. Pure."""
     found = [
-        dict({key: item.get(key) for key in ("id", "severity", "status", "target", "message")}, step=step.step)
+        (item, step.step)
         for step in steps
         for item in step.found.get("findings", ())
         if isinstance(item, Mapping) and (notable(item) or _serious(item))
     ]
-    return found[:most]
+    return [
+        dict({key: item.get(key) for key in ("id", "severity", "status", "target", "message")}, step=step)
+        for item, step in sorted(found, key=lambda entry: by_priority(entry[0]))[:most]
+    ]
 
 
 def _serious(finding: Mapping[str, Any]) -> bool:
@@ -439,6 +444,7 @@ def found_lines(steps: Sequence[Step], everything: bool, where: str, how: str = 
         width: of the terminal.
     """
     lines: List[str] = []
+    to_mend: List[Tuple[str, Mapping[str, Any]]] = []
     for step in steps:
         findings = [item for item in step.found.get("findings", ()) if isinstance(item, Mapping)]
         # What was mended since the last audit, by whomever.
@@ -449,6 +455,8 @@ def found_lines(steps: Sequence[Step], everything: bool, where: str, how: str = 
         # Where no baseline tells what is known, everything counts anew each time.
         audited = "baseline" in step.found
         whole = everything or not audited
+        if audited:
+            to_mend += [(step.step, item) for item in findings]
         chosen = [item for item in findings if whole or notable(item)]
         chosen.sort(key=lambda item: item.get("status") != NEW)
         remedies = _remedies(chosen, len(chosen) if everything else SHOWN)
@@ -477,7 +485,15 @@ def found_lines(steps: Sequence[Step], everything: bool, where: str, how: str = 
     end = ["All of them, with what to do about each: %s" % where]
     if how and not everything:
         end.append("List those that are not shown: %s" % how)
-    return ["Findings:", *lines, *(line for text in end for line in fold(text, width, "  ", " " * 4)), ""]
+    order = mending_table(to_mend) if everything else []
+    return [
+        *order,
+        *([""] if order else []),
+        "Findings:",
+        *lines,
+        *(line for text in end for line in fold(text, width, "  ", " " * 4)),
+        "",
+    ]
 
 
 def _summed(findings: Sequence[Mapping[str, Any]], step: Step) -> List[str]:

@@ -20,7 +20,6 @@ _SECRET_NAMES = frozenset(
         ".netrc",
         ".htpasswd",
         ".my.cnf",
-        ".npmrc",
         ".passphrase",
         "service-account.json",
         "credentials.json",

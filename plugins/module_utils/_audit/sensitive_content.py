@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a file is by the first bytes of its content: a dump of a database, or a private key. Pure."""
+"""What a file is by the first bytes of its content: a dump of a database, a private key, or a login. Pure."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ _SQL = re.compile(
     rb"(?m)\A(?:--[^\n]*\n|\s)*?-- (?:MySQL dump|MariaDB dump|PostgreSQL database (?:cluster )?dump)|\APRAGMA foreign_keys=OFF;\s+BEGIN TRANSACTION;"
 )
 _PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
+# A login of npm: most projects have such a file of settings without one, or with the name of a variable in its place.
+_NPM_LOGIN = re.compile(rb"(?m)^\s{0,8}(?:[^\s=#;]{1,200}:)?_(?:authToken|auth|password)\s{0,4}=\s{0,4}[^\s$]")
 _IN_TAR = re.compile(rb"(?:\A|/)(?:mongo\.archive(?:\.gz)?|[^/]*\.(?:bson|dump|sql)(?:\.(?:gz|zst|xz))?)\Z")
 _BLOCK = 512
 
@@ -37,7 +39,7 @@ def content_class(head: bytes) -> str:
             return ""
     if head.startswith(_DUMP_HEADS) or _SQL.search(head[:4096]) or _dumps_in_tar(head):
         return DUMP
-    return SECRET if holds_private_key(head) else ""
+    return SECRET if holds_private_key(head) or _NPM_LOGIN.search(head[:4096]) else ""
 
 
 def holds_private_key(head: bytes) -> bool:

@@ -124,10 +124,15 @@ def finding_id(rule: str, mark: str) -> str:
     return "%s-%s" % (rule, mark[:8])
 
 
+def priority(severity: str, rule: str) -> Tuple[int, int]:
+    """Sorts kinds of findings as they should be mended; what has no severity of ours comes last."""
+    place = next((number for number, rules in enumerate(GUIDE_ORDER) if rule in rules), len(GUIDE_ORDER))
+    return -severity_rank(severity) if severity in SEVERITIES else 1, place
+
+
 def urgency(finding: Finding) -> Tuple[int, int, str, int, str]:
     """Sorts findings as they should be mended: by severity, then in the order of the shop's guide."""
-    place = next((number for number, rules in enumerate(GUIDE_ORDER) if finding.rule in rules), len(GUIDE_ORDER))
-    return -severity_rank(finding.severity), place, finding.target, finding.line, finding.rule
+    return (*priority(finding.severity, finding.rule), finding.target, finding.line, finding.rule)
 
 
 def fingerprint(key: bytes, finding: Finding) -> str:

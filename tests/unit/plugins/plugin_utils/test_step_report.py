@@ -20,6 +20,7 @@ from ansible_collections.miniecom.maintenance.plugins.plugin_utils.step_report i
     found_in,
     found_lines,
     notable,
+    notable_findings,
     step_of,
     table,
     verdict,
@@ -175,6 +176,35 @@ def test_what_is_to_be_done_about_several_is_told_once() -> None:
     assert lines.index("-> for these 2: Make it 0600.") == 4, "below the second"
     cut = audit(*(finding(number, status="new") for number in range(SHOWN + 3)))
     assert f"-> for these {SHOWN}: Make it 0600." in [line.strip() for line in found_lines([cut], False, "there")]
+
+
+def test_all_findings_begin_with_the_order_in_which_to_mend_them() -> None:
+    """As in the guide: environment files, directories that everybody may write to, secrets in code, then what can be planned for."""
+    found = [
+        finding(1, "high", rule="backup-readable"),
+        finding(2, "high", "waived", rule="env-group-access"),
+        finding(3, "high", rule="world-writable-directory"),
+        finding(4, "high", rule="env-readable"),
+        finding(5, "high", "new", rule="env-readable"),
+        finding(6, "high", "fixed", rule="env-readable"),
+    ]
+    kept = {"state": "kept"}
+    secrets = step_of("secrets", {"findings": [finding(7, rule="hard-coded-secret")], "baseline": kept}, False)
+    ports = step_of("ports", {"findings": [finding(8, "critical", rule="mongodb-exposed")], "baseline": kept}, False)
+    steps = [audit(*found), secrets, ports]
+    lines = found_lines(steps, True, "there")
+    shown = [line.split() for line in lines[: lines.index("Findings:")]]
+    assert shown[0] == "To mend, in this order:".split() and shown[-1] == []
+    assert shown[1] == ["severity", "rule", "findings", "new", "step"]
+    assert shown[3:-1] == [
+        ["1", "critical", "mongodb-exposed", "1", "0", "ports"],
+        ["2", "high", "env-readable", "2", "1", "permissions"],
+        ["3", "high", "world-writable-directory", "1", "0", "permissions"],
+        ["4", "high", "hard-coded-secret", "1", "0", "secrets"],
+        ["5", "high", "backup-readable", "1", "0", "permissions"],
+    ]
+    assert found_lines(steps, False, "there")[0] == "Findings:", "a run that did more tells what is new alone"
+    assert [item["id"][-1] for item in notable_findings(steps)] == ["8", "4", "5", "6", "3", "7", "1"]
 
 
 def test_many_findings_are_cut_with_a_count() -> None:

@@ -102,6 +102,9 @@ def access_list(*entries: tuple[int, int, int], group: int = 0) -> bytes:
         (tar("uploads/a.png"), ""),
         (KEY, "secret"),
         (b"-----BEGIN CERTIFICATE-----\n", ""),
+        (b"save-exact=true\n//registry.example.com/:_authToken=Example-4471\n", "secret"),
+        (b"_auth = c2hvcDpFeGFtcGxl\n", "secret"),
+        (b"registry=https://registry.example.com/\n//registry.example.com/:_authToken=${NPM_TOKEN}\n", ""),
         (b"-- a migration\nCREATE TABLE a;\n", ""),
         (b"\x1f\x8b broken", ""),
         (b"", ""),
@@ -132,9 +135,11 @@ def test_a_dump_is_found_wherever_and_however_it_is_called(shop: Path) -> None:
     write(shop / "private", DUMP, 0o600)
     write(shop / "deploy_key", KEY)
     write(shop / "uploads/picture", b"\x89PNG")
+    write(shop / ".npmrc", b"registry=https://registry.example.com/\n")
+    write(shop / "api/.npmrc", b"//registry.example.com/:_authToken=Example-4471\n")
     found = broken(shop)
     assert {path for path, _note in found["dump-readable"]} == {"storage/backup-of-monday", "old.gz", "dump.sql"}
-    assert {path for path, _note in found["secret-readable"]} == {"deploy_key"}
+    assert {path for path, _note in found["secret-readable"]} == {"deploy_key", "api/.npmrc"}
 
 
 def test_what_is_no_file_is_never_opened_and_a_huge_one_not_read(shop: Path) -> None:
