@@ -40,6 +40,8 @@ _ABOUT = re.compile(
 _SIGNING = re.compile(
     r"(?i)(?:^|_)(?:JWT|SESSION|COOKIE|CSRF|REFRESH|ACCESS_TOKEN|ENCRYPTION|SIGNING|APP)_?(?:TOKEN_?)?(?:SECRET|KEY)(?:_|$)"
 )
+_ENCRYPTING = re.compile(r"(?i)(?:^|_)(?:EN)?(?:CRYPT|CRYPTION|CIPHER)")
+_PACKING = re.compile(r"(?i)(?:^|_)(?:BACKUP|RESTIC|BORG)_|PASSPHRASE")
 _PASSWORD = re.compile(r"(?i)(?:^|_)(?:PASS|PASSWORD|PASSWD|PASSPHRASE|PWD)(?:_|$)")
 _USERINFO = re.compile(r"^[a-z][a-z0-9+.-]*://[^/?#\s]*?:([^\s]*)@[^@\s]*$", re.IGNORECASE)
 _DATABASE = re.compile(r"(?i)^(?:ME_CONFIG_)?(?:MONGO|MONGODB|DB|DATABASE)(?:_|$)")
@@ -48,6 +50,17 @@ _DIGITS = re.compile(r"^\d{0,7}$|^(?:true|false|yes|no|on|off)$", re.IGNORECASE)
 SIGNING_CHARACTERS = 32
 PASSWORD_CHARACTERS = 12
 _DISTINCT = 6
+_SET_BOTH = "Set a long random value (openssl rand -base64 32), and the same one in the service that checks it, as the database."
+_SIGN_ANEW = "Set a long random value (openssl rand -base64 32) and start the API anew; whoever is signed in then has to sign in again."
+_ENCRYPT_ANEW = (
+    "Make a long random value (openssl rand -base64 32), encrypt with it anew what the present one has encrypted, then set it; without that nobody can "
+    "read it any more."
+)
+
+_KEEP_FOR_OLD = (
+    "Set a long random value (openssl rand -base64 32) for the backups to come, and keep the present one, outside this host, as long as there are backups "
+    "that only it opens."
+)
 
 
 @dataclass(frozen=True)
@@ -148,8 +161,12 @@ def _judge_secret(alike: Sequence[EnvironmentSetting], purpose: str, secret: str
             why = "the same few characters again and again"
         else:
             return []
-    remediation = "Set a long random value (openssl rand -base64 32), and the same one in the service that checks it, as the database."
-    return [_finding(alike[0], rule, severity, "%s has %s" % (keys, why), remediation, purpose)]
+    remediation = _SIGN_ANEW if signing else _SET_BOTH
+    for pattern, other in ((_ENCRYPTING, _ENCRYPT_ANEW), (_PACKING, _KEEP_FOR_OLD)):
+        if any(pattern.search(setting.key) for setting in alike):
+            remediation = other
+    has = "has" if "," not in keys else "have"
+    return [_finding(alike[0], rule, severity, "%s %s %s" % (keys, has, why), remediation, purpose)]
 
 
 def _repeats(secret: str) -> bool:

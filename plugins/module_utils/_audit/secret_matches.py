@@ -13,8 +13,8 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from .._core.finding import Finding, printable
 from .._core.paths import lies_below
 from .._core.walker import matcher
-from .secret_files import copied_file, env_file, secret_file
-from .secret_rules import FALLBACK, FALLBACK_CALL, PREFIX, SHELL_DEFAULT
+from .secret_files import copied_file, env_file, secret_file, without_copy_mark
+from .secret_rules import BASICAUTH, FALLBACK, FALLBACK_CALL, HTPASSWD, PREFIX, SHELL_DEFAULT
 from .secret_values import is_secret, well_known
 
 
@@ -45,6 +45,19 @@ _TEST_FILE = re.compile(
 MASK = "********"
 _FALLBACKS = (FALLBACK, FALLBACK_CALL, SHELL_DEFAULT)
 _MOVE = "Move it to .env (mode 0600) and read it from the environment; then change it, as everybody who has seen the file knows it."
+_KEEP = (
+    "Keep it in the home of the user who needs it, outside the shop's directory, readable by that user alone (mode 0600); change it where "
+    "others could read it."
+)
+_HIDE = (
+    "Keep it out of what is served and out of version control, readable by the web server alone; choose passwords too long to be guessed from their "
+    "hashes, and change this one where others could read it."
+)
+_REMOVE = "Remove this copy, or move it to where the backups are kept; change what of it is still in use, where others could read it."
+# Where programs look for logins: there is no variable of the environment to take their place.
+_LOGIN_FILES = frozenset(
+    (".netrc", "_netrc", ".pgpass", ".git-credentials", ".msmtprc", ".npmrc", ".my.cnf", ".s3cfg", ".boto")
+)
 
 
 @dataclass(frozen=True)
@@ -106,10 +119,14 @@ def classify_secret(rule: str, path: str, value: str) -> Optional[SecretVerdict]
             "when the variable is missing, a secret written into this file is used",
             "Write ${NAME:?must be set} in place of the default; change the secret.",
         )
+    if rule in (HTPASSWD, BASICAUTH):
+        return SecretVerdict("hard-coded-secret", softer, "the hash of a password is written into this file", _HIDE)
+    plain = without_copy_mark(name)
+    remedy = _REMOVE if env_file(plain) else _KEEP if plain in _LOGIN_FILES else _MOVE
     if ours:
-        return SecretVerdict("hard-coded-secret", softer, "a password, key or token is written into this file", _MOVE)
+        return SecretVerdict("hard-coded-secret", softer, "a password, key or token is written into this file", remedy)
     name = provider_rule(rule)
-    return SecretVerdict(name, softer, "a secret is written into this file (%s)" % name.replace("-", " "), _MOVE)
+    return SecretVerdict(name, softer, "a secret is written into this file (%s)" % name.replace("-", " "), remedy)
 
 
 def unquoted(value: str) -> str:

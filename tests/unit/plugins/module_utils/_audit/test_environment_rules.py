@@ -76,6 +76,22 @@ def test_one_setting(key: str, value: str, expected: tuple[str, str] | None) -> 
     assert rules(**{key: value}) == ([expected] if expected else [])
 
 
+@pytest.mark.parametrize(
+    ("key", "remedy"),
+    [
+        ("JWT_SECRET", "has to sign in again"),
+        ("MONGO_ROOT_PASSWORD", "the same one in the service that checks it"),
+        ("ENCRYPTION_KEY", "encrypt with it anew"),
+        ("DATA_ENCRYPTION_SECRET", "encrypt with it anew"),
+        ("BACKUP_PASSPHRASE", "keep the present one"),
+    ],
+)
+def test_what_to_do_loses_nothing(key: str, remedy: str) -> None:
+    """A key that is merely replaced leaves behind what nobody can read."""
+    [found] = judge_settings([EnvironmentSetting(key, "changeme", "/srv/.env", 1)])
+    assert remedy in found.remediation
+
+
 def test_the_databases_password_is_one_secret_under_several_names() -> None:
     uri = f"mongodb://admin:{PASSWORD}@mongo/miniecom"
     assert rules(MONGO_ROOT_PASSWORD=PASSWORD, MONGO_INITDB_ROOT_PASSWORD=PASSWORD, MONGODB_URI=uri) == []

@@ -143,6 +143,30 @@ def test_what_a_match_is(rule: str, path: str, value: str, expected: tuple[str, 
     assert (verdict and (verdict.rule, verdict.severity)) == expected
 
 
+@pytest.mark.parametrize(
+    ("rule", "path", "value", "remedy"),
+    [
+        (QUOTED, CODE, "S3cr3t-4471", "Move it to .env"),
+        (PROVIDER, CODE, "mongodb://a:b@c/d", "Move it to .env"),
+        (UNQUOTED, "/srv/shop/.env.20261101", "Real-4471", "Remove this copy"),
+        (UNQUOTED, "/srv/shop/.env~", "Real-4471", "Remove this copy"),
+        (PROVIDER, "/srv/shop/.env.bak", "mongodb://a:b@c/d", "Remove this copy"),
+        (MACHINE, "/srv/shop/.netrc", "Real-4471", "Keep it in the home of the user"),
+        (PGPASS, "/srv/shop/.pgpass.old", "Real-4471", "Keep it in the home of the user"),
+        (
+            HTPASSWD,
+            "/srv/shop/nginx/.htpasswd",
+            "$apr1$k2Jd81mz$Zr0bQpX7mVb2sGkQw1T5e",
+            "Keep it out of what is served",
+        ),
+    ],
+)
+def test_what_to_do_fits_the_file(rule: str, path: str, value: str, remedy: str) -> None:
+    """A copy is not read from .env, and a program's own login file cannot be."""
+    verdict = classify_secret(rule, path, value)
+    assert verdict is not None and verdict.remediation.startswith(remedy)
+
+
 rules = st.sampled_from([QUOTED, FALLBACK, UNQUOTED, SHELL_DEFAULT, PROVIDER])
 values = st.text(min_size=11, max_size=30).map(lambda text: "\u2603" + text)
 
