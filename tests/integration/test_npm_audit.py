@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import lacking
+from tests.sandbox.fetch import ProgramUnavailable
+from tests.support.cyclonedx_schema import schema_validator
 from tests.support.modules import ModuleResult, run_module
 from tests.support.npm_registry import NpmRegistry
 
@@ -140,6 +142,24 @@ def test_what_was_decided_stands_in_a_document_for_other_tools(
     registry.status = 405
     silent = audit(project, state_dir, vex=str(path))
     assert not silent.changed and path.read_bytes() == before, "no answer is no clean bill there, either"
+
+
+def test_the_document_is_as_the_schema_of_cyclonedx_wants_it(
+    project: Path, state_dir: Path, registry: NpmRegistry, tmp_path: Path
+) -> None:
+    try:
+        validator = schema_validator()
+    except ProgramUnavailable as error:
+        lacking(f"the schema of CycloneDX: {error}")
+    path = tmp_path / "backend.vex.json"
+    registry.advisories = {"leftpad": [ADVISORY]}
+    waiver = {"rule": "GHSA-35jh-*", "reason": "not reached", "expires": "2999-12-31"}
+    for waivers in ([], [waiver]):
+        assert audit(project, state_dir, waivers=waivers, vex=str(path)).changed
+        document = json.loads(path.read_text())
+        assert document["vulnerabilities"] and not [error.message for error in validator.iter_errors(document)]
+    document["vulnerabilities"][0]["analysis"]["state"] = "ignored"
+    assert [error.message for error in validator.iter_errors(document)], "the schema is none"
 
 
 @pytest.mark.parametrize("status", [405, 404, 401])

@@ -16,6 +16,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -249,6 +250,8 @@ def test_what_another_users_process_of_the_shop_needs_is_kept(shop: Path, state_
     kept = {item["target"]: item["reason"] for item in fixed.result["kept"]}
     assert "nobody" in kept[str(shop / ".env")] and "owner" in kept[str(shop / ".env")]
     assert str(shop / "backend/uploads/tmp") in kept
+    on_screen = json.dumps(fixed.result["warnings"])
+    assert all(f"left alone: {target}: {reason}" in on_screen for target, reason in kept.items())
     assert mode(shop / "storage/uploads") == 0o775, "its own directory stays its own"
     assert mode(shop / "backend/uploads/tmp") == 0o777
     named = audit(shop, state_dir, fix=["env-readable"], readers=["nobody"])
@@ -465,6 +468,35 @@ def test_a_large_tree_with_everything_in_it(tmp_path: Path, state_dir: Path, exc
         "env-readable": {f"{deep}/\\xff\\n.env"},
         "backup-sidecar-readable": {f"{deep}/backups"},
     }
+
+
+@pytest.mark.parametrize("exclude", [[], ["no/such"]], ids=["find", "our own walk"])
+def test_a_tree_that_changes_while_it_is_walked(shop: Path, state_dir: Path, exclude: list[str]) -> None:
+    """What comes and goes is found or not; what stays is found, and mended."""
+    ended = threading.Event()
+
+    def churn() -> None:
+        while not ended.is_set():
+            for number in range(60):
+                directory = shop / f"backend/part{number}/deep"
+                directory.mkdir(parents=True, exist_ok=True)
+                (directory / ".env").touch(mode=0o644)
+                directory.chmod(0o777)
+            for number in range(60):
+                shutil.rmtree(shop / f"backend/part{number}")
+
+    churning = threading.Thread(target=churn)
+    churning.start()
+    try:
+        results = [audit(shop, state_dir, exclude=exclude, fail_on="never") for _ in range(2)]
+        fixed = audit(shop, state_dir, exclude=exclude, fail_on="never", fix=["env-readable"])
+    finally:
+        ended.set()
+        churning.join()
+    for result in [*results, fixed]:
+        assert not result.failed and "Traceback" not in result.output, result.output
+        assert str(shop / ".env") in by_rule(result)["env-readable"]
+    assert mode(shop / ".env") == 0o600
 
 
 @pytest.mark.skipif(not EXHAUSTIVE, reason="a million files: only with MINIECOM_TEST_EXHAUSTIVE=1")

@@ -208,6 +208,8 @@ def test_modes_are_narrowed_and_given_back(native_sandbox: Sandbox, log: Path) -
     nothing = play("undo", native_sandbox, log)
     assert nothing.rc != 0
     assert "undo_run=" in nothing.output
+    refused = [name for name, row in rows(nothing).items() if row["status"] == "failed"]
+    assert refused == ["run"], "once, and not by each that might be asked"
     run_id = fixed.result("maintenance_report")["run_id"]
     undone = play("undo", native_sandbox, log, "-e", f"undo_run={run_id}").assert_ok()
     assert rows(undone)["undo"]["status"] == "changed"

@@ -58,7 +58,7 @@ def _fetch_schema(path: Path) -> None:
     if shutil.which("npm") is None:
         raise ProgramUnavailable("there is no npm, which brings the schema of SARIF")
     with tempfile.TemporaryDirectory(dir=_PLACE) as directory:
-        _run(["npm", "pack", "--silent", "--cache", f"{directory}/cache", SCHEMA_PACKAGE], directory)
+        run_fetching(["npm", "pack", "--silent", "--cache", f"{directory}/cache", SCHEMA_PACKAGE], directory)
         with tarfile.open(next(Path(directory).glob("*.tgz"))) as archive:
             member = archive.extractfile(SCHEMA_MEMBER)
             content = member.read() if member else b""
@@ -100,11 +100,12 @@ def _fetch_viewer(place: Path) -> None:
         target = Path(directory) / "viewer"
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
         command += ["--only-binary", ":all:", "--require-hashes", "--target", str(target), "-r", str(wanted)]
-        _run(command, directory)
+        run_fetching(command, directory)
         target.rename(place)
 
 
-def _run(command: list[str], directory: str) -> None:
+def run_fetching(command: list[str], directory: str) -> None:
+    """Run what fetches something; ProgramUnavailable when it fails."""
     # pip's cache is part of the checkout, too.
     environment = {"PIP_CACHE_DIR": str(CACHE / "pip"), **os.environ}
     done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
