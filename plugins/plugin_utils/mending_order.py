@@ -31,7 +31,8 @@ def mending_table(found: Sequence[Tuple[str, Mapping[str, Any]]]) -> List[str]:
             groups.setdefault(key, []).append(finding)
     if len(groups) < 2:
         return []
-    rows = [_HEADER] + [
+    rows: List[Tuple[str, ...]] = [_HEADER]
+    rows += [
         (str(number), severity, rule, str(len(findings)), str(sum(one.get("status") == NEW for one in findings)), step)
         for number, ((severity, rule, step), findings) in enumerate(groups.items(), 1)
     ]

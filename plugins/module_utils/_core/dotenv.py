@@ -18,6 +18,8 @@ from typing import Dict, Iterator, List, Mapping, Tuple
 
 from .errors import from_os_error
 
+# Many times what any environment file has; whoever owns the shop's directory may put anything there.
+_LARGEST_BYTES = 8 << 20
 # One assignment. A quoted value may span lines; an unquoted one ends at the first '#' or at the end of the line.
 # The rules are those documented in the README of the npm package dotenv, version 16.
 _LINE = re.compile(
@@ -152,11 +154,13 @@ def read_text(path: str) -> str:
         MaintenanceError: the file is missing or cannot be read.
     """
     try:
-        # Whoever owns the shop's directory may put a pipe there, at which the run would wait for ever, and hold the host.
+        # Whoever owns the shop's directory may put a pipe there, or a link to a device, at which the run would never end, and hold the host.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as handle:
-            if stat.S_ISFIFO(os.fstat(handle.fileno()).st_mode):
-                raise OSError(errno.EINVAL, "it is a pipe", path)
-            data = handle.read()
+            if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "it is not a regular file", path)
+            data = handle.read(_LARGEST_BYTES + 1)
+            if len(data) > _LARGEST_BYTES:
+                raise OSError(errno.EFBIG, "it is too large for an environment file", path)
     except OSError as error:
         raise from_os_error(
             "cannot read the environment file",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Collection, Iterable, List, Mapping, Optional
+from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional
 
 from .errors import MaintenanceError
 from .finding import Finding
@@ -64,7 +64,7 @@ def parse_waivers(items: Optional[Iterable[Mapping[str, Any]]]) -> List[Waiver]:
     """
     waivers = []
     for item in items or ():
-        named = {key: str(item.get(key) or "") for key in ("fingerprint", "target", "rule")}
+        named: Dict[str, Any] = {key: str(item.get(key) or "") for key in ("fingerprint", "target", "rule")}
         label = "waiver %s" % {key: value for key, value in named.items() if value}
         if not any(named.values()):
             raise MaintenanceError(

@@ -116,13 +116,20 @@ def test_expanding_never_raises(text: str) -> None:
     assert isinstance(dotenv.expand(text, {"A": "$B", "B": "${A}"}), str)
 
 
-def test_a_pipe_in_its_place_keeps_nobody_waiting(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["pipe", "link to a device", "huge file"])
+def test_what_is_no_environment_file_keeps_nobody_waiting(tmp_path: Path, kind: str) -> None:
     """Whoever owns the shop's directory can put one there, and the run is root's."""
 
     def waited(*_unused: Any) -> None:
-        raise AssertionError("it waits at the pipe")
+        raise AssertionError(f"it waits at the {kind}")
 
-    os.mkfifo(tmp_path / ".env")
+    if kind == "pipe":
+        os.mkfifo(tmp_path / ".env")
+    elif kind == "huge file":
+        with open(tmp_path / ".env", "wb") as handle:
+            handle.truncate(2 << 30)
+    else:
+        (tmp_path / ".env").symlink_to("/dev/zero")
     before = signal.signal(signal.SIGALRM, waited)
     signal.alarm(5)
     try:
