@@ -141,7 +141,7 @@ def test_copy_rotate_and_fetch(world: World, tmp_path: Path) -> None:
     """The whole story: check mode, copies, nothing to do, rotation, and a fetch on a host that knows nothing."""
     before, oldest = tree(world.here), names(world.here)[0]
     missing = world.run()
-    assert missing.failed and "create: true" in missing.msg, missing.msg
+    assert missing.failed and "backup_offsite_create=true" in missing.msg, missing.msg
 
     would = ok(world.run(check=True, create=True))
     assert [entry["action"] for entry in would.result["plan"]] == ["make_place", *["copy_backup"] * 3]

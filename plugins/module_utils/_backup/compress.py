@@ -27,6 +27,8 @@ except ImportError:
 
 from .._core.errors import MaintenanceError
 
+TAKE_ANOTHER = "Do not rely on this file: restore from another one, and make a new backup."
+
 
 class DamagedBackup(MaintenanceError):
     """The bytes of a backup are not those of a whole one: a proof against the file, whatever the surroundings."""
@@ -205,7 +207,7 @@ class GzipReader:
         return DamagedBackup(
             "the gzip data is damaged: " + why,
             target=self._name,
-            next_step="Do not rely on this file: restore from another one, and make a new backup.",
+            next_step=TAKE_ANOTHER,
         )
 
 

@@ -339,6 +339,11 @@ def _sending(
             continue
         work = CopyBackup(backup.id, record.sha256, unnoted)
         actions.append(Action("copy_backup", backup.path, reason, work, backup.size))
+        if name in broken:
+            plan.warnings.append(
+                "the copy %s is damaged (%s), and its backup is sent again. Is a disk failing there, or does something else write to it?"
+                % (name, broken[name][1])
+            )
     for copy, trouble in mine.broken:
         if copy.name not in {os.path.basename(action.target) for action in actions}:
             plan.warnings.append(

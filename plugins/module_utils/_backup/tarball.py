@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from .._core.errors import MaintenanceError, from_os_error
-from .compress import DamagedBackup, GzipReader, GzipWriter, compressor, stored_member
+from .compress import TAKE_ANOTHER, DamagedBackup, GzipReader, GzipWriter, compressor, stored_member
 from .file_comparison import PartListing
 from .manifest import MAX_BYTES, ComponentRecord, FoundCollection, Manifest, parse_manifest
 from .plausibility import GZIP_MAGIC
@@ -507,19 +507,19 @@ def read_backup(stream: Any, name: str, read_dump: Callable[[Any], Any], sink: O
         raise DamagedBackup(
             "this is not a whole tar archive (%s)" % error,
             target=name,
-            next_step="Do not rely on this file: restore from another one, and make a new backup.",
+            next_step=TAKE_ANOTHER,
         ) from error
     if not found.entries:
         raise DamagedBackup(
             "the archive is empty",
             target=name,
-            next_step="Do not rely on this file: restore from another one, and make a new backup.",
+            next_step=TAKE_ANOTHER,
         )
     if not complete:
         raise DamagedBackup(
             "the archive is cut off: it has no end",
             target=name,
-            next_step="Do not rely on this file: restore from another one, and make a new backup.",
+            next_step=TAKE_ANOTHER,
         )
     return found
 
