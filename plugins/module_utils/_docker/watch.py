@@ -34,7 +34,7 @@ _NO_NEW_USER: Mapping[str, FrozenSet[str]] = {
     ),
     "network": frozenset(("disconnect", "destroy", "remove", "prune")),
     "volume": frozenset(("mount", "unmount", "destroy", "prune")),
-    # An image is looked at itself before it goes.
+    # Whatever gets or loses a name by these has no user by that; the image itself is looked at again then (`untouched`).
     "image": frozenset("delete untag prune push save tag pull load import".split()),
     "builder": frozenset(("prune",)),
 }
