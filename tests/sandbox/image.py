@@ -122,7 +122,8 @@ def _layer(path: Path) -> Layer:
     if not sidecar.exists():
         with path.open("rb") as handle:
             digest = hashlib.file_digest(handle, "sha256").hexdigest()
-        partial = sidecar.with_name(sidecar.name + ".partial")
+        # Of its own: two stages may begin with an empty cache at the same moment.
+        partial = sidecar.with_name(f"{sidecar.name}.{os.getpid()}.partial")
         partial.write_text(digest, encoding="ascii")
         partial.rename(sidecar)
     return Layer(path, sidecar.read_text(encoding="ascii"))
