@@ -267,7 +267,12 @@ def test_what_ran_runs_again_and_nothing_else_also_behind_a_reboot(front: Front,
     checked = front.play("enter_maintenance", "--check", **stopping).assert_ok()
     assert front.running() == ran
     entered = front.play("enter_maintenance", **stopping).assert_ok()
-    assert entered.result("maintenance_flag")["plan"] == checked.result("maintenance_flag")["plan"]
+    # Where nginx was not set up yet, check mode marks what it assumes of it.
+    would, did = (
+        [(entry["action"], entry["target"]) for entry in run.result("maintenance_flag")["plan"]]
+        for run in (checked, entered)
+    )
+    assert would == did
     assert entered.result("maintenance_flag")["stopped"] == ["miniecom_worker", "miniecom_frontend"]
     rest = sorted(set(ran) - {"worker", "frontend"})
     assert front.running() == rest
