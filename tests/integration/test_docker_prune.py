@@ -968,6 +968,11 @@ def test_only_what_was_touched_since_planning_is_asked_for_again(
                 docker_trouble._build(engine, "built:1", 1000)
             else:
                 load(engine, [small_image("other:2", b"three")])
+            # Certain is what was published before our own last removal.
+            volume(engine, "fence")
+            engine.api("DELETE", "/volumes/fence")
+            watch._gone.discard(("volume", "fence"))
+            watch.removed("volume", "fence")
             assert not watch.untouched(*key)
         with pytest.raises(SkipAction, match="it was given the name other:1 since planning"):
             remove(docker, watch, actions["remove_image", "three:1"])
