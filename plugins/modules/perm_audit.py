@@ -33,6 +33,13 @@ options:
     type: list
     elements: path
     default: []
+  backups:
+    description:
+      - Directories of backups, wherever they are and whatever they are called. Each file below them is audited as a backup, also where a symbolic link
+        below O(paths) leads there. One that does not exist is no finding.
+    type: list
+    elements: path
+    default: []
   exclude:
     description:
       - Directories that are not entered, as names (V(cache)) or as globs of paths relative to one of O(paths) (V(storage/cache/*)), beside
@@ -54,7 +61,7 @@ options:
       - V(secret-readable) (MPA-003, high), V(secret-group-access) (MPA-004, medium) and V(secret-owner) (MPA-005, medium) are about private keys and
         credentials, by their names; a C(.pem) file, and one whose name says nothing, counts when it holds a private key.
       - V(backup-readable) (MPA-006, high), V(backup-group-access) (MPA-007, medium) and V(backup-sidecar-readable) (MPA-008, low) are about files below
-        a directory named C(backups); all such files of one directory are one finding, since backups come and go.
+        a directory named C(backups), or one of O(backups); all such files of one directory are one finding, since backups come and go.
       - V(dump-readable) (MPA-019, high) and V(dump-group-access) (MPA-020, medium) are about dumps of a database elsewhere, by their names, or by their
         content where the name says nothing.
       - V(world-writable-directory) (MPA-009, high), V(world-writable-program) (MPA-010, critical), V(world-writable-file) (MPA-011, high).

@@ -13,6 +13,7 @@ PERMISSION_AUDIT_ARGUMENTS = (
     ArgumentSpec(
         {
             "paths": {"type": "list", "elements": "path", "default": []},
+            "backups": {"type": "list", "elements": "path", "default": []},
             "exclude": {"type": "list", "elements": "str", "default": []},
             "rules": {"type": "list", "elements": "raw"},
             "docker_socket": {"type": "list", "elements": "path", "default": ["/var/run/docker.sock"]},

@@ -72,13 +72,20 @@ class Look:
         policy: what the user wants.
         owners: users and groups of the host.
         top_owner: uid of the owner of the path, 0 when it is a single file.
+        all_backups: every file below the path is a backup, whatever the directories are called.
 
     Attributes:
         files: what breaks a rule, directories excepted; directories: these, by path.
     """
 
     def __init__(
-        self, root: str, roots: Sequence[str], policy: PermissionPolicy, owners: Owners, top_owner: int = 0
+        self,
+        root: str,
+        roots: Sequence[str],
+        policy: PermissionPolicy,
+        owners: Owners,
+        top_owner: int = 0,
+        all_backups: bool = False,
     ) -> None:
         self.root = root
         self.roots = roots
@@ -86,6 +93,7 @@ class Look:
         self.rules = policy.rules
         self.owners = owners
         self.top_owner = top_owner
+        self.all_backups = all_backups
         self.files: List[Facts] = []
         self.directories: Dict[str, Facts] = {}
         self._ownerless: Dict[Tuple[int, str], Facts] = {}
@@ -114,7 +122,7 @@ class Look:
         self._leave()
         self._directory = directory
         below = directory[len(self.root) :] + "/"
-        self.in_backups = "/backups/" in below
+        self.in_backups = self.all_backups or "/backups/" in below
         self._in_scripts = below.endswith("/scripts/")
 
     def _leave(self) -> None:

@@ -25,6 +25,7 @@ class PermissionPolicy:
 
     Attributes:
         paths: what to audit.
+        backups: directories of backups, audited as such wherever they are and whatever they are called.
         exclude: names and globs of directories that are not entered.
         rules: the rules to examine.
         fix: the rules to mend.
@@ -36,6 +37,7 @@ class PermissionPolicy:
     """
 
     paths: Tuple[str, ...]
+    backups: Tuple[str, ...]
     exclude: Tuple[str, ...]
     rules: RuleSet
     fix: FrozenSet[str]
@@ -61,6 +63,7 @@ def permission_policy(params: Mapping[str, Any]) -> PermissionPolicy:
         raise MaintenanceError("no paths to audit", next_step="Set paths, or undo.")
     return PermissionPolicy(
         tuple(params["paths"]),
+        tuple(params["backups"]),
         ALWAYS_EXCLUDED + tuple(params["exclude"]),
         rules,
         chosen & rules.chosen,

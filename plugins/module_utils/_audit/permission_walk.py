@@ -74,17 +74,18 @@ class Sieve:
 
 
 def walk_tree(
-    root: str, roots: Sequence[str], policy: PermissionPolicy, owners: Owners
+    root: str, roots: Sequence[str], policy: PermissionPolicy, owners: Owners, all_backups: bool = False
 ) -> Tuple[List[Facts], List[Unreadable], int]:
     """What lies at and below a path and breaks a rule, what could not be looked into, and how many entries there are.
 
     Args:
         roots: all audited paths, this one among them.
+        all_backups: every file there is a backup.
 
     Raises:
         MaintenanceError: the path is missing or closed to us.
     """
-    look = Look(root, roots, policy, owners)
+    look = Look(root, roots, policy, owners, all_backups=all_backups)
     survey = _Survey(look, policy)
     try:
         survey.run()
@@ -124,7 +125,8 @@ class _Survey:
 
     def run(self) -> None:
         names = plain_names(self.exclude)
-        program = gnu_find() if names is not None else ""
+        # Where every file is a candidate, find would only hand us all of them.
+        program = gnu_find() if names is not None and not self.look.all_backups else ""
         self._walk("", self._defer if program else None)
         if not self._deferred or names is None:
             return

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._audit.audit_state import AuditState, Memory
 from .._audit.file_modes import change_mode, current_status
+from .._audit.permission_find import in_backups
 from .._audit.permission_fix import (
     ModeChange,
     NarrowMode,
@@ -46,6 +47,7 @@ from .._core.call import Call
 from .._core.clock import utc_now
 from .._core.errors import MaintenanceError
 from .._core.finding import printable
+from .._core.paths import lies_below
 from .._core.plan import Action, Outcome, Plan, Report, Results, Verification
 from .._core.runner import Task
 from .._core.undo_note import new_undo_id, undo_path
@@ -84,6 +86,25 @@ class PermissionObservation:
     marks: Mapping[str, str] = field(default_factory=dict)
 
 
+def stores_apart(backups: Sequence[str], roots: Sequence[str]) -> List[str]:
+    """The directories of backups that the audit of the roots would miss, or not take for such; one that is not there is none.
+
+    Args:
+        backups: paths, perhaps of symbolic links.
+        roots: without symbolic links.
+    """
+    return [
+        store
+        for store in outermost(backups)
+        if os.path.isdir(store) and not any(lies_below(store, root) and in_backups(root, store) for root in roots)
+    ]
+
+
+def within(path: str, places: Sequence[str]) -> bool:
+    """Whether a path is one of the places, or lies below one. Pure."""
+    return any(lies_below(path, place) for place in places)
+
+
 class PermissionAudit(Task[PermissionObservation]):
     """Audit the trees, and narrow modes or give them back where that is asked for."""
 
@@ -102,19 +123,30 @@ class PermissionAudit(Task[PermissionObservation]):
             AuditState(self.run.state_dir).read(AUDIT, self.policy.findings.sarif), self.policy.rules.rules
         )
         roots = outermost(self.policy.paths)
+        stores = stores_apart(self.policy.backups, roots)
+        places = roots + stores
         objects: List[Facts] = []
         unreadable: List[Unreadable] = []
         users: List[User] = []
         entries = 0
         owners = Owners()
         for root in roots:
-            found, closed, count = walk_tree(root, roots, self.policy, owners)
+            found, closed, count = walk_tree(root, places, self.policy, owners)
+            objects += [facts for facts in found if not within(facts.path, stores)]
+            unreadable += [item for item in closed if not within(item.path, stores)]
+            entries += count
+        for store in stores:
+            try:
+                found, closed, count = walk_tree(store, places, self.policy, owners, all_backups=True)
+            except MaintenanceError as error:
+                # Another machine's disk, closed to root here: the shop's own directory is audited all the same.
+                found, closed, count = [], [Unreadable(store, store, str(error.code or ""))], 0
             objects, unreadable, entries = objects + found, unreadable + closed, entries + count
         if self.policy.fix:
-            users = find_users(roots) + [named_user(name) for name in self.policy.readers]
+            users = find_users(places) + [named_user(name) for name in self.policy.readers]
         people = service_users(self.policy.service_users, roots)
         objects += look_at_ssh(people)
-        scopes = roots + ([SOCKET_SCOPE] if self.policy.sockets else []) + ([SSH_SCOPE] if people else [])
+        scopes = places + ([SOCKET_SCOPE] if self.policy.sockets else []) + ([SSH_SCOPE] if people else [])
         return PermissionObservation(
             utc_now(),
             memory,

@@ -37,7 +37,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.sensit
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core import walker
 
 OPTIONS: dict[str, Any] = {
-    "exclude": [], "rules": None, "docker_socket": [], "fix": False, "readers": [], "service_users": [], "undo": None,
+    "backups": [], "exclude": [], "rules": None, "docker_socket": [], "fix": False, "readers": [], "service_users": [], "undo": None,
     "fail_on": "high", "waivers": [], "update_baseline": False, "sarif": None,
 }  # fmt: skip
 NAMES = [

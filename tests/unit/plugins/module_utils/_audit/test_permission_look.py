@@ -45,7 +45,7 @@ KEY = b"-----BEGIN OPENSSH PRIVATE KEY-----\n"
 SQL = b"-- MySQL dump 10.13  Distrib 8.0.36\n"
 NAMELESS = 61234
 OPTIONS: dict[str, Any] = {
-    "exclude": [], "rules": None, "docker_socket": [], "fix": False, "readers": [], "service_users": [], "undo": None,
+    "backups": [], "exclude": [], "rules": None, "docker_socket": [], "fix": False, "readers": [], "service_users": [], "undo": None,
     "fail_on": "high", "waivers": [], "update_baseline": False, "sarif": None,
 }  # fmt: skip
 

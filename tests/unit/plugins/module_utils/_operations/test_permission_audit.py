@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permission_custom import rule_set
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.permission_problems import problems_of
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.undo_store import read_undo
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import utc_now
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import AbortPlan, MaintenanceError
@@ -44,7 +46,7 @@ def state_dir(tmp_path: Path) -> Path:
 
 def task(shop: Path, state_dir: Path, **more: Any) -> Any:
     params = {
-        "paths": [str(shop)], "exclude": [], "rules": None, "docker_socket": [], "fix": True, "readers": [], "service_users": [], "undo": None,
+        "paths": [str(shop)], "backups": [], "exclude": [], "rules": None, "docker_socket": [], "fix": True, "readers": [], "service_users": [], "undo": None,
         "fail_on": "high", "waivers": [], "update_baseline": False, "sarif": None, **more,
     }  # fmt: skip
     call: Any = SimpleNamespace(params=params, check=False, run=RunContext(None, str(state_dir)))
@@ -140,3 +142,61 @@ def test_what_a_fix_left_alone_is_told_with_the_reason(shop: Path, state_dir: Pa
     warnings = steps.report(observation, plan, Results(True, list(plan.actions))).warnings
     told = [warning for warning in warnings if warning.startswith("left alone")]
     assert len(told) == permission_audit.MOST_TOLD + 1 and "hard links" in told[0] and "3 more" in told[-1]
+
+
+def broken(observation: Any) -> set[tuple[str, str]]:
+    rules = rule_set(None)
+    problems = problems_of(observation.objects, observation.sockets, observation.unreadable, rules)
+    return {(problem.rule.name, problem.path) for problem in problems}
+
+
+def test_backups_on_another_disk_are_audited_where_the_link_leads(shop: Path, state_dir: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk" / "dumps"
+    disk.mkdir(parents=True)
+    (disk / "20261130_020000.tar.gz").touch(mode=0o644)
+    (shop / "storage").mkdir()
+    (shop / "storage" / "backups").symlink_to(disk)
+    elsewhere = task(shop, state_dir, rules=["backup-readable", "link-outside"]).observe()
+    assert broken(elsewhere) == {("link-outside", str(shop / "storage" / "backups"))}
+    store = str(shop / "storage" / "backups")
+    found = task(shop, state_dir, rules=["backup-readable", "link-outside"], backups=[store]).observe()
+    assert broken(found) == {("backup-readable", str(disk / "20261130_020000.tar.gz"))}
+    assert found.scopes == (str(shop), str(disk))
+
+
+def test_a_directory_of_backups_by_another_name_is_told_once(shop: Path, state_dir: Path) -> None:
+    store = shop / "dumps"
+    store.mkdir()
+    (store / ".env").touch(mode=0o644)
+    (store / "20261130_020000.tar.gz").touch(mode=0o644)
+    rules = ["backup-readable", "env-readable"]
+    found = task(shop, state_dir, rules=rules, backups=[str(store), str(shop / "none")]).observe()
+    assert broken(found) == {
+        ("backup-readable", str(store / "20261130_020000.tar.gz")), ("env-readable", str(store / ".env")), ("env-readable", str(shop / ".env")),
+    }  # fmt: skip
+    assert len({facts.path for facts in found.objects}) == len(found.objects)
+
+
+def test_one_that_the_audit_knows_by_its_name_is_not_walked_again(shop: Path, state_dir: Path) -> None:
+    store = shop / "storage" / "backups"
+    store.mkdir(parents=True)
+    assert task(shop, state_dir, backups=[str(store)]).observe().scopes == (str(shop),)
+
+
+def test_backups_on_a_disk_that_is_closed_to_us_do_not_stop_the_audit(
+    shop: Path, state_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "nfs"
+    store.mkdir()
+    walked = permission_audit.walk_tree
+
+    def closed(root: str, *rest: Any, **more: Any) -> Any:
+        if root == str(store):
+            raise MaintenanceError("cannot audit this path", target=root, code="EACCES")
+        return walked(root, *rest, **more)
+
+    monkeypatch.setattr(permission_audit, "walk_tree", closed)
+    found = task(shop, state_dir, backups=[str(store)]).observe()
+    assert ("env-readable", str(shop / ".env")) in broken(found)
+    assert [(item.path, item.code) for item in found.unreadable] == [(str(store), "EACCES")]
+    assert ("directory-unreadable", str(store)) in broken(found)
