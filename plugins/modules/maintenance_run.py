@@ -32,6 +32,11 @@ options:
   owner:
     description: Who runs it, a person or a job. By default the user that the module runs as, or that called C(sudo).
     type: str
+  shop:
+    description:
+      - With O(state=begun), the shop's directory. Where the run before was one of another shop that is still there, a warning says so, because two shops
+        on one host need a O(state_dir) each.
+    type: path
   takeover:
     description:
       - Take over a run that you know is dead, without waiting for half an hour of silence.
@@ -181,6 +186,7 @@ SPEC = (
             "state": {"type": "str", "choices": ["begun", "ended"], "required": True},
             "name": {"type": "str", "default": "maintenance"},
             "owner": {"type": "str"},
+            "shop": {"type": "path"},
             "takeover": {"type": "bool", "default": False},
             "takeover_own": {"type": "bool", "default": False},
             "status": {"type": "str", "choices": ["ok", "failed"], "default": "ok"},

@@ -31,6 +31,7 @@ from .._core.record import (
 )
 from .._core.redaction import SECRETS
 from .._core.run_context import RunContext
+from .._core.served_shop import NEXT_STEP, note_shop, other_shop, shared_warning
 from .._core.state_dir import StateDirectory, sweep
 
 MODULE = "maintenance_run"
@@ -58,6 +59,10 @@ def begin_check(params: Mapping[str, Any], state: StateDirectory, now: datetime)
     own = str(params.get("owner") or default_owner()) if params["takeover_own"] else ""
     standing = judge_lease(lease, state.lock_is_free(), boot_id(), now, bool(params["takeover"]), own)
     report = Report("would begin; nothing is written")
+    shop = str(params["shop"] or "")
+    other = other_shop(state.path, shop) if shop else ""
+    if other:
+        report.warnings.append(shared_warning(state.path, shop, other))
     report.values = {"run_id": run_id, "started": format_utc(now), "cleaned": []}
     if standing.state == "live":
         who = (
@@ -85,15 +90,22 @@ def begin(params: Mapping[str, Any], state: StateDirectory, now: datetime) -> Re
         MaintenanceError: a live run holds the host.
     """
     owner = params.get("owner") or default_owner()
-    taken = take_lease(
-        state,
-        str(params["name"]),
-        str(owner),
-        bool(params["takeover"]),
-        now,
-        str(owner) if params["takeover_own"] else "",
-        lambda lease, reason: close_dead(state, lease, reason, now),
-    )
+    shop = str(params["shop"] or "")
+    other = other_shop(state.path, shop) if shop else ""
+    try:
+        taken = take_lease(
+            state,
+            str(params["name"]),
+            str(owner),
+            bool(params["takeover"]),
+            now,
+            str(owner) if params["takeover_own"] else "",
+            lambda lease, reason: close_dead(state, lease, reason, now),
+        )
+    except MaintenanceError as error:
+        if other and error.details.get("busy"):
+            error.next_step = "%s It may be one of the shop in %s. %s" % (error.next_step, other, NEXT_STEP)
+        raise
     run_id = taken.lease.run_id
     context = RunContext(run_id, state.path, False, MODULE)
     report = Report("begun %s" % run_id, values={"run_id": run_id, "started": format_utc(now)})
@@ -106,6 +118,10 @@ def begin(params: Mapping[str, Any], state: StateDirectory, now: datetime) -> Re
     with context.working():
         sweep(state)
         cleaned, report.warnings = _clear_leftovers(context, int(params["docker_timeout"]))
+        if other:
+            report.warnings.append(shared_warning(state.path, shop, other))
+        if shop:
+            note_shop(state.path, shop)
     report.values["cleaned"] = cleaned
     if cleaned:
         report.headline += "; cleared away: " + "; ".join(cleaned)

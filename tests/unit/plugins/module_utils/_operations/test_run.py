@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import parse_utc
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.lease import read_lease
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.lease import read_lease, release_lease
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Report
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.record import read_record
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.state_dir import StateDirectory
@@ -23,7 +23,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._operations i
 
 NOW = parse_utc("2026-11-24T03:00:00Z")
 PARAMS: Mapping[str, Any] = {
-    "name": "weekly", "owner": "ops", "takeover": False, "takeover_own": False, "docker_timeout": 1,
+    "name": "weekly", "owner": "ops", "shop": None, "takeover": False, "takeover_own": False, "docker_timeout": 1,
     "status": "ok", "steps": [], "keep_days": 90, "log_path": None,
 }  # fmt: skip
 
@@ -94,3 +94,28 @@ def test_check_mode_ends_nothing(state: StateDirectory, run_id: str) -> None:
     report = end(state, run_id or mine, check=not run_id)
     assert report.headline == "would end; nothing is written"
     assert holder(state) == mine and read_record(state, mine) == {}
+
+
+def test_two_shops_do_not_share_a_state_directory_unnoticed(state: StateDirectory, tmp_path: Path) -> None:
+    production, staging, moved = (tmp_path / name for name in ("production", "staging", "moved"))
+    production.mkdir()
+    (tmp_path / "link").symlink_to(production)
+    staging.mkdir()
+    begun = run.begin({**PARAMS, "shop": str(production)}, state, NOW)
+    assert begun.warnings == []
+    with pytest.raises(MaintenanceError, match="another run holds this host") as caught:
+        run.begin({**PARAMS, "shop": str(staging)}, state, NOW)
+    assert str(production) in str(caught.value) and "miniecom_state_dir" in str(caught.value)
+    release_lease(state, begun.values["run_id"])
+    again = run.begin({**PARAMS, "shop": str(tmp_path / "link")}, state, NOW)
+    assert again.warnings == [], "the same shop through a link"
+    release_lease(state, again.values["run_id"])
+    looked = run.begin_check({**PARAMS, "shop": str(staging)}, state, NOW)
+    other = run.begin({**PARAMS, "shop": str(staging)}, state, NOW)
+    assert other.warnings == looked.warnings
+    (warning,) = other.warnings
+    for part in (str(production), str(staging), "miniecom_state_dir"):
+        assert part in warning
+    release_lease(state, other.values["run_id"])
+    staging.rename(moved)
+    assert run.begin({**PARAMS, "shop": str(moved)}, state, NOW).warnings == [], "the same shop elsewhere"
