@@ -26,7 +26,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.draft
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.observation import Wanted, read_inventory
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outcome import still_there
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.prune import plan_removals
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.pruning import waves
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.pruning import at_a_time, waves
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.removal import remove
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.watch import Watch
 from tests.sandbox.engine import Engine, EngineUnavailable
@@ -99,7 +99,7 @@ def ours(engine: Engine, policy: Policy, wanted: Wanted) -> tuple[int, float]:
         plan = plan_removals(inventory, policy, time.time())
         planned = time.perf_counter() - started
         for wave in waves(plan.actions, inventory):
-            for outcome in docker.each(partial(remove, docker, watch), wave):
+            for outcome in docker.each(partial(remove, docker, watch), wave, at_a_time(wave, inventory.store)):
                 assert outcome.failure is None
         assert not still_there(read_inventory(docker, wanted.briefly()), plan.actions)
     return len(plan.actions), planned

@@ -45,7 +45,7 @@ class Task(Generic[Observation]):
 
     # False: a failed action does not keep the following ones from being tried; the module fails at the end.
     stop_on_failure = True
-    # How many actions of a wave are carried out at a time.
+    # How many actions of a wave are carried out at a time, unless `at_a_time` says otherwise.
     threads = 1
     # From the type of an action's work to what carries it out: a method that takes the action and the observation.
     handlers: Mapping[Type[Any], Handler] = {}
@@ -66,6 +66,10 @@ class Task(Generic[Observation]):
     def waves(self, observation: Observation, plan: Plan[Any]) -> Sequence[Sequence[Action[Any]]]:
         """The actions in order, those together that may be carried out side by side. `act` is then called by several threads."""
         return [[action] for action in plan.actions]
+
+    def at_a_time(self, observation: Observation, wave: Sequence[Action[Any]]) -> int:
+        """How many actions of a wave are carried out at a time."""
+        return self.threads
 
     def act(self, action: Action[Any], observation: Observation) -> Outcome:
         """Carry out one action after checking its own precondition again.
@@ -386,7 +390,7 @@ class Attempts:
         Raises:
             MaintenanceError: the record cannot be written any more.
         """
-        threads = min(self._task.threads, len(self._wave))
+        threads = min(self._task.at_a_time(self._observation, self._wave), len(self._wave))
         if threads <= 1:
             for place in range(len(self._wave)):
                 self._try(place)

@@ -450,21 +450,21 @@ class Docker:
                 raise _refused(what, target, status, refusal_text(body))
             return json.loads(body.decode("utf-8")) if body.strip() else None
 
-    def each(self, function: Callable[[Item], Answer], items: Iterable[Item]) -> List[Answer]:
+    def each(self, function: Callable[[Item], Answer], items: Iterable[Item], threads: int = THREADS) -> List[Answer]:
         """What a function makes of each item, in their order; a few are asked about at a time."""
         waiting = list(items)
         if len(waiting) < 2:
             return [function(item) for item in waiting]
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(function, waiting))
 
     def errors(self, what: str, target: str) -> Any:
         """docker_errors() that knows which engine this is."""
         return docker_errors(what, target, self.docker_host, self.timeout)
 
-    def containers(self) -> List[Dict[str, Any]]:
+    def containers(self, **parameters: Any) -> List[Dict[str, Any]]:
         """All containers, stopped ones too, as the engine lists them."""
-        return list(self.get("/containers/json", all=1) or [])
+        return list(self.get("/containers/json", all=1, **parameters) or [])
 
     def df(self, types: Sequence[str] = ()) -> Dict[str, Any]:
         """What uses disk, in the form that the engine's version has.

@@ -45,7 +45,7 @@ class Wanted:
 
     Attributes:
         images: dangling or unused: the layers of which images are needed; "" for none at all.
-        brief: neither logs nor layers, and no bytes of volumes.
+        brief: neither logs nor layers, no bytes of containers and volumes, and nobody who may use something.
         compose_paths: compose files, or directories with them, whose services' images matter, beside those of all projects.
     """
 
@@ -61,7 +61,7 @@ class Wanted:
     @property
     def types(self) -> List[str]:
         found = {
-            "container": self.containers,
+            "container": self.containers and not self.brief,
             "image": bool(self.images),
             "volume": self.volumes and not self.brief,
             # Build cache holds on to layers of images.
@@ -94,9 +94,11 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
         volumes = tuple(replace(volume, changed=_changed(docker, volume.mountpoint)) for volume in volumes)
     networks = tuple(parse_network(raw) for raw in docker.networks()) if wanted.networks else ()
     raw_images = _listed_images(docker, usage, manifests) if wanted.images else []
-    sizes = {str(raw.get("Id")): int(raw.get("SizeRw") or 0) for raw in usage.containers}
-    before = _on_disk(root, docker) if wanted.volumes or wanted.networks else None
-    containers = read_containers(docker, sizes)
+    before = _on_disk(root, docker) if (wanted.volumes or wanted.networks) and not wanted.brief else None
+    containers: List[Container] = []
+    if wanted.containers or not wanted.brief:
+        containers, unknown = _containers(docker, usage, wanted)
+        sizes_unknown = sizes_unknown or unknown
     hidden = None
     if before is not None:
         hidden = len(before - {container.id for container in containers} & (_on_disk(root, docker) or set()))
@@ -145,6 +147,26 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
     )
 
 
+def _lists_sizes(docker: Docker) -> bool:
+    """Whether the list of containers is asked for the bytes of their layers, rather than the disk usage, which would go through
+    all of them once more. Older engines count everything there, whatever they are asked for."""
+    return docker.engine == "docker" and version_tuple(docker.api_version) >= (1, 42)
+
+
+def _containers(docker: Docker, usage: DiskUsage, wanted: Wanted) -> Tuple[List[Container], str]:
+    """The containers, and why their sizes are missing; "" when they are not, or are of no matter."""
+    if not wanted.containers or wanted.brief or not _lists_sizes(docker):
+        return read_containers(
+            docker, {str(raw.get("Id")): int(raw.get("SizeRw") or 0) for raw in usage.containers}
+        ), ""
+    try:
+        return read_containers(docker, size=1), ""
+    except EngineError as error:
+        if _LOST_LAYER not in error.words:
+            raise
+        return read_containers(docker), error.words
+
+
 def _disk_usage(docker: Docker, types: Sequence[str]) -> Tuple[DiskUsage, str]:
     """What uses disk, and why the sizes of containers are missing in it; "" when they are not.
 
@@ -165,12 +187,16 @@ def _disk_usage(docker: Docker, types: Sequence[str]) -> Tuple[DiskUsage, str]:
 
 def _usage_and_manifests(docker: Docker, wanted: Wanted) -> Tuple[Tuple[DiskUsage, str], Dict[str, Any]]:
     """What uses disk, and of each image its manifests where there are any: the containerd store takes long for both, and may for both at once."""
+    types = [name for name in wanted.types if name != "container" or not _lists_sizes(docker)]
     modern = docker.store == "containerd" and version_tuple(docker.api_version) >= (1, 47)
     if docker.engine == "podman" or not modern or wanted.brief or not wanted.images:
-        return _disk_usage(docker, wanted.types), {}
+        return _disk_usage(docker, types), {}
+    # Of the others none goes, and how much their own snapshots take does not matter. The filter lists more than what is dangling,
+    # and what it should leave out would only be less well known.
+    dangling = {"filters": '{"dangling":["true"]}'} if wanted.images == "dangling" else {}
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(docker.images, manifests=1)
-        usage = _disk_usage(docker, wanted.types)
+        waiting = pool.submit(docker.images, manifests=1, **dangling)
+        usage = _disk_usage(docker, types)
         return usage, {str(item["Id"]): item.get("Manifests") for item in waiting.result()}
 
 
@@ -268,13 +294,16 @@ def _changed(docker: Docker, mountpoint: str) -> Optional[float]:
         return None
 
 
-def read_containers(docker: Docker, sizes: Mapping[str, int] = MappingProxyType({})) -> List[Container]:
+def read_containers(
+    docker: Docker, sizes: Mapping[str, int] = MappingProxyType({}), **parameters: Any
+) -> List[Container]:
     """All containers as the engine lists them now, with where their mounts really come from.
 
     Args:
-        sizes: bytes of their layers by id, which the list does not tell.
+        sizes: bytes of their layers by id, where the list is not asked for them.
+        parameters: of the request.
     """
-    found = [parse_container(raw, sizes.get(str(raw.get("Id")), 0)) for raw in docker.containers()]
+    found = [parse_container(raw, sizes.get(str(raw.get("Id")), 0)) for raw in docker.containers(**parameters)]
     real = real_places(docker, [mount.source for container in found for mount in container.mounts])
     return [
         replace(container, mounts=tuple(replace(mount, real=real.get(mount.source, ())) for mount in container.mounts))

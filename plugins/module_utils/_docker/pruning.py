@@ -34,6 +34,10 @@ from .works import (
     kind_of_work,
 )
 
+# After each removal of an image, or of a container's snapshot, the containerd store collects its garbage before it answers, once for
+# all that wait for it: 200 images take 2.2 to 4 s by four at a time, 1.0 s by sixteen, and no less by thirty-two.
+COLLECTED = 16
+
 
 def policy_of(params: Mapping[str, Any]) -> Policy:
     """The options as data.
@@ -98,6 +102,12 @@ def waves(actions: Sequence[Action[Removal]], inventory: Inventory) -> List[List
     return found
 
 
+def at_a_time(wave: Sequence[Action[Removal]], store: str) -> int:
+    """How many of a wave the engine gets at a time. Pure."""
+    collects = store == "containerd" and isinstance(wave[0].work, (RemoveContainer, RemoveImage))
+    return COLLECTED if collects else THREADS
+
+
 class DockerPrune(Task[Inventory]):
     """Remove exactly what was planned."""
 
@@ -135,6 +145,9 @@ class DockerPrune(Task[Inventory]):
         if self.policy.target_free is not None:
             return [[action] for action in plan.actions]
         return waves(plan.actions, observation)
+
+    def at_a_time(self, observation: Inventory, wave: Sequence[Action[Removal]]) -> int:
+        return at_a_time(wave, observation.store)
 
     def _remove(self, action: Action[Removal], observation: Inventory) -> Outcome:
         self.run.renew()

@@ -168,6 +168,9 @@ class Watch:
     def __init__(self, docker: Docker) -> None:
         self._docker = docker
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
+        # When the last full look began, and what it saw.
+        self._looked: Optional[Tuple[float, Users]] = None
         self._events: Optional[Events] = None
         self._users: Optional[Users] = None
         self._touched: Set[Subject] = set()
@@ -195,12 +198,18 @@ class Watch:
             return self._users
 
     def look(self) -> Users:
-        """The same by asking for everything, for what no event tells.
+        """The same by asking for everything, for what no event tells. Threads that ask at one time get one answer, to a question
+        that was put after each of them had asked.
 
         Raises:
             EngineError, DockerUnavailable: the engine did not answer.
         """
-        return read_users(self._docker)
+        asked = time.monotonic()
+        with self._looking:
+            if self._looked is None or self._looked[0] <= asked:
+                put = time.monotonic()
+                self._looked = (put, read_users(self._docker))
+            return self._looked[1]
 
     def untouched(self, kind: str, identity: str) -> bool:
         """Whether a container, a volume or an image is certainly as it was when it was observed.

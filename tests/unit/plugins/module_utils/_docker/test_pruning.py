@@ -29,6 +29,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker impor
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import DockerUnavailable, EngineError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import (
     Container,
+    DiskUsage,
     Inventory,
     Volume,
 )
@@ -37,6 +38,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.remov
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.works import (
     Removal,
     RemoveContainer,
+    RemoveImage,
     RemoveNetwork,
     RemoveVolume,
 )
@@ -225,6 +227,52 @@ def test_only_a_manager_tells_the_services_of_a_swarm() -> None:
     assert found.needs[0].meets(["api:2"]) and found.needs[0].meets(["api@sha256:12"])
     assert not found.needs[0].meets(["api:1"]) and found.needs[1].meets(["assets:1"])
     assert [(item.kind, item.pattern) for item in found.declared] == [("volume", "shop_data"), ("network", "nid")]
+
+
+def test_only_what_the_containerd_store_cleans_up_after_goes_by_many_at_a_time() -> None:
+    prune, image = task(), Action("remove_image", "i", "", RemoveImage("i", (), ("i",), 1), 1)
+    found = [
+        [prune.at_a_time(Inventory(store=store), [action]) for action in (CONTAINER, image, VOLUME, NETWORK)]
+        for store in ("classic", "containerd")
+    ]
+    assert found == [[4, 4, 4, 4], [16, 16, 4, 4]]
+
+
+class Lister(Engine):
+    """Lists containers, with their sizes unless they cannot be had."""
+
+    engine, docker_host = "docker", "tcp://elsewhere:2376"
+
+    def __init__(self, words: str = "") -> None:
+        super().__init__()
+        self.words = words
+        self.asked: list[dict[str, Any]] = []
+
+    def containers(self, **parameters: Any) -> list[dict[str, Any]]:
+        self.asked.append(parameters)
+        if self.words and parameters:
+            raise EngineError("no", "list", 500, self.words)
+        return [{"Id": "c", "SizeRw": 7}] if parameters else [{"Id": "c"}]
+
+
+def listed(docker: Lister, wanted: observation.Wanted) -> tuple[list[int], str]:
+    counted = DiskUsage((), ({"Id": "c", "SizeRw": 5},), (), (), 0)
+    containers, why = observation._containers(docker, counted, wanted)  # type: ignore[arg-type]
+    return [container.size for container in containers], why
+
+
+def test_containers_are_listed_with_their_sizes_once() -> None:
+    wanted = observation.Wanted(containers=True)
+    docker = Lister()
+    assert listed(docker, wanted) == ([7], "") and docker.asked == [{"size": 1}]
+    # Who is not asked about them, and who looks again, need none; older engines count everything in their disk usage.
+    assert listed(docker, observation.Wanted(volumes=True)) == listed(docker, wanted.briefly()) == ([5], "")
+    docker.api_version = "1.41"
+    assert listed(docker, wanted) == ([5], "") and docker.asked[1:] == [{}, {}, {}]
+    lost = Lister("rw layer snapshot not found for container 1")
+    assert listed(lost, wanted) == ([0], lost.words)
+    with pytest.raises(EngineError):
+        listed(Lister("out of memory"), wanted)
 
 
 def test_sizes_of_containers_are_done_without() -> None:

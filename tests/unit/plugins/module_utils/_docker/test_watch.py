@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -212,6 +213,44 @@ def test_nothing_is_known_where_ones_own_removal_is_not_told_or_the_events_end(
     engine.connection.close()
     assert not seen.untouched("container", "one") and not seen.untouched("container", "one")
     seen.close()
+
+
+def test_a_full_look_is_shared_by_those_who_asked_before_it_began(
+    engine: Engine, looks: list[Users], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker: Any = engine
+    seen = Watch(docker)
+    assert seen.look() is not seen.look(), "what was seen before somebody asks is too old"
+    begun, proceed = threading.Event(), threading.Event()
+    real = watch.read_users
+
+    def slow(docker: Any) -> Users:
+        begun.set()
+        assert proceed.wait(20)
+        return real(docker)
+
+    monkeypatch.setattr(watch, "read_users", slow)
+    asked = threading.Semaphore(0)
+
+    def clock() -> float:
+        asked.release()
+        return time.monotonic()
+
+    monkeypatch.setattr(watch, "time", SimpleNamespace(monotonic=clock))
+    found: list[Users] = []
+    threads = [threading.Thread(target=lambda: found.append(seen.look())) for _ in range(4)]
+    threads[0].start()
+    assert begun.wait(20)
+    for _ in range(2):
+        asked.acquire()
+    for thread in threads[1:]:
+        thread.start()
+        assert asked.acquire(timeout=20)
+    proceed.set()
+    for thread in threads:
+        thread.join(20)
+    # One for the first, and one for all who asked while that was under way.
+    assert len(looks) == 4 and sorted(found.count(look) for look in looks) == [0, 0, 1, 3]
 
 
 @pytest.mark.parametrize("fact", [{"engine": "podman"}, {"lanes": None}])
