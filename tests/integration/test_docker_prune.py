@@ -588,6 +588,40 @@ networks:
   backend:
 """
 
+STACK = """
+name: shop
+services:
+  mongo:
+    image: {image}
+    command: ["sh", "-c", "echo data > /data/db/file; while :; do sleep 1; done"]
+    stop_grace_period: 1s
+    volumes: ["mongo_data:/data/db"]
+    networks: [backend]
+    healthcheck: {{test: test -e /data/db/file, interval: 1s, retries: 30}}
+  api:
+    image: {image}
+    command: ["sh", "-c", "while :; do sleep 1; done"]
+    stop_grace_period: 1s
+    depends_on: {{mongo: {{condition: service_healthy}}}}
+    volumes: ["uploads:/uploads", "invoices:/invoices"]
+    networks: [backend, frontend]
+  report:
+    image: shop-report:1
+    profiles: [reports]
+    volumes: ["mongo_data:/data/db"]
+  idle:
+    image: shop-idle:1
+    deploy: {{replicas: 0}}
+volumes:
+  mongo_data:
+  uploads:
+  invoices:
+    driver_opts: {{type: none, o: bind, device: "{invoices}"}}
+networks:
+  backend:
+  frontend:
+"""
+
 
 def test_a_stopped_compose_project_loses_nothing(
     engine: Engine, image: str, prune: Callable[..., ModuleResult], tmp_path: Path
@@ -608,6 +642,34 @@ def test_a_stopped_compose_project_loses_nothing(
     assert (place(engine, "shop_mongo_data") / "file").read_text() == "data\n"
     engine.docker(*compose, "start")
     engine.docker(*compose, "down", "--volumes", "--timeout", "1")
+
+
+def test_a_project_that_is_down_comes_back_with_all_it_had(
+    engine: Engine, image: str, prune: Callable[..., ModuleResult], tmp_path: Path
+) -> None:
+    """A stack of compose's own making: services in a row, one behind a profile, one scaled to none, and volumes of all kinds."""
+    load(engine, [small_image(name, name.encode()) for name in ("shop-report:1", "shop-idle:1", "other:1")])
+    file = tmp_path / "docker-compose.yml"
+    file.write_text(STACK.format(image=image, invoices=tmp_path / "invoices"))
+    (tmp_path / "invoices").mkdir()
+    compose = ("compose", "--file", str(file))
+    engine.docker(*compose, "up", "--detach", "--wait")
+    engine.docker(*compose, "exec", "-T", "api", "sh", "-c", "echo order > /uploads/file; echo bill > /invoices/file")
+    engine.docker("volume", "create", "stranger")
+    names = ["shop_mongo_data", "shop_uploads", "shop_invoices", "stranger"]
+    everything: dict[str, Any] = {**ALL, "volume_names": names, "protect": {"names": [image]}}
+    # While it runs its labels tell its file, down nobody knows of it but who names it.
+    assert sorted(removed(prune(**everything))) == ["other:1", "stranger"]
+    engine.docker(*compose, "down", "--timeout", "1")
+    assert removed(prune(**everything, compose_paths=[str(tmp_path)])) == []
+    assert "shop-report:1" in engine.docker("images", "--format", "{{.Repository}}:{{.Tag}}").split()
+    engine.docker(*compose, "--profile", "reports", "up", "--detach", "--wait", "api")
+    assert engine.docker(*compose, "exec", "-T", "api", "cat", "/uploads/file", "/invoices/file") == "order\nbill\n"
+    assert (place(engine, "shop_mongo_data") / "file").read_text() == "data\n"
+    assert (tmp_path / "invoices/file").read_text() == "bill\n"
+    # What its owner takes away with it is gone, and not because of us.
+    engine.docker(*compose, "down", "--volumes", "--timeout", "1")
+    assert (tmp_path / "invoices/file").read_text() == "bill\n"
 
 
 # -- the world changes between plan and act ---------------------------------------------------------------------------
@@ -1253,3 +1315,52 @@ def test_the_image_of_a_service_without_replicas_stays(
         assert (
             kept(result)["image svc:1"] == kept(result)["image svc:2"] == "it is that of the swarm's service shop_api"
         )
+
+
+SWARM_STACK = """
+version: "3.8"
+services:
+  api:
+    image: svc:1
+    volumes: ["data:/data"]
+    networks: [back]
+    deploy: {replicas: 0}
+  job:
+    image: svc:2
+    volumes: ["jobs:/jobs"]
+    networks: [back]
+    deploy: {replicas: 0}
+volumes: {data: {}, jobs: {}}
+networks: {back: {}}
+"""
+
+
+@pytest.mark.skipif(not os.environ.get("MINIECOM_TEST_ENGINE_RELEASES"), reason=OTHER_RELEASES)
+@pytest.mark.parametrize("release", ["bookworm", "sid"])
+def test_a_stack_that_is_scaled_to_nothing_loses_nothing(
+    docker_engine: Engine, tmp_path: Path, state_dir: Path, release: str
+) -> None:
+    """As `docker stack deploy` makes it, in this lane alone as above."""
+    (tmp_path / "stack.yml").write_text(SWARM_STACK)
+    with Engine(tmp_path / "engine", release=release) as engine:
+        load(engine, [small_image(f"svc:{number}", b"%d" % number) for number in (1, 2, 3)])
+        engine.api("POST", "/swarm/init", {"ListenAddr": "127.0.0.1:0", "AdvertiseAddr": "127.0.0.1"})
+        try:
+            deploy = ("stack", "deploy", "--resolve-image=never", "--compose-file", str(tmp_path / "stack.yml"), "shop")
+            engine.docker(*deploy)
+            # A node has a volume as soon as a task ran on it once.
+            for name in ("shop_data", "shop_jobs", "stranger"):
+                volume(engine, name)
+            params: dict[str, Any] = {"docker_host": engine.docker_host, "state_dir": state_dir, **ALL}
+            names = ["shop_data", "shop_jobs", "stranger"]
+            result = run_module("docker_prune", {**params, "volume_names": names})
+            left = {service["Spec"]["Name"] for service in engine.api("GET", "/services")}
+            networks = {network["Name"] for network in engine.api("GET", "/networks")}
+            after = engine.docker(*deploy)
+        finally:
+            engine.api("POST", "/swarm/leave?force=1")
+        assert sorted(removed(result)) == ["stranger", "svc:3"]
+        assert left == {"shop_api", "shop_job"} and {"shop_back", "ingress"} <= networks
+        assert after.count("Updating service") == 2
+        for name in names[:2]:
+            assert (place(engine, name) / "content").read_bytes() == b"precious"

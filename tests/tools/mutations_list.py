@@ -81,6 +81,7 @@ DOCKER = (
         ("docker-watch-images", "seen = any(other in", "seen = False and any(other in", ""),
         ("docker-watch-first", "and own in self._gone and", "and", ""),
         ("docker-watch-own-event", "            self._catch_up(own)\n", "            self._catch_up()\n", ""),
+        ("docker-watch-look-old", "self._looked is None or self._looked[0] <= asked", "self._looked is None", ""),
         (
             "docker-watch-podman",
             "            return read_users(self._docker)\n        with",
