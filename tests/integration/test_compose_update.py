@@ -119,7 +119,7 @@ class World:
         for before, after in changes.items():
             text = text.replace(before, after)
         (self.shop / "docker-compose.yml").write_text(text)
-        (self.shop / ".env").write_text("TOKEN=tell-nobody-2026\n")
+        (self.shop / ".env").write_text("TOKEN=tell-nobody-2026\nCOMPOSE_REMOVE_ORPHANS=true\n")
         self.dockerfile("true")
 
     def dockerfile(self, command: str) -> None:
@@ -266,6 +266,26 @@ def test_newer_images_are_told_taken_and_gone_back_from(world: World) -> None:
     assert good(world.run("undo"))["changed"] is False
 
 
+def test_what_is_left_of_a_service_that_the_files_know_no_more_stays(world: World) -> None:
+    """Also where the project's own environment file tells compose to remove it."""
+    for service in ("gone", "old"):
+        labels = [
+            f"--label=com.docker.compose.{name}" for name in ("project=updates", f"service={service}", "oneoff=False")
+        ]
+        number = ("--label=com.docker.compose.container-number=1", "--label=com.docker.compose.config-hash=x")
+        world.engine.docker(
+            "create", f"--name=updates-{service}-1", *labels, *number, f"{world.registry.host}/shop/api:1"
+        )
+    before = world.ids()
+    world.registry.push("shop/api:1", api("two"))
+    assert good(world.run())["changed"] is True
+    after = world.ids()
+    # Nor is a service started, or made anew, that did not run.
+    assert {name for name in before if after.get(name) != before[name]} == {"api"} and "gone" in after
+    assert "old" not in world.compose("ps", "--services", "--status", "running").split()
+    world.assert_as_before("two")
+
+
 def test_the_database_only_when_it_is_named_and_never_to_another_major_version(world: World) -> None:
     world.registry.push("shop/mongo:6", database("7.0.1"))
     before = world.ids()
@@ -353,7 +373,7 @@ def test_it_refuses_what_it_cannot_do_without_loss(world: World) -> None:
         "would not have its volumes any more: /app/storage (volume updates_storage, by the files volume updates_moved)"
     )
     world.write()
-    (world.shop / ".env").write_text("TOKEN=another-one\nMORE=1\n")
+    (world.shop / ".env").write_text("TOKEN=another-one\nMORE=1\nCOMPOSE_REMOVE_ORPHANS=true\n")
     refused("other variables than it runs with (MORE, TOKEN)")
     world.write(
         **{'command: [sleep, "100000"]\n    stop_grace_period: 0s\n    volumes': 'command: [sleep, "9"]\n    volumes'}
