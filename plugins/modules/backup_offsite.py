@@ -75,6 +75,14 @@ options:
       - By default the host name, and with O(method=controller) the name in the inventory. For V(fetch) the copies of all hosts, as the one that made
         them may be lost; with O(method=controller) only where there are none of this host.
     type: str
+  adopt:
+    description:
+      - Take copies of the name O(owner) that another host has put there for this host's own, from now on. For a host that was set up anew, or that got another
+        O(state_dir) or machine id.
+      - Without it such copies are neither counted nor removed, and a warning tells of them, since two hosts of one name would otherwise remove each
+        other's copies.
+    type: bool
+    default: false
   verify:
     description:
       - How a copy is compared after the transfer. V(read_back) reads it at the place from its first byte to its last; C(rclone) and C(restic)
@@ -224,6 +232,7 @@ copies:
     bytes: {description: Size., type: int}
     sha256: {description: SHA-256 of the archive., type: str}
     owner: {description: Which host put it there., type: str}
+    host: {description: "What tells that host from another one of its name; empty in notes that do not tell.", type: str}
     database: {description: Name of the database in it., type: str}
     started: {description: "When the backup was begun, in UTC; data younger than this is not in it.", type: str}
     copied: {description: "When it was copied, in UTC.", type: str}
@@ -273,6 +282,7 @@ SPEC = (
             "name": {"type": "str"},
             "database": {"type": "str"},
             "owner": {"type": "str"},
+            "adopt": {"type": "bool", "default": False},
             "verify": {"type": "str", "choices": ["read_back", "own"], "default": "read_back"},
             "temporary": {"type": "bool", "default": False},
             "allow_unencrypted": {"type": "bool", "default": False},

@@ -239,6 +239,9 @@ class CopyStore:
         refused = []
         for name in names:
             listing = self.listing().of(self.owner, database)
+            copy = listing.find(name)
+            # Hosts of one name are a series each; the rules see one at a time.
+            listing = listing.of(hosts=(copy.host,) if copy else ())
             newest = max(listing.copies, key=lambda copy: (copy.date, copy.name), default=None)
             if newest is None or name == newest.name or name not in unkept_copies(listing, keep, now + _FARTHEST_ZONE):
                 refused.append(name)

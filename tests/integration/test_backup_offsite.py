@@ -303,6 +303,52 @@ def test_a_file_of_somebody_elses_is_neither_overwritten_nor_removed(
     assert (world.place / old).exists() and (world.place / "photos.zip").exists()
 
 
+@pytest.mark.parametrize("method", METHODS if EXHAUSTIVE else ("rsync", "restic"))
+def test_two_hosts_of_one_name_do_not_rotate_each_others_copies(
+    method: str, tmp_path: Path, programs: Path, server: SshServer
+) -> None:
+    """Production and a staging set up from its image, both called host-1, with one place and one rule."""
+    world = make_world(method, tmp_path, programs, server)
+    twin = World(method, tmp_path / "theirs", world.place, tmp_path / "their-state", programs, dict(world.options))
+    twin.here.mkdir()
+    for minutes in (1, 2, 3):
+        backup(twin.here, NOW + timedelta(minutes=minutes))
+    ok(world.run(create=True))
+    rules = {"keep_last": 1}
+    would = ok(twin.run(check=True, **rules))
+    theirs = ok(twin.run(**rules))
+    assert theirs.result["plan"] == would.result["plan"]
+    assert [entry["action"] for entry in theirs.result["plan"]] == ["copy_backup"]
+    assert "another host has copies of the name host-1" in str(theirs.result["warnings"])
+    assert [copy["name"] for copy in theirs.result["copies"]] == names(twin.here)[-1:]
+    assert world.copies() == names(world.here)[::-1], "nothing of the first host is gone"
+    ours = ok(world.run(**rules))
+    assert [entry["action"] for entry in ours.result["plan"]] == ["remove_copy"] * 2
+    assert ours.result["summary"]["copies"] == 1
+    assert [copy["name"] for copy in ok(twin.run(**rules)).result["copies"]] == names(twin.here)[-1:]
+    # What is brought back elsewhere must be named: the newest copy is that of the wrong shop.
+    other = tmp_path / "recovery"
+    other.mkdir()
+    elsewhere = {"action": "fetch", "path": str(other), "state_dir": str(tmp_path / "elsewhere")}
+    refused = world.run(**elsewhere)
+    assert refused.failed and "several hosts of the name host-1" in refused.msg
+    assert ok(world.run(**elsewhere, name=names(world.here)[-1])).result["path"].endswith(names(world.here)[-1])
+
+    # A host that was set up anew says so once, and its copies are one series again.
+    shutil.rmtree(world.state)
+    shutil.rmtree(twin.state)
+    assert "backup_offsite_adopt=true" in str(ok(world.run(check=True, **rules)).result["warnings"])
+    assert not world.state.exists()
+    backup(world.here, NOW + timedelta(minutes=30))
+    would = ok(world.run(check=True, adopt=True, **rules))
+    taken = ok(world.run(adopt=True, **rules))
+    assert taken.result["plan"] == would.result["plan"]
+    assert [entry["action"] for entry in taken.result["plan"]] == ["adopt_copies", "copy_backup", *["remove_copy"] * 2]
+    again = ok(world.run(**rules))
+    assert not again.changed and "another host" not in str(again.result.get("warnings", ""))
+    assert [copy["name"] for copy in again.result["copies"]] == names(world.here)[-1:]
+
+
 def test_an_unencrypted_backup_is_sent_only_where_that_is_allowed(
     tmp_path: Path, programs: Path, server: SshServer
 ) -> None:

@@ -100,3 +100,32 @@ def test_the_controller_fetches_tells_the_age_and_gives_back(tmp_path: Path) -> 
     )
     assert newest.name not in str(listing), "nor does anything of it stay"
     assert {path.name for path in place.glob("2*")} == {newer.name, archives[0].name}
+
+
+def test_two_hosts_of_one_name_are_a_series_each_on_the_controller(tmp_path: Path) -> None:
+    """Two inventories of one controller call their host the same."""
+    root = tmp_path / "controller"
+    root.mkdir()
+    variables: dict[str, Any] = {
+        "context_result": {"context": {"settings": {}, "mongo": {"database": "miniecom"}, "blocking_jobs": []}},
+        "backup_offsite_method": "controller",
+        "backup_offsite_target": str(root),
+        "backup_offsite_keep_last": 1,
+        **{f"backup_offsite_keep_{tier}": 0 for tier in ("daily", "weekly", "monthly")},
+    }
+    last = datetime.now().replace(microsecond=0) - timedelta(hours=60)
+    role: list[dict[str, Any]] = [
+        {"ansible.builtin.import_role": {"name": "miniecom.maintenance.backup", "tasks_from": "offsite"}}
+    ]
+    newest = []
+    for host in range(2):
+        here = tmp_path / f"backups-{host}"
+        here.mkdir()
+        own = {**variables, "backup_dest": str(here), "context_state_dir": str(tmp_path / f"state-{host}")}
+        for step in range(2):
+            newest.append(backup(here, last + timedelta(hours=2 * host + step), 50_000).name)
+            done = play(tmp_path, role, own)
+            assert done.returncode == 0, done.stdout
+        assert ("another host has copies of the name localhost" in done.stdout + done.stderr) == bool(host)
+    # Each has removed its own older one, and nothing else.
+    assert {path.name for path in (root / "localhost").glob("2*")} == {newest[1], newest[3]}

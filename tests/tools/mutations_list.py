@@ -546,11 +546,23 @@ BACKUP_OFFSITE = (
             "if True:",
             "test_nor_what_it_puts_there_during_the_transfer",
         ),
+        (
+            "offsite-removal-of-a-namesakes-copy",
+            "return listing.of(self.policy.owner, database, hosts)",
+            "return listing.of(self.policy.owner, database)",
+            "test_a_copy_that_another_host_of_this_name_has_put_there_since_planning_is_not_removed",
+        ),
     ),
     *_of(
         "backup_offsite",
         "_backup/offsite_restic.py",
         "_backup/test_offsite_places.py",
+        (
+            "offsite-restic-namesake",
+            'return "%s/%s/%s" % (owner, host, name)',
+            'return "%s/%s" % (owner, name)',
+            "test_restic_snapshots_tell_what_was_noted",
+        ),
         (
             "offsite-which-snapshot",
             "if archive and not chosen:",
@@ -576,9 +588,21 @@ BACKUP_OFFSITE = (
         ),
         (
             "offsite-copies-of-others",
-            "mine = listing.of(policy.owner, policy.database)",
+            "mine = listing.of(policy.owner, policy.database, hosts)",
             "mine = listing",
             "test_copies_of_other_hosts_and_databases_are_neither_counted_nor_removed",
+        ),
+        (
+            "offsite-copies-of-a-namesake",
+            "mine = listing.of(policy.owner, policy.database, hosts)",
+            "mine = listing.of(policy.owner, policy.database)",
+            "test_copies_of_another_host_of_this_name_are_neither_counted_nor_removed",
+        ),
+        (
+            "offsite-which-namesake",
+            "if len(series_of(listing.copies)) > 1 and not (identity.id and own.copies):",
+            NEVER,
+            "test_the_newest_copy_of_a_name_that_two_hosts_have_is_not_guessed",
         ),
         (
             "offsite-name-is-taken",

@@ -24,10 +24,12 @@ from .._core.runner import Task
 from .._core.units import counted, format_duration, format_size, parse_duration, parse_size
 from .catalogue import Backup, look_at, read_catalogue, sidecar_path, write_sidecar
 from .offsite_controller import ControllerPlace
-from .offsite_copies import OffsiteCopy, OffsiteNote, copy_of
+from .offsite_copies import OffsiteCopy, OffsiteListing, OffsiteNote, copy_of
+from .offsite_identity import adopt, own_identity_at_places, read_identity
 from .offsite_ledger import LedgerEntry, write_entry
 from .offsite_place import PlaceOptions, SecondPlace, read_environment, require_private, sha256_of
 from .offsite_planning import (
+    AdoptCopies,
     AssumedCopy,
     CopyBackup,
     FetchCopy,
@@ -39,6 +41,7 @@ from .offsite_planning import (
     RemoveOffsiteLeftover,
     describe_copies,
     describe_copy,
+    own_hosts,
     plan_copying,
     plan_fetching,
 )
@@ -73,6 +76,7 @@ class BackupOffsite(Task[OffsiteObservation]):
             params["max_delete"],
             params["assume_verified"] and call.check,
             params["name"] or "",
+            params["adopt"] and not self.fetching,
         )
 
     def _options(self) -> PlaceOptions:
@@ -97,6 +101,7 @@ class BackupOffsite(Task[OffsiteObservation]):
             bandwidth=parse_size(params["bandwidth"]),
             environment=read_environment(params["environment_file"]) if params["environment_file"] else {},
             controller=params["controller"],
+            host=lambda: read_identity(self.run.state_dir).id,
         )
 
     # --- observe, plan
@@ -105,7 +110,8 @@ class BackupOffsite(Task[OffsiteObservation]):
         path = self.params["path"]
         missing_ok = self.call.check or not self.fetching
         catalogue = read_catalogue(path, missing_ok=missing_ok)
-        return OffsiteObservation(catalogue, self.place.list(), _free(path) if self.fetching else None)
+        free = _free(path) if self.fetching else None
+        return OffsiteObservation(catalogue, self.place.list(), free, read_identity(self.run.state_dir))
 
     def plan(self, observation: OffsiteObservation, now: datetime) -> Plan[OffsiteWork]:
         planner = plan_fetching if self.fetching else plan_copying
@@ -115,6 +121,10 @@ class BackupOffsite(Task[OffsiteObservation]):
 
     def _make_place(self, action: Action[MakePlace], observation: OffsiteObservation) -> Outcome:
         self.place.prepare()
+        return Outcome()
+
+    def _adopt(self, action: Action[AdoptCopies], observation: OffsiteObservation) -> Outcome:
+        adopt(self.run.state_dir, action.work.hosts)
         return Outcome()
 
     def _copy(self, action: Action[CopyBackup], observation: OffsiteObservation) -> Outcome:
@@ -128,6 +138,7 @@ class BackupOffsite(Task[OffsiteObservation]):
                 target=path,
                 next_step="It was not sent. Run a restore test (mongo_restore) on it, and check this host's disk.",
             )
+        identity = own_identity_at_places(self.run.state_dir)
         self._require_free(work, name)
         if work.unnoted:
             self._require_same(path, name, work.sha256)
@@ -146,19 +157,28 @@ class BackupOffsite(Task[OffsiteObservation]):
         record = _unchanged(work).verification
         if record is None:
             raise SkipAction("it is no longer verified")
-        self.place.write_note(OffsiteNote(copy_of(name, record, self.policy.owner, format_utc(utc_now()), how), record))
+        copy = copy_of(name, record, self.policy.owner, format_utc(utc_now()), how)
+        self.place.write_note(OffsiteNote(replace(copy, host=identity.id, adopted=identity.adopted), record))
         return Outcome(backup.size, how)
 
     def _require_free(self, work: CopyBackup, name: str) -> None:
         """Hosts may share a place, and their backups of one second have one name: nothing of another one is overwritten."""
         listing = self.place.list()
-        others = [copy for copy, _trouble in listing.broken if copy.owner != self.policy.owner]
+        own = [copy for copy, _trouble in self._mine(listing).broken]
+        others = [copy for copy, _trouble in listing.broken if all(copy is not one for one in own)]
         if name in {copy.name for copy in (*listing.copies, *others)} or (name in listing.unnoted) != work.unnoted:
             raise MaintenanceError(
                 "a file of this name has come to the place, or gone from it, since planning",
                 target="%s at %s" % (name, self.target),
                 next_step="Nothing was overwritten. Give each host that shares the place a directory of its own in target.",
             )
+
+    def _mine(self, listing: OffsiteListing, database: str = "") -> OffsiteListing:
+        """Of what is at the place this host's own, who it is by now; for fetching what is of its name."""
+        if self.fetching:
+            return listing.of(self.policy.owner, database)
+        hosts = own_hosts(listing, read_identity(self.run.state_dir), self.policy)
+        return listing.of(self.policy.owner, database, hosts)
 
     def _discard(self, name: str, size: int) -> None:
         """Remove what was just sent; where it has its name already, only what can be that and nobody has noted."""
@@ -175,7 +195,7 @@ class BackupOffsite(Task[OffsiteObservation]):
 
     def _remove_copy(self, action: Action[RemoveCopy], observation: OffsiteObservation) -> Outcome:
         work = action.work
-        there = self.place.list().of(self.policy.owner)
+        there = self._mine(self.place.list())
         relied_on = there.find(work.relies_on.name)
         if relied_on is None or not relied_on.is_as(work.relies_on):
             raise AbortPlan(
@@ -234,6 +254,7 @@ class BackupOffsite(Task[OffsiteObservation]):
 
     handlers = {
         MakePlace: _make_place,
+        AdoptCopies: _adopt,
         CopyBackup: _copy,
         RemoveCopy: _remove_copy,
         RemoveOffsiteLeftover: _remove_leftover,
@@ -263,7 +284,7 @@ class BackupOffsite(Task[OffsiteObservation]):
         there = {copy.name for copy in after.listing.copies}
         sent = [result.action.target for result in results.done if isinstance(result.action.work, CopyBackup)]
         removed = {result.action.target for result in results.done if isinstance(result.action.work, RemoveCopy)}
-        before = [copy.name for copy in observation.listing.of(self.policy.owner).copies if copy.name not in removed]
+        before = [copy.name for copy in self._mine(observation.listing).copies if copy.name not in removed]
         lost = sorted({*(os.path.basename(path) for path in sent), *before} - there)
         failure = None
         if lost:
@@ -293,7 +314,7 @@ class BackupOffsite(Task[OffsiteObservation]):
     ) -> Report:
         now = utc_now()
         seen = results.after or observation
-        listing = seen.listing.of(self.policy.owner, self.policy.database)
+        listing = self._mine(seen.listing, self.policy.database)
         newest = listing.newest(now)
         values: Dict[str, Any] = {"copies": describe_copies(listing, now)}
         summary: Dict[str, Any] = {
@@ -364,7 +385,7 @@ class BackupOffsite(Task[OffsiteObservation]):
         if self.fetching:
             return
         now = utc_now()
-        listing = (results.after or observation).listing.of(self.policy.owner, self.policy.database)
+        listing = self._mine((results.after or observation).listing, self.policy.database)
         newest = listing.newest(now)
         found = (
             {} if newest is None else {key: getattr(newest, key) for key in ("name", "started", "copied", "checked")}

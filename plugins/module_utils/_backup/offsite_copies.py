@@ -14,7 +14,7 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from .._core.clock import parse_utc
 from .catalogue import CLOCK_SKEW_SECONDS, VerificationRecord, parse_name, parse_verification
@@ -39,6 +39,8 @@ class OffsiteCopy:
         tags: what the backup was tagged with.
         lacking: files of the shop are known to be missing in it.
         ids: the names that the place itself has given to archive and note, where it does so.
+        host: what tells that host from another one of its name; "" in notes that do not tell.
+        adopted: those whose copies that host had taken for its own by then.
     """
 
     name: str
@@ -53,6 +55,8 @@ class OffsiteCopy:
     tags: Tuple[str, ...] = ()
     lacking: bool = False
     ids: Tuple[str, ...] = ()
+    host: str = ""
+    adopted: Tuple[str, ...] = ()
 
     @property
     def date(self) -> datetime:
@@ -85,6 +89,8 @@ class OffsiteNote:
             "size": copy.size,
             "sha256": copy.sha256,
             "owner": copy.owner,
+            "host": copy.host,
+            "adopted": list(copy.adopted),
             "copied": copy.copied,
             "checked": copy.checked,
             "record": json.loads(self.record.to_json()),
@@ -121,7 +127,8 @@ def parse_note(name: str, data: bytes) -> Optional[OffsiteNote]:
             return None
         parse_utc(str(values["copied"]))
         copy = copy_of(name, record, str(values["owner"]), str(values["copied"]), str(values["checked"]))
-        return OffsiteNote(copy, record)
+        adopted = tuple(str(one) for one in values.get("adopted", ()))
+        return OffsiteNote(replace(copy, host=str(values.get("host", "")), adopted=adopted), record)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -168,10 +175,16 @@ class OffsiteListing:
     def find(self, name: str) -> Optional[OffsiteCopy]:
         return next((copy for copy in self.copies if copy.name == name), None)
 
-    def of(self, owner: str = "", database: str = "") -> OffsiteListing:
-        """The same with only the copies of one host and one database; "" is any."""
+    def of(self, owner: str = "", database: str = "", hosts: Sequence[str] = ()) -> OffsiteListing:
+        """The same with only the copies of one host and one database; "" is any.
+
+        Args:
+            hosts: where several hosts have that name, those that are meant; empty for any. A note that does not tell fits.
+        """
 
         def fits(copy: OffsiteCopy) -> bool:
+            if hosts and copy.host and copy.host not in hosts:
+                return False
             return (not owner or copy.owner == owner) and (not database or copy.database in ("", database))
 
         return replace(
@@ -184,6 +197,20 @@ class OffsiteListing:
         """The newest copy that is not dated in the future."""
         past = [copy for copy in self.copies if copy.age_seconds(now) >= -CLOCK_SKEW_SECONDS]
         return max(past, key=lambda copy: (copy.started, copy.name), default=None)
+
+
+def series_of(copies: Sequence[OffsiteCopy]) -> List[Set[str]]:
+    """The hosts that put copies there, one set each, with those that it took the place of. Pure."""
+    found: List[Set[str]] = []
+    for copy in copies:
+        if not copy.host:
+            continue
+        one = {copy.host, *copy.adopted}
+        for other in [other for other in found if other & one]:
+            found.remove(other)
+            one |= other
+        found.append(one)
+    return found
 
 
 def listing_of(files: Mapping[str, int], notes: Mapping[str, OffsiteNote]) -> OffsiteListing:

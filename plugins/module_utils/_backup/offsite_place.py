@@ -85,6 +85,7 @@ class PlaceOptions:
         time_limit: seconds that one command may take; 0 for any.
         temporary: a directory for small files, made when it is first asked for.
         controller: what the controller has told of itself, where that is the place.
+        host: what tells this host from another one of its name; "" before its first copy.
     """
 
     target: str
@@ -102,6 +103,7 @@ class PlaceOptions:
     bandwidth: int = 0
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     controller: Optional[Mapping[str, Any]] = None
+    host: Callable[[], str] = lambda: ""
 
 
 class SecondPlace:
@@ -169,6 +171,10 @@ class SecondPlace:
     def orders(self, actions: Sequence[Action[Any]]) -> Dict[str, Any]:
         """What is left to be done by whoever called the module, for these planned actions; empty where nothing is."""
         return {}
+
+    def _mark(self) -> str:
+        """This host in the names of what it has not sent to its end, so that none of its name takes that for its own."""
+        return "%s-%s" % (slug(self.options.owner), self.options.host()[:8])
 
     # --- running the program
 

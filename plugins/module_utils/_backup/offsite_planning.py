@@ -13,13 +13,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from .._core.errors import InsufficientSpace, MaintenanceError
 from .._core.plan import Action, Kept, Plan, refuse_above
 from .._core.units import format_size
 from .catalogue import ArchiveId, Backup, Catalogue
-from .offsite_copies import OffsiteCopy, OffsiteLeftover, OffsiteListing, copy_of
+from .offsite_copies import OffsiteCopy, OffsiteLeftover, OffsiteListing, copy_of, series_of
+from .offsite_identity import HostIdentity
 from .pruning import item_of
 from .retention import Item, Policy, decide_retention
 
@@ -41,6 +42,7 @@ class OffsitePolicy:
         max_delete: None sets no limit.
         assume_verified: check mode only: a verified backup will have been made by then.
         name: the copy to fetch; "" for the newest.
+        adopt: copies of other hosts of this name are from now on this host's own.
     """
 
     keep: Policy = field(default_factory=Policy)
@@ -52,6 +54,7 @@ class OffsitePolicy:
     max_delete: Optional[int] = None
     assume_verified: bool = False
     name: str = ""
+    adopt: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,13 @@ class OffsiteObservation:
         catalogue: the backups here.
         listing: all copies at the place.
         free: free bytes here, for fetching; None where nobody knows.
+        identity: who this host is at the place.
     """
 
     catalogue: Catalogue
     listing: OffsiteListing = field(default_factory=OffsiteListing)
     free: Optional[int] = None
+    identity: HostIdentity = field(default_factory=HostIdentity)
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,13 @@ class MakePlace:
     """Make the place."""
 
     target: str
+
+
+@dataclass(frozen=True)
+class AdoptCopies:
+    """Take the copies of these hosts, which had the name of this one, for this host's own."""
+
+    hosts: Tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -123,7 +135,7 @@ class AssumedCopy:
     """Check mode only: the backup that the run would have made by then would be sent."""
 
 
-OffsiteWork = Union[MakePlace, CopyBackup, RemoveCopy, RemoveOffsiteLeftover, FetchCopy, AssumedCopy]
+OffsiteWork = Union[MakePlace, AdoptCopies, CopyBackup, RemoveCopy, RemoveOffsiteLeftover, FetchCopy, AssumedCopy]
 
 
 def plan_copying(
@@ -141,9 +153,11 @@ def plan_copying(
     plan: Plan[OffsiteWork] = Plan()
     local = _sendable(observation.catalogue, policy, plan)
     listing = observation.listing
-    mine = listing.of(policy.owner, policy.database)
+    hosts = own_hosts(listing, observation.identity, policy)
+    mine = listing.of(policy.owner, policy.database, hosts)
     if not listing.exists:
         plan.actions.append(Action("make_place", target, "it is not there", MakePlace(target)))
+    _tell_namesakes(listing, observation.identity, hosts, policy, target, plan)
     failed = _proven_bad(observation.catalogue, mine)
     kept, surplus = _decide(local, mine, failed, policy, now, plan)
     sending = _sending(local, listing, mine, policy, kept, plan)
@@ -181,6 +195,46 @@ def plan_copying(
     refuse_above(removals, policy.max_delete, "copies", target=target)
     plan.actions.extend(removals.actions)
     return plan
+
+
+def own_hosts(listing: OffsiteListing, identity: HostIdentity, policy: OffsitePolicy) -> Tuple[str, ...]:
+    """What this host is known by at the place. Pure."""
+    return (*identity.all, *_namesakes(listing, identity, policy)) if policy.adopt else identity.all
+
+
+def _namesakes(listing: OffsiteListing, identity: HostIdentity, policy: OffsitePolicy) -> Tuple[str, ...]:
+    """Other hosts of this host's name that have copies there."""
+    named = listing.of(policy.owner)
+    found = {copy.host for copy in (*named.copies, *(copy for copy, _trouble in named.broken))}
+    return tuple(sorted(found - {"", *identity.all}))
+
+
+def _tell_namesakes(
+    listing: OffsiteListing,
+    identity: HostIdentity,
+    hosts: Sequence[str],
+    policy: OffsitePolicy,
+    target: str,
+    plan: Plan[OffsiteWork],
+) -> None:
+    """Copies of this host's name that this host has not made: adopted where that is wanted, else left alone and told of."""
+    others = _namesakes(listing, identity, policy)
+    copies = [copy for copy in listing.of(policy.owner).copies if copy.host in others]
+    if others and policy.adopt:
+        reason = "%s of this name, made by a host whose place this one takes" % _copies(len(copies))
+        plan.actions.append(Action("adopt_copies", "%s at %s" % (policy.owner, target), reason, AdoptCopies(others)))
+    elif others:
+        plan.warnings.append(
+            "another host has copies of the name %s at %s (%s): they are neither counted nor removed. Where two hosts share"
+            " the place, give each a name of its own (owner, backup_offsite_owner). Where this host was set up anew, or got another"
+            " state_dir or machine id, take them over, once: adopt (-e backup_offsite_adopt=true)."
+            % (policy.owner, target, _copies(len(copies)))
+        )
+        plan.kept.extend(Kept(copy.name, "at the place: of another host of this name") for copy in copies)
+
+
+def _copies(number: int) -> str:
+    return "1 copy" if number == 1 else "%d copies" % number
 
 
 def _sendable(catalogue: Catalogue, policy: OffsitePolicy, plan: Plan[OffsiteWork]) -> Dict[str, Backup]:
@@ -325,12 +379,14 @@ def _sending(
             continue
         if there is not None:
             whose = "" if there.owner == policy.owner else " of %s" % there.owner
+            if not whose and mine.find(name) is None:
+                whose = " of another host of this name"
             plan.warnings.append("%s is not sent: another backup%s has its name at the place" % (name, whose))
             plan.kept.append(Kept(backup.path, "not sent: another backup%s has its name there" % whose))
             continue
         if name in broken:
             copy, trouble = broken[name]
-            if copy.owner != policy.owner:
+            if all(copy is not own for own, _trouble in mine.broken):
                 plan.kept.append(Kept(backup.path, "not sent: a copy of %s has its name there" % copy.owner))
                 continue
             reason, unnoted = "%s; the copy there is damaged: %s" % (reason, trouble), False
@@ -387,7 +443,7 @@ def plan_fetching(
     """
     plan: Plan[OffsiteWork] = Plan()
     listing = observation.listing.of(policy.owner, policy.database)
-    copy = _wanted(listing, policy, target, now)
+    copy = _wanted(listing, policy, target, now, observation.identity)
     path = os.path.join(observation.catalogue.path, copy.name)
     here = next((backup for backup in observation.catalogue.backups if backup.name == copy.name), None)
     if here is not None:
@@ -413,7 +469,9 @@ def plan_fetching(
     return plan
 
 
-def _wanted(listing: OffsiteListing, policy: OffsitePolicy, target: str, now: datetime) -> OffsiteCopy:
+def _wanted(
+    listing: OffsiteListing, policy: OffsitePolicy, target: str, now: datetime, identity: HostIdentity
+) -> OffsiteCopy:
     if policy.name:
         copy = listing.find(policy.name)
         if copy is None:
@@ -432,6 +490,16 @@ def _wanted(listing: OffsiteListing, policy: OffsitePolicy, target: str, now: da
             "the copies are of several shops (hosts: %s; databases: %s)" % (", ".join(owners), ", ".join(databases)),
             target=target,
             next_step="Name the one that is meant with owner or database, or the backup with name.",
+        )
+    own = listing.of(hosts=identity.all) if identity.id else listing
+    listing = own if own.copies else listing
+    if len(series_of(listing.copies)) > 1 and not (identity.id and own.copies):
+        raise MaintenanceError(
+            "several hosts of the name %s have copies there, and the newest of one is not the newest of the other"
+            % owners[0],
+            target=target,
+            next_step="Name the backup that is meant with name; the result lists them.",
+            details={"copies": describe_copies(listing, now)},
         )
     newest = listing.newest(now)
     if newest is None:
@@ -454,6 +522,7 @@ def describe_copy(copy: OffsiteCopy, now: datetime) -> Dict[str, Any]:
         "bytes": copy.size,
         "sha256": copy.sha256,
         "owner": copy.owner,
+        "host": copy.host,
         "database": copy.database,
         "started": copy.started,
         "copied": copy.copied,

@@ -27,7 +27,7 @@ from .offsite_copies import (
     noted_archive,
     parse_note,
 )
-from .offsite_place import CHUNK_BYTES, READ_BACK, SecondPlace, slug
+from .offsite_place import CHUNK_BYTES, READ_BACK, SecondPlace
 
 # https://rclone.org/docs/#list-of-exit-codes: 3 directory not found, 4 file not found
 _NO_DIRECTORY, _NO_FILE = 3, 4
@@ -56,7 +56,7 @@ class RclonePlace(SecondPlace):
 
     @property
     def _suffix(self) -> str:
-        return ".%s.miniecom-partial" % slug(self.options.owner)
+        return ".%s.miniecom-partial" % self._mark()
 
     def _partial(self, name: str) -> str:
         return "." + name + self._suffix

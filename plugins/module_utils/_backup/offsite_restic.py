@@ -53,6 +53,8 @@ def note_tags(copy: OffsiteCopy, archive: str) -> List[str]:
         "parts": "+".join(copy.parts),
         "tags": "+".join(quote(tag, safe="") for tag in copy.tags),
         "lacking": "yes" if copy.lacking else "no",
+        "host": copy.host,
+        "adopted": "+".join(copy.adopted),
     }
     return [TAG, _NOTE, *("%s=%s" % (key, quote(value, safe=":+ -")) for key, value in values.items())]
 
@@ -66,20 +68,28 @@ def parse_snapshots(entries: Sequence[Mapping[str, Any]]) -> OffsiteListing:
         tags, paths, name = entry.get("tags") or [], entry.get("paths") or [], ""
         if TAG in tags and len(paths) == 1:
             name = str(paths[0]).lstrip("/")
-        # Under its host's name: two hosts may share a repository.
-        key = "%s/%s" % (entry.get("hostname"), name)
+        # Under its host's name and what tells it from another of that name: two hosts may share a repository.
+        key = _key(str(entry.get("hostname")), _host_in(tags), name)
         if _ARCHIVE in tags and parse_name(name):
             archives.setdefault(key, []).append(entry)
         elif _NOTE in tags:
             noted = _copy_of(entry, name)
             if noted is not None:
-                notes.setdefault("%s/%s" % (noted[1].owner, noted[1].name), []).append(noted)
+                notes.setdefault(_key(noted[1].owner, noted[1].host, noted[1].name), []).append(noted)
     for key, candidates in notes.items():
         _sort_out(candidates, archives.pop(key, []), found)
     for key, entries_of in archives.items():
         found.leftovers += [OffsiteLeftover(str(entry["id"]), key.rpartition("/")[2]) for entry in entries_of]
     found.copies.sort(key=lambda copy: (copy.date, copy.name))
     return found
+
+
+def _key(owner: str, host: str, name: str) -> str:
+    return "%s/%s/%s" % (owner, host, name)
+
+
+def _host_in(tags: Sequence[Any]) -> str:
+    return next((str(tag).partition("=")[2] for tag in tags if str(tag).startswith("host=")), "")
 
 
 def _sort_out(
@@ -129,6 +139,8 @@ def _copy_of(entry: Mapping[str, Any], name: str) -> Optional[Tuple[str, Offsite
             tuple(unquote(tag) for tag in values["tags"].split("+") if tag),
             values["lacking"] == "yes",
             (str(entry["id"]),),
+            values.get("host", ""),
+            tuple(host for host in values.get("adopted", "").split("+") if host),
         )
     except (KeyError, ValueError):
         return None
@@ -171,7 +183,9 @@ class ResticPlace(SecondPlace):
 
     def _mine(self, found: OffsiteListing, entries: Sequence[Mapping[str, Any]]) -> OffsiteListing:
         """Leftovers of this host alone: another one may be sending at this moment."""
-        mine = {str(entry["id"]) for entry in entries if entry.get("hostname") == self.options.owner}
+        hosts = ("", self.options.host())
+        named = [entry for entry in entries if entry.get("hostname") == self.options.owner]
+        mine = {str(entry["id"]) for entry in named if _host_in(entry.get("tags") or []) in hosts}
         found.leftovers = [leftover for leftover in found.leftovers if leftover.id in mine]
         return found
 
@@ -180,7 +194,7 @@ class ResticPlace(SecondPlace):
 
     def send(self, path: str, name: str) -> None:
         with open(path, "rb") as handle:
-            argv = self._backup(name, [TAG, _ARCHIVE], name)
+            argv = self._backup(name, [TAG, _ARCHIVE, "host=" + self.options.host()], name)
             done = self.call(argv, "cannot send the backup", stdin=handle, target="%s at %s" % (name, self.target))
         self._sent[name] = self._snapshot(done.stdout)
 

@@ -29,7 +29,7 @@ from .offsite_copies import (
     noted_archive,
     parse_note,
 )
-from .offsite_place import SecondPlace, slug, sorted_notes
+from .offsite_place import SecondPlace, sorted_notes
 
 # A line of --list-only: mode, size, date, time, name.
 _LINE = re.compile(r"^(?P<kind>[-dlcbps])\S{9}\s+(?P<size>[0-9][0-9,.]*)\s+\S+ \S+ (?P<name>.+)$")
@@ -69,7 +69,7 @@ class RsyncPlace(SecondPlace):
 
     @property
     def _partial(self) -> str:
-        return ".miniecom-partial-" + slug(self.options.owner)
+        return ".miniecom-partial-" + self._mark()
 
     def _shell(self) -> str:
         options = self.options

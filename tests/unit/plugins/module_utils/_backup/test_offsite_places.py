@@ -122,6 +122,12 @@ def test_restic_snapshots_tell_what_was_noted(database: str, tags: list[str], la
     note = {"id": "n1", "paths": ["/" + note_name(NAME)], "tags": tagged, "hostname": "shop-1"}
     assert parse_snapshots([archive, note]).copies == [replace(copy, ids=("a1b2c3d4e5", "n1"))]
     assert parse_snapshots([note]).broken[0][0].name == NAME
+    # Hosts of one name: a note of one is no note of the other's archive, and neither is left over from the other.
+    twin = {**archive, "id": "b1b2c3d4e5", "tags": [TAG, "archive", "host=twin"]}
+    tagged = note_tags(replace(copy, host="twin", adopted=("x", "y")), "b1b2c3d4")
+    both = parse_snapshots([archive, note, twin, {**note, "id": "n2", "tags": tagged}])
+    assert sorted(found.host for found in both.copies) == ["", "twin"] and not both.leftovers
+    assert {found.adopted for found in both.copies} == {(), ("x", "y")}
     # Another host's archive of the same name is no archive of this note.
     strange = {**archive, "hostname": "shop-2"}
     found = parse_snapshots([strange, note])

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -24,7 +25,9 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.offsi
     OffsiteListing,
     copy_of,
 )
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.offsite_identity import HostIdentity
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.offsite_planning import (
+    AdoptCopies,
     AssumedCopy,
     CopyBackup,
     FetchCopy,
@@ -60,7 +63,7 @@ def here(day: int, encrypted: bool = True, verified: bool = True, database: str 
     return Backup(name, f"/backups/{name}", local, 100, day, day, encrypted, found, record=found)
 
 
-def there(day: int, owner: str = "me", **more: str) -> OffsiteCopy:
+def there(day: int, owner: str = "me", **more: Any) -> OffsiteCopy:
     return replace(copy_of(here(day).name, record(day), owner, record(day).started, "read back"), **more)
 
 
@@ -124,6 +127,61 @@ def test_copies_of_other_hosts_and_databases_are_neither_counted_nor_removed() -
     others = [there(9, "other"), there(8, database="shop2")]
     plan = plan_copying(world([here(0)], [*others, there(1)]), policy, "vault", NOW)
     assert removed(plan) == [here(1).name]
+
+
+def test_copies_of_another_host_of_this_name_are_neither_counted_nor_removed() -> None:
+    """Two shops set up from one image, each with its own rules: the newer backups of one are no reason to remove the other's."""
+    policy = replace(ME, keep=Policy(last=1))
+    copies = [there(0, host="namesake"), there(5, host="namesake"), there(6, host="mine"), there(7)]
+    mine = HostIdentity("mine")
+    observation = replace(world([here(1)], copies), identity=mine)
+    plan = plan_copying(observation, policy, "vault", NOW)
+    assert sent(plan) == [here(1).path], "what is newer there is not of this host"
+    assert removed(plan) == [here(7).name, here(6).name]
+    [warning] = plan.warnings
+    assert "2 copies" in warning and "backup_offsite_adopt=true" in warning
+    # A host that has copied nothing yet owns nothing there but what tells of no host.
+    first = plan_copying(replace(observation, identity=HostIdentity()), policy, "vault", NOW)
+    assert removed(first) == [here(7).name]
+    # Taken over they are one series.
+    adopting = plan_copying(observation, replace(policy, adopt=True), "vault", NOW)
+    assert not sent(adopting) and not adopting.warnings
+    assert removed(adopting) == [here(day).name for day in (7, 6, 5)]
+    [work] = [action.work for action in adopting.actions if isinstance(action.work, AdoptCopies)]
+    assert work.hosts == ("namesake",)
+    adopted = replace(observation, identity=HostIdentity("mine", ("namesake",)))
+    plan = plan_copying(adopted, policy, "vault", NOW)
+    assert removed(plan) == [here(day).name for day in (7, 6, 5)] and not plan.warnings
+
+
+def test_the_same_archive_under_another_host_of_this_name_is_not_sent_again_and_another_one_is_left_alone() -> None:
+    mine = HostIdentity("mine")
+    same = replace(world([here(0)], [there(0, host="namesake")]), identity=mine)
+    assert not sent(plan_copying(same, ME, "vault", NOW))
+    other = replace(world([here(0)], [there(0, host="namesake", sha256="changed")]), identity=mine)
+    plan = plan_copying(other, ME, "vault", NOW)
+    assert not sent(plan) and any("another host of this name has its name" in warning for warning in plan.warnings)
+    broken = replace(world([here(0)], [], broken=[(there(0, host="namesake"), "its archive is gone")]), identity=mine)
+    assert not sent(plan_copying(broken, ME, "vault", NOW))
+
+
+def test_the_newest_copy_of_a_name_that_two_hosts_have_is_not_guessed() -> None:
+    """What is brought back is restored: it must not be the other shop's."""
+    copies = [there(0, host="namesake"), there(1, host="mine", adopted=("former",)), there(2, host="former")]
+    both = world([], copies)
+    with pytest.raises(MaintenanceError, match="several hosts of the name me"):
+        plan_fetching(both, replace(ME, owner=""), "vault", NOW)
+    for policy in (replace(ME, name=here(0).name), replace(ME, name=here(2).name)):
+        assert len(plan_fetching(both, policy, "vault", NOW).actions) == 1
+    # One of them is this host.
+    own = plan_fetching(replace(both, identity=HostIdentity("mine", ("former",))), ME, "vault", NOW)
+    assert [action.work.copy.name for action in own.actions if isinstance(action.work, FetchCopy)] == [here(1).name]
+    # A host in the place of another one that it has taken over is no second one, whoever asks.
+    for identity in (HostIdentity(), HostIdentity("new")):
+        plan = plan_fetching(replace(world([], copies[1:]), identity=identity), ME, "vault", NOW)
+        assert [action.work.copy.name for action in plan.actions if isinstance(action.work, FetchCopy)] == [
+            here(1).name
+        ]
 
 
 def test_a_name_that_is_taken_by_another_backup_is_left_alone() -> None:

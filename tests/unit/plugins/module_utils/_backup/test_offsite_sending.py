@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Callable
 
@@ -36,8 +37,13 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.offsi
     OffsiteWork,
     RemoveCopy,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError, SkipAction
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import (
+    AbortPlan,
+    MaintenanceError,
+    SkipAction,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.run_context import RunContext
 
 NAME = "20261124_020000.tar.gz.enc"
 AT = "2026-11-24T02:00:00Z"
@@ -48,6 +54,7 @@ class SharedPlace(SecondPlace):
 
     def __init__(self, directory: Path, settles: bool) -> None:
         super().__init__(PlaceOptions("vault:/srv", "me", lambda: str(directory)))
+        self.state_dir = str(directory / "state")
         self.settles = settles
         self.files: dict[str, bytes] = {}
         self.notes: dict[str, OffsiteNote] = {}
@@ -84,6 +91,7 @@ class SharedPlace(SecondPlace):
 
 def sending(place: SharedPlace) -> BackupOffsite:
     task = object.__new__(BackupOffsite)
+    task.run, task.fetching = RunContext(None, place.state_dir), False
     task.place, task.policy, task.target = place, OffsitePolicy(owner="me"), "vault:/srv"
     return task
 
@@ -150,3 +158,17 @@ def test_a_copy_goes_only_after_what_was_counted_on_is_there(tmp_path: Path, act
     with pytest.raises(SkipAction, match="20261125_020000"):
         task.act(removal, observation())
     assert os.path.exists(action.target) and NAME in place.files
+
+
+def test_a_copy_that_another_host_of_this_name_has_put_there_since_planning_is_not_removed(
+    tmp_path: Path, action: Action[CopyBackup]
+) -> None:
+    place = SharedPlace(tmp_path, False)
+    task = sending(place)
+    task._copy(action, observation())
+    note = place.notes[NAME]
+    removal: Action[OffsiteWork] = Action("remove_copy", NAME, "", RemoveCopy(note.copy, note.copy))
+    place.notes[NAME] = replace(note, copy=replace(note.copy, host="namesake"))
+    with pytest.raises(AbortPlan):
+        task.act(removal, observation())
+    assert NAME in place.files
