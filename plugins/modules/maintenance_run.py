@@ -156,6 +156,11 @@ cleaned:
   returned: success
   type: list
   elements: str
+unsettled:
+  description: What a killed run has left half way in a database and this one cannot bring to its end, why, and what does; one sentence each.
+  returned: when there is any
+  type: list
+  elements: str
 record:
   description: The record. C(run_id), C(name), C(owner), C(started), C(ended), C(seconds), C(status), C(steps) and the first 200 C(events), with their number.
   returned: with O(state=ended)

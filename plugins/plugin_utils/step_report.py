@@ -143,6 +143,9 @@ def step_of(name: str, result: Mapping[str, Any], check: bool) -> Step:
         status, headline = "failed", "unreachable: " + str(result.get("msg", ""))
     elif result.get("failed"):
         status, headline = "failed", str(result.get("msg") or headline or "failed without a message")
+    elif isinstance(result.get("unsettled"), (list, tuple)) and result["unsettled"]:
+        # Nothing that this run did wrong, and nobody may miss it.
+        status, headline = "failed", "; ".join(str(text) for text in result["unsettled"])
     elif result.get("skipped"):
         status, headline = "skipped", str(result.get("reason") or result.get("skip_reason") or "")
     elif result.get("changed"):
@@ -152,6 +155,8 @@ def step_of(name: str, result: Mapping[str, Any], check: bool) -> Step:
         status = "skipped"
     else:
         status = "ok"
+    if not headline and result.get("cleaned"):
+        headline = "; ".join(str(text) for text in result["cleaned"])
     new, total = _findings(result, summary)
     return Step(
         name,
@@ -232,6 +237,9 @@ def _not_asked_for(result: Mapping[str, Any]) -> bool:
     items = result.get("results")
     if isinstance(items, (list, tuple)) and items:
         return all(isinstance(item, Mapping) and _not_asked_for(item) for item in items)
+    if "cleaned" in result:
+        # The beginning of a run; a step where it had something to clear away.
+        return not (result.get("cleaned") or result.get("unsettled"))
     return bool(result.get("skipped")) and not result.get("reason") and items is None
 
 

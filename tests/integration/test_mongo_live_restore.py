@@ -27,6 +27,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archiv
     CollectionMetadata,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.swap import PREFIX
+from ansible_collections.miniecom.maintenance.plugins.plugin_utils.step_report import collect, step_of
 from tests.integration.test_mongo_backup import fill_with_every_kind, ok
 from tests.integration.test_mongo_restore import stock_backup, stock_dump
 from tests.sandbox.mongod import Mongod
@@ -350,7 +351,7 @@ def test_a_damaged_archive_changes_nothing(world: World, tmp_path: Path, damage:
 
 def test_killed_before_any_command_it_is_the_old_database_or_the_new_one(world: World) -> None:
     """Until it lives to its end; the next run on the host, or the next call, puts it in order."""
-    number, seen = 0, set()
+    number, seen, told = 0, set(), set()
     while True:
         world.reset()
         result = run_module("mongo_restore", world.params(), kill_at_command=(number, None))
@@ -361,6 +362,13 @@ def test_killed_before_any_command_it_is_the_old_database_or_the_new_one(world: 
                 "maintenance_run", {"state": "begun", "name": "x", "state_dir": str(world.directory / "state")}
             )
             assert not ok(begun).result.get("warnings"), number
+            # The run's table says so.
+            rows = collect([{"step": "earlier run", "variable": "begun"}], {"begun": begun.result}, False)
+            assert [("the restore of live_restore on" in row.headline, row.status) for row in rows] in (
+                [],
+                [(True, "ok")],
+            ), begun.result
+            told.update(row.headline.partition(" was ")[2].partition(":")[0] for row in rows)
             now = world.now()
             seen.add("new" if now == world.restored else "old")
             assert now in (world.old, world.restored), number
@@ -373,6 +381,44 @@ def test_killed_before_any_command_it_is_the_old_database_or_the_new_one(world: 
     world.require_restored()
     assert number >= 25
     assert seen == {"old", "new"}
+    assert told == {"finished", "undone"}
+
+
+def test_killed_with_a_uri_of_its_own_the_next_run_says_what_to_do_and_no_backup_is_made_meanwhile(
+    world: World, tmp_path: Path
+) -> None:
+    """The uri is a secret that is written down nowhere, so only whoever has it can go on: until then nobody may miss it."""
+    params = {key: value for key, value in world.params().items() if key != "env_file"}
+    params |= {"uri": world.mongod.uri_for(world.name)}
+    state = {"state_dir": str(world.directory / "state")}
+    # The last command before the new set counts: the database is neither the old one nor the new one.
+    number, half_way = 0, False
+    while not half_way:
+        number += 3
+        world.reset()
+        result = run_module("mongo_restore", params, kill_at_command=(number, None))
+        assert result.rc == -signal.SIGKILL, "it came to its end before it was half way"
+        journals = list((world.directory / "state").glob("restore-*"))
+        half_way = any('"swapping"' in path.read_text() for path in journals) and world.now() != world.old
+    begun = ok(run_module("maintenance_run", {"state": "begun", "name": "x", **state}))
+    [told] = begun.result["unsettled"]
+    assert told in str(begun.result["warnings"]) and not begun.result["cleaned"]
+    for words in (world.name, "Call mongo_restore again", "the same uri", "written down nowhere"):
+        assert words in told
+    row = step_of("earlier run", begun.result, False)
+    assert row.status == "failed" and told in row.headline
+    assert str(params["uri"]).rpartition("@")[0].rpartition(":")[2] not in begun.output
+
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    wanted = {"env_file": str(world.directory / "env"), "dest": str(backups), "min_free": "1MiB", **state}
+    refused = run_module("mongo_backup", wanted)
+    assert refused.failed and "killed half way" in refused.msg and not list(backups.iterdir())
+    ok(run_module("mongo_restore", params))
+    world.require_restored()
+    ok(run_module("mongo_backup", wanted))
+    ended = ok(run_module("maintenance_run", {"state": "ended", "run_id": begun.result["run_id"], **state}))
+    assert not ended.result["cleaned"] and "unsettled" not in ended.result
 
 
 def test_killed_between_its_notes_it_is_put_in_order(world: World) -> None:

@@ -554,6 +554,17 @@ BACKUP_OFFSITE = (
         ),
     ),
     *_of(
+        "mongo_backup",
+        "_operations/restore_recovery.py",
+        "_operations/test_restore_recovery.py",
+        (
+            "backup-of-a-restore-half-way",
+            "        if journal.phase == SWAPPING:\n            raise",
+            "        if False:\n            raise",
+            "test_no_backup_is_made_of_a_database_that_is_half_way",
+        ),
+    ),
+    *_of(
         "backup_offsite",
         "_backup/offsite_restic.py",
         "_backup/test_offsite_places.py",

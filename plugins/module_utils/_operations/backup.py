@@ -61,6 +61,7 @@ from .._mongo.client import Connection, connect
 from .._mongo.document_check import DocumentCheck, UnreadableDocument
 from .backup_completeness import compare_with_database
 from .backup_sources import Sources, read_entries
+from .restore_recovery import refuse_half_way
 
 MAX_NOTES = 20
 _LOCK_VERDICTS = Tuple[Tuple[str, ...], Tuple[str, ...], str]
@@ -135,6 +136,7 @@ class MongoBackup(Task[BackupObservation]):
                 target=database,
                 next_step="Set database to the shop's database.",
             )
+        refuse_half_way(self.run.leftovers.found(), connection.address.where, database)
         consistency = dump.choose_consistency(self.params["consistency"], connection.server)
         if consistency.mode == "oplog":
             oplog.require_readable(connection)

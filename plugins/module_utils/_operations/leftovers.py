@@ -186,7 +186,8 @@ def _clear_restore(left: RestoreLeft, leftover: Leftover, state_dir: str, timeou
         raise MaintenanceError(
             "a restore was killed half way, and its connection string is not remembered",
             target=target_of(left),
-            next_step="Start mongo_restore again with mode=restore, which puts the database in order first.",
+            next_step="Call mongo_restore again with mode=restore and the same uri: it puts the database in order first. A run of the host cannot: uri is"
+            " a secret, and is written down nowhere. Until then no backup of this database is made. With env_file instead of uri the next run does it.",
         )
     place = {
         "env_file": left.env_file,
@@ -277,10 +278,11 @@ _CLEAR: Dict[Type[Any], Callable[..., str]] = {
 
 @dataclass
 class Cleared:
-    """What was cleared away, a sentence each, and what could not be."""
+    """What was cleared away, a sentence each, and what could not be; `unsettled`: of that what left a database half way."""
 
     done: List[str] = field(default_factory=list)
     warnings: List[str] = field(default_factory=list)
+    unsettled: List[str] = field(default_factory=list)
 
 
 def clear_all(context: RunContext, timeout: int) -> Cleared:
@@ -303,6 +305,8 @@ def clear_all(context: RunContext, timeout: int) -> Cleared:
             continue
         except MaintenanceError as error:
             cleared.warnings.append("cannot clear away what a killed run left behind, %s: %s" % (leftover, error))
+            if isinstance(leftover.left, RestoreLeft):
+                cleared.unsettled.append(cleared.warnings[-1])
             continue
         context.leftovers.done(leftover.id)
     return cleared

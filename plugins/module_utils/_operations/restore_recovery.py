@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import List, Tuple
+from typing import List, Sequence, Tuple
 
 from .._core.atomic_file import discard_partial, write_atomic
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.leftovers import Leftover, RestoreLeft
 from .._mongo.client import Connection
 from .._mongo.restore import read_collection
 from .._mongo.staging import carry_out, list_live, same_view
@@ -66,6 +67,33 @@ def load_journal(path: str) -> Journal:
         raise MaintenanceError(
             "this is no journal of a restore", target=path, next_step="Look at it; it is written in one step."
         ) from error
+
+
+def refuse_half_way(notes: Sequence[Leftover], address: str, database: str) -> None:
+    """A database that a killed restore has left half way is neither the old nor the new one: no backup is made of it.
+
+    Args:
+        notes: what modules have left on this host.
+        address: of the server, as a restore notes it.
+
+    Raises:
+        MaintenanceError: it is half way, or nobody can tell.
+    """
+    for note in notes:
+        left = note.left
+        if not isinstance(left, RestoreLeft) or (left.address, left.database) != (address, database):
+            continue
+        try:
+            journal = load_journal(left.journal)
+        except FileNotFoundError:
+            continue
+        if journal.phase == SWAPPING:
+            raise MaintenanceError(
+                "a restore of this database was killed half way, or is at work: it holds collections of both, and no backup is made of it",
+                target=database,
+                next_step="Call mongo_restore again as it was called then (mode=restore): it puts the database in order first. If what stands there is"
+                " what you want, remove %s." % left.journal,
+            )
 
 
 def settle_restore(

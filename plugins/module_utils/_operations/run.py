@@ -117,7 +117,7 @@ def begin(params: Mapping[str, Any], state: StateDirectory, now: datetime) -> Re
     # No other module works: the lease was free or dead, and it is ours now.
     with context.working():
         sweep(state)
-        cleaned, report.warnings = _clear_leftovers(context, int(params["docker_timeout"]))
+        cleaned, report.warnings, unsettled = _clear_leftovers(context, int(params["docker_timeout"]))
         if other:
             report.warnings.append(shared_warning(state.path, shop, other))
         if shop:
@@ -125,18 +125,20 @@ def begin(params: Mapping[str, Any], state: StateDirectory, now: datetime) -> Re
     report.values["cleaned"] = cleaned
     if cleaned:
         report.headline += "; cleared away: " + "; ".join(cleaned)
+    if unsettled:
+        report.values["unsettled"] = unsettled
     return report
 
 
-def _clear_leftovers(context: RunContext, timeout: int) -> Tuple[List[str], List[str]]:
-    """What was cleared away, and warnings."""
+def _clear_leftovers(context: RunContext, timeout: int) -> Tuple[List[str], List[str], List[str]]:
+    """What was cleared away, warnings, and of these what left a database half way."""
     if not context.leftovers.abandoned():
-        return [], []
+        return [], [], []
     # Knows the leftovers of all domains, with their drivers, and there hardly ever are any.
     from .leftovers import clear_all
 
     cleared = clear_all(context, timeout)
-    return cleared.done, cleared.warnings
+    return cleared.done, cleared.warnings, cleared.unsettled
 
 
 def end(params: Mapping[str, Any], state: StateDirectory, now: datetime, check: bool) -> Report:
@@ -168,7 +170,7 @@ def end(params: Mapping[str, Any], state: StateDirectory, now: datetime, check: 
     if mine:
         context = RunContext(run_id, state.path, False, MODULE)
         with context.working():
-            report.values["cleaned"], warnings = _clear_leftovers(context, int(params["docker_timeout"]))
+            report.values["cleaned"], warnings, _unsettled = _clear_leftovers(context, int(params["docker_timeout"]))
         report.warnings.extend(warnings)
     notes.extend(
         "Cleared away: " + event["leftover"] for event in read_events(state, run_id) if event.get("event") == "cleaned"

@@ -57,6 +57,20 @@ def test_what_nobody_asked_for_is_no_step() -> None:
     assert empty.headline == "nothing to do"
 
 
+def test_what_an_earlier_run_left_is_a_step_where_there_was_any() -> None:
+    wanted = [{"step": "earlier run", "variable": "context_run"}]
+    begun = {"changed": False, "run_id": "x", "cleaned": []}
+    assert collect(wanted, {"context_run": begun}, check=False) == []
+    (row,) = collect(wanted, {"context_run": {**begun, "cleaned": ["ended process 7", "removed /x"]}}, check=False)
+    assert (row.status, row.headline) == ("ok", "ended process 7; removed /x")
+    left = {**begun, "cleaned": ["removed /x"], "unsettled": ["a restore was killed half way"]}
+    (row,) = collect(wanted, {"context_run": left}, check=False)
+    assert (row.status, row.headline) == ("failed", "a restore was killed half way")
+    # Where the run could not begin the failure is the run's own.
+    (row,) = collect(wanted, {"context_run": {"failed": True, "msg": "busy"}}, check=False)
+    assert row.status == "failed"
+
+
 def test_what_an_audit_tells_as_well_is_told_by_the_audit_alone() -> None:
     rule, other = "mongod-killed-when-stopped", {"rule": "other", "target": "shop_mongo", "status": "known"}
     first = {

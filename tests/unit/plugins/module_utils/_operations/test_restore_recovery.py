@@ -27,6 +27,8 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.live_
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.tarball import read_backup
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.atomic_file import is_partial
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.leftovers import RestoreLeft
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.swap import (
     COLLECTION,
     COMMITTED,
@@ -41,6 +43,10 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.swap i
     Side,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._operations import live_restore, restore_recovery
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.restore_recovery import (
+    refuse_half_way,
+    write_journal,
+)
 from tests.unit.plugins.module_utils._backup.test_unpacking import UPLOADS, Entry, archive
 from tests.unit.plugins.module_utils._operations.test_live_files import contents, on_host
 from tests.unit.plugins.module_utils._operations.test_live_restore import NOW
@@ -289,3 +295,19 @@ def test_what_was_written_too_early_outlives_who_puts_it_in_order(
             assert "precious" in [shop.database.get(name)[1] for name in shop.database.names()]
             again += 1
         number += 1
+
+
+@pytest.mark.parametrize("phase", [STAGING, SWAPPING, COMMITTED, UNDONE])
+def test_no_backup_is_made_of_a_database_that_is_half_way(phase: str, tmp_path: Path) -> None:
+    path = tmp_path / "restore-x"
+    write_journal(str(path), Journal("x", "shop", phase))
+
+    def refuse(journal: Path = path, address: str = "127.0.0.1:27017", database: str = "shop") -> None:
+        note = SimpleNamespace(left=RestoreLeft(str(journal), "127.0.0.1:27017", "shop"))
+        refuse_half_way([note], address, database)  # type: ignore[list-item]
+
+    with pytest.raises(MaintenanceError, match="half way") if phase == SWAPPING else nullcontext():
+        refuse()
+    refuse(database="another")
+    refuse(address="elsewhere:27017")
+    refuse(journal=tmp_path / "never begun")
