@@ -99,22 +99,12 @@ def test_junit_writes_its_report(native_sandbox: Sandbox, tmp_path: Path) -> Non
     assert ElementTree.parse(report).getroot().findall(".//testcase")
 
 
-def test_concise_is_for_people_and_leaves_nothing_in_the_home_directory(
-    native_sandbox: Sandbox, tmp_path: Path
-) -> None:
+def try_weekly(native_sandbox: Sandbox, home: Path, arguments: str) -> str:
     """As `make try` does it, which the README tells a newcomer to type: with the checkout's own configuration."""
-    home = tmp_path / "home"
     home.mkdir()
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "XDG_"))}
     done = subprocess.run(
-        [
-            "make",
-            "--no-print-directory",
-            "try",
-            "PLAYBOOK=weekly",
-            "ARGS=--tags disk_check,docker_cleanup,logs -e docker_cleanup_images=al -e disk_check_warn=soon "
-            "-e logs_logrotate=no-such-program",
-        ],
+        ["make", "--no-print-directory", "try", "PLAYBOOK=weekly", f"ARGS={arguments}"],
         cwd=ROOT,
         env={**kept, **native_sandbox.environment(), "HOME": str(home), "COLUMNS": "80", "NO_COLOR": "1"},
         stdin=subprocess.DEVNULL,
@@ -124,18 +114,42 @@ def test_concise_is_for_people_and_leaves_nothing_in_the_home_directory(
     )
     assert done.returncode != 0
     assert list(home.iterdir()) == [], done.stdout
-    text = " ".join(done.stdout.split())
-    said = "value of docker_cleanup_images must be one of: none, dangling, unused, got: al"
-    assert text.count(said) == 2, "in the task and in the table"
-    assert text.count("disk_check_warn is of type str") == 2
+    assert "argument_spec" not in done.stdout and "Validating arguments" not in done.stdout
+    assert "\x1b" not in done.stdout
+    return done.stdout
+
+
+def test_wrong_values_are_told_before_anything_is_done(native_sandbox: Sandbox, tmp_path: Path) -> None:
+    arguments = "--tags disk_check -e docker_cleanup_images=al -e backup_keep_last=many -e alerts_threshold=hihg"
+    shown = try_weekly(native_sandbox, tmp_path / "home", arguments)
+    text = " ".join(shown.split())
+    for said in (
+        "value of docker_cleanup_images must be one of: none, dangling, unused, got: al.",
+        "backup_keep_last is of type str",
+        "value of alerts_threshold must be one of: low, medium, high, critical, got: hihg.",
+    ):
+        assert text.count(said) == 2, "in the task and in the table"
+    assert text.endswith("1 host: 1 failed (sandbox: Check the variables)")
+    assert "ok=0" in text
+    table = shown.partition("maintenance of sandbox")[2].partition("PLAY RECAP")[0]
+    table = "\n".join(line for line in table.splitlines() if "FAILED: [" not in line)
+    assert all(len(line) <= 80 for line in table.splitlines())
+
+
+def test_concise_is_for_people_and_leaves_nothing_in_the_home_directory(
+    native_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    arguments = "--tags disk_check,docker_cleanup,logs -e disk_check_warn=soon -e logs_logrotate=no-such-program"
+    shown = try_weekly(native_sandbox, tmp_path / "home", arguments)
+    text = " ".join(shown.split())
+    assert text.count("disk_check_warn is of type str") == 2, "by a module, for the variable that was typed"
     # A module knows its host's command; where it is told, it is one to be typed there.
-    command = "ansible sandbox -b -i inventories/sandbox -e docker_cleanup_images=al -e disk_check_warn=soon "
-    lines = [line for line in done.stdout.splitlines() if command in line]
-    assert len(lines) == 2 and all(re.search(" -a '.* install -y logrotate'$", line) for line in lines), done.stdout
-    assert text.count("logrotate is missing on this host") == 2
-    assert "argument_spec" not in text and "Validating arguments" not in text and "\x1b" not in text
-    assert text.endswith("1 host: 1 failed (sandbox: disk, docker clean-up, log rotation)")
-    table = done.stdout.partition("weekly maintenance of")[2].partition("record on the host")[0]
+    command = "ansible sandbox -b -i inventories/sandbox -e disk_check_warn=soon "
+    lines = [line for line in shown.splitlines() if command in line]
+    assert len(lines) == 2 and all(re.search(" -a '.* install -y logrotate'$", line) for line in lines), shown
+    assert text.count("logrotate is missing on this host") == 2, "in the task and in the table"
+    assert text.endswith("1 host: 1 failed (sandbox: disk, log rotation)")
+    table = shown.partition("weekly maintenance of")[2].partition("record on the host")[0]
     paths = [word for word in table.split() if len(word) > 40]
     paths.append(command)
     assert all(len(line) <= 80 or any(path in line for path in paths) for line in table.splitlines())

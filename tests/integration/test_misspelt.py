@@ -72,6 +72,26 @@ def test_slips_in_the_inventory(tmp_path: Path) -> None:
         assert "backup_" not in told, "somebody else's, and one that is let through"
 
 
+def test_values_that_no_role_takes(tmp_path: Path) -> None:
+    """All at once, for the roles whose turn comes last, too, and by the names that were typed."""
+    values = "alerts_threshold=hihg\nmaintenance_mode_reason={{ ticket }}\nlogs_directories={{ [context_result.x] }}\n"
+    own = tmp_path / "host_vars"
+    own.mkdir()
+    (own / "shop2.yml").write_text("backup_keep_last: many\nlogs_su: '{{ nobody_has_set_this }}'\n")
+    run = play(tmp_path, "weekly", "--tags", "logs", "-e", "miniecom_deployment=dokcer", variables=values)
+    assert run.rc != 0
+    told = {task["host"]: task["result"]["msg"] for task in run.tasks}
+    assert len(run.tasks) == len(told) == 2, "nothing was begun"
+    for host, text in told.items():
+        assert "value of alerts_threshold must be one of: low, medium, high, critical, got: hihg." in text
+        assert "value of miniecom_deployment must be one of: auto, compose, native, got: dokcer." in text
+        assert "ticket" not in text, "it is needed only where the shop is closed"
+        assert "context_result" not in text and "logs_directories" not in text, "nobody knows yet"
+        assert ("backup_keep_last" in text and "logs_su: " in text and "nobody_has_set_this" in text) is (
+            host == "shop2"
+        )
+
+
 def listed(run: PlaybookRun) -> bool:
     return run.rc == 0 and "Begin the run" in run.output
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Actions that run on the controller alone; everything else is a module call on the host.
 CONTROLLER_ACTIONS = re.compile(
-    r"^(ansible\.builtin\.)?(set_fact|debug|assert|fail|include_\w+|import_\w+|validate_argument_spec|meta|add_host|group_by)$"
+    r"^(ansible\.builtin\.)?(set_fact|debug|assert|fail|include_\w+|import_\w+|validate_argument_spec|miniecom\.maintenance\.variables_info|meta|add_host|group_by)$"
 )
 
 

@@ -34,7 +34,7 @@ FRAMED = [*SINGLE, *STEPS, *CLOSED]
 
 # Names without what the implicit first task of a role says about it.
 BEGIN = [
-    "Check that no variable is misspelt",
+    "Check the variables",
     "prerequisites : Check that the host can be maintained",
     "prerequisites : Use the environment that is there",
     "context : Begin the run",

@@ -39,7 +39,7 @@ st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False
 ROOT = Path(__file__).resolve().parents[4]
 PACKAGE = "ansible_collections.miniecom.maintenance.plugins.modules"
 # Its work is done on the controller: the file is its documentation.
-DOCUMENTED_ONLY = {"host_ready_info", "maintenance_report"}
+DOCUMENTED_ONLY = {"host_ready_info", "maintenance_report", "variables_info"}
 # Its options are those of the modules that it calls; see test_several.py.
 ELSEWHERE = {"several"}
 NAMES = sorted(
