@@ -26,6 +26,7 @@ from ..plugin_utils.copy_store import CopyStore
 
 METHOD = "controller"
 MODULE = "miniecom.maintenance.backup_offsite"
+NO_PLACE = "no second place is configured: backups are lost with the host (backup_offsite_target)"
 # Half an hour without a sign of life, and the next run takes the host over.
 _RENEWAL_SECONDS = 5 * 60
 _OPTIONS: Dict[str, Any] = {
@@ -45,6 +46,9 @@ class ActionModule(ModuleAction):
 
     def run(self, tmp: Any = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         result: Dict[str, Any]
+        if self._task.args.get("target") == "" and self._task.args.get("action", "copy") == "copy":
+            # Said without asking the host: most shops have none.
+            return dict(ActionBase.run(self, tmp, task_vars), skipped=True, reason=NO_PLACE)
         if self._task.args.get("method") != METHOD:
             result = super().run(tmp, task_vars)
             return result

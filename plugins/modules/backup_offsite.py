@@ -54,6 +54,7 @@ options:
         V(sftp:backup@vault.example:/srv/restic) or V(s3:https://s3.example/bucket); for C(controller) an absolute path there, below which each host has
         a directory of the name O(owner).
       - It is shown in reports, and holds no secrets.
+      - Where it is empty, nothing is copied, and the task is skipped with a reason.
     type: str
     required: true
   create:
