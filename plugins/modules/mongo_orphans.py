@@ -36,7 +36,9 @@ description:
   - Documents younger than O(min_age) are not judged, and each orphan is looked up a second time after its document was read, so that what is
     inserted meanwhile is no orphan.
   - References are streamed in batches. Memory stays small on both sides, whatever the size of the collections, and an index on the field is used
-    where there is one.
+    where there is one. Without an index, and with more than 300,000 keys, references and keys are put aside in a file without a name in Ansible's temporary
+    directory on the host, about 32 bytes for each reference, if that takes no more than half of what is free there. It goes with the module, however that
+    ends. Without that room the server groups the references, which takes several times as long.
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.acting
   - miniecom.maintenance.mongo

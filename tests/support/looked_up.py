@@ -15,8 +15,8 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.relati
 class EachLookedUp(orphans.OrphanFinder):
     """What the module did before it read references and keys in order; now the model that it is tested and measured against."""
 
-    def _counted_at_once(self, relation: Relation, report: orphans.RelationFindings) -> bool:
-        return False
+    def _counted_at_once(self, relation: Relation) -> orphans.RelationFindings | None:
+        return None
 
     def _dangling(self, relation: Relation, report: orphans.RelationFindings, indexed: bool) -> Iterator[Any]:
         stages: list[dict[str, Any]] = [{"$sort": {relation.path: 1}}] if indexed else []

@@ -2012,7 +2012,7 @@ MONGO_ORPHANS = (
     ),
     *_of(
         "mongo_orphans",
-        "_mongo/held_keys.py",
+        "_mongo/plain_references.py",
         "_mongo/test_held_keys.py",
         (
             "orphans-usual-spelling",
@@ -2032,11 +2032,38 @@ MONGO_ORPHANS = (
             NEVER,
             "test_a_reference_that_stands_twice_is_given_up",
         ),
+    ),
+    *_of(
+        "mongo_orphans",
+        "_mongo/held_keys.py",
+        "_mongo/test_held_keys.py",
         (
             "orphans-all-keys-held",
             "if ids.texts or ids.others or len(keys) > MOST_KEYS:",
             NEVER,
             "test_all_keys_are_read_or_none",
+        ),
+    ),
+    *_of(
+        "mongo_orphans",
+        "_mongo/spilled_references.py",
+        "_mongo/test_orphan_finder.py",
+        (
+            "orphans-text-among-keys-in-parts",
+            "if ids.texts or any(document[4] == TEXT for document in ids.others):",
+            NEVER,
+            "test_a_key_that_is_text_gives_the_parts_up",
+        ),
+    ),
+    *_of(
+        "mongo_orphans",
+        "_mongo/spilled_rows.py",
+        "_mongo/test_spilled_rows.py",
+        (
+            "orphans-spilled-file-cut-short",
+            "if len(data) != size:",
+            NEVER,
+            "test_a_file_that_cannot_be_made_or_was_cut_is_told",
         ),
     ),
     *_of(

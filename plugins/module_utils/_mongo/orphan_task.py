@@ -193,7 +193,12 @@ class MongoOrphans(Task[Observed]):
         limit = self.policy.max_delete or 0
         archiving = self.policy.action == "archive"
         finder = OrphanFinder(
-            database, seen.cutoff, max(0, self.params["samples"]), self._progress, limit + 1 if archiving else 0
+            database,
+            seen.cutoff,
+            max(0, self.params["samples"]),
+            self._progress,
+            limit + 1 if archiving else 0,
+            lambda: self.call.tmpdir,
         )
         policy = self._ages(seen)
         looked: List[RelationSeen] = []

@@ -42,14 +42,17 @@ from typing import (
 
 from .._core.errors import AbortPlan
 from .errors import error_number, mongo_errors
-from .held_keys import HeldKeys, read_keys
+from .held_keys import MOST_KEYS, HeldKeys, read_keys
 from .key_ranges import KeyRange
+from .plain_references import PlainReferences
 from .raw_cursor import RawCursor
 from .raw_holders import Cutoff, RawHolders, existing_ids, holders_in
 from .raw_ids import RawIds, cut_ids, objectids_of, split_texts
 from .raw_tables import is_short, join_batch
 from .read_ahead import read_ahead
 from .relations import Relation
+from .spilled_references import LostPart, SpilledReferences, is_worth_a_file, room_for
+from .spilled_rows import OutOfRoom, SpillFile
 from .storage import VIEW_CODE
 
 try:
@@ -385,6 +388,7 @@ class OrphanFinder:
         samples: how many ids to keep for each relation.
         progress: called now and then.
         hold: how many ids of documents with orphans to hold for each relation.
+        directory: gives the place for a file without a name, which takes what memory does not hold; none is written without it.
     """
 
     def __init__(
@@ -394,6 +398,7 @@ class OrphanFinder:
         samples: int = 5,
         progress: Callable[[], None] = lambda: None,
         hold: int = 0,
+        directory: Optional[Callable[[], str]] = None,
     ) -> None:
         # One date beyond the year 9999, or one broken text, must not keep everything else from being judged.
         self._options = CodecOptions(
@@ -405,6 +410,7 @@ class OrphanFinder:
         self._samples = samples
         self._progress = progress
         self._hold = hold
+        self._directory = directory
         self._types: Dict[Tuple[str, str], _KeyTypes] = {}
         with mongo_errors("cannot list the collections", database.name):
             listed = list(database.list_collections())
@@ -430,8 +436,10 @@ class OrphanFinder:
             size = (
                 PROBE_BATCH if indexed or self._indexed(relation.collection, relation.path) else HOLDER_BATCH_UNINDEXED
             )
-            if not indexed and self._may_be_counted_at_once(relation) and self._counted_at_once(relation, report):
-                return report
+            if not indexed and self._may_be_counted_at_once(relation):
+                found = self._counted_at_once(relation)
+                if found is not None:
+                    return found
             # While the documents of one batch are counted, those of the next are read.
             waiting: Deque[Tuple[Set[Any], Iterator[bytes], ExitStack]] = deque()
             try:
@@ -572,40 +580,118 @@ class OrphanFinder:
                     yield from self._looked_up(relation, part, report)
                 self._progress()
 
-    def _counted_at_once(self, relation: Relation, report: RelationFindings) -> bool:
-        """Read all documents once, and hold their references against all keys, where the latter fit in memory.
+    def _counted_at_once(self, relation: Relation) -> Optional[RelationFindings]:
+        """Read all documents once, and hold their references against all keys: in memory where the keys fit there, else in parts.
 
         Returns:
-            Whether that could be done; if not, the report is as it was.
+            None where that cannot be done.
         """
+        directory, most = self._place_for_a_file(relation)
+        return self._counted_in_parts(relation, directory, most) if most else self._counted_in_memory(relation)
+
+    def _place_for_a_file(self, relation: Relation) -> Tuple[str, int]:
+        """Where a file may be written for the references of a relation and all keys, and how many bytes; none where that is
+        not worth it."""
+        if self._directory is None or relation.collection not in self._plain:
+            return "", 0
+        # How many there are decides on the way alone; all ways say the same.
+        keys = self._database[relation.references].estimated_document_count()
+        if keys <= MOST_KEYS:
+            return "", 0
+        references = self._database[relation.collection].estimated_document_count()
+        if not is_worth_a_file(references, keys):
+            return "", 0
+        directory = self._directory()
+        return directory, room_for(directory, references, keys)
+
+    def _read_documents(self, relation: Relation) -> ContextManager[Iterator[bytes]]:
+        command = {"find": relation.collection, "projection": {"_id": 1, "createdAt": 1, relation.field: 1}}
+        return read_ahead(lambda: RawCursor(self._database, command, REFERENCE_BATCH), AHEAD)
+
+    def _counted_in_memory(self, relation: Relation) -> Optional[RelationFindings]:
         found = RelationFindings(relation)
         held: Optional[HeldKeys] = None
-        command = {"find": relation.collection, "projection": {"_id": 1, "createdAt": 1, relation.field: 1}}
-        with read_ahead(lambda: RawCursor(self._database, command, REFERENCE_BATCH), AHEAD) as batches:
+        with self._read_documents(relation) as batches:
             for batch in batches:
                 if held is None:
                     # Fewer documents than this are not worth all keys.
                     keys = None if is_short(batch, REFERENCE_BATCH) else read_keys(self._database, relation.references)
                     if keys is None:
-                        return False
-                    held = self._comparison(relation, keys, found)
+                        return None
+                    held = HeldKeys(keys, *self._comparison(relation, keys.__contains__, found))
                 if not held.compare(batch):
-                    return False
+                    return None
                 self._progress()
         if held is None:
-            return False
-        report.references += found.references + held.seen + len(held.lost) + len(held.lost_texts)
-        report.missing += found.missing + len(held.lost) + len(held.lost_texts)
-        report.incomparable += found.incomparable
+            return None
+        found.references += held.seen + len(held.lost) + len(held.lost_texts)
+        found.missing += len(held.lost) + len(held.lost_texts)
         missing: Set[Any] = {*map(ObjectId, held.lost), *(key.hex() for key in held.lost_texts)}
-        missing.update(text[:-1].decode("utf-8") for text, kept in held.texts.items() if kept)
-        if not relation.optional:
-            missing.add(None)
-        self._count(relation, missing, (join_batch(part) for part in _batches(held.documents, PROBE_BATCH)), report)
-        return True
+        self._count_kept(relation, held, held.documents, found, missing)
+        return found
 
-    def _comparison(self, relation: Relation, keys: Set[bytes], found: RelationFindings) -> HeldKeys:
-        """What compares with the keys; judgements of texts that are no plain ids are noted in what was found."""
+    def _counted_in_parts(self, relation: Relation, directory: str, most: int) -> Optional[RelationFindings]:
+        """The same for more keys than memory holds.
+
+        Args:
+            directory: for the file with the rest.
+            most: bytes that it may have.
+        """
+        found = RelationFindings(relation)
+
+        def exists(key: bytes) -> bool:
+            return bool(existing_ids(self._database, relation.references, [key]))
+
+        try:
+            with SpillFile(directory, most) as file, self._read_documents(relation) as batches:
+                spilled = SpilledReferences(file, *self._comparison(relation, exists, found))
+                for batch in batches:
+                    if not spilled.compare(batch):
+                        return None
+                    if len(spilled.documents) >= PROBE_BATCH:
+                        self._count_kept(relation, spilled, spilled.take_documents(), found)
+                    self._progress()
+                self._count_kept(relation, spilled, spilled.take_documents(), found)
+                if not spilled.read_keys(self._database, relation.references, self._progress):
+                    return None
+                for part in spilled.parts():
+                    self._count_part(relation, part, found)
+                    self._progress()
+        except OutOfRoom:
+            return None
+        return found
+
+    def _count_part(self, relation: Relation, part: LostPart, found: RelationFindings) -> None:
+        found.references += part.references
+        found.missing += len(part.lost) + len(part.lost_texts)
+        if part.lost or part.lost_texts:
+            missing: Set[Any] = {*map(ObjectId, part.lost), *(key.hex() for key in part.lost_texts)}
+            self._count_raw(relation, missing, part.holders, found)
+            documents = (decode(document, self._options) for document in part.documents)
+            self._count_documents(relation, missing, documents, found)
+
+    def _count_kept(
+        self,
+        relation: Relation,
+        compared: PlainReferences,
+        documents: Sequence[bytes],
+        found: RelationFindings,
+        missing: Iterable[Any] = (),
+    ) -> None:
+        """Count the documents without a reference, with a text that is no id, and with those that are missing beside these."""
+        lost = {*missing, *(text[:-1].decode("utf-8") for text, kept in compared.texts.items() if kept)}
+        if not relation.optional:
+            lost.add(None)
+        self._count(relation, lost, (join_batch(part) for part in _batches(documents, PROBE_BATCH)), found)
+
+    def _comparison(
+        self, relation: Relation, exists: Callable[[bytes], bool], found: RelationFindings
+    ) -> Tuple[str, bool, Callable[[bytes], bool], bool]:
+        """How references are compared; judgements of texts that are no plain ids are noted in what was found.
+
+        Args:
+            exists: whether an ObjectId is a key.
+        """
         types = self._key_types(relation)
 
         def keep_text(text: bytes) -> bool:
@@ -615,12 +701,12 @@ class OrphanFinder:
             found.incomparable += judgement.kind == "other"
             if judgement.kind != "reference":
                 return False
-            lost = all(probe.binary not in keys for probe in judgement.probes)
+            lost = not any(exists(probe.binary) for probe in judgement.probes)
             found.references += 1
             found.missing += lost
             return lost
 
-        return HeldKeys(keys, relation.field, "objectid" in relation.id_forms, keep_text, not relation.optional)
+        return relation.field, "objectid" in relation.id_forms, keep_text, not relation.optional
 
     def _may_be_counted_at_once(self, relation: Relation) -> bool:
         return (

@@ -14,7 +14,7 @@ from bson import Int64, ObjectId, decode, encode
 from bson.min_key import MinKey
 from bson.raw_bson import RawBSONDocument
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import held_keys, key_ranges
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import held_keys, key_ranges, plain_references
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.held_keys import HeldKeys, read_keys
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.key_ranges import KeyRange
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.raw_document import Element, build
@@ -77,9 +77,16 @@ def test_no_form_that_did_not_come_is_counted() -> None:
 @pytest.mark.parametrize("keep", [True, False])
 def test_text_that_is_not_the_usual_spelling_is_asked_about_once(written: str, texts_are_ids: bool, keep: bool) -> None:
     held = compared(orders(str(BOB), written), orders(written), orders(7 * "x"), texts_are_ids=texts_are_ids, keep=keep)
-    assert (held.seen, held.lost, held.lost_texts) == (0, set(), set())
-    assert sorted(held.asked) == sorted([str(BOB), written, 7 * "x"])
-    assert sorted(held.kept) == (sorted([str(BOB), written, written, 7 * "x"]) if keep else [])
+    texts = [written, 7 * "x"] if texts_are_ids else [str(BOB), written, 7 * "x"]
+    assert (held.seen, held.lost, held.lost_texts) == (int(texts_are_ids), set(), set())
+    assert sorted(held.asked) == sorted(texts)
+    assert sorted(held.kept) == (sorted([*texts, written]) if keep else [])
+
+
+def test_an_id_beside_another_spelling_of_one_counts_once() -> None:
+    held = compared(orders(str(BOB), str(LOST)), orders(str(BOB), str(LOST), str(ANN).upper()))
+    assert (held.seen, held.lost_texts, held.asked) == (1, {LOST.binary}, [str(ANN).upper()])
+    assert held.kept == [str(LOST), str(LOST), str(ANN).upper()]
 
 
 @pytest.mark.parametrize("value", [7, 7.0, True, [ANN], {"id": ANN}, b"seven", Int64(7)])
@@ -103,12 +110,12 @@ def test_null_and_nothing_are_kept_or_not_and_text_is_asked_about(keep: bool) ->
 
 
 def test_what_takes_too_much_memory_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held_keys, "MOST_LEFT", 1)
+    monkeypatch.setattr(plain_references, "MOST_LEFT", 1)
     held = Held()
     assert held.compare(orders(ANN, GONE)) and held.lost == {GONE.binary}
     assert not held.compare(orders(LOST))
     assert not Held().compare(orders(GONE, GONE)), "each document takes its place"
-    monkeypatch.setattr(held_keys, "MOST_BYTES", 100)
+    monkeypatch.setattr(plain_references, "MOST_BYTES", 100)
     assert not Held(keep=False).compare(orders("x" * 100))
     assert not Held().compare(join_batch([encode({"userId": GONE, "_id": "x" * 100})]))
 

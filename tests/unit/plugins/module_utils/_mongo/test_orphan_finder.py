@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -21,11 +22,12 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.orphan
     is_usable_index,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.relations import Relation
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.spilled_references import SpilledReferences
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=timezone.utc)
 OLD, YOUNG = (ObjectId.from_datetime(NOW + timedelta(hours=hours)) for hours in (-9, 9))
 # Ids of users that are there, and of one that is not.
-ANN, BOB, GONE = (ObjectId(f"{number:024x}") for number in (1, 2, 3))
+ANN, BOB, GONE, LATE = (ObjectId(f"{number:024x}") for number in (1, 2, 3, 4))
 
 BUYER = Relation("orders", "userId", "users")
 
@@ -46,6 +48,9 @@ class Collection:
     def __init__(self, *documents: Mapping[str, Any], indexes: Any = ()) -> None:
         self.documents = list(documents)
         self.indexes = [{"key": {"_id": 1}}, *indexes]
+
+    def estimated_document_count(self) -> int:
+        return len(self.documents)
 
     def list_indexes(self) -> list[Any]:
         return self.indexes
@@ -192,6 +197,67 @@ def test_all_are_counted_in_one_reading(monkeypatch: pytest.MonkeyPatch, value: 
     assert (report.orphans, report.too_young) == (lost, lost)
     assert (report.references, report.missing, report.incomparable) == (3, 2 + lost, 1)
     assert not any("aggregate" in command for command in Database.asked)
+
+
+def in_parts(database: Database, directory: Path) -> RelationFindings:
+    return OrphanFinder(database, NOW, directory=lambda: str(directory)).find(BUYER)
+
+
+@pytest.fixture
+def few_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Are more than memory holds, and the references are not grouped by the server."""
+    monkeypatch.setattr(orphans, "MOST_KEYS", 0)
+    monkeypatch.setattr(Database, "asked", [])
+
+
+@pytest.mark.parametrize("value", [ANN, str(ANN), GONE, str(GONE)])
+@pytest.mark.usefixtures("few_keys")
+def test_all_are_counted_in_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: Any) -> None:
+    """What arrives while the documents are read is there, and what arrives while the keys are read is no orphan."""
+    read_keys = SpilledReferences.read_keys
+
+    def and_then_one_arrives(spilled: SpilledReferences, database: Database, *arguments: Any) -> bool:
+        database["users"].documents.append({"_id": BOB})
+        whole = read_keys(spilled, database, *arguments)
+        database["users"].documents.append({"_id": LATE})
+        return whole
+
+    monkeypatch.setattr(SpilledReferences, "read_keys", and_then_one_arrives)
+    rows = [value, BOB, str(BOB), LATE, None, "guest", "legacy"]
+    orders = Collection(*map(order, rows), order(value, YOUNG))
+    report = in_parts(Database(users=Collection({"_id": ANN}), orders=orders), tmp_path)
+    lost = int(str(value) == str(GONE))
+    assert (report.orphans, report.too_young) == (lost, lost)
+    assert (report.references, report.missing, report.incomparable) == (4, 1 + lost, 1)
+    assert not any("aggregate" in command for command in Database.asked)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("few_keys")
+def test_a_key_that_is_text_gives_the_parts_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It arrives after it was asked whether there are any."""
+    users = Collection({"_id": ANN})
+    read_keys = SpilledReferences.read_keys
+
+    def one_arrives(spilled: SpilledReferences, *arguments: Any) -> bool:
+        users.documents.append({"_id": str(GONE)})
+        return read_keys(spilled, *arguments)
+
+    monkeypatch.setattr(SpilledReferences, "read_keys", one_arrives)
+    in_parts(Database(users=users, orders=Collection(order(ANN), order(GONE))), tmp_path)
+    assert any("aggregate" in command for command in Database.asked)
+
+
+@pytest.mark.parametrize("trouble", ["no room", "no directory"])
+@pytest.mark.usefixtures("few_keys")
+def test_without_room_for_a_file_the_server_groups(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trouble: str
+) -> None:
+    if trouble == "no room":
+        monkeypatch.setattr(orphans, "room_for", lambda *_arguments: 0)
+    report = in_parts(Database(users=USERS, orders=Collection(order(ANN), order(GONE))), tmp_path / trouble)
+    assert (report.orphans, report.references) == (1, 2)
+    assert any("aggregate" in command for command in Database.asked)
 
 
 def test_a_key_in_another_spelling_is_looked_for_before_a_reference_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
