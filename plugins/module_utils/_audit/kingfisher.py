@@ -11,7 +11,6 @@ Kingfisher is kept from trying the secrets on the network and from looking for u
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import sys
 import tempfile
@@ -123,7 +122,7 @@ def scanning_paths(
     """
     rules_path = os.path.join(workspace, "rules.yml")
     # A secret of our own must be found, or else the silence about others means nothing.
-    probe_path, probe = os.path.join(workspace, "probe.conf"), "p" + secrets.token_hex(12)
+    probe_path, probe = os.path.join(workspace, "probe.conf"), "p" + os.urandom(12).hex()
     for path, text in ((rules_path, RULES_YAML), (probe_path, "PROBE_PASSWORD=%s\n" % probe)):
         with open(path, "w", encoding="utf-8") as handle:
             handle.write(text)

@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import contextmanager
-from typing import Iterator, List, Sequence
+from typing import TYPE_CHECKING, Iterator, List, Sequence
 
 from .._core.call import Call
 from .._core.errors import MaintenanceError, from_os_error
-from .._core.plan import Report
 from .._core.units import parse_duration
 from .._core.walker import outermost
 from . import kingfisher
 from .finding_arguments import finding_policy
+
+if TYPE_CHECKING:
+    from .._core.plan import Report
 
 ALWAYS_EXCLUDED = [
     "node_modules",

@@ -13,14 +13,16 @@ import pwd
 import re
 import stat
 from datetime import datetime, timedelta
-from typing import Any, Dict, Iterator, List, Mapping
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping
 
 from . import maintenance_log
 from .atomic_file import write_atomic
 from .clock import compact_utc, format_utc
-from .lease import Lease
 from .redaction import SECRETS
 from .state_dir import StateDirectory
+
+if TYPE_CHECKING:
+    from .lease import Lease
 
 EVENT_CAP = 200
 LIST_CAP = 200

@@ -10,15 +10,17 @@ import json
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Iterator, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional
 
 from .atomic_file import append_line
 from .clock import format_utc, parse_utc, utc_now
 from .errors import MaintenanceError
 from .lease import CHECK_PREFIX, LOCK_WAIT_SECONDS, Lease, Standing, boot_id, busy, read_lease, write_lease
-from .leftovers import Leftovers
 from .redaction import SECRETS
 from .state_dir import StateDirectory, state_error
+
+if TYPE_CHECKING:
+    from .leftovers import Leftovers
 
 # A sign of life that is no older is not written anew: whoever does many small things need not wait for the disk with each.
 FRESH_SECONDS = 15.0
@@ -42,9 +44,15 @@ class RunContext:
         self.state = StateDirectory(state_dir)
         # A run begun in check mode has no lease; its id reaches tasks that opt out of check mode, too.
         self.active = bool(self.run_id) and not check and not str(self.run_id).startswith(CHECK_PREFIX)
-        self.leftovers = Leftovers(self.state, self.run_id, not check)
         # A task may carry out a few actions side by side, and each of these files has one name while it is written.
         self._writing = threading.Lock()
+
+    @property
+    def leftovers(self) -> Leftovers:
+        """What a killed run may have left behind. Its kinds are loaded for the few modules that leave anything."""
+        from .leftovers import Leftovers
+
+        return Leftovers(self.state, self.run_id, not self.check)
 
     def _require_lease(self) -> Lease:
         lease = read_lease(self.state)

@@ -11,10 +11,8 @@ are decided here and nowhere else. Nothing but this file talks to AnsibleModule.
 from __future__ import annotations
 
 import time
-import traceback
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any, Callable, Dict, Generic, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Dict, Generic, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -23,14 +21,17 @@ from .arguments import ArgumentSpec
 from .call import Call
 from .clock import utc_now
 from .errors import AbortPlan, MaintenanceError, SkipAction
-from .plan import DONE, FAILED, SKIPPED, Action, Outcome, Plan, Report, Result, Results, Verification
 from .record import capped
 from .redaction import SECRETS
 from .run_context import RunContext
 from .units import format_size
 
+if TYPE_CHECKING:
+    # A module that only reads has other things to do first, and one that acts has loaded it.
+    from .plan import Action, Outcome, Plan, Report, Result, Results, Verification
+
 Observation = TypeVar("Observation")
-Handler = Callable[[Any, Action[Any], Any], Outcome]
+Handler = Callable[[Any, "Action[Any]", Any], "Outcome"]
 Work = Callable[[Call, "Answer"], None]
 
 # The option with the result that this very call has had already, in one process with others (`several`).
@@ -85,6 +86,8 @@ class Task(Generic[Observation]):
         self, observation: Observation, plan: Plan[Any], results: Results[Any, Observation]
     ) -> Verification[Observation]:
         """Observe again, as far as anything was done, and compare with the plan."""
+        from .plan import Verification
+
         return Verification()
 
     def report(self, observation: Observation, plan: Plan[Any], results: Results[Any, Observation]) -> Report:
@@ -214,6 +217,8 @@ class Answer:
     def defect(self, error: Exception, verbosity: int) -> None:
         self.failure = self.failure or defect_text(error)
         if verbosity >= 3:
+            import traceback
+
             self.values["exception"] = traceback.format_exc()
 
     def take(self, report: Report) -> None:
@@ -297,6 +302,8 @@ def answered(module: Any, work: Work) -> Dict[str, Any]:
 
 def _four_steps(call: Call, task: Task[Any], answer: Answer) -> None:
     """The steps in order; `answer` is filled as they come, so that a failure still reports what was done."""
+    from .plan import Results, Verification
+
     observation = task.observe()
     plan = task.plan(observation, utc_now())
     answer.values.update(
@@ -395,6 +402,8 @@ class Attempts:
             for place in range(len(self._wave)):
                 self._try(place)
             return
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(threads) as pool:
             waiting = [pool.submit(self._try, place) for place in range(len(self._wave))]
         for attempt in waiting:
@@ -418,6 +427,8 @@ class Attempts:
             raise
 
     def _carry_out(self, place: int) -> None:
+        from .plan import DONE, FAILED, SKIPPED, Outcome, Result
+
         task, action = self._task, self._wave[place]
         boundary(task.run, {"event": "begin", "action": action.action, "target": action.target})
         started = time.monotonic()
