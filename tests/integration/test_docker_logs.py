@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import signal
 import stat
 import subprocess
 from collections import Counter
@@ -19,7 +20,7 @@ import pytest
 
 from tests.sandbox.engine import Engine, base_image
 from tests.support.kill import kill_at_every_change
-from tests.support.modules import run_module
+from tests.support.modules import finish_module, run_module, start_module, wait_until_stopped
 
 Start = Callable[..., str]
 
@@ -193,6 +194,26 @@ def test_killed_at_any_change(docker_engine: Engine, start: Start, tmp_path: Pat
         assert counts["later"] == int(docker_engine.docker("logs", "logs-killed").count("later"))
 
     assert kill_at_every_change(tmp_path, prepare, inspect) > 5
+
+
+def test_a_daemon_that_goes_while_logs_are_collected(docker_engine: Engine, start: Start, tmp_path: Path) -> None:
+    start("logs-daemon", *SHOP, command="trap exit TERM; sleep infinity & wait")
+    say(docker_engine, "logs-daemon", "one", "two")
+    process = start_module("docker_logs", parameters(docker_engine, tmp_path), stop_at=0)
+    wait_until_stopped(process)
+    docker_engine.pause_daemon()
+    try:
+        process.send_signal(signal.SIGCONT)
+        failed = finish_module(process)
+    finally:
+        docker_engine.restart()
+    assert failed.failed and "Docker Engine" in failed.msg and "defect" not in failed.msg, failed.msg
+    assert [action["status"] for action in failed.result["actions"]] == ["failed"]
+    assert written(tmp_path, "logs-daemon") == []
+    docker_engine.docker("start", "logs-daemon")
+    say(docker_engine, "logs-daemon", "later")
+    collect(docker_engine, tmp_path)
+    assert written(tmp_path, "logs-daemon") == ["one", "two", "later"]
 
 
 def test_what_was_noted_is_lost(docker_engine: Engine, start: Start, tmp_path: Path) -> None:
