@@ -57,6 +57,8 @@ def engine() -> Iterator[RootlessEngine]:
     try:
         with RootlessEngine() as found:
             yield found
+        # It has ended with all that it had started.
+        assert not found.processes() and not found.home.exists()
     except EngineUnavailable as error:
         lacking(f"a rootless engine: {error}")
 

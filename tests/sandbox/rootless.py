@@ -9,6 +9,7 @@ changed, and nothing stays behind.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -18,22 +19,28 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.sandbox import dockerd
+from tests.sandbox import dockerd, traces
 from tests.sandbox.dockerd import EngineUnavailable, unpacked
 from tests.sandbox.engine import Engine
 
 PACKAGES = ["rootlesskit", "uidmap", "slirp4netns", "libslirp0", "libsubid4"]
 UID = 23456
 # The user, and the ids that belong to it, are known to what runs below this alone. /dev/net/tun, open to everybody on a usual
-# machine, may be root's in a container.
+# machine, may be root's in a container. The shell stays the namespace's first process: who changes the user is spared the signal that
+# comes when a parent ends.
 NAMESPACE = """
 set -e
 cd "$1"
 for name in passwd group subuid subgid; do mount --bind "$name" "/etc/$name"; done
 mknod -m 666 tun c 10 200
 mount --bind tun /dev/net/tun
-exec setpriv --reuid "$2" --regid "$2" --clear-groups "$3" --data-root "$1/home/data" --iptables=false --ip6tables=false
+setpriv --reuid "$2" --regid "$2" --clear-groups "$3" --data-root "$1/home/data" --iptables=false --ip6tables=false
+exit $?
 """
+
+
+def _killed_with_parent() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 class RootlessEngine(Engine):
@@ -94,6 +101,7 @@ class RootlessEngine(Engine):
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=_killed_with_parent,
             )
         deadline = time.monotonic() + 60
         while not self.running:
@@ -107,11 +115,16 @@ class RootlessEngine(Engine):
             self._process.send_signal(signal.SIGKILL)
             self._process.wait(20)
         deadline = time.monotonic() + 20
-        while self.home.exists():
-            shutil.rmtree(self.home, ignore_errors=True)
+        while self.processes() or self.home.exists():
+            if not self.processes():
+                shutil.rmtree(self.home, ignore_errors=True)
             if time.monotonic() > deadline:
-                raise EngineUnavailable(f"{self.home} cannot be removed")
+                raise EngineUnavailable(f"the engine in {self.home} does not end")
             time.sleep(0.05)
+
+    def processes(self) -> list[int]:
+        """What runs of it: whatever it starts has its place in its arguments."""
+        return [pid for pid, argv in traces.processes() if any(str(self.home) in word for word in argv)]
 
     def info(self) -> dict[str, Any]:
         found: dict[str, Any] = self.api("GET", "/info")
