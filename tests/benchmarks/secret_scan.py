@@ -4,8 +4,8 @@
 """The scan for secrets, against Kingfisher alone
 
 The same warm tree and a warm cache of compiled rules; Kingfisher's program with its own rules, then with ours beside them, then the module's
-work (scan, sifting, places, what was not read), then the module with its process, of which Python and Ansible's frame take a tenth of a
-second before the module begins. In the made-up tree one line in forty is about passwords
+work (scan, sifting, places, what was not read), then the module with its process, and last a module that does nothing: so much of every
+process is Python's and Ansible's own. In the made-up tree one line in forty is about passwords
 and tokens, many times more than anywhere else: it shows what matches cost, since Kingfisher finds out what kind of file each one is that
 has any. The other tree is real code, that of npm itself.
 One after another in each round; told are the medians, the ratio being that of each round. The CPU is that of all processes of a row, where it
@@ -28,7 +28,7 @@ from typing import Any
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher import find_kingfisher
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_rules import RULES_YAML
-from tests.support.modules import run_module
+from tests.support.modules import run_empty_module, run_module
 from tests.support.secret_corpus import WORK, cases
 
 FILES, LINES, ROUNDS = 1000, 200, 7
@@ -97,6 +97,8 @@ def _measured(tree: str, base: Path, root: Path, size: int) -> list[dict[str, An
     rules.write_text(RULES_YAML, encoding="utf-8")
     (base / "cache").mkdir()
     environment = os.environ | {"HOME": str(base), "KF_RULE_CACHE_DIR": str(base / "cache")}
+    # Compiled code is kept, as on a host that has our environment.
+    compiled = {"PYTHONDONTWRITEBYTECODE": None, "PYTHONPYCACHEPREFIX": f"{base}/compiled"}
     files = 0
 
     def kingfisher(*more: str) -> Callable[[], object]:
@@ -110,15 +112,16 @@ def _measured(tree: str, base: Path, root: Path, size: int) -> list[dict[str, An
     def module() -> float:
         nonlocal files
         params = {"paths": [str(root)], "state_dir": f"{base}/state", "fail_on": "never"}
-        # Compiled code is kept, as on a host that has our environment.
-        compiled = {"PYTHONDONTWRITEBYTECODE": None, "PYTHONPYCACHEPREFIX": f"{base}/compiled"}
         result = run_module("secret_scan", params, env=compiled)
         files = 0 if result.failed else result.result["summary"]["files_scanned"]
         assert files >= FILES, result.msg
         return float(result.result["summary"]["seconds"])
 
+    def empty() -> None:
+        run_empty_module(compiled)
+
     alone, ours = kingfisher(), kingfisher("--no-dedup", "--no-ignore", "--rules-path", str(rules))
-    for warm in (alone, ours, module):
+    for warm in (alone, ours, module, empty):
         warm()
     # One after another in each round, so that what else the machine does meets all of them.
     clock: list[list[float]] = []
@@ -127,10 +130,11 @@ def _measured(tree: str, base: Path, root: Path, size: int) -> list[dict[str, An
         bare, bare_cpu, _none = _spent(alone)
         more, more_cpu, _none = _spent(ours)
         whole, whole_cpu, inside = _spent(module)
-        clock.append([bare, more, inside, whole])
-        cpu.append([bare_cpu, more_cpu, 0.0, whole_cpu])
+        nothing, nothing_cpu, _none = _spent(empty)
+        clock.append([bare, more, inside, whole, nothing])
+        cpu.append([bare_cpu, more_cpu, 0.0, whole_cpu, nothing_cpu])
     load = "%.1f" % os.getloadavg()[0]
-    names = ("Kingfisher alone", "Kingfisher with our rules", "secret_scan", "with its process")
+    names = ("Kingfisher alone", "Kingfisher with our rules", "secret_scan", "with its process", "an empty module")
     return [
         {
             "what": f"{what} ({tree})",

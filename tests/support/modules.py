@@ -245,6 +245,22 @@ def run_module(
     return finish_module(process, timeout)
 
 
+_EMPTY = """\
+from ansible.module_utils import basic
+basic._ANSIBLE_ARGS = b'{"ANSIBLE_MODULE_ARGS": {}}'
+if hasattr(basic, "_ANSIBLE_PROFILE"):
+    basic._ANSIBLE_PROFILE = "legacy"
+basic.AnsibleModule(argument_spec={}).exit_json()
+"""
+
+
+def run_empty_module(env: Mapping[str, str | None] | None = None) -> None:
+    """Run a module that does nothing and has nothing of ours: what every module costs. For env see ``run_module``."""
+    subprocess.run(
+        [sys.executable, "-c", _EMPTY], env=module_environment(env), stdout=subprocess.DEVNULL, check=True, cwd="/"
+    )
+
+
 def run_measured(
     name: str,
     params: Mapping[str, Any],

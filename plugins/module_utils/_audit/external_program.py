@@ -78,6 +78,7 @@ def running_program(
     target: str,
     next_step: str,
     prepare: Optional[Callable[[], None]] = None,
+    unusable: str = "",
 ) -> Iterator[Running]:
     """Start a program, and do something else beside it; nothing of it runs any longer than this lasts.
 
@@ -88,6 +89,7 @@ def running_program(
         timeout: seconds.
         target: what it looks at, and next_step: what to do, for the message when it takes too long.
         prepare: what the child does before it becomes the program.
+        unusable: what to do where this machine cannot run it.
 
     Raises:
         MaintenanceError: it cannot be started.
@@ -105,7 +107,7 @@ def running_program(
             preexec_fn=prepare,
         )
     except OSError as error:
-        raise from_os_error("cannot start %s" % name, error, target=command[0]) from error
+        raise from_os_error("cannot start %s" % name, error, target=command[0], otherwise=unusable) from error
     running = Running(process, name, timeout, target, next_step)
     try:
         yield running

@@ -25,6 +25,8 @@ from .secret_rules import RULES_YAML
 
 PACKAGE = "kingfisher-bin"
 CACHE_NAME = "kingfisher"
+# The kinds of machines for which the package index has a build that runs on Linux.
+BUILT_FOR = ("x86_64", "aarch64")
 MAX_FILE_MEGABYTES = 10
 
 
@@ -71,6 +73,13 @@ def find_kingfisher(wanted: Optional[str]) -> str:
     found = shutil.which("kingfisher")
     if found:
         return found
+    machine = os.uname().machine
+    if machine not in BUILT_FOR:
+        raise MaintenanceError(
+            "Kingfisher is missing, and the package %s has no build for this kind of machine" % PACKAGE,
+            code=machine,
+            next_step="Build Kingfisher 2.14.0 for it and put the program on the PATH, or leave this check out (--skip-tags security_audit_secrets).",
+        )
     raise MissingLibrary(PACKAGE)
 
 
@@ -134,6 +143,8 @@ def scanning_paths(
         timeout,
         ", ".join(paths),
         "Exclude what holds no code (exclude), or raise timeout.",
+        unusable="It may be the build for another kind of machine: run the role miniecom.maintenance.prerequisites, or install "
+        "%s 2.14.0 for %s." % (PACKAGE, os.uname().machine),
     ) as running:
         yield Scanning(running, program, tuple(paths), probe, workspace)
 

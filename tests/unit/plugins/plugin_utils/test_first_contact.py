@@ -172,7 +172,7 @@ def test_what_keeps_an_environment_from_being_made() -> None:
         (
             (3, 9),
             "aarch64",
-            ["pymongo==4.18.3", "docker==7.2.0", "jmespath==1.1.0", "isal==1.9.1", "kingfisher-bin==1.92.0"],
+            ["pymongo==4.18.3", "docker==7.2.0", "jmespath==1.1.0", "isal==1.9.1", "kingfisher-bin==2.14.0"],
         ),
         ((3, 12), "riscv64", ["pymongo==4.20.0", "docker==7.2.0", "jmespath==1.1.0", "isal==1.9.1"]),
     ],

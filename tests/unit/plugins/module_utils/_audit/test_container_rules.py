@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,6 +78,43 @@ def test_each_rule(facts: dict[str, Any], rule: str | None) -> None:
 )
 def test_a_tag_that_moves(image: str, built: bool, expected: bool) -> None:
     assert bool(judge_containers([ContainerFacts("c", "", image, built)])) is expected
+
+
+# What the recommendation of this number in CIS Docker Benchmark 1.6.0 is about, in words of ours.
+BENCHMARK = {
+    "4.1": "containers have a user of their own",
+    "4.10": "no secrets in Dockerfiles",
+    "5.4": "capabilities of the kernel are restricted",
+    "5.5": "no privileged containers",
+    "5.6": "no sensitive directories of the host are mounted",
+    "5.10": "the host's network namespace is not shared",
+    "5.16": "the host's process namespace is not shared",
+    "5.17": "the host's IPC namespace is not shared",
+    "5.27": "the health of containers is checked as they run",
+    "5.32": "Docker's socket is not mounted in a container",
+}
+MEANT = {
+    "container-runs-as-root": "4.1",
+    "secret-in-image": "4.10",
+    "container-capabilities": "5.4",
+    "container-privileged": "5.5",
+    "host-directory-mounted": "5.6",
+    "host-network": "5.10",
+    "host-processes": "5.16",
+    "host-memory": "5.17",
+    "no-healthcheck": "5.27",
+    "docker-socket-mounted": "5.32",
+}
+
+
+def test_each_number_is_that_of_its_matter() -> None:
+    assert {rule.id: rule.cis for rule in CONTAINER_RULES if rule.cis} == MEANT
+    assert sorted(MEANT.values()) == sorted(BENCHMARK)
+    version = "CIS Docker Benchmark 1.6.0"
+    [finding] = judge_containers([ContainerFacts("c", "api", "x:1", network="host")])
+    assert finding.message.endswith("(%s, 5.10)" % version)
+    root = Path(__file__).resolve().parents[5]
+    assert version in (root / "plugins/modules/port_audit.py").read_text(encoding="utf-8")
 
 
 def test_numbers_of_the_benchmark_are_told_where_it_has_one() -> None:

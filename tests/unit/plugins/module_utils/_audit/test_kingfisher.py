@@ -7,16 +7,24 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit import kingfisher
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher import (
+    BUILT_FOR,
+    PACKAGE,
     find_kingfisher,
     scan_command,
+    scanning_paths,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher_output import (
     complaint,
@@ -271,6 +279,45 @@ def test_complaints_are_cleaned() -> None:
 def test_a_named_program_must_be_one() -> None:
     with pytest.raises(MaintenanceError, match="cannot be run"):
         find_kingfisher("/nonexistent/kingfisher")
+
+
+def test_a_machine_without_a_build_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kingfisher, "sys", SimpleNamespace(path=[], executable="/nonexistent/python"))
+    monkeypatch.setenv("PATH", "/nonexistent")
+    for machine in ("x86_64", "aarch64", "riscv64"):
+        monkeypatch.setattr(os, "uname", lambda machine=machine: SimpleNamespace(machine=machine))
+        with pytest.raises(MaintenanceError) as raised:
+            find_kingfisher(None)
+        said = str(raised.value)
+        assert ("prerequisites" in said, "has no build" in said) == (machine in BUILT_FOR, machine not in BUILT_FOR), (
+            said
+        )
+
+
+def test_a_build_for_another_machine_says_what_to_do(tmp_path: Path) -> None:
+    program = tmp_path / "kingfisher"
+    program.write_bytes(bytes.fromhex("cffaedfe0c000001"))  # how one for macOS begins
+    program.chmod(0o755)
+    with (
+        pytest.raises(
+            MaintenanceError, match=r"(?s)cannot start Kingfisher.*ENOEXEC.*miniecom\.maintenance\.prerequisites"
+        ),
+        scanning_paths(find_kingfisher(str(program)), [str(tmp_path)], [], str(tmp_path), str(tmp_path), 5),
+    ):
+        pass
+
+
+def test_each_kind_of_machine_gets_the_release_that_is_tested() -> None:
+    """A build of one release for one machine may lack what our rules and our reading of its output need."""
+    root = Path(__file__).resolve().parents[5]
+    lines = (root / "roles/prerequisites/files/requirements.txt").read_text(encoding="utf-8").splitlines()
+    development = (root / "requirements-dev.txt").read_text(encoding="utf-8")
+    wanted = [Requirement(line) for line in lines if line.startswith(PACKAGE)]
+    tested = {str(Requirement(line).specifier) for line in development.splitlines() if line.startswith(PACKAGE)}
+    assert {str(item.specifier) for item in wanted} == tested and len(tested) == 1
+    for machine in BUILT_FOR:
+        about = {"platform_machine": machine, "sys_platform": "linux"}
+        assert [item.marker is None or item.marker.evaluate(about) for item in wanted].count(True) == 1, machine
 
 
 def test_our_rules_are_there() -> None:
