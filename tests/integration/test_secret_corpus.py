@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import pytest
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher import scanning_paths
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher_output import understood
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_conclusion import findings_in
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_matches import Match
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_rules import PREFIX, RULES_YAML
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.finding import Finding
 from tests.conftest import lacking
 from tests.support.secret_corpus import (
@@ -59,8 +62,8 @@ def test_a_score_counts_what_was_told_and_what_was_not(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def scanned(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Case], dict[str, Case], list[Finding]]:
-    """The corpus by lines and that of whole files as they lie on disk, and what one scan of both comes to."""
+def matched(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Case], dict[str, Case], str, list[Match]]:
+    """The corpus by lines and that of whole files as they lie on disk, what is above both, and what one scan of it matches."""
     program = Path(sys.executable).with_name("kingfisher")
     if not program.exists():
         lacking("Kingfisher: kingfisher-bin is not installed beside this interpreter")
@@ -71,7 +74,30 @@ def scanned(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Case], 
     lines, whole = lay_out(base / "files/lines", cases()), lay_out(base / "files/shops", shops())
     with scanning_paths(str(program), [root], [".env"], str(base / "cache"), str(base / "workspace"), 300) as scanning:
         scan = understood(scanning)
-    return lines, whole, findings_in(scan.matches, [root], [])
+    return lines, whole, root, scan.matches
+
+
+@pytest.fixture(scope="module")
+def scanned(
+    matched: tuple[dict[str, Case], dict[str, Case], str, list[Match]],
+) -> tuple[dict[str, Case], dict[str, Case], list[Finding]]:
+    """The same, and what the scan comes to."""
+    lines, whole, root, matches = matched
+    return lines, whole, findings_in(matches, [root], [])
+
+
+def test_each_rule_of_ours_has_a_secret_in_the_corpus(
+    matched: tuple[dict[str, Case], dict[str, Case], str, list[Match]],
+) -> None:
+    places, _whole, _root, matches = matched
+    found = set()
+    for match in matches:
+        secret = places[match.path].secrets.get(match.line) if match.path in places else None
+        if secret is not None and (secret in match.value or match.value.strip("\"'` ") in secret):
+            found.add(match.rule)
+    ours = set(re.findall(rf"(?m)^    id: ({re.escape(PREFIX)}[a-z-]+)$", RULES_YAML))
+    assert len(ours) == RULES_YAML.count("    id: ")
+    assert ours <= found, sorted(ours - found)
 
 
 def test_precision_and_recall(
