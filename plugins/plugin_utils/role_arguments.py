@@ -93,11 +93,17 @@ def argument_problems(
     lenient = tuple(role + "_" for role in conditional)
     # One that is not set may stand behind many: it is told once.
     unset: Dict[str, str] = {}
+    rests = re.compile(r"\b(?:%s)\b" % "|".join(map(re.escape, later)))
+
+    def waits(value: Any) -> bool:
+        """Such a value need not be filled in to find that out, which an error would tell, and errors are dear."""
+        return isinstance(value, str) and "{{" in value and bool(later) and rests.search(value) is not None
+
     for options in specs:
         values: Dict[str, Any] = {}
         known: Options = {}
         for name, option in options.items():
-            if name not in variables:
+            if name not in variables or waits(variables[name]):
                 continue
             try:
                 values.update(template({name: variables[name]}))

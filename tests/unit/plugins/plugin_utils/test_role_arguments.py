@@ -67,6 +67,12 @@ def test_what_cannot_be_filled_in_yet(error: AnsibleError, conditional: list[str
     assert problems({"logs_days": error, "logs_kind": error}, conditional=conditional) == told
 
 
+def test_what_rests_on_what_is_found_out_is_left_alone() -> None:
+    text = "{{ context_result.days | default('many') }}"
+    assert problems({"logs_days": text}) == []
+    assert len(problems({"logs_days": text}, later=())) == 1
+
+
 def test_a_shared_variable_is_named_where_it_is_set() -> None:
     def filled(values: dict[str, Any]) -> dict[str, Any]:
         return dict.fromkeys(values, "c")
