@@ -123,7 +123,7 @@ def test_compaction_alone_without_a_backup_fails(sandbox: Sandbox, bare: Path, t
     outline["tasks"] = kept
     alone = play(yaml.safe_dump([outline], sort_keys=False), sandbox, bare, tmp_path)
     assert alone.rc == 2
-    assert "role miniecom.maintenance.backup before" in alone.result("fail")["msg"]
+    assert "role miniecom.maintenance.backup before" in alone.result("mongo_compact")["msg"]
     wanted = play(
         yaml.safe_dump([outline], sort_keys=False),
         *(sandbox, bare, tmp_path, "--check", "-e", '{"mongo_maintenance_require_backup": false}'),
