@@ -17,8 +17,10 @@ description:
   - When nothing was printed for four seconds it says which task is running; after a minute it does so less often.
   - Where the record of a host's run lies on this machine and may be read, as when the maintained host is the controller itself and the playbook is
     run as root, it also says how far a module has come that carries out several actions. That is which action and on what, how many of how
-    many, the bytes so far, and how long the rest may take. Of another host this is not known here, since a module can say nothing before it ends;
-    there it stands in the file of the run below C(runs) of the state directory. The lines are the same with and without a terminal.
+    many, the bytes so far, and how long the rest may take. Of a host that is reached with P(ansible.builtin.ssh#connection) it says the same of the
+    modules that compact, look for orphans, audit and handle logs; it reads the record there every few seconds, with a connection and the become method of the
+    task's own. Of any other module and connection it is not known here, and stands in the file of the run below C(runs) of the state directory.
+    The lines are the same with and without a terminal.
   - The last line sums up all hosts, those included that could not be reached.
   - With C(-v) and more it is the callback P(ansible.builtin.default#callback).
 options:
@@ -67,6 +69,7 @@ from ..plugin_utils.known_names import known_variables, named_variable, prefix_o
 from ..plugin_utils.moments import local_moments
 from ..plugin_utils.progress import RunPlace, read_progress, run_place
 from ..plugin_utils.step_report import fold
+from ..plugin_utils.watching import notes_directory, read_note
 
 TICK = 0.5
 
@@ -116,6 +119,10 @@ class CallbackModule(Default):
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         super().v2_playbook_on_start(playbook)
+        try:
+            os.makedirs(notes_directory(), 0o700, exist_ok=True)
+        except OSError:
+            pass  # nothing is told of other hosts then
         threading.Thread(target=self._beat, daemon=True).start()
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
@@ -131,26 +138,27 @@ class CallbackModule(Default):
             if running and due(now - self._last, now - min(since for _key, (_name, since) in running)):
                 self._last = now
                 lasting = [(host, name, now - since) for (host, _task), (name, since) in running]
-                text = beat(lasting, self._progress(lasting))
+                text = beat(lasting, self._progress(running, now))
                 try:
                     # Past Python's buffers and Ansible's locks, which a worker that is forked in this moment would inherit.
                     os.write(1, text.encode("utf-8", "replace"))
                 except OSError:
                     return
 
-    def _progress(self, running: Sequence[Tuple[str, str, float]]) -> Dict[str, str]:
-        """How far the hosts have come whose records can be read here.
+    def _progress(self, running: Sequence[Tuple[Tuple[str, str], Tuple[str, float]]], now: float) -> Dict[str, str]:
+        """How far the hosts have come whose records can be read, here or by who carries out the task.
 
         Args:
-            running: as `beat` takes it.
+            running: host and task, its name and since when.
+            now: by the same clock.
         """
         moment = utc_now()
-        return {
-            host: read_progress(run.state_dir, run.run_id, moment, moment - timedelta(seconds=seconds))
-            for host, _name, seconds in running
-            for run in [self._runs.get(host)]
-            if run is not None
-        }
+        told: Dict[str, str] = {}
+        for (host, task), (_name, since) in running:
+            run, begun = self._runs.get(host), moment - timedelta(seconds=now - since)
+            here = read_progress(run.state_dir, run.run_id, moment, begun) if run is not None else ""
+            told[host] = here or read_note(task, host)
+        return told
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         super().v2_runner_on_start(host, task)

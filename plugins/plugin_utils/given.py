@@ -5,7 +5,7 @@
 """Ends a task with the result that its call has had already, in one process with others; see plugins/modules/several.py.
 
 The action plugins of the modules that can be called several at a time are this one (a redirection in meta/runtime.yml would be taken for another
-name of the modules by ansible-lint). Without a result the module is called as ever. Controller side.
+name of the modules by ansible-lint). Without a result the module is called as ever, and watched while it works. Controller side.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any, Dict, Mapping, Optional
 from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as ModuleAction
 
+from .watching import watched
+
 
 class ActionModule(ModuleAction):
     """A module's own task."""
@@ -23,7 +25,8 @@ class ActionModule(ModuleAction):
         given = self._task.args.pop("given", None)
         result: Dict[str, Any]
         if not isinstance(given, Mapping) or not given:
-            result = super().run(tmp, task_vars)
+            with watched(self, task_vars):
+                result = super().run(tmp, task_vars)
             return result
         result = ActionBase.run(self, tmp, task_vars)
         result.update(given, given=True)

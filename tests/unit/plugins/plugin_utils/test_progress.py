@@ -106,8 +106,8 @@ def test_the_callback_knows_of_the_run_that_it_has_seen_begin(tmp_path: Path, mo
     callback.v2_runner_on_ok(result)
     for event in (PLANNED, {"event": "begin", "action": "compact", "target": "shop.orders on c"}):
         run.append({**event, "at": format_utc(utc_now())})
-    running = [("a", "Compact", 5.0), ("b", "Compact", 5.0)]
-    assert callback._progress(running) == {"a": "compact shop.orders on c, 1 of 4"}
+    running = [((host, "2"), ("Compact", 95.0)) for host in ("a", "b")]
+    assert callback._progress(running, 100.0) == {"a": "compact shop.orders on c, 1 of 4", "b": ""}
 
 
 def test_of_a_record_as_a_module_writes_it(tmp_path: Path) -> None:
