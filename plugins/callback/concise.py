@@ -18,7 +18,7 @@ description:
   - Where the record of a host's run lies on this machine and may be read, as when the maintained host is the controller itself and the playbook is
     run as root, it also says how far a module has come that carries out several actions. That is which action and on what, how many of how
     many, the bytes so far, and how long the rest may take. Of a host that is reached with P(ansible.builtin.ssh#connection) it says the same of the
-    modules that compact, look for orphans, audit and handle logs; it reads the record there every few seconds, with a connection and the become method of the
+    modules for compaction, orphans, audits and logs; it reads the record there every few seconds, with a connection and the become method of the
     task's own. Of any other module and connection it is not known here, and stands in the file of the run below C(runs) of the state directory.
     The lines are the same with and without a terminal.
   - The last line sums up all hosts, those included that could not be reached.
