@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -161,6 +162,8 @@ def test_copy_rotate_and_fetch(world: World, tmp_path: Path) -> None:
     known = ok(run_module("backup_info", {"path": str(world.here), "state_dir": str(world.state)}))
     assert 0.9 < known.result["summary"]["offsite_age_hours"] < 1.5
     assert known.result["offsite"]["name"] == names(world.here)[-1]
+    # Nobody asks the place for this: when it was last seen is told.
+    assert re.search(r"copy off the host is 1 h.* old, as seen there \S+ s ago", known.result["summary"]["headline"])
 
     # Rotation at the place: what has no rule goes, what is tagged stays, and nothing here changes.
     newer = backup(world.here, NOW + timedelta(minutes=1))

@@ -6,16 +6,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import shutil
+import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pymongo
 import pytest
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.file_comparison import BESIDE
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.dotenv import load
+from tests.conftest import lacking
+from tests.integration.test_mongo_live_restore import beside
+from tests.integration.test_mongo_live_restore_disk import fill_up
 from tests.integration.test_playbooks import answer, play
+from tests.support.extent import EXHAUSTIVE
 from tests.support.playbooks import ROOT
 from tests.support.sandboxes import Sandbox
 
@@ -101,3 +114,134 @@ def test_a_lost_database_comes_back(native_sandbox: Sandbox, log: Path) -> None:
     ]
     with pymongo.MongoClient[dict[str, Any]](load(str(sandbox.env_file))["MONGODB_URI"]) as client:
         client.get_default_database().since.drop()
+
+
+@contextmanager
+def own_disk(directory: Path) -> Iterator[Path]:
+    """A small file system over a directory, with what the directory holds."""
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=700m", "miniecom-test", f"{directory}.disk"], check=False
+    )
+    if done.returncode:
+        lacking("a file system of our own (mount -t tmpfs)")
+    try:
+        subprocess.run(["cp", "-a", f"{directory}/.", f"{directory}.disk"], check=True)
+        subprocess.run(["mount", "--bind", f"{directory}.disk", directory], check=True)
+        try:
+            yield directory
+        finally:
+            subprocess.run(["umount", "--lazy", directory], check=True)
+    finally:
+        subprocess.run(["umount", "--lazy", f"{directory}.disk"], check=True)
+
+
+@contextmanager
+def full_as_soon_as(part: str, disk: Path, least: int) -> Iterator[Path]:
+    """Somebody fills the disk while something of ours (a part of its path), with so many bytes at least, is being written there."""
+    ended, filled = threading.Event(), threading.Event()
+
+    def written() -> int:
+        found = 0
+        for where, _directories, names in os.walk(disk):
+            for path in (os.path.join(where, name) for name in names):
+                with suppress(FileNotFoundError):
+                    found += os.stat(path).st_size if part in path else 0
+        return found
+
+    def watch() -> None:
+        while not ended.is_set():
+            if written() >= least:
+                fill_up(disk / "filler")
+                filled.set()
+                return
+            time.sleep(0.002)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield disk / "filler"
+    finally:
+        ended.set()
+        watcher.join()
+        (disk / "filler").unlink(missing_ok=True)
+    assert filled.is_set(), "nothing was seen to be written"
+
+
+def hashes(directory: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in directory.rglob("*")
+        if path.is_file() and path.name != "filler"
+    }
+
+
+@pytest.mark.root
+@pytest.mark.skipif(not EXHAUSTIVE, reason="six playbooks: only with MINIECOM_TEST_EXHAUSTIVE=1")
+def test_a_disk_that_fills_up_in_the_middle_leaves_the_shop_as_it_was(
+    native_sandbox: Sandbox, tmp_path: Path, log: Path
+) -> None:
+    """Of a backup, of the backup before a restore, and of a restore; with room again the next run is as if nothing had been."""
+    sandbox, uploads = native_sandbox, native_sandbox.root / "backend" / "storage" / "uploads"
+    for made in (Path(f"{uploads}.disk"), tmp_path / "backups", Path(f"{tmp_path}/backups.disk")):
+        made.mkdir()
+    photo = uploads / "big.jpg"
+
+    def rows(run: Any) -> dict[str, tuple[str, str]]:
+        return {step["step"]: (step["status"], step["headline"]) for step in run.result("maintenance_report")["steps"]}
+
+    def require_full(run: Any, row: str) -> None:
+        assert run.rc != 0
+        status, headline = rows(run)[row]
+        assert status == "failed" and any(word in headline for word in ("is full", "min_free", "ENOSPC")), headline
+        assert "1 of" in run.output and f"failed: {row}" in run.output
+
+    try:
+        with own_disk(uploads), own_disk(tmp_path / "backups") as backups:
+            photo.write_bytes(os.urandom(1 << 20) * 150)
+            to = ("-e", f"backup_dest={backups}", "-e", "backup_fresh_within=0s")
+            with full_as_soon_as(".miniecom-partial", backups, 1 << 20):
+                failed = play("backup", sandbox, log, *to)
+                assert [path.name for path in backups.iterdir()] == ["filler"], "nothing half is left"
+            require_full(failed, "backup")
+            assert rows(play("backup", sandbox, log, *to).assert_ok())["backup"][0] == "changed"
+            [archive] = backups.glob("*.tar.gz")
+            assert archive.stat().st_size > 150 << 20, "with the files"
+
+            count = orders(sandbox, change=True)
+            photo.write_bytes(os.urandom(1 << 20) * 150)
+            now = hashes(uploads)
+            arguments = ("-e", "confirm_target=sandbox", "-e", f"backup_restore_src={archive}")
+            arguments += ("-e", json.dumps({"backup_restore_components": ["database", "uploads"]}))
+
+            def require_as_it_was() -> None:
+                assert answer(sandbox)[0] == 200, "open again"
+                assert not (sandbox.root / "storage" / ".maintenance").exists()
+                assert orders(sandbox) == count and hashes(uploads) == now
+                assert not list(uploads.glob(f"{BESIDE}*"))
+                with pymongo.MongoClient[dict[str, Any]](load(str(sandbox.env_file))["MONGODB_URI"]) as client:
+                    assert beside(client, client.get_default_database().name) == []
+
+            safety = ("-e", f"backup_restore_safety_dest={backups}/before")
+            with full_as_soon_as(".miniecom-partial", backups, 1 << 20):
+                failed = play("restore", sandbox, log, *services(sandbox), *arguments, *safety)
+                assert not list((backups / "before").iterdir())
+            require_full(failed, "backup")
+            require_as_it_was()
+
+            with full_as_soon_as(BESIDE, uploads, 1 << 20):
+                failed = play("restore", sandbox, log, *services(sandbox), *arguments)
+                assert failed.rc != 0, failed.output
+                require_as_it_was()
+            require_full(failed, "restore")
+            assert f"{uploads}/{BESIDE}" in " ".join(rows(failed)["restore"][1].split()), (
+                "the disk that is meant is named"
+            )
+
+            restored = play("restore", sandbox, log, *services(sandbox), *arguments).assert_ok()
+            assert rows(restored)["restore"][0] == "changed"
+            assert orders(sandbox) == count + 300 and hashes(uploads)["big.jpg"] != now["big.jpg"]
+            assert answer(sandbox)[0] == 200
+    finally:
+        with pymongo.MongoClient[dict[str, Any]](load(str(sandbox.env_file))["MONGODB_URI"]) as client:
+            client.get_default_database().since.drop()
+        shutil.rmtree(f"{uploads}.disk")

@@ -91,6 +91,9 @@ def report_of(found: Catalogue, now: datetime, offsite: Optional[LedgerEntry] = 
         told = "there is no copy off the host"
         if age is not None:
             told = "the newest copy off the host is %s old" % format_duration(max(0.0, age))
+            if offsite.looked:
+                # The place is not asked: it may be gone since.
+                told += ", as seen there %s ago" % format_duration(_seconds_since(offsite.looked, now))
         headline += "; " + told
     warnings = ["%s does not count as a backup: %s" % (backup.path, backup.problem) for backup in found.implausible]
     return Report(headline, summary=summary, values=values, warnings=warnings[:MAX_WARNINGS])

@@ -63,6 +63,8 @@ def read_ledger(state_dir: str) -> List[LedgerEntry]:
         for value in values:
             entry = LedgerEntry(copies=int(value["copies"]), **{key: str(value[key]) for key in _TEXTS})
             entry.age_seconds(parse_utc("2000-01-01T00:00:00Z"))
+            if entry.looked:
+                parse_utc(entry.looked)
             found.append(entry)
         return found
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -16,6 +16,7 @@ import re
 import signal
 import stat
 import subprocess
+import threading
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -210,11 +211,7 @@ class SecondPlace:
                 **feeding,
             )
         except subprocess.TimeoutExpired as error:
-            raise MaintenanceError(
-                "%s: it took longer than time_limit" % what,
-                target=target or self.target,
-                next_step=_AGAIN,
-            ) from error
+            raise self._too_late(what, target) from error
         except OSError as error:
             raise from_os_error(
                 "cannot run %s" % self.package,
@@ -239,6 +236,11 @@ class SecondPlace:
             next_step=step or "See the message of %s." % self.package,
         )
 
+    def _too_late(self, what: str, target: str = "") -> MaintenanceError:
+        return MaintenanceError(
+            "%s: it took longer than time_limit" % what, target=target or self.target, next_step=_AGAIN
+        )
+
     def differs(self, name: str, what: str) -> MaintenanceError:
         return MaintenanceError(
             "what lies at the place is not what was sent: %s" % what,
@@ -253,6 +255,7 @@ class SecondPlace:
     def piped_sha256(self, argv: Sequence[str], what: str, into: Optional[BinaryIO] = None) -> str:
         """SHA-256 of what the program writes, which may be kept in a file; memory stays bounded."""
         digest = hashlib.sha256()
+        late: List[bool] = []
         try:
             process = subprocess.Popen(
                 list(argv),
@@ -269,6 +272,16 @@ class SecondPlace:
                 target=argv[0],
                 missing="Install the package %s on this host." % self.package,
             ) from error
+
+        def end() -> None:
+            late.append(True)
+            process.kill()
+
+        # Whoever waits for what it writes cannot look at a clock.
+        timer = threading.Timer(self.options.time_limit, end) if self.options.time_limit else None
+        if timer is not None:
+            timer.daemon = True
+            timer.start()
         try:
             source: Any = process.stdout
             for data in iter(lambda: source.read(CHUNK_BYTES), b""):
@@ -278,12 +291,16 @@ class SecondPlace:
             said: bytes = process.stderr.read() if process.stderr is not None else b""
             code = process.wait()
         finally:
+            if timer is not None:
+                timer.cancel()
             if process.poll() is None:
                 process.kill()
                 process.wait()
             for pipe in (process.stdout, process.stderr):
                 if pipe is not None:
                     pipe.close()
+        if code and late:
+            raise self._too_late(what)
         if code:
             raise self.error(what, code, said)
         return digest.hexdigest()

@@ -129,7 +129,9 @@ class Unpacker:
         try:
             yield
         except OSError as error:
-            path = os.path.join(self._places[part], inside) if inside else self._places[part]
+            # A place may be reached through a descriptor, whose path tells nobody which disk is meant.
+            place = os.path.realpath(self._places[part])
+            path = os.path.join(place, inside) if inside else place
             raise from_os_error("cannot write what is in the backup", error, target=path) from error
 
 

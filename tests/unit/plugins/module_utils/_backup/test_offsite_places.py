@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,10 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.offsi
     read_ledger,
     write_entry,
 )
+from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.offsite_place import (
+    PlaceOptions,
+    SecondPlace,
+)
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.offsite_restic import (
     TAG,
     note_tags,
@@ -39,6 +44,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.offsi
     is_on_this_host,
     parse_files,
 )
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 
 NAME = "20261124_020000.tar.gz.enc"
 AT = "2026-11-24T02:00:00Z"
@@ -185,3 +191,21 @@ def test_the_ledger_tells_the_newest_copy_of_a_directory(tmp_path: Path) -> None
     assert (tmp_path / "state" / "offsite.json").stat().st_mode & 0o777 == 0o600
     (tmp_path / "state" / "offsite.json").write_text("{")
     assert newest_entry(state, path) is None
+
+
+class Writing(SecondPlace):
+    """A place whose program is a shell."""
+
+    method = package = "sh"
+
+
+def test_a_program_that_writes_for_ever_or_never_ends_is_ended_at_its_time_limit(tmp_path: Path) -> None:
+    place = Writing(PlaceOptions("vault", "me", lambda: str(tmp_path), time_limit=0.3))
+    for script in ("sleep 600", "while :; do echo x; sleep 0.05; done", "exec yes"):
+        with pytest.raises(MaintenanceError, match="longer than time_limit"):
+            place.piped_sha256(
+                ["sh", "-c", "exec " + script if script == "sleep 600" else script], "cannot read it back"
+            )
+    assert place.piped_sha256(["printf", "abc"], "cannot read it back") == hashlib.sha256(b"abc").hexdigest()
+    with pytest.raises(MaintenanceError, match="cannot read it back"):
+        place.piped_sha256(["false"], "cannot read it back")
