@@ -10,6 +10,7 @@ import json
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional
 
 from .atomic_file import append_line
@@ -47,7 +48,7 @@ class RunContext:
         # A task may carry out a few actions side by side, and each of these files has one name while it is written.
         self._writing = threading.Lock()
 
-    @property
+    @cached_property
     def leftovers(self) -> Leftovers:
         """What a killed run may have left behind. Its kinds are loaded for the few modules that leave anything."""
         from .leftovers import Leftovers
