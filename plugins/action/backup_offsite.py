@@ -16,13 +16,13 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible.plugins.action.normal import ActionModule as ModuleAction
 
 from ..module_utils._backup.rotation import RETENTION_ARGUMENTS, retention_policy
 from ..module_utils._core.clock import utc_now
 from ..module_utils._core.errors import MaintenanceError
 from ..module_utils._core.units import parse_size
 from ..plugin_utils.copy_store import CopyStore
+from ..plugin_utils.watching import WatchedModule
 
 METHOD = "controller"
 MODULE = "miniecom.maintenance.backup_offsite"
@@ -41,7 +41,7 @@ _OPTIONS: Dict[str, Any] = {
 }
 
 
-class ActionModule(ModuleAction):
+class ActionModule(WatchedModule):
     """Other methods are the module's own affair. For this one it decides twice: before the transfer, and about what has come."""
 
     def run(self, tmp: Any = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:

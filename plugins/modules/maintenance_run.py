@@ -143,6 +143,10 @@ started:
   returned: success
   type: str
   sample: "2026-11-24T03:15:00Z"
+begun_in:
+  description: With O(state=begun), the directory in which the run's record grows.
+  returned: success, not in check mode
+  type: path
 replaced:
   description: The dead run that was taken over, with C(run_id), C(name), C(owner), C(started) and the C(reason).
   returned: when one was

@@ -13,20 +13,18 @@ from __future__ import annotations
 from typing import Any, Dict, Mapping, Optional
 
 from ansible.plugins.action import ActionBase
-from ansible.plugins.action.normal import ActionModule as ModuleAction
 
-from .watching import watched
+from .watching import WatchedModule
 
 
-class ActionModule(ModuleAction):
+class ActionModule(WatchedModule):
     """A module's own task."""
 
     def run(self, tmp: Any = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         given = self._task.args.pop("given", None)
         result: Dict[str, Any]
         if not isinstance(given, Mapping) or not given:
-            with watched(self, task_vars):
-                result = super().run(tmp, task_vars)
+            result = super().run(tmp, task_vars)
             return result
         result = ActionBase.run(self, tmp, task_vars)
         result.update(given, given=True)

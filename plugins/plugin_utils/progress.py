@@ -147,8 +147,8 @@ class RunPlace:
 
 def run_place(result: Mapping[str, Any]) -> Optional[RunPlace]:
     """The run that maintenance_run has begun, by its result; None for any other result. Pure."""
-    arguments = (result.get("invocation") or {}).get("module_args") or {}
-    run_id, state_dir = result.get("run_id"), arguments.get("state_dir")
-    if arguments.get("state") != "begun" or not isinstance(run_id, str) or not isinstance(state_dir, str):
+    # What it was called with is not told by each ansible-core: 2.22 leaves it out.
+    run_id, state_dir = result.get("run_id"), result.get("begun_in")
+    if not isinstance(run_id, str) or not isinstance(state_dir, str):
         return None
     return RunPlace(state_dir, run_id)

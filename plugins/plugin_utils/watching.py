@@ -20,9 +20,10 @@ import time
 from contextlib import contextmanager
 from contextvars import copy_context
 from datetime import datetime, timedelta, timezone
-from typing import Any, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ansible import constants
+from ansible.plugins.action.normal import ActionModule as ModuleAction
 
 from ..module_utils._core.arguments import DEFAULT_STATE_DIR
 from ..module_utils._core.state_dir import StateDirectory
@@ -157,6 +158,15 @@ def _look(action: Any, record: str, note: str, over: threading.Event) -> None:
             failures = 0
         except Exception:  # nothing that goes wrong here concerns the task
             failures += 1
+
+
+class WatchedModule(ModuleAction):
+    """The action plugin of a module that may work long: the module is called as ever, and watched while it works."""
+
+    def run(self, tmp: Any = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
+        with watched(self, task_vars):
+            result: Dict[str, Any] = super().run(tmp, task_vars)
+        return result
 
 
 @contextmanager

@@ -108,7 +108,8 @@ def begin(params: Mapping[str, Any], state: StateDirectory, now: datetime) -> Re
         raise
     run_id = taken.lease.run_id
     context = RunContext(run_id, state.path, False, MODULE)
-    report = Report("begun %s" % run_id, values={"run_id": run_id, "started": format_utc(now)})
+    values = {"run_id": run_id, "started": format_utc(now), "begun_in": state.path}
+    report = Report("begun %s" % run_id, values=values)
     event: Dict[str, Any] = {"event": "begun", "name": params["name"], "owner": owner, "started": format_utc(now)}
     if taken.replaced:
         event["replaced"] = report.values["replaced"] = dict(_lease_values(taken.replaced), reason=taken.reason)

@@ -98,10 +98,9 @@ def test_the_callback_knows_of_the_run_that_it_has_seen_begin(tmp_path: Path, mo
     state = StateDirectory(str(tmp_path))
     run_id = take_lease(state, "weekly", "me", False, utc_now()).lease.run_id
     run = RunContext(run_id, str(tmp_path), module="mongo_compact")
-    arguments = {"module_args": {"state": "begun", "state_dir": str(tmp_path)}}
     task = SimpleNamespace(_uuid="1", get_name=lambda: "Begin")
     result = SimpleNamespace(
-        result={"run_id": run_id, "invocation": arguments}, host=SimpleNamespace(get_name=lambda: "a"), task=task
+        result={"run_id": run_id, "begun_in": str(tmp_path)}, host=SimpleNamespace(get_name=lambda: "a"), task=task
     )
     callback.v2_runner_on_ok(result)
     for event in (PLANNED, {"event": "begin", "action": "compact", "target": "shop.orders on c"}):
@@ -130,8 +129,5 @@ def test_of_a_record_as_a_module_writes_it(tmp_path: Path) -> None:
 
 
 def test_a_run_is_known_by_what_began_it() -> None:
-    arguments = {"state": "begun", "state_dir": "/var/lib/x"}
-    result = {"run_id": "r", "invocation": {"module_args": arguments}}
-    assert run_place(result) == RunPlace("/var/lib/x", "r")
-    assert run_place({"run_id": "r"}) is None and run_place({"invocation": {"module_args": arguments}}) is None
-    assert run_place({"run_id": "r", "invocation": {"module_args": {**arguments, "state": "ended"}}}) is None
+    assert run_place({"run_id": "r", "begun_in": "/var/lib/x"}) == RunPlace("/var/lib/x", "r")
+    assert run_place({"run_id": "r"}) is None and run_place({"begun_in": "/var/lib/x"}) is None

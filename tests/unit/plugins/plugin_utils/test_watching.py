@@ -6,21 +6,26 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.plugins.action.normal import ActionModule as ModuleAction
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.clock import format_utc
 from ansible_collections.miniecom.maintenance.plugins.plugin_utils import watching
 from ansible_collections.miniecom.maintenance.plugins.plugin_utils.watching import (
     Reading,
+    WatchedModule,
     note_path,
     pause_after,
     read_note,
@@ -181,3 +186,25 @@ def test_an_old_note_says_nothing(notes: Path) -> None:
     os.utime(path, (moment, moment))
     assert read_note("task-1", "shop") == ""
     assert path.parent == notes
+
+
+@pytest.mark.parametrize(
+    "name",
+    "backup_offsite compose_update docker_prune mongo_backup mongo_compact mongo_orphans mongo_reindex mongo_restore npm_audit "
+    "perm_audit recovery_drill secret_scan".split(),
+)
+def test_modules_that_work_long_are_watched(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = importlib.import_module(f"ansible_collections.miniecom.maintenance.plugins.action.{name}").ActionModule
+    assert issubclass(plugin, WatchedModule)
+    seen: list[bool] = []
+
+    @contextmanager
+    def noted(action: Any, variables: Any) -> Iterator[None]:
+        seen.append(True)
+        yield
+        seen.append(False)
+
+    monkeypatch.setattr(watching, "watched", noted)
+    monkeypatch.setattr(ModuleAction, "run", lambda self, tmp=None, task_vars=None: {"called": seen == [True]})
+    action = plugin.__new__(plugin)
+    assert WatchedModule.run(action, None, {}) == {"called": True} and seen == [True, False]
