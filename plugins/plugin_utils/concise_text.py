@@ -75,7 +75,7 @@ def sentence(result: Mapping[str, Any]) -> str:
         if isinstance(item, Mapping) and (item.get("failed") or item.get("unreachable"))
     ]
     if wrong:
-        return "; ".join(sentence(item) for item in wrong)
+        return "; ".join(dict.fromkeys(sentence(item) for item in wrong))
     message = plain(str(result.get("msg") or result.get("censored") or ""))
     if EMPTY.match(message):
         for key in ("stderr", "module_stderr", "stdout", "module_stdout"):

@@ -26,6 +26,7 @@ from ansible_collections.miniecom.maintenance.plugins.plugin_utils.concise_text 
         ({"msg": "non-zero return code", "rc": 3, "stderr": "one\ntwo\n"}, "two (exit status 3)"),
         ({"msg": "MODULE FAILURE: See stdout", "rc": 1, "module_stderr": "Boom\n"}, "Boom (exit status 1)"),
         ({"msg": "One or more items failed", "results": [{"msg": "a", "failed": True}, {"msg": "b"}]}, "a"),
+        ({"msg": "One or more items failed", "results": [{"msg": "a", "failed": True}] * 2}, "a"),
         ({"msg": "All items completed", "results": [{"unreachable": True, "msg": "no route"}]}, "no route"),
         ({"censored": "the output has been hidden", "changed": False}, "the output has been hidden"),
         ({"msg": "non-zero return code", "rc": 1, "stderr": ""}, "non-zero return code (exit status 1)"),
