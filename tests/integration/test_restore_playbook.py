@@ -210,7 +210,7 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_the_shop_as_it_was(
             count = orders(sandbox, change=True)
             photo.write_bytes(os.urandom(1 << 20) * 150)
             now = hashes(uploads)
-            arguments = ("-e", "confirm_target=sandbox", "-e", f"backup_restore_src={archive}")
+            arguments: tuple[str, ...] = ("-e", "confirm_target=sandbox", "-e", f"backup_restore_src={archive}")
             arguments += ("-e", json.dumps({"backup_restore_components": ["database", "uploads"]}))
 
             def require_as_it_was() -> None:
