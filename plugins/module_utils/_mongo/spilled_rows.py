@@ -92,10 +92,10 @@ class SpilledRows:
 
     def __init__(self, file: SpillFile) -> None:
         self._file = file
-        self._waiting: List[List[bytes]] = [[] for _ in range(PARTS)]
+        self._waiting: List[List[bytes]] = [[] for _part in range(PARTS)]
         self._rows = 0
         self._bytes = 0
-        self._written: List[List[Tuple[int, int]]] = [[] for _ in range(PARTS)]
+        self._written: List[List[Tuple[int, int]]] = [[] for _part in range(PARTS)]
 
     def add(self, keys: Sequence[bytes], rows: Iterable[bytes]) -> None:
         """Args:
