@@ -276,14 +276,18 @@ def test_what_is_left_of_a_service_that_the_files_know_no_more_stays(world: Worl
         world.engine.docker(
             "create", f"--name=updates-{service}-1", *labels, *number, f"{world.registry.host}/shop/api:1"
         )
-    before = world.ids()
-    world.registry.push("shop/api:1", api("two"))
-    assert good(world.run())["changed"] is True
-    after = world.ids()
-    # Nor is a service started, or made anew, that did not run.
-    assert {name for name in before if after.get(name) != before[name]} == {"api"} and "gone" in after
-    assert "old" not in world.compose("ps", "--services", "--status", "running").split()
-    world.assert_as_before("two")
+    try:
+        before = world.ids()
+        world.registry.push("shop/api:1", api("two"))
+        assert good(world.run())["changed"] is True
+        after = world.ids()
+        # Nor is a service started, or made anew, that did not run.
+        assert {name for name in before if after.get(name) != before[name]} == {"api"} and "gone" in after
+        assert "old" not in world.compose("ps", "--services", "--status", "running").split()
+        world.assert_as_before("two")
+    finally:
+        # Nobody else would.
+        world.engine.docker("rm", "--force", "updates-gone-1", "updates-old-1")
 
 
 def test_the_database_only_when_it_is_named_and_never_to_another_major_version(world: World) -> None:
