@@ -100,9 +100,12 @@ def translate(error: Exception, what: str, target: str, address: Optional[Addres
             next_step=_NEXT_STEPS.get(number or 0, _NEXT_STEPS[10107]),
         )
     if isinstance(error, driver.ServerSelectionTimeoutError):
-        return MaintenanceError(
-            "%s: %s" % (what, _selection_text(text)), target=target, code=None, next_step=_selection_step(text)
-        )
+        words = _selection_text(text)
+        # What was worked on says nothing of the server.
+        refusing = [place for place in re.findall(r"([^\s,]+:\d+): \[Errno", text) if place not in target]
+        if words == "connection refused" and refusing:
+            words += " by " + ", ".join(dict.fromkeys(refusing))
+        return MaintenanceError("%s: %s" % (what, words), target=target, code=None, next_step=_selection_step(text))
     if isinstance(error, driver.ConnectionFailure):
         step = (
             "See whether the server still runs (if not, its log says why it ended), and whether it still works on this; then"

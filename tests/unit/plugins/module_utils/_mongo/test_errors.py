@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import errors
 
@@ -17,3 +17,14 @@ def test_error_text_quotes_no_command_and_no_document():
     for text in texts:
         error = errors.translate(OperationFailure(text, 13, {"errmsg": text, "code": 13}), "cannot", "shop.orders")
         assert "anna" not in str(error) and "shop" in str(error)
+
+
+def test_who_refuses_a_connection_is_named_once():
+    text = (
+        "127.0.0.1:26151: [Errno 111] Connection refused (configured timeouts: socketTimeoutMS: 20000.0ms), Timeout: 5s"
+    )
+    error = ServerSelectionTimeoutError(text)
+    said = str(errors.translate(error, "cannot restore documents", "shop.photos"))
+    assert said.startswith("cannot restore documents: connection refused by 127.0.0.1:26151: shop.photos. Nothing ")
+    said = str(errors.translate(error, "cannot connect to MongoDB", "127.0.0.1:26151"))
+    assert said.startswith("cannot connect to MongoDB: connection refused: 127.0.0.1:26151. Nothing ")
