@@ -146,7 +146,7 @@ started:
 begun_in:
   description: With O(state=begun), the directory in which the run's record grows.
   returned: success, not in check mode
-  type: path
+  type: str
 replaced:
   description: The dead run that was taken over, with C(run_id), C(name), C(owner), C(started) and the C(reason).
   returned: when one was
