@@ -24,6 +24,8 @@ from .external_program import Running, running_program
 from .secret_rules import RULES_YAML
 
 PACKAGE = "kingfisher-bin"
+# The one that the role prerequisites installs.
+RELEASE = "2.14.0"
 CACHE_NAME = "kingfisher"
 # The kinds of machines for which the package index has a build that runs on Linux.
 BUILT_FOR = ("x86_64", "aarch64")
@@ -78,7 +80,8 @@ def find_kingfisher(wanted: Optional[str]) -> str:
         raise MaintenanceError(
             "Kingfisher is missing, and the package %s has no build for this kind of machine" % PACKAGE,
             code=machine,
-            next_step="Build Kingfisher 2.14.0 for it and put the program on the PATH, or leave this check out (--skip-tags security_audit_secrets).",
+            next_step="Build Kingfisher %s for it and put the program on the PATH, or leave this check out (--skip-tags security_audit_secrets)."
+            % RELEASE,
         )
     raise MissingLibrary(PACKAGE)
 
@@ -144,7 +147,7 @@ def scanning_paths(
         ", ".join(paths),
         "Exclude what holds no code (exclude), or raise timeout.",
         unusable="It may be the build for another kind of machine: run the role miniecom.maintenance.prerequisites, or install "
-        "%s 2.14.0 for %s." % (PACKAGE, os.uname().machine),
+        "%s %s for %s." % (PACKAGE, RELEASE, os.uname().machine),
     ) as running:
         yield Scanning(running, program, tuple(paths), probe, workspace)
 

@@ -11,6 +11,7 @@ as production and staging, are two hosts of an inventory and share the default d
 from __future__ import annotations
 
 import os
+from typing import Optional
 
 from .state_note import read_state_note, write_state_note
 
@@ -19,6 +20,10 @@ NEXT_STEP = "Two shops on one host need a state directory each: set miniecom_sta
 
 def _note_path(state_dir: str) -> str:
     return os.path.join(state_dir, "shop.json")
+
+
+def _noted(state_dir: str) -> Optional[str]:
+    return read_state_note(_note_path(state_dir), "cannot read which shop this serves", lambda note: str(note["root"]))
 
 
 def other_shop(state_dir: str, root: str) -> str:
@@ -30,7 +35,7 @@ def other_shop(state_dir: str, root: str) -> str:
     Raises:
         MaintenanceError: the note cannot be read.
     """
-    noted = read_state_note(_note_path(state_dir), "cannot read which shop this serves", lambda note: str(note["root"]))
+    noted = _noted(state_dir)
     # A shop that has moved is the same one.
     return noted if noted and noted != os.path.realpath(root) and os.path.isdir(noted) else ""
 
@@ -42,7 +47,7 @@ def note_shop(state_dir: str, root: str) -> None:
         MaintenanceError: it cannot be written.
     """
     real = os.path.realpath(root)
-    noted = read_state_note(_note_path(state_dir), "cannot read which shop this serves", lambda note: str(note["root"]))
+    noted = _noted(state_dir)
     if noted != real:
         write_state_note(state_dir, _note_path(state_dir), {"root": real}, "cannot note which shop this serves")
 

@@ -122,7 +122,11 @@ def begin(params: Mapping[str, Any], state: StateDirectory, now: datetime) -> Re
         if other:
             report.warnings.append(shared_warning(state.path, shop, other))
         if shop:
-            note_shop(state.path, shop)
+            try:
+                note_shop(state.path, shop)
+            except MaintenanceError as error:
+                # The run has the host by now, and needs this for nothing.
+                report.warnings.append(str(error))
     report.values["cleaned"] = cleaned
     if cleaned:
         report.headline += "; cleared away: " + "; ".join(cleaned)

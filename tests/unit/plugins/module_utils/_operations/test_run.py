@@ -119,3 +119,14 @@ def test_two_shops_do_not_share_a_state_directory_unnoticed(state: StateDirector
     release_lease(state, other.values["run_id"])
     staging.rename(moved)
     assert run.begin({**PARAMS, "shop": str(moved)}, state, NOW).warnings == [], "the same shop elsewhere"
+
+
+def test_a_note_that_cannot_be_written_does_not_keep_a_run_from_its_host(
+    state: StateDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(state_dir: str, root: str) -> None:
+        raise MaintenanceError("cannot note which shop this serves", target=state_dir, code="ENOSPC")
+
+    monkeypatch.setattr(run, "note_shop", full)
+    begun = run.begin({**PARAMS, "shop": str(tmp_path)}, state, NOW)
+    assert holder(state) == begun.values["run_id"] and "ENOSPC" in begun.warnings[0]
