@@ -10,13 +10,14 @@ import json
 import os
 import re
 import stat
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from .._core import dotenv
 from .._core.atomic_file import append_line
 from .._core.clock import format_utc, utc_now
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.redaction import SECRETS
 from .mail import mail_server, send_mail
 from .messages import GENERIC, generic, shaped

@@ -12,12 +12,13 @@ import re
 import smtplib
 import socket
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import field
 from email.message import EmailMessage
 from email.utils import formataddr, formatdate, make_msgid
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.redaction import SECRETS
 from .messages import plain_text, subject
 from .planning import Message

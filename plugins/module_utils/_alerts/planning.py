@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import List, Optional, Sequence, Tuple, Union
 
 from .._core.clock import format_utc, parse_utc
 from .._core.finding import severity_rank
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Kept, Plan
 from .problems import FINDING, JOB, STEP, Concern, Recalled, RunSeen
 

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
 from .._core.finding import SEVERITIES, printable
+from .._core.late_dataclass import dataclass
 from .._core.redaction import SECRETS
 
 STEP, FINDING, RUN, TEXT, JOB = "step", "finding", "run", "text", "job"

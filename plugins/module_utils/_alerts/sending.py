@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -15,6 +15,7 @@ from .._core.atomic_file import append_line
 from .._core.call import Call
 from .._core.clock import format_utc, utc_now
 from .._core.finding import FIXED, WAIVED
+from .._core.late_dataclass import dataclass
 from .._core.plan import DONE, Action, Outcome, Plan, Report, Results
 from .._core.record import read_events, read_record, write_log, write_record
 from .._core.redaction import SECRETS

@@ -14,13 +14,13 @@ import json
 import os
 import secrets
 import stat
-from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from .._core.atomic_file import write_atomic
 from .._core.errors import MaintenanceError, from_os_error
 from .._core.finding import SEVERITIES, key_id
 from .._core.judgement import Baseline, BaselineEntry, Remembered
+from .._core.late_dataclass import dataclass
 from .._core.private_dir import private_directory
 from .._core.state_dir import state_error
 from .._core.waiver import Waiver

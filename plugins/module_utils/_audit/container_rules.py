@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 from typing import Callable, Iterable, List, Sequence, Tuple, Union
 
 from .._core.finding import Finding
+from .._core.late_dataclass import dataclass
 
 CONTAINER_SCOPE = "container configuration"
 # Whoever has one of these is close to being root on the host.

@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Iterable, List, Optional, Sequence, Tuple
 
 from .._core.finding import Finding
+from .._core.late_dataclass import dataclass
 
 DECLARED_SCOPE = "declared ports"
 DECLARED_RULES = frozenset(("declared-port-not-published", "published-port-not-declared", "published-port-unanswered"))

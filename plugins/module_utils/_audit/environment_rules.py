@@ -10,11 +10,11 @@ Judged is what the application gets: values with variables put in. Names of vari
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Dict, FrozenSet, Iterable, List, Sequence, Tuple
 from urllib.parse import unquote
 
 from .._core.finding import Finding
+from .._core.late_dataclass import dataclass
 from .secret_values import well_known
 
 ENVIRONMENT_SCOPE = "settings"

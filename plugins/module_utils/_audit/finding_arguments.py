@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Mapping, Tuple
 
 from .._core.arguments import ArgumentSpec
 from .._core.finding import FAIL_ON, NEW
+from .._core.late_dataclass import dataclass
 from .._core.waiver import Waiver, parse_waivers
 
 FINDING_ARGUMENTS = ArgumentSpec(

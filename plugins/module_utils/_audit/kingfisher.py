@@ -15,10 +15,10 @@ import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError, MissingLibrary
+from .._core.late_dataclass import dataclass
 from .._core.private_dir import private_directory
 from .external_program import Running, running_program
 from .secret_rules import RULES_YAML

@@ -14,11 +14,12 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
 from .._core.finding import Finding, printable
+from .._core.late_dataclass import dataclass
 from .._core.redaction import SECRETS
 from .external_program import run_program
 from .npm_project import NpmProject

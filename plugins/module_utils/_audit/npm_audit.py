@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Collection, Dict, Optional, Tuple
 
@@ -18,6 +18,7 @@ from .._core.call import Call
 from .._core.clock import utc_now
 from .._core.errors import MaintenanceError
 from .._core.finding import Finding
+from .._core.late_dataclass import dataclass
 from .._core.plan import Report
 from .audit_state import AuditState, Memory, file_holds, write_document
 from .finding_arguments import FindingPolicy

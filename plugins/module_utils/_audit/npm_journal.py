@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, List, Mapping, Tuple
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._core.undo_note import undo_notes, write_undo_note
 
 KIND = "npm lock file"

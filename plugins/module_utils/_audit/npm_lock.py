@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
 from .._core.finding import printable
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Kept, Plan
 from .npm import update_kind
 from .npm_project import parse_lock

@@ -13,8 +13,10 @@ from __future__ import annotations
 import glob
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Dict, List, Mapping
+
+from .._core.late_dataclass import dataclass
 
 LOCK_FILES = ("npm-shrinkwrap.json", "package-lock.json")  # npm takes the first that is there
 _LARGEST_BYTES = 64 << 20

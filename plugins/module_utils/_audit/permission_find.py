@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass
 from typing import IO, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from .._core import walker
+from .._core.late_dataclass import dataclass
 from .permission_problems import Status
 from .sensitive_names import ORDINARY_PATH
 

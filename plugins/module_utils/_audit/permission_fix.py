@@ -11,10 +11,10 @@ directory only through the bits that a fix would remove, the object is left alon
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, Iterable, List, Optional, Sequence, Tuple, Union
 
 from .._core.finding import printable
+from .._core.late_dataclass import dataclass
 from .._core.paths import lies_below
 from .._core.plan import Action, Kept, Plan
 from .permission_problems import Problem, Status

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, FrozenSet, Mapping, Tuple
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .finding_arguments import FindingPolicy, finding_policy
 from .permission_custom import named_rules, rule_set
 from .permission_rules import RuleSet, fixable

@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
 from .._core.finding import Finding, printable
+from .._core.late_dataclass import dataclass
 from .permission_rules import (
     ABOVE,
     BACKUP,

@@ -13,8 +13,9 @@ from __future__ import annotations
 import fnmatch
 import re
 import stat
-from dataclasses import dataclass
 from typing import Dict, FrozenSet, Iterable, List, Mapping, Tuple
+
+from .._core.late_dataclass import dataclass
 
 OTHERS = 0o007
 GROUP = 0o070

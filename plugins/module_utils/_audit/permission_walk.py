@@ -10,10 +10,10 @@ import os
 import stat
 from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Callable, Deque, Iterable, List, Optional, Sequence, Set, Tuple
 
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.walker import Trouble, Walk
 from .file_modes import status_of
 from .permission_find import (

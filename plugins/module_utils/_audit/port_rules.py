@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
 from .._core.finding import Finding
+from .._core.late_dataclass import dataclass
 
 # Kept apart: while no engine answers, nothing is known of what it publishes.
 HOST_SCOPE, DOCKER_SCOPE = "listening ports", "published ports"

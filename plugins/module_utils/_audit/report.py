@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Tuple
 
@@ -25,6 +25,7 @@ from .._core.finding import (
     urgency,
 )
 from .._core.judgement import Gone, Judgement, judge_findings
+from .._core.late_dataclass import dataclass
 from .._core.plan import Report
 from .audit_state import Memory, Writes, sarif_digest
 from .finding_arguments import FindingPolicy

@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .._core.finding import Finding, printable
+from .._core.late_dataclass import dataclass
 from .._core.paths import lies_below
 from .._core.walker import matcher
 from .secret_files import copied_file, env_file, secret_file, without_copy_mark

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import Dict, Iterable, List, Sequence
 
 from .._core.finding import printable
+from .._core.late_dataclass import dataclass
 from .._core.plan import Kept
 from .._core.walker import Walk, matcher
 from .secret_files import copied_file, env_file

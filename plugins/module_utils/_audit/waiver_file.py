@@ -17,12 +17,13 @@ import json
 import os
 import stat
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date
 from typing import Any, Dict, Iterable, Iterator, List, Mapping
 
 from .._core.atomic_file import write_atomic
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.private_dir import private_directory
 from .._core.state_dir import state_error
 from .._core.waiver import Waiver, parse_last_day, parse_waivers

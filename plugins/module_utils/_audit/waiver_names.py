@@ -13,9 +13,10 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Collection, Dict, FrozenSet, Iterable, List, Optional, Sequence, Tuple
 
+from .._core.late_dataclass import dataclass
 from .._core.waiver import Waiver
 from .rule_names import rule_names
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -16,6 +15,7 @@ from .._core.clock import format_utc, utc_now
 from .._core.errors import MaintenanceError, SkipAction
 from .._core.finding import KNOWN, NEW, finding_id, severity_rank
 from .._core.judgement import Remembered
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Kept, Outcome, Plan, Report, Results
 from .._core.record import default_owner
 from .._core.runner import Task

@@ -20,13 +20,14 @@ import os
 import re
 import stat
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Tuple
 
 from .._core.atomic_file import PARTIAL_SUFFIX, sync_directory, write_atomic
 from .._core.clock import parse_utc
 from .._core.errors import from_os_error
+from .._core.late_dataclass import dataclass
 from .plausibility import CUT_SHORT, problem_of
 
 _NAME = re.compile(r"^(?P<date>[0-9]{8}_[0-9]{6})\.tar\.gz(?P<encrypted>\.enc)?$")

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import List, Optional
 
+from .._core.late_dataclass import dataclass
 from .._core.units import format_duration
 
 

@@ -14,10 +14,11 @@ import os
 import stat
 import tarfile
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Set, Tuple
 
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 
 DIRECTORY, FILE, LINK, OTHER = "directory", "file", "link", "other"
 CONFIG = (".env", "docker-compose.yml")

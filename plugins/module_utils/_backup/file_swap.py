@@ -23,11 +23,11 @@ import shutil
 import stat
 import tarfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Sequence, Set, Tuple
 
 from .._core.atomic_file import discard_partial, sync_directory, write_atomic
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .file_comparison import BESIDE, FILE, Entries, FileEntry, PartChange, hash_file, list_tree, units_of
 from .unpacking import Unpacker
 

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import List, Optional, Sequence, Tuple, Union
 
 from .._core.clock import parse_utc
 from .._core.errors import InsufficientSpace, MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Kept, Plan
 from .._core.units import format_size
 from .catalogue import Backup

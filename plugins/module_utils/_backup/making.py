@@ -14,13 +14,14 @@ import hashlib
 import os
 import tempfile
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, BinaryIO, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.atomic_file import atomic_writer
 from .._core.clock import format_utc, parse_utc, utc_now
 from .._core.errors import NO_ROOM, InsufficientSpace, MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.units import format_size
 from .catalogue import ARCHIVE_SUFFIX, ENCRYPTED_SUFFIX, VerificationRecord, sidecar_path, write_sidecar
 from .compress import GzipWriter, HashedReader, Prefetch, compressor

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from .._core.late_dataclass import dataclass
 from .._core.units import counted
 
 FORMAT = 1

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from .._core.clock import parse_utc
+from .._core.late_dataclass import dataclass
 from .catalogue import CLOCK_SKEW_SECONDS, VerificationRecord, parse_name, parse_verification
 
 NOTE_SUFFIX = ".offsite.json"

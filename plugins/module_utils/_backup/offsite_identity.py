@@ -13,9 +13,9 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from dataclasses import dataclass
 from typing import Any, Tuple
 
+from .._core.late_dataclass import dataclass
 from .._core.state_note import read_state_note, write_state_note
 
 _NAME = "offsite-identity.json"

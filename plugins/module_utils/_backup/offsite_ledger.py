@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Dict, List, Optional
 
 from .._core.atomic_file import write_atomic
 from .._core.clock import parse_utc
+from .._core.late_dataclass import dataclass
 from .._core.private_dir import private_directory
 from .._core.state_dir import state_error
 

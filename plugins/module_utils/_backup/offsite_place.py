@@ -17,12 +17,13 @@ import signal
 import stat
 import subprocess
 import threading
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, BinaryIO, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.children import dying_with_parent
 from .._core.dotenv import assignments
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action
 from .._core.redaction import SECRETS
 from .offsite_copies import OffsiteCopy, OffsiteLeftover, OffsiteListing, OffsiteNote

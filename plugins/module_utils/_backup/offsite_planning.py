@@ -11,11 +11,12 @@ would not keep is never sent, and one that is missing there is sent later.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from .._core.errors import InsufficientSpace, MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Kept, Plan, refuse_above
 from .._core.units import format_size
 from .catalogue import ArchiveId, Backup, Catalogue

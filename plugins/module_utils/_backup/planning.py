@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Mapping, Optional, Sequence, Tuple, Union
 
 from .._core.errors import InsufficientSpace, MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Kept, Plan
 from .._core.units import format_duration, format_size
 from .catalogue import Backup, Catalogue, backup_name

@@ -13,10 +13,10 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from dataclasses import dataclass
 from typing import BinaryIO, Optional
 
 from .._core.errors import errno_name
+from .._core.late_dataclass import dataclass
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
 SALTED_MAGIC = b"Salted__"

@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, List, Optional, Sequence, Tuple, Union
 
 from .._core.errors import MaintenanceError
 from .._core.finding import KNOWN, Finding, fingerprint
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Kept, Plan, refuse_above
 from .._core.units import format_duration
 from .catalogue import ArchiveId, Backup, Catalogue

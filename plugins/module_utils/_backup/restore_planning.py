@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Optional, Tuple, Union
 
 from .._core.errors import InsufficientSpace, MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._core.leftovers import Leftover, target_of
 from .._core.plan import Action, Plan
 from .._core.units import format_size

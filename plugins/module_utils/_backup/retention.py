@@ -18,10 +18,10 @@ went before it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
+from .._core.late_dataclass import dataclass
 from .._core.units import format_duration
 
 

@@ -19,10 +19,11 @@ import os
 import stat
 import tarfile
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .compress import TAKE_ANOTHER, DamagedBackup, GzipReader, GzipWriter, compressor, stored_member
 from .file_comparison import PartListing
 from .manifest import MAX_BYTES, ComponentRecord, FoundCollection, Manifest, parse_manifest

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Dict, List, Tuple
 
 from .._core.atomic_file import append_line
 from .._core.clock import parse_utc, utc_now
 from .._core.finding import printable
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Outcome, Plan, Report, Results
 from .._core.private_dir import private_directory
 from .._core.record import default_owner, read_record

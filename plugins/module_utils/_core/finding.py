@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from typing import Any, Dict, Tuple
+
+from .late_dataclass import dataclass
 
 SEVERITIES = ("low", "medium", "high", "critical")
 FAIL_ON = SEVERITIES + ("never",)

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+
+from .late_dataclass import dataclass
 
 # A forecast from less than this is a guess.
 FEWEST_SAMPLES = 3

@@ -15,12 +15,13 @@ new, and taken as known from then on, without turning the job red: nothing on th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .clock import format_utc
 from .finding import FIXED, KNOWN, NEW, WAIVED, Finding, finding_id, fingerprint, severity_rank, urgency
+from .late_dataclass import dataclass
 from .paths import lies_below
 from .waiver import WAIVER_SCOPE, Waiver, expired_waivers
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Callable, Optional
 
 from .atomic_file import sync_directory, write_atomic
 from .clock import compact_utc, format_utc, parse_utc
 from .errors import MaintenanceError
+from .late_dataclass import dataclass
 from .state_dir import StateDirectory, state_error
 from .units import format_duration
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, Dict, List, Mapping, Optional, Type, Union
 
 from .atomic_file import write_atomic
 from .clock import format_utc, utc_now
+from .late_dataclass import dataclass
 from .lease import boot_id
 from .processes import is_running, read_process
 from .redaction import SECRETS

@@ -10,10 +10,11 @@ carrying the action out needs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Dict, Generic, Iterator, List, Optional, Tuple, Type, TypeVar
 
 from .errors import MaintenanceError
+from .late_dataclass import dataclass
 
 Work = TypeVar("Work")
 Seen = TypeVar("Seen")

@@ -14,8 +14,9 @@ import os
 import pwd
 import socket
 import struct
-from dataclasses import dataclass
 from typing import Dict, Iterable, List, Optional, Set, Tuple
+
+from .late_dataclass import dataclass
 
 PROC = "/proc"
 _LISTEN = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}  # include/net/tcp_states.h: LISTEN, and CLOSE for UDP

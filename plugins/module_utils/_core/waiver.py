@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional
 
 from .errors import MaintenanceError
 from .finding import Finding
+from .late_dataclass import dataclass
 
 WAIVER_SCOPE = "waivers"
 

@@ -16,10 +16,10 @@ import fnmatch
 import os
 import re
 import stat
-from dataclasses import dataclass
 from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from .errors import errno_name
+from .late_dataclass import dataclass
 
 # Deeper than any tree that somebody made on purpose. Without an end, a chain of directories could keep a walk for ever.
 DEEPEST = 4096

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from .._core.late_dataclass import dataclass
 
 _ANONYMOUS = re.compile(r"^[0-9a-f]{64}$")
 _PROXY = re.compile(r"^(https?|ftp|no|all)_proxy$", re.IGNORECASE)

@@ -11,8 +11,9 @@ taken for a service's image than is one, never less.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Dict, List, Tuple
+
+from .._core.late_dataclass import dataclass
 
 _KEY = re.compile(r"^(?:- )?[\"']?([\w.-]+)[\"']?\s*:(?:\s+(.*))?$")
 _IMAGE = re.compile(r"(?:^|[\s{,])[\"']?image[\"']?\s*:\s*(\"[^\"]*\"|'[^']*'|[^\s,}#][^,}]*)")

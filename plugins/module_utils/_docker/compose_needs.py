@@ -10,9 +10,9 @@ import fnmatch
 import os
 import re
 import stat
-from dataclasses import dataclass
 from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
+from .._core.late_dataclass import dataclass
 from .compose_file import ComposeFile, parse_compose_file
 from .inventory import Container, Declared, ImageNeed
 from .project import compose_files_of, working_directory_of

@@ -11,11 +11,11 @@ import re
 import shutil
 import signal
 import subprocess
-from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.children import dying_with_parent
 from .._core.errors import InsufficientSpace, MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 
 _LINES = 12
 _INSTALL = "Install the packages docker-ce-cli and docker-compose-plugin, or name the command in docker_program."

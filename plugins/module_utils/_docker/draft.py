@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import List, Mapping, Optional, Sequence, Set, Tuple, TypeVar
 
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Kept
 from .._core.units import format_duration
 from .inventory import CacheEntry, Container, Image, known_moment

@@ -11,10 +11,11 @@ with it, or in both. Whoever is killed leaves a journal by which the next call b
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .client import Docker
 from .compose_config import mount_points
 from .compose_program import ComposeProgram

@@ -12,9 +12,10 @@ compressed blobs are nowhere in the API, so there is a range.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
+from .._core.late_dataclass import dataclass
 from .inventory import Image, Layer
 
 

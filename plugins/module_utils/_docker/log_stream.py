@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 
 # Bytes of a piece after which another one of the same line follows.
 PIECE = 16384

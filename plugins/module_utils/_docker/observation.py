@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
+from .._core.late_dataclass import dataclass
 from .._core.mounts import inside_file_system, parse_mountinfo
 from .client import Docker, EngineError, version_tuple
 from .compose_needs import ComposeNeeds, read_compose_needs

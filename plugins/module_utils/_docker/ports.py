@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Iterable, List, Mapping, Optional, Tuple
+
+from .._core.late_dataclass import dataclass
 
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, nothing is bound here
 

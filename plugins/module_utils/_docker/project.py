@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
+from .._core.late_dataclass import dataclass
 from .._core.paths import lies_below
 from .compose_file import parse_compose_file, profiles
 from .ports import container_name

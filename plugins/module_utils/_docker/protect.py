@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .inventory import PROJECT_LABEL, STACK_LABEL
 
 KEYS = ("labels", "names", "projects")

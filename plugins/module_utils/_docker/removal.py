@@ -14,11 +14,11 @@ everything but volumes.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type
 from urllib.parse import quote
 
 from .._core.errors import AbortPlan, MaintenanceError, SkipAction
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Outcome
 from .client import Docker, DockerUnavailable, EngineError
 from .inventory import (

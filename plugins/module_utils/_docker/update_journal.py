@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from .._core.atomic_file import is_partial
 from .._core.errors import from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.state_note import read_state_note, write_state_note
 
 # recorded: nothing that runs was touched. replacing: it must be brought to an end. done, back: it is at its end.

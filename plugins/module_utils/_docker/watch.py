@@ -19,9 +19,10 @@ import json
 import select
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Dict, FrozenSet, List, Mapping, Optional, Set, Tuple
 
+from .._core.late_dataclass import dataclass
 from .client import Docker
 from .inventory import Container, Volume, parse_time, parse_volume
 from .lane import connected

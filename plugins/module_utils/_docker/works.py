@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Mapping, Tuple, Union
 
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action
 
 

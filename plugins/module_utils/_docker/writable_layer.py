@@ -15,11 +15,11 @@ import hashlib
 import os
 import posixpath
 import tarfile
-from dataclasses import dataclass
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.atomic_file import atomic_writer
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .client import Docker
 
 DELETED = 2

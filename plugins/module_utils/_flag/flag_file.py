@@ -12,13 +12,14 @@ from __future__ import annotations
 import errno
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from .._core.atomic_file import discard_partial, partial_name, sync_directory, write_atomic
 from .._core.clock import format_utc
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.state_dir import state_error
 from .._core.units import parse_duration
 from .services import Service, service_of

@@ -9,8 +9,10 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from .._core.late_dataclass import dataclass
 
 _MARK = re.compile(r"^# configuration file (.+):$", re.MULTILINE)
 _TOKEN = re.compile(

@@ -15,13 +15,14 @@ import os
 import re
 import secrets
 import shutil
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .._core.atomic_file import discard_partial, partial_name, sync_directory
 from .._core.clock import utc_now
 from .._core.errors import from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.state_note import read_state_note, write_state_note
 from .flag_file import parse_moment
 from .nginx_snippet import CLOSED, SNIPPET

@@ -16,10 +16,11 @@ import html
 import ipaddress
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Dict, Mapping, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}")
 ENGLISH = {

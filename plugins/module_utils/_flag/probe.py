@@ -13,11 +13,13 @@ from __future__ import annotations
 import json
 import socket
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from http.client import HTTPException
 from typing import Any, Dict
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+
+from .._core.late_dataclass import dataclass
 
 UP = "up"
 MAINTENANCE = "maintenance"

@@ -9,8 +9,9 @@ It is noted before the first is stopped. Whatever was killed in between, the not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Mapping, Sequence, Tuple
+
+from .._core.late_dataclass import dataclass
 
 CONTAINER, UNIT = "container", "unit"
 

@@ -11,11 +11,12 @@ that ends maintenance stands around all of it: without maintenance it does no ha
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Kept, Plan
 from .flag_file import Flag, Note, flag_line, moment_text, one_line, parse_expires, parse_flag
 from .nginx_layer import Nginx, digest_files

@@ -15,13 +15,13 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Dict
 
 from .._core.arguments import DEFAULT_STATE_DIR
 from .._core.atomic_file import sync_directory, write_atomic
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .flag_file import parse_moment
 
 UNIT = "miniecom-maintenance-expiry"

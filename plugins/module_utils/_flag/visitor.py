@@ -15,11 +15,11 @@ import json
 import socket
 import ssl
 import time
-from dataclasses import dataclass
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Callable, List, Sequence
 
+from .._core.late_dataclass import dataclass
 from .._core.networks import connect_within
 from .nginx_layer import Setup, Site, fresh_inside
 from .nginx_snippet import INSTALLED_PATH, MARK, MARK_VALUE, sample_of

@@ -14,12 +14,12 @@ import binascii
 import re
 import socket
 import ssl
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .._core.clock import format_utc
 from .._core.errors import errno_name
+from .._core.late_dataclass import dataclass
 from .._core.units import format_duration
 
 SERVED, FILE = "served", "file"

@@ -9,13 +9,13 @@ from __future__ import annotations
 import errno
 import json
 import os
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Dict, Iterable, List, Optional, Tuple
 
 from .._core.atomic_file import append_line, write_atomic
 from .._core.clock import format_utc, parse_utc
 from .._core.errors import NO_ROOM, MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.private_dir import private_directory
 from .._core.state_dir import state_error
 

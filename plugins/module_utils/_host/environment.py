@@ -10,9 +10,10 @@ alone tells little about what the application really uses.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
+from .._core.late_dataclass import dataclass
 from .mongo_uri import MONGO_SERVICE, URI_KEYS, MongoUri, host_text, is_loopback, parse_mongo_uri
 
 CONTAINER, PROCESS, COMPOSE, FILE = "container", "process", "compose", "file"

@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Dict, List, Optional, Sequence
 
+from .._core.late_dataclass import dataclass
 from .job_words import Token
 
 # Of one word; no more are followed.

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import List, Optional, Protocol, Sequence, Tuple
 
+from .._core.late_dataclass import dataclass
 from . import job_words
 from .job_call import MOST_VALUES, Frame
 from .job_places import unknown

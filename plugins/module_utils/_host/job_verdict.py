@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Callable, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
 
+from .._core.late_dataclass import dataclass
 from .job_call import Invocation
 from .job_places import BACKUPS, DATA, LIKE_BACKUPS, UNRESOLVED, Places
 from .job_reader import Script

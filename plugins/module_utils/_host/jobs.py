@@ -13,9 +13,9 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
+from .._core.late_dataclass import dataclass
 from . import job_formats as formats
 from .job_call import Frame
 from .job_places import Places

@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Mapping, Optional, Tuple
 from urllib.parse import unquote
+
+from .._core.late_dataclass import dataclass
 
 URI_KEYS = ("MONGODB_URI", "MONGO_URI")
 DEFAULT_MONGO_PORT = 27017

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Callable, List, Mapping, Optional, Sequence, Tuple
 
+from .._core.late_dataclass import dataclass
 from .._core.paths import lies_below
 from .._core.processes import Process, Socket
 from .mongo_uri import MONGO_SERVICE, MongoUri, host_text, is_loopback

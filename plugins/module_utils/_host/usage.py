@@ -9,10 +9,10 @@ from __future__ import annotations
 import heapq
 import stat
 import time
-from dataclasses import dataclass
 from typing import Any, Dict, List, Sequence, Set, Tuple
 
 from .._core.finding import printable
+from .._core.late_dataclass import dataclass
 from .._core.walker import Walk
 
 # Of the biggest directories more are kept than are shown, as some turn out to be mere wrappings of others.

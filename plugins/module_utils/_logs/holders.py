@@ -13,10 +13,10 @@ import os
 import re
 import signal
 import time
-from dataclasses import dataclass
 from typing import Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.leftovers import ProcessId
 from .._core.processes import PROC, Process, is_running, read_process
 from .open_files import files_open_now

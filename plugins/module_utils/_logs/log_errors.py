@@ -14,8 +14,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Tuple
+
+from .._core.late_dataclass import dataclass
 
 # Longest message of a kind, in characters.
 MESSAGE_WIDTH = 200

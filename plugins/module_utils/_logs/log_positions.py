@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Any, Iterable, List, Mapping, Optional, Sequence
+
+from .._core.late_dataclass import dataclass
 
 # So many bytes are the beginning of a log; fewer when it is shorter.
 HEAD = 512

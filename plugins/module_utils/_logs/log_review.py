@@ -11,7 +11,6 @@ import gzip
 import os
 import stat
 import zlib
-from dataclasses import dataclass
 from typing import Any, BinaryIO, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.atomic_file import is_partial
@@ -19,6 +18,7 @@ from .._core.call import Call
 from .._core.clock import format_utc, parse_utc, utc_now
 from .._core.errors import MaintenanceError, from_os_error
 from .._core.finding import printable
+from .._core.late_dataclass import dataclass
 from .._core.plan import Report
 from .._core.state_note import read_state_note, write_state_note
 from .._core.units import counted, format_size, parse_size

@@ -18,11 +18,11 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from typing import Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError, from_os_error
 from .._core.installing import AS_ROOT, find_installer, installing
+from .._core.late_dataclass import dataclass
 
 RENAME, COPY, REOPEN = "rename", "copytruncate", "reopen"
 INTERVALS = ("daily", "weekly", "monthly")

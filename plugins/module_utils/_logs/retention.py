@@ -11,12 +11,13 @@ import gzip
 import os
 import stat
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Iterable, List, Optional, Sequence, Union
 
 from .._core.atomic_file import is_partial
 from .._core.errors import from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Kept, Plan
 from .._core.units import format_duration
 from .open_files import UNSEEN, OpenFiles, files_open_now, open_for_writing, unseen_writers

@@ -15,9 +15,9 @@ import fnmatch
 import os
 import re
 import stat
-from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
+from .._core.late_dataclass import dataclass
 from .._core.leftovers import ProcessId
 from .._core.plan import Action, Kept, Plan
 from .._core.units import format_size

@@ -13,12 +13,13 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Dict, List, Mapping, Tuple
 from urllib.parse import quote, unquote, urlencode
 
 from .._core import dotenv
 from .._core.errors import MaintenanceError, MissingLibrary
+from .._core.late_dataclass import dataclass
 from .._core.redaction import SECRETS
 from .connection_options import FILES, ConnectionOptions, translate_options
 

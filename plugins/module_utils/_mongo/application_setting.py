@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 try:
@@ -28,6 +28,7 @@ except ImportError:  # pragma: no cover - the client raises MissingLibrary first
     pass
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .errors import mongo_errors
 
 COLLECTION = "settings"

@@ -22,7 +22,7 @@ import ctypes
 import hashlib
 import struct
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
@@ -35,6 +35,7 @@ except ImportError:  # pragma: no cover - the client raises MissingLibrary first
     BSONError = ValueError  # type: ignore[assignment,misc]
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 
 MAGIC = b"\x6d\xe2\x99\x81"
 TERMINATOR = b"\xff\xff\xff\xff"

@@ -10,7 +10,7 @@ Expressions are worked out where the data is: samples of customers' orders have 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -48,6 +48,7 @@ except ImportError as _error:  # pragma: no cover - it is said when an expressio
 
 from .._core.clock import format_utc, parse_utc
 from .._core.errors import MaintenanceError, MissingLibrary
+from .._core.late_dataclass import dataclass
 from .client import Connection
 from .errors import mongo_errors
 

@@ -10,11 +10,12 @@ import atexit
 import re
 import sys
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .._core.arguments import ArgumentSpec
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .address import Address, resolve, uri_error
 from .errors import error_number, mongo_errors
 from .name_resolution import Redirection

@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
@@ -17,6 +17,7 @@ from typing import Any, List, Mapping, Optional, Sequence, Tuple
 from .._core.call import Call
 from .._core.clock import utc_now
 from .._core.errors import MaintenanceError, SkipAction
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Kept, Outcome, Plan, Report, Results, Verification
 from .._core.runner import Task
 from .._core.units import parse_duration, parse_size

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from .._core.clock import format_utc, parse_utc
+from .._core.late_dataclass import dataclass
 from .._core.state_note import read_state_note, understood_entries, write_state_note
 
 _KEPT = timedelta(days=100)

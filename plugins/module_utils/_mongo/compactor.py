@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Callable, Dict, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError, SkipAction
+from .._core.late_dataclass import dataclass
 from .._core.plan import Outcome
 from .client import Connection, Server
 from .compaction import (

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
 from typing import Dict, List, Tuple
 from urllib.parse import unquote_plus
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 
 # Names in small letters, as they are compared, and what our driver calls the option.
 _KEPT: Dict[str, str] = {

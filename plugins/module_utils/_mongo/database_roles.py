@@ -10,10 +10,10 @@ shop's database, as a server may hold several shops.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple, Union
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Kept, Plan
 
 KINDS = ("observer", "maintainer", "restorer")

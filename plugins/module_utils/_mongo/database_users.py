@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Dict, Optional, Tuple
 from urllib.parse import quote, urlencode
@@ -17,6 +16,7 @@ from urllib.parse import quote, urlencode
 from .._core.atomic_file import write_atomic
 from .._core.call import Call
 from .._core.errors import MaintenanceError, SkipAction
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Outcome, Plan, Report, Results
 from .._core.private_dir import private_directory
 from .._core.redaction import SECRETS

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 from uuid import UUID
 
@@ -23,6 +23,7 @@ except ImportError:  # pragma: no cover - the client raises MissingLibrary first
 
 from .._core.errors import MaintenanceError
 from .._core.heap import give_large_blocks_back
+from .._core.late_dataclass import dataclass
 from .archive import BUCKETS, ArchiveWriter, CollectionMetadata, count_documents
 from .client import Connection, Server
 from .errors import error_number, error_text, mongo_errors

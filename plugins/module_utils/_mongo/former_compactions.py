@@ -11,10 +11,10 @@ comments, and waited for: to go on beside one would keep two members busy, and t
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Callable, List, Mapping, Optional
 
 from .._core.errors import MaintenanceError, SkipAction
+from .._core.late_dataclass import dataclass
 from .client import Connection
 from .compaction import place_of, waiting_deferral
 from .running_operations import begun_by_us, running_commands

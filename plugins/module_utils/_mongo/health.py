@@ -9,12 +9,13 @@ Nothing here returns the content of an operation, which holds customers' data: o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, List, Mapping, Optional, TypeVar
 
 from .._core.clock import format_utc
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .client import Connection
 from .errors import error_number, mongo_errors
 from .topology import oplog_window_seconds, read_members

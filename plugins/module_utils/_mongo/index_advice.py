@@ -10,9 +10,10 @@ added up over the calls: the time for which an index is known to have rested.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
+
+from .._core.late_dataclass import dataclass
 
 # What makes an index answer other questions than its keys say, or fewer.
 _MEANING = ("collation", "partialFilterExpression", "sparse", "wildcardProjection")

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from .._core.atomic_file import discard_partial, write_atomic
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.private_dir import private_directory
 from .._core.state_dir import state_error
 from .client import Connection

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -14,6 +14,7 @@ from .._core.call import Call
 from .._core.clock import utc_now
 from .._core.errors import MaintenanceError
 from .._core.forecast import forecast
+from .._core.late_dataclass import dataclass
 from .._core.plan import Report
 from .._core.record import LIST_CAP
 from .._core.units import format_size, parse_duration

@@ -10,10 +10,10 @@ invoice's pdfPath as the path of a file in the directory of the invoices; a ship
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import unquote, urlsplit
 
+from .._core.late_dataclass import dataclass
 from .client import Connection
 from .errors import mongo_errors
 

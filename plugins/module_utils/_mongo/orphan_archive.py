@@ -17,12 +17,13 @@ did not get the entry, and drops no entry that somebody has claimed a short whil
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timezone
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.clock import format_utc, parse_utc
 from .._core.errors import AbortPlan, MaintenanceError
+from .._core.late_dataclass import dataclass
 from .errors import mongo_errors
 from .raw_cursor import RawCursor
 from .raw_document import DOCUMENT, Element, build, elements, field_of, split_batch

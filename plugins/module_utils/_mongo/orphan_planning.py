@@ -10,12 +10,13 @@ and then mostly many of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import List, Mapping, Optional, Sequence, Tuple, Union
 
 from .._core.clock import compact_utc, format_utc
 from .._core.errors import InsufficientSpace, MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Kept, Plan
 from .._core.units import format_duration, format_size
 from .orphan_archive import archive_name

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.clock import format_utc
 from .._core.errors import AbortPlan
+from .._core.late_dataclass import dataclass
 from .._core.units import format_duration
 from .client import Connection
 from .orphan_archive import Archive, Entry

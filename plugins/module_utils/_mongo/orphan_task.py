@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Any, List, Mapping, Optional, Sequence, Set, Tuple
 
 from .._core.call import Call
 from .._core.clock import parse_utc, utc_now
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._core.plan import FAILED, Action, Outcome, Plan, Report, Results
 from .._core.runner import Task
 from .._core.units import format_duration, parse_duration

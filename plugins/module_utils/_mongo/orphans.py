@@ -20,7 +20,7 @@ import math
 import re
 from collections import deque
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta, timezone
 from itertools import chain
 from typing import (
@@ -41,6 +41,7 @@ from typing import (
 )
 
 from .._core.errors import AbortPlan
+from .._core.late_dataclass import dataclass
 from .errors import error_number, mongo_errors
 from .held_keys import MOST_KEYS, HeldKeys, read_keys
 from .key_ranges import KeyRange

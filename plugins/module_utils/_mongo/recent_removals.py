@@ -10,10 +10,10 @@ when. The oplog does, of each collection, whoever removed; so the same rule hold
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Tuple
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .client import Connection
 from .errors import mongo_errors
 

@@ -10,10 +10,10 @@ collection waiting, and gains little over ``compact``, which shrinks the files o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import List, Optional, Tuple, Union
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Kept, Plan
 from .._core.units import format_size
 from .client import Server

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 try:
@@ -32,6 +32,7 @@ except ImportError:  # pragma: no cover - the client raises MissingLibrary first
 
 from .._core.errors import MaintenanceError
 from .._core.heap import give_large_blocks_back
+from .._core.late_dataclass import dataclass
 from .archive import ArchiveReader, CollectionMetadata
 from .behind import behind
 from .client import Connection

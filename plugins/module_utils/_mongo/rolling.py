@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 from typing import Callable, List, Sequence, Tuple
 
 from .._core.errors import AbortPlan, MaintenanceError, SkipAction
+from .._core.late_dataclass import dataclass
 from .._core.units import format_duration
 from .client import Connection, Server
 from .compaction import Policy

@@ -9,10 +9,10 @@ A locked server answers every question and keeps only writers waiting: nothing b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Dict, List, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._core.leftovers import Leftover, LockLeft
 from .client import Connection
 from .errors import error_number

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.finding import printable
+from .._core.late_dataclass import dataclass
 from .client import APP_NAME
 
 SLOW_QUERY = "Slow query"

@@ -11,12 +11,13 @@ somebody has switched it on. Each source reaches back to another moment, and wha
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.call import Call
 from .._core.clock import format_utc, utc_now
+from .._core.late_dataclass import dataclass
 from .._core.plan import Report
 from .._core.units import counted, parse_duration, parse_size
 from .client import APP_NAME, Connection, connect_member

@@ -11,10 +11,10 @@ last checkpoint, which the server takes every 60 seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .client import Connection
 from .errors import error_number, mongo_errors
 

@@ -16,10 +16,11 @@ renamed): the documents of both sides stand beside, and the collection is made a
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, Dict, List, Mapping, Sequence, Tuple, Union
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 
 PREFIX = "miniecom_restore."
 COLLECTION, VIEW, TIMESERIES = "collection", "view", "timeseries"

@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._core.units import format_duration
 from .client import Connection, Server, describe_server
 from .errors import error_number, mongo_errors

@@ -10,7 +10,7 @@ import os
 import stat
 import time
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
@@ -50,6 +50,7 @@ from .._core.atomic_file import partial_name
 from .._core.call import Call
 from .._core.clock import format_utc, utc_now
 from .._core.errors import MaintenanceError, SkipAction, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.lease import boot_id
 from .._core.leftovers import LockLeft, PathLeft, ProcessId
 from .._core.plan import Action, Outcome, Plan, Report, Results, Verification

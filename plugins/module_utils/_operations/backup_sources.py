@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import quote
 
@@ -20,6 +19,7 @@ from .._backup.making import measure_parts
 from .._backup.planning import Included
 from .._backup.tarball import RESERVED, begins_with_file
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._docker.client import Docker, EngineError
 
 COPY_BYTES = 1024 * 1024

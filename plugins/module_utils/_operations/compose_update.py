@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -16,6 +16,7 @@ from .._core.arguments import ArgumentSpec
 from .._core.call import Call
 from .._core.clock import format_utc, utc_now
 from .._core.errors import AbortPlan, MaintenanceError, SkipAction
+from .._core.late_dataclass import dataclass
 from .._core.leftovers import UpdateLeft
 from .._core.plan import Action, Outcome, Plan, Report, Results
 from .._core.runner import Task

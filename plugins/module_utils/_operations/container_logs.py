@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional
 
@@ -16,6 +16,7 @@ from .._core.atomic_file import sync_directory
 from .._core.call import Call
 from .._core.clock import format_utc, utc_now
 from .._core.errors import MaintenanceError, SkipAction, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Outcome, Plan, Report, Results
 from .._core.runner import Task
 from .._core.units import counted, format_size, parse_duration, parse_size

@@ -12,13 +12,14 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import quote
 
 from .._core import processes
 from .._core.errors import MaintenanceError, from_os_error
 from .._core.isolation import in_network_of, isolated
+from .._core.late_dataclass import dataclass
 from .._docker.client import Docker
 from .._flag import probe
 from .._host.shop import find_api

@@ -10,11 +10,12 @@ import os
 import shutil
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Callable, Dict, List, Type
 
 from .._core import processes
 from .._core.errors import MaintenanceError, MissingLibrary, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.lease import boot_id
 from .._core.leftovers import (
     ContainerLeft,

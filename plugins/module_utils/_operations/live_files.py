@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import posixpath
 import tarfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from .._backup.file_comparison import (
@@ -52,6 +52,7 @@ from .._backup.file_swap import (
     written_aside,
 )
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .._docker.client import Docker, EngineError
 from .._docker.writable_layer import CHUNK, list_archive, put_into
 from .._mongo.swap import Journal

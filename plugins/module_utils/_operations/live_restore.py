@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -36,6 +36,7 @@ from .._backup.tarball import ReadBack
 from .._core.call import Call
 from .._core.clock import utc_now
 from .._core.errors import MaintenanceError, SkipAction
+from .._core.late_dataclass import dataclass
 from .._core.lease import boot_id
 from .._core.leftovers import Leftover, RestoreLeft
 from .._core.plan import Action, Outcome, Plan, Report, Results

@@ -10,13 +10,14 @@ import gzip
 import os
 import stat
 import zlib
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from .._core.atomic_file import PARTIAL_SUFFIX, atomic_writer, is_partial
 from .._core.clock import format_utc, utc_now
 from .._core.errors import MaintenanceError, SkipAction, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.plan import Outcome
 from .._core.state_note import read_state_note, write_state_note
 from .._core.units import counted

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple, Type
 
 from .._core.clock import utc_now
 from .._core.errors import MaintenanceError, SkipAction
+from .._core.late_dataclass import dataclass
 from .._core.lease import read_lease
 from .._core.plan import Action, Outcome, Plan
 from .._core.state_dir import StateDirectory

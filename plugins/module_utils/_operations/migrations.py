@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._mongo.client import connect
 from .._mongo.errors import mongo_errors
 from .environment import with_environment

@@ -12,12 +12,13 @@ told otherwise and kill it then. So there is nothing to say of a standalone, nor
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._audit.rule_names import KILLED_WHEN_STOPPED
 from .._core.errors import MaintenanceError
 from .._core.finding import KNOWN, Finding, fingerprint
+from .._core.late_dataclass import dataclass
 from .._docker.compose_file import stop_grace_periods
 from .._docker.project import Container, place
 from .host_reader import HostReader

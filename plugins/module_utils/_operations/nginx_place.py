@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Dict, Mapping, Optional, Sequence, Set, Tuple
 
 from .._audit.external_program import Completed, run_program
 from .._core.atomic_file import write_atomic
 from .._core.errors import MaintenanceError, from_os_error
 from .._core.in_place import finish_in_place, write_in_place
+from .._core.late_dataclass import dataclass
 from .._docker.client import Docker, docker_errors
 from .._docker.project import LABEL, place
 from .._flag import nginx_config

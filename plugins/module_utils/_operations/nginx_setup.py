@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -20,6 +20,7 @@ from .._audit.external_program import Completed
 from .._core.atomic_file import sync_directory, write_atomic
 from .._core.call import Call
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Kept, Outcome, Plan, Report, Results
 from .._core.runner import Task
 from .._docker.client import resolve_host

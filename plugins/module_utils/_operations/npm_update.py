@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Dict, List, Optional, Tuple, Union
 
@@ -49,6 +49,7 @@ from .._core.arguments import ArgumentSpec
 from .._core.call import Call
 from .._core.errors import AbortPlan, MaintenanceError, SkipAction, from_os_error
 from .._core.finding import printable
+from .._core.late_dataclass import dataclass
 from .._core.leftovers import NpmLeft, PathLeft
 from .._core.plan import Action, Kept, Outcome, Plan, Report, Results, Verification
 from .._core.runner import Task

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -47,6 +47,7 @@ from .._core.call import Call
 from .._core.clock import utc_now
 from .._core.errors import MaintenanceError
 from .._core.finding import printable
+from .._core.late_dataclass import dataclass
 from .._core.paths import lies_below
 from .._core.plan import Action, Outcome, Plan, Report, Results, Verification
 from .._core.runner import Task

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .._audit.audit_state import AuditState
@@ -30,6 +30,7 @@ from .._audit.report import Coverage, conclude
 from .._core.call import Call
 from .._core.clock import utc_now
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._core.plan import Report
 from .._core.processes import listening_sockets, read_process
 from .._docker.client import Docker

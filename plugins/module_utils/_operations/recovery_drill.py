@@ -10,7 +10,7 @@ It is the restore test, and then goes on: the files are unpacked, and the shop's
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -20,6 +20,7 @@ from .._backup.restore_planning import RestoreObservation, RestoreTest, RestoreW
 from .._backup.unpacking import Unpacker
 from .._core.call import Call
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.leftovers import ContainerLeft, ProcessLeft
 from .._core.plan import Plan, Report, Results
 from .._core.redaction import SECRETS

@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .._core.call import Call
 from .._core.clock import format_utc, utc_now
 from .._core.errors import MaintenanceError, SkipAction
+from .._core.late_dataclass import dataclass
 from .._core.lease import boot_id
 from .._core.leftovers import IndexesLeft
 from .._core.plan import Action, Outcome, Plan, Report, Results

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import List, Sequence, Tuple
 
 from .._core.atomic_file import discard_partial, write_atomic
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.leftovers import Leftover, RestoreLeft
 from .._mongo.client import Connection
 from .._mongo.restore import read_collection

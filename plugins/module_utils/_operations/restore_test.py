@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
@@ -38,6 +38,7 @@ from .._core.arguments import ArgumentSpec
 from .._core.call import Call
 from .._core.clock import format_utc, parse_utc, utc_now
 from .._core.errors import MaintenanceError, SkipAction, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.lease import boot_id
 from .._core.leftovers import ContainerLeft, PathLeft, ProcessLeft
 from .._core.plan import Action, Outcome, Plan, Report, Results

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from .._core import systemd
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._docker.client import Docker, docker_errors
 from .._docker.project import LABEL
 from .._flag.services import CONTAINER, UNIT, Service, ServiceState

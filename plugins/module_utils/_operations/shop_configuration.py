@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._audit.container_rules import CONTAINER_SCOPE, Bind, ContainerFacts, judge_containers
@@ -33,6 +33,7 @@ from .._audit.environment_rules import (
 from .._core import dotenv
 from .._core.errors import MaintenanceError
 from .._core.finding import Finding
+from .._core.late_dataclass import dataclass
 from .._core.processes import listening_sockets, read_process
 from .._docker.client import Docker
 from .._docker.compose_file import parse_compose_file, profiles

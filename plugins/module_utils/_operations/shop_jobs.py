@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Tuple
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Outcome, Plan, Report, Results, Verification
 from .._core.runner import Task
 from .._core.undo_note import new_undo_id, undo_path

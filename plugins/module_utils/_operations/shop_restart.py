@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .._core.call import Call
 from .._core.clock import format_utc, utc_now
 from .._core.errors import MaintenanceError, SkipAction
+from .._core.late_dataclass import dataclass
 from .._core.lease import boot_id, judge_lease, read_lease
 from .._core.plan import Action, Kept, Outcome, Plan, Report, Results, Verification
 from .._core.runner import Task

@@ -15,11 +15,11 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.late_dataclass import dataclass
 from .reading import (
     InstalledPackage,
     PackageChange,

@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass
 from typing import Callable, List, Optional, Sequence, Set, Tuple
 
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Kept, Plan
 from .._core.units import counted
 from .reading import PackageChange, Update

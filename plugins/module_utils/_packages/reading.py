@@ -11,8 +11,9 @@ later one of another suite has replaced still counts: the later one contains it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+
+from .._core.late_dataclass import dataclass
 
 _VERSION_LINE = re.compile(r"^ (?:\*\*\*|   ) (\S+) -?\d+")
 _SOURCE_LINE = re.compile(r"^ +-?\d+ (\S.*)$")

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import calendar as _months
 import re
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Iterator, List, Optional, Set, Tuple
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 
 Numbers = Optional[Tuple[int, ...]]  # None for any
 

@@ -11,10 +11,11 @@ both run a job of a fixed time once. Measured with systemd 252 and 262 and cron 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from typing import List, Optional, Tuple
 
+from .._core.late_dataclass import dataclass
 from .calendars import Calendar
 from .zones import UTC, ClockChange, Zone
 

@@ -10,12 +10,12 @@ import base64
 import glob
 import hashlib
 import os
-from dataclasses import dataclass
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from .._core import systemd
 from .._core.atomic_file import discard_partial, sync_directory, write_atomic
 from .._core.errors import MaintenanceError, SkipAction, from_os_error
+from .._core.late_dataclass import dataclass
 from .._core.undo_note import undo_notes, write_undo_note
 from .switching import LINE, OFF_MARK, OFF_SUFFIX, SCRIPT, TIMER, NotedSwitch, ShopJob, Switch
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
 from typing import Any, List, Mapping, Optional, Tuple
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._core.units import parse_duration
 from .calendars import Calendar, parse_calendar
 

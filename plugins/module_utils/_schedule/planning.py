@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Dict, List, Mapping, Tuple, Union
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Kept, Plan
 from .rendering import CRON_FILE, MARK, UNIT, FileOnHost, RenderedJob, Schedule, unit_path
 

@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Dict, List, Mapping, Tuple
 
+from .._core.late_dataclass import dataclass
 from .._core.systemd import UNIT_DIR, unit_words
 from .clock_change import CRON, SYSTEMD, Settled, settle
 from .cron_table import cron_fields

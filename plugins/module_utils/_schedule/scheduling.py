@@ -10,7 +10,6 @@ import hmac
 import json
 import secrets
 import sys
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -18,6 +17,7 @@ from .._core import program as programs
 from .._core.call import Call
 from .._core.clock import format_utc, utc_now
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Outcome, Plan, Report, Results, Verification
 from .._core.runner import Task
 from . import job_runner

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import FrozenSet, List, Sequence, Tuple, Union
 
+from .._core.late_dataclass import dataclass
 from .._core.plan import Action, Kept, Plan
 
 # Before a line of a crontab that is switched off; what follows is the line, byte for byte.

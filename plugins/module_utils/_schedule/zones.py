@@ -10,11 +10,11 @@ import os
 import re
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Iterator, List, Optional, Tuple
 
 from .._core.errors import MaintenanceError
+from .._core.late_dataclass import dataclass
 
 ZONEINFO = "/usr/share/zoneinfo"
 LOCALTIME = "/etc/localtime"

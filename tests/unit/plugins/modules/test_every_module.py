@@ -26,6 +26,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan im
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan_json import from_json, to_json
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.runner import Task
 from ansible_collections.miniecom.maintenance.plugins.module_utils._flag.flag_file import Note
+from tests.support.made_classes import make_classes
 
 # What is remembered of the application's setting is whatever was in it.
 REMEMBERED = st.dictionaries(st.text(max_size=3), st.none() | st.booleans() | st.text(max_size=3), max_size=2)
@@ -67,6 +68,7 @@ def entry(name: str) -> tuple[str, Any, ArgumentSpec]:
                 setattr(found, runner, original)
             break
     assert len(calls) == 1, f"{name} hands over to the runner {len(calls)} times"
+    make_classes()
     return calls[0]
 
 
