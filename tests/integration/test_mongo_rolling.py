@@ -146,7 +146,8 @@ def test_secondaries_one_after_the_other_hidden_ones_first(replica_set: ReplicaS
     assert [entry["member"] for entry in done.result["collections"]] == [hidden.address, secondary.address]
     assert all(entry["bytes_freed"] > 2 * MIB for entry in done.result["collections"])
     assert done.changed and replica_set.primary is primary
-    assert replica_set.free(primary, name) > 2 * MIB, "the primary is left alone"
+    # The free bytes of the primary say nothing: a checkpoint may cut the free end off a file.
+    assert times_asked(primary, "compact") == before[replica_set.members.index(primary)], "the primary is left alone"
     assert replica_set.lease() == [], "the lease was given back"
     with primary.client() as client:
         assert client.shop[name].count_documents({}) == 100
