@@ -134,6 +134,21 @@ def test_a_host_without_the_venv_module_and_without_a_package_index(host: Host, 
     again = host.play("prerequisites").assert_ok()
     assert again.changed() == [] and f"{HOST}: the libraries are in {VENV}" in again.output
 
+    # The same wheels by a mirror: a package index that the host reaches, here on its own loopback.
+    for wheel in wheels.glob("*.whl"):
+        package = wheel.name.partition("-")[0].lower().replace("_", "-")
+        host.sh(f"mkdir -p /srv/index/simple/{package}")
+        host.engine.docker("cp", str(wheel), f"{HOST}:/srv/index/simple/{package}/")
+    serve = "cd /srv/index && exec python3 -m http.server --bind 127.0.0.1 8080 > /srv/asked 2>&1"
+    host.engine.docker("exec", "--detach", HOST, "sh", "-c", serve)
+    mirror = "http://127.0.0.1:8080/simple"
+    host.play(
+        "prerequisites", "-e", "miniecom_venv=/opt/mirrored", "-e", f"prerequisites_index_url={mirror}"
+    ).assert_ok()
+    host.sh("/opt/mirrored/bin/python -c 'import pymongo, docker, isal' && /opt/mirrored/bin/kingfisher --version")
+    asked = host.sh("cat /srv/asked")
+    assert "GET /simple/pymongo/ " in asked and re.search(r"GET /simple/kingfisher-bin/\S+\.whl", asked)
+
 
 def test_what_is_missing_in_the_wheelhouse_is_told_with_the_command_that_fetches_it(host: Host, tmp_path: Path) -> None:
     (tmp_path / "wheels").mkdir()
