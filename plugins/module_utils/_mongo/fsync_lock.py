@@ -7,6 +7,10 @@
 A child process takes the lock, waits, and releases it: when it is told to, when the module dies (its input ends), or
 when the time is over. A module killed in the middle of a dump therefore does not leave the shop unable to write.
 
+A lock goes with the process of the server that holds it, and anybody may release it: what was read under it was read under
+it to the end only where the same process still held it then. A server's process has an id that it tells with hello
+(topologyVersion.processId, https://github.com/mongodb/specifications/blob/master/source/server-discovery-and-monitoring/server-discovery-and-monitoring.md).
+
 The server counts locks and does not know whose they are. What tells ours from an administrator's is a note that exists
 only while ours may stand: it names the child, and the child removes it when it has unlocked.
 """
@@ -18,6 +22,7 @@ import os
 import selectors
 import subprocess
 import sys
+import time
 from typing import Any, Callable, Optional
 
 try:
@@ -59,36 +64,63 @@ def drop_note():
             os.unlink(setup["note"])
     except OSError:
         pass
+def process_of(client):
+    return (client.admin.command("hello").get("topologyVersion") or {}).get("processId")
 def unlock():
+    first = asked = False
     for attempt in range(60):
         try:
-            connect().admin.command("fsyncUnlock")
-            return True
+            client = connect()
+            if holder is not None and process_of(client) != holder:
+                return "restarted"
+            first, asked = not asked, True
+            client.admin.command("fsyncUnlock")
+            return "released"
         except pymongo.errors.OperationFailure as error:
             if "not locked" in str(error):
-                return True
+                return "taken" if first else "released"
         except Exception:
             pass
+        if not attempt:
+            say("unreachable")
         time.sleep(1)
-    return False
+    return ""
 started = time.monotonic()
+holder = None
 try:
-    connect().admin.command("fsync", lock=True)
+    client = connect()
+    client.admin.command("fsync", lock=True)
 except pymongo.errors.PyMongoError as error:
     if isinstance(error, pymongo.errors.OperationFailure):
         drop_note()
     say("error " + str((getattr(error, "details", None) or {}).get("errmsg") or type(error).__name__)[:300].replace("\\n", " "))
     sys.exit(1)
+try:
+    holder = process_of(client)
+except pymongo.errors.PyMongoError:
+    pass
 say("locked")
 watch = selectors.DefaultSelector()
 watch.register(sys.stdin.buffer, selectors.EVENT_READ)
 expired = not watch.select(max(0.0, setup["seconds"] - (time.monotonic() - started)))
-if not unlock():
-    say("error the lock could not be released")
+end = unlock()
+if not end:
     sys.exit(1)
 drop_note()
-say("expired" if expired else "released")
+say("expired" if expired and end == "released" else end)
 """
+
+
+# How long a server may take to unlock, which needs nothing but its answer.
+_RELEASE_SECONDS = 30
+
+
+class LockEnded(MaintenanceError):
+    """The lock has ended while it was still needed."""
+
+
+class KeeperKilled(MaintenanceError):
+    """Whoever kept the lock has ended without a word: the server may still be locked."""
 
 
 class WriteLock:
@@ -137,7 +169,8 @@ class WriteLock:
         keeper.stdin.flush()
         answer = self._answer(self._seconds + 15)
         if answer != "locked":
-            self.release()
+            self._end()
+            self._keeper = None
             raise MaintenanceError(
                 "cannot lock the server against writes: %s" % (answer.partition(" ")[2] or "no answer in time"),
                 target=self._address.where,
@@ -153,37 +186,74 @@ class WriteLock:
             return str(self._keeper.stdout.readline().decode("utf-8", "replace").strip())  # type: ignore[union-attr]
 
     def check(self) -> None:
-        """Raises MaintenanceError: the lock was released because its time is over."""
+        """Raises LockEnded: nobody keeps the lock any more; release() tells why."""
         if self._keeper is not None and self._keeper.poll() is not None:
-            raise self._expired()
-
-    def _expired(self) -> MaintenanceError:
-        return MaintenanceError(
-            "the dump was not finished when the lock's time of %d s was over; the server was unlocked" % self._seconds,
-            target=self._address.where,
-            next_step="Raise lock_timeout, or use consistency: none, or run at a quieter time.",
-        )
+            raise LockEnded("the lock has ended before the dump", target=self._address.where)
 
     def release(self) -> None:
-        """Unlock. Raises MaintenanceError: the lock had run out before, or could not be released."""
-        keeper, self._keeper = self._keeper, None
-        if keeper is None:
+        """Unlock.
+
+        Raises:
+            KeeperKilled: the lock may stand.
+            MaintenanceError: it had run out before, was not there any more, or could not be released yet.
+        """
+        if self._keeper is None:
             return
+        end, pid = self._end(), self._keeper.pid
+        self._keeper = None
+        where = self._address.where
+        again = "Nothing of this backup remains. Run again."
+        if end == "expired":
+            raise MaintenanceError(
+                "the dump was not finished when the lock's time of %d s was over; the server was unlocked"
+                % self._seconds,
+                target=where,
+                next_step="Raise lock_timeout, or use consistency: none, or run at a quieter time.",
+            )
+        if end == "restarted":
+            raise MaintenanceError(
+                "the server was restarted while it was locked for the dump, and its lock is gone",
+                target=where,
+                next_step=again,
+            )
+        if end == "taken":
+            raise MaintenanceError(
+                "somebody else has released the lock while the dump was made", target=where, next_step=again
+            )
+        if end == "unreachable":
+            raise MaintenanceError(
+                "the server that was locked for the dump does not answer",
+                target=where,
+                next_step="Process %d goes on trying to unlock it for some ten minutes; a server that was restarted is"
+                " not locked any more. If the application cannot write later, run db.fsyncUnlock() in mongosh." % pid,
+            )
+        if end != "released":
+            raise KeeperKilled("the process that kept the lock was killed", target=where, next_step=again)
+
+    def _end(self) -> str:
+        """Tell the keeper to unlock; its last word, "" where it had none.
+
+        It is not waited for where it cannot reach the server: it ends by itself.
+        """
+        keeper = self._keeper
+        if keeper is None:
+            return ""
         try:
             keeper.stdin.close()
         except BrokenPipeError:
             pass
-        last = keeper.stdout.read().decode("utf-8", "replace").split("\n")
-        keeper.wait()
-        keeper.stdout.close()
-        if "expired" in last:
-            raise self._expired()
-        if keeper.returncode and "error the lock could not be released" in last:
-            raise MaintenanceError(
-                "the lock against writes could not be released",
-                target=self._address.where,
-                next_step="Run db.fsyncUnlock() in mongosh at once: the application cannot write.",
-            )
+        deadline, last = time.monotonic() + _RELEASE_SECONDS, ""
+        while last != "unreachable":
+            line = self._answer(max(0.0, deadline - time.monotonic()))
+            if not line:
+                if keeper.poll() is None and time.monotonic() >= deadline:
+                    return "unreachable"
+                break
+            last = line
+        if last != "unreachable":
+            keeper.wait()
+            keeper.stdout.close()
+        return last
 
 
 def is_locked(connection: Connection) -> bool:

@@ -430,13 +430,41 @@ class MongoBackup(Task[BackupObservation]):
             return self.run.leftovers.path_of(notes[-1])
 
         lock = fsync_lock.WriteLock(connection.address, self.lock_seconds, register)
-        try:
-            lock.acquire()
-            yield lock.check
-        finally:
-            lock.release()
+
+        def release() -> None:
+            try:
+                lock.release()
+            except fsync_lock.KeeperKilled:
+                fsync_lock.unlock(connection)
+                drop_notes()
+                raise
+            drop_notes()
+
+        def drop_notes() -> None:
             for note in notes:
                 self.run.leftovers.done(note)
+
+        lock.acquire()
+        try:
+            yield lock.check
+        except MaintenanceError as error:
+            try:
+                release()
+            except MaintenanceError as ended:
+                if isinstance(error, fsync_lock.LockEnded):
+                    raise
+                raise MaintenanceError(
+                    "%s; %s" % (error.what, ended.what),
+                    target=error.target,
+                    code=error.code,
+                    next_step=ended.next_step,
+                    details=error.details,
+                ) from error
+            raise
+        except BaseException:
+            release()
+            raise
+        release()
 
     @contextmanager
     def _checking(self) -> Iterator[Callable[[bytes, str], Any]]:
