@@ -37,7 +37,11 @@ _trap_file: pytest.StashKey[Path] = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "every_server: runs on every mongod, because the version may make a difference")
+    config.addinivalue_line(
+        "markers",
+        "every_server(sampled=False): runs on every mongod, because the version may make a difference;"
+        " sampled: on all but the first in make test-long alone",
+    )
     config.addinivalue_line(
         "markers", "exhaustive: one more of a kind that make test has a sample of; in make test-long"
     )
@@ -128,8 +132,11 @@ def server_versions(every: bool) -> tuple[str, ...]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "mongod_version" in metafunc.fixturenames:
-        every = metafunc.definition.get_closest_marker("every_server") is not None
-        metafunc.parametrize("mongod_version", server_versions(every), indirect=True, scope="session")
+        mark = metafunc.definition.get_closest_marker("every_server")
+        versions = server_versions(mark is not None)
+        later = pytest.mark.exhaustive if mark is not None and mark.kwargs.get("sampled") else ()
+        params = [*versions[:1], *(pytest.param(version, marks=later) for version in versions[1:])]
+        metafunc.parametrize("mongod_version", params, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")

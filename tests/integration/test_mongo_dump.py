@@ -70,6 +70,7 @@ def dumped(server: Mongod, mode: str, change: Callable[[], Any]) -> tuple[dict[s
     return documents, result.notes
 
 
+@pytest.mark.every_server(sampled=True)
 @pytest.mark.parametrize("mode", ["none", "snapshot"])
 @pytest.mark.parametrize("moved", ["m_orders", "a_big"])
 def test_a_collection_that_is_renamed_meanwhile_fails_the_dump(
@@ -79,6 +80,7 @@ def test_a_collection_that_is_renamed_meanwhile_fails_the_dump(
         dumped(replica_set, mode, lambda: database[moved].rename("z_renamed"))
 
 
+@pytest.mark.every_server(sampled=True)
 @pytest.mark.parametrize("mode", ["none", "snapshot"])
 def test_a_collection_that_was_read_and_then_renamed_fails_it_too(
     replica_set: Mongod, database: Any, mode: str
@@ -108,6 +110,7 @@ def test_a_collection_that_was_read_and_then_renamed_fails_it_too(
             )
 
 
+@pytest.mark.every_server(sampled=True)
 @pytest.mark.parametrize("mode", ["none", "snapshot"])
 @pytest.mark.parametrize("how", ["dropped", "made again", "replaced by $out"])
 def test_a_collection_that_is_dropped_before_its_turn_fails_the_dump(
@@ -125,6 +128,7 @@ def test_a_collection_that_is_dropped_before_its_turn_fails_the_dump(
         dumped(replica_set, mode, drop)
 
 
+@pytest.mark.every_server(sampled=True)
 @pytest.mark.parametrize("mode", ["none", "snapshot"])
 def test_a_collection_that_is_dropped_when_it_has_been_read_and_a_new_one_are_told(
     replica_set: Mongod, database: Any, mode: str
@@ -185,18 +189,62 @@ def test_every_kind_of_collection_has_its_order(replica_set: Mongod, mode: str) 
 # --- the whole backup begins anew, once
 
 
-@pytest.mark.parametrize("mode", ["none", "snapshot"])
-@pytest.mark.parametrize("times", [1, 2])
+def renamed_away(database: Any, time: int) -> str:
+    names = ["m_orders", "n_orders", "o_orders"]
+    database[names[time - 1]].rename(names[time])
+    return names[time - 1]
+
+
+def dropped_once_more(database: Any, time: int) -> str:
+    name = ["m_orders", "z_small"][time - 1]
+    database[name].drop()
+    return name
+
+
+def made_again(database: Any, time: int) -> str:
+    database.m_orders.drop()
+    database.m_orders.insert_one({"n": time})
+    return "m_orders"
+
+
+def renamed_to(database: Any, time: int) -> str:
+    database[f"y_spare_{time}"].insert_many([{"n": n} for n in range(time)])
+    database[f"y_spare_{time}"].rename("m_orders", dropTarget=True)
+    return "m_orders"
+
+
+def replaced_by_out(database: Any, time: int) -> str:
+    database.a_big.aggregate([{"$limit": 3 * time}, {"$out": "m_orders"}])
+    return "m_orders"
+
+
+HOW = [renamed_away, dropped_once_more, made_again, renamed_to, replaced_by_out]
+# Each way once with one change and once with two; which of them as a snapshot takes turns.
+MOVES = [
+    pytest.param(how, mode, times, marks=[] if (number + times) % 2 == turn else pytest.mark.exhaustive)
+    for number, how in enumerate(HOW)
+    for turn, mode in enumerate(["none", "snapshot"])
+    for times in (1, 2)
+]
+
+
+@pytest.mark.every_server(sampled=True)
+@pytest.mark.parametrize(("how", "mode", "times"), MOVES)
 def test_a_dump_of_collections_that_move_begins_anew_once(
-    replica_set: Mongod, database: Any, mode: str, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    replica_set: Mongod,
+    database: Any,
+    how: Callable[[Any, int], str],
+    mode: str,
+    times: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    plain, names = dump.documents_of_collection, ["m_orders", "n_orders", "o_orders"]
-    moved: list[str] = []
+    plain, moved = dump.documents_of_collection, list[str]()
 
     def moving(connection: Any, name: str, collection: str, *more: Any) -> Any:
         if collection == "a_big" and len(moved) < times:
-            moved.append(names[len(moved) + 1])
-            database[names[len(moved) - 1]].rename(moved[-1])
+            moved.append("")
+            moved[-1] = how(database, len(moved))
         return plain(connection, name, collection, *more)
 
     monkeypatch.setattr(dump, "documents_of_collection", moving)
@@ -208,20 +256,26 @@ def test_a_dump_of_collections_that_move_begins_anew_once(
     with connect({"uri": replica_set.uri_for("test_dump")}) as connection:
         task._connected = connection
         if times == 2:
-            with pytest.raises(dump.CollectionsMoved, match="the collections changed while the database was read"):
+            with pytest.raises(
+                dump.CollectionsMoved, match="the collections changed while the database was read"
+            ) as error:
                 task._make_steadily(work, warnings)
+            assert error.value.target == f"test_dump.{moved[1]}"
         else:
             made, path = task._make_steadily(work, warnings)
     assert [warning.endswith("The dump was begun anew.") for warning in warnings] == [True]
+    assert warnings[0].startswith(f"test_dump.{moved[0]}: ")
     if times == 2:
         assert os.listdir(tmp_path) == []
     else:
         assert os.path.basename(path) in os.listdir(tmp_path)
         found = {record.name: record.documents for record in made.manifest.collections}
-        assert found == {"a_big": DOCUMENTS, "n_orders": 777, "z_small": 1}
+        assert found == {name: database[name].count_documents({}) for name in database.list_collection_names()}
+        assert len(found) == (2 if how is dropped_once_more else 3)
         assert made.manifest.consistency == mode
 
 
+@pytest.mark.every_server(sampled=True)
 def test_a_snapshot_is_of_one_moment_and_in_small_batches_too(replica_set: Mongod, database: Any) -> None:
     def change() -> None:
         database.z_small.insert_one({"n": 2})
@@ -235,6 +289,7 @@ def test_a_snapshot_is_of_one_moment_and_in_small_batches_too(replica_set: Mongo
     assert len(documents["z_small"]) == 1
 
 
+@pytest.mark.every_server(sampled=True)
 @pytest.mark.parametrize("change", ["made", "dropped", "renamed"])
 def test_what_moves_between_the_listing_and_the_moment_is_noticed(
     replica_set: Mongod, database: Any, change: str
