@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -114,13 +115,27 @@ class VerificationRecord:
             last_verified=self.last_verified,
             format=1,
         )
+        values[_SEAL] = _seal(values)
         return (json.dumps(values, sort_keys=True, indent=1) + "\n").encode()
 
 
+_SEAL = "sha256_of_record"
+
+
+def _seal(values: Mapping[str, Any]) -> str:
+    """SHA-256 of what a record says. Pure."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
 def parse_verification(data: bytes) -> Optional[VerificationRecord]:
-    """The record in data; None when it is none, for whatever reason: then the archive counts as not verified."""
+    """The record in data; None when it is none, for whatever reason: then the archive counts as not verified.
+
+    One that was written before records had a checksum of their own is taken as it is.
+    """
     try:
         values = json.loads(data)
+        if values.pop(_SEAL, None) not in (None, _seal(values)):
+            return None  # a flipped bit is enough to make a word of a failed restore test another one
         texts: Dict[str, Any] = {
             key: str(values.get(key, ""))
             for key in ("database", "address", "consistency", "restore_tested", "restore_failed", "check")

@@ -33,6 +33,16 @@ TAKE_ANOTHER = "Do not rely on this file: restore from another one, and make a n
 class DamagedBackup(MaintenanceError):
     """The bytes of a backup are not those of a whole one: a proof against the file, whatever the surroundings."""
 
+    def at(self, where: str) -> DamagedBackup:
+        """The same, with what of the file it is about."""
+        return DamagedBackup(
+            "%s; %s" % (self.what, where),
+            target=self.target,
+            code=self.code,
+            next_step=self.next_step,
+            details=self.details,
+        )
+
 
 CHUNK_BYTES = 2 * 1024 * 1024
 READ_BYTES = 1024 * 1024
@@ -151,6 +161,9 @@ class GzipWriter:
 class GzipReader:
     """Decompresses a gzip stream of any number of members; read(n) gives at most n bytes, and b"" at its end.
 
+    Attributes:
+        proven: how many of the bytes that were given out stand before a checksum that fits.
+
     Raises:
         DamagedBackup: damaged or cut off.
     """
@@ -161,10 +174,17 @@ class GzipReader:
         self._library: Any = isal_zlib or zlib
         self._unpacker: Any = None
         self._rest = b""
+        self._given = 0
+        self.proven = 0
 
     def read(self, size: int = READ_BYTES) -> bytes:
-        if size < 0:
-            size = READ_BYTES
+        data = self._read(READ_BYTES if size < 0 else size)
+        self._given += len(data)
+        if self._unpacker is None:
+            self.proven = self._given
+        return data
+
+    def _read(self, size: int) -> bytes:
         while size:
             if not self._rest:
                 self._rest = self._stream.read(READ_BYTES)

@@ -334,6 +334,11 @@ class ArchiveReader:
             str(header.get("server_version", "")), str(header.get("tool_version", "")), tuple(collections)
         )
 
+    @property
+    def reading(self) -> str:
+        """The collection that is being read, as DATABASE.NAME; "" before the first one."""
+        return "%s.%s" % list(self.totals)[-1] if self.totals else ""
+
     def batches(self) -> Iterator[Batch]:
         """All documents in the archive's order, in batches of one collection each.
 

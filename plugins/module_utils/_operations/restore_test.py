@@ -385,7 +385,10 @@ class MongoRestore(Task[RestoreObservation]):
             # Unpacked by a thread of its own, while the server inserts.
             with closing(Prefetch(stream, 4)) as ahead:
                 reader = ArchiveReader(ahead, backup.name)
-                notes.extend(restore.restore_archive(connection, reader))
+                try:
+                    notes.extend(restore.restore_archive(connection, reader))
+                except DamagedBackup as error:
+                    raise error.at("noticed while %s was read" % (reader.reading or "its head")) from error
             return reader
 
         try:
