@@ -2,18 +2,27 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""backup_offsite with the controller as the place, by the role and Ansible's local connection."""
+"""backup_offsite with the controller as the place, by the role and Ansible's local connection, and over ssh."""
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from tests.conftest import lacking
 from tests.integration.test_backup_offsite import backup
 from tests.integration.test_backup_role import play
+from tests.integration.test_weekly_faults import kill_with_all_below, wait_for
+from tests.sandbox.apt import PackagesUnavailable
+from tests.sandbox.offsite import USER, offsite_programs, ssh_server
+from tests.support.playbooks import ROOT, environment
 
 
 def test_the_controller_fetches_tells_the_age_and_gives_back(tmp_path: Path) -> None:
@@ -129,3 +138,64 @@ def test_two_hosts_of_one_name_are_a_series_each_on_the_controller(tmp_path: Pat
         assert ("another host has copies of the name localhost" in done.stdout + done.stderr) == bool(host)
     # Each has removed its own older one, and nothing else.
     assert {path.name for path in (root / "localhost").glob("2*")} == {newest[1], newest[3]}
+
+
+def test_a_journey_over_ssh_that_is_killed_half_way_is_finished_by_the_next_run(tmp_path: Path) -> None:
+    """The whole run of the controller is killed; what has come is no copy, and is not fetched twice."""
+    try:
+        programs = offsite_programs()
+    except PackagesUnavailable as error:
+        lacking(f"ssh: {error}")
+    here, root = tmp_path / "backups", tmp_path / "controller"
+    here.mkdir()
+    root.mkdir()
+    place = root / "shop"
+    archive = backup(here, datetime.now().replace(microsecond=0) - timedelta(hours=1), 24_000_000)
+    partial = place / f".{archive.name}.miniecom-partial"
+    included = {"name": "miniecom.maintenance.backup", "tasks_from": "offsite"}
+    variables = {
+        "context_result": {"context": {"settings": {}, "mongo": {"database": "miniecom"}, "blocking_jobs": []}},
+        "context_state_dir": str(tmp_path / "state"),
+        "backup_dest": str(here),
+        "backup_offsite_method": "controller",
+        "backup_offsite_target": str(root),
+        "backup_offsite_keep_last": 1,
+    }
+    playbook = tmp_path / "offsite.yml"
+    tasks = [{"ansible.builtin.import_role": included}]
+    playbook.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "vars": variables, "tasks": tasks}]))
+    with ssh_server(tmp_path / "ssh") as server:
+        inventory = tmp_path / "hosts.ini"
+        inventory.write_text(
+            f"[all]\nshop ansible_connection=ssh ansible_host=127.0.0.1 ansible_port={server.port} ansible_user={USER}\n"
+            f"[all:vars]\nansible_python_interpreter={sys.executable}\nansible_ssh_executable={programs}/ssh\n"
+            f"ansible_ssh_private_key_file={server.key}\nansible_ssh_pipelining=true\nansible_remote_tmp={tmp_path}/tmp\n"
+            f"ansible_ssh_common_args=-o ControlMaster=no -o UserKnownHostsFile={server.known_hosts}\n"
+        )
+        command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory), str(playbook)]
+        with (tmp_path / "out").open("wb") as output:
+            # So slow that there is half a way at all.
+            first = subprocess.Popen(
+                [*command, "-e", "backup_offsite_bandwidth=4MiB"],
+                cwd=ROOT,
+                env=environment(tmp_path / "log"),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        try:
+            wait_for(lambda: first.poll() is not None or (partial.exists() and partial.stat().st_size > 0))
+        finally:
+            kill_with_all_below(first)
+        assert first.returncode < 0, (tmp_path / "out").read_text()
+        assert os.listdir(place) == [partial.name], "no copy, and nothing that says there is one"
+        begun = partial.stat()
+        assert 0 < begun.st_size < archive.stat().st_size
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment(tmp_path / "log"), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
+    assert sorted(os.listdir(place)) == sorted([archive.name, f".{archive.name}.offsite.json"])
+    assert (place / archive.name).read_bytes() == archive.read_bytes()
+    assert (place / archive.name).stat().st_ino == begun.st_ino, "it went on with what had come"

@@ -22,8 +22,10 @@ import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.dotenv import load
 from tests.conftest import lacking
+from tests.integration.test_backup_role import play as play_tasks
 from tests.sandbox.fetch import PackagesUnavailable
 from tests.sandbox.offsite import offsite_programs
+from tests.support.extent import EXHAUSTIVE
 from tests.support.modules import run_module
 from tests.support.npm_registry import NpmRegistry
 from tests.support.playbooks import ROOT, PlaybookRun, run_playbook
@@ -480,26 +482,31 @@ def test_a_recovery_drill_brings_the_shop_up_beside_itself(
     assert "max_recovery_time" in late.output
 
 
+@pytest.mark.parametrize("method", ["controller", pytest.param("rsync", marks=pytest.mark.exhaustive)])
 def test_a_recovery_drill_from_the_second_place(
-    native_sandbox: Sandbox, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, native_sandbox: Sandbox, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever lies on the host: only the copy and the passphrase on the controller count."""
-    try:
-        path = f"{offsite_programs()}:{os.environ['PATH']}"
-    except PackagesUnavailable as error:
-        lacking(f"rsync of Debian: {error}")
-    monkeypatch.setenv("PATH", path)
-    for name in ("made", "place"):
+    for name in ("made", "place", "brought"):
         (tmp_path / name).mkdir()
     passphrase = tmp_path / "passphrase"
     passphrase.write_text("a passphrase of the controller's \n")
     made = ("-e", f"backup_dest={tmp_path}/made", "-e", f"backup_passphrase_file={passphrase}")
+    if method == "controller":
+        made += ("-e", "backup_offsite_method=controller", "-e", f"backup_offsite_target={tmp_path}/place")
     play("backup", native_sandbox, log, *made).assert_ok()
-    copy = {"path": f"{tmp_path}/made", "method": "rsync", "target": f"{tmp_path}/place"}
-    copied = run_module("backup_offsite", {**copy, "state_dir": f"{tmp_path}/state"})
-    assert not copied.failed, copied.msg
+    if method == "rsync":
+        try:
+            path = f"{offsite_programs()}:{os.environ['PATH']}"
+        except PackagesUnavailable as error:
+            lacking(f"rsync of Debian: {error}")
+        monkeypatch.setenv("PATH", path)
+        copy = {"path": f"{tmp_path}/made", "method": "rsync", "target": f"{tmp_path}/place"}
+        copied = run_module("backup_offsite", {**copy, "state_dir": f"{tmp_path}/state"})
+        assert not copied.failed, copied.msg
     shutil.rmtree(tmp_path / "made")
-    place = ("-e", f"dr_drill_offsite_target={tmp_path}/place", "-e", f"dr_drill_passphrase_file={passphrase}")
+    place: tuple[str, ...] = ("-e", f"dr_drill_offsite_target={tmp_path}/place")
+    place += ("-e", f"dr_drill_offsite_method={method}", "-e", f"dr_drill_passphrase_file={passphrase}")
     run = play("dr_drill", native_sandbox, log, *place, "-vvv").assert_ok()
     assert run.changed() == []
     summary = run.result("recovery_drill")["summary"]
@@ -508,6 +515,21 @@ def test_a_recovery_drill_from_the_second_place(
     assert "passphrase of the controller" not in run.output
     wrong = tmp_path / "wrong"
     wrong.write_text("another\n")
-    failed = play("dr_drill", native_sandbox, log, *place[:2], "-e", f"dr_drill_passphrase_file={wrong}")
+    failed = play("dr_drill", native_sandbox, log, *place[:4], "-e", f"dr_drill_passphrase_file={wrong}")
     assert failed.rc != 0
     assert not (native_sandbox.directory / "state" / "recovery-drill").exists()
+    if method == "controller" and EXHAUSTIVE:
+        bring = {"name": "miniecom.maintenance.backup", "tasks_from": "fetch"}
+        variables = {
+            "context_state_dir": f"{tmp_path}/state",
+            "backup_offsite_method": method,
+            "backup_offsite_target": f"{tmp_path}/place",
+            "backup_offsite_fetch_dest": f"{tmp_path}/brought",
+            "backup_offsite_fetch_owner": "sandbox",
+        }
+        brought = play_tasks(tmp_path, [{"ansible.builtin.import_role": bring}], variables)
+        assert brought.returncode == 0, brought.stdout
+        from_there = ("-e", f"backup_dest={tmp_path}/brought", "-e", f"backup_passphrase_file={passphrase}")
+        tested = play("restore_test", native_sandbox, log, *from_there).assert_ok()
+        assert Path(tested.result("mongo_restore")["summary"]["path"]).parent == tmp_path / "brought"
+        assert "restores" in str(rows(tested)["restore test"]["headline"])

@@ -35,6 +35,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._backup.reten
     decide_retention,
 )
 from tests.conftest import lacking
+from tests.integration.test_mongo_live_restore_disk import fill_up
 from tests.support.archives import small_archive
 from tests.support.extent import EXHAUSTIVE
 from tests.support.playbooks import ROOT, PlaybookRun, environment, run_playbook
@@ -226,6 +227,38 @@ def test_room_is_made_for_a_backup_that_does_not_fit(native_sandbox: Sandbox, tm
         assert len(list((disk / "backups").glob("*.tar.gz"))) == 1
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.root
+@pytest.mark.exhaustive
+def test_a_full_disk_fails_the_run_in_one_sentence_and_the_backup_before_stays(
+    native_sandbox: Sandbox, tmp_path: Path, log: Path
+) -> None:
+    """Somebody else's files fill it: nothing of ours can make room. What was there of before is still the newest backup."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    variables = {"backup_dest": str(disk / "backups"), "backup_fresh_within": "0s"}
+    arguments = ("--tags", "backup,logs,backup_rotate", "-e", json.dumps(variables))
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=800m", "miniecom-test", disk], check=False)
+    if done.returncode:
+        lacking("a file system of our own (mount -t tmpfs)")
+    try:
+        (disk / "backups").mkdir()
+        weekly(native_sandbox, *arguments, log=log).assert_ok()
+        before = {path.name: path.read_bytes() for path in (disk / "backups").iterdir()}
+        fill_up(disk / "film.mkv")
+        run = weekly(native_sandbox, *arguments, log=log)
+        assert run.rc != 0
+        assert {path.name: path.read_bytes() for path in (disk / "backups").iterdir()} == before
+        assert read_catalogue(str(disk / "backups")).backups[0].verified
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+    rows = {step["step"]: step["headline"] for step in run.result("maintenance_report")["steps"]}
+    assert failed_steps(run) == {"backup"}
+    assert rows["backup"].startswith("not enough space for the backup: 0 B free, about ")
+    assert str(disk / "backups") in rows["backup"] and "\n" not in rows["backup"]
+    assert "1 of 9 steps failed: backup\n" in run.output
+    assert rows["backup rotation"].endswith("kept 1")
 
 
 def test_what_ends_a_run_is_in_its_record(native_sandbox: Sandbox, log: Path) -> None:
