@@ -491,7 +491,7 @@ def test_a_recovery_drill_from_the_second_place(
         (tmp_path / name).mkdir()
     passphrase = tmp_path / "passphrase"
     passphrase.write_text("a passphrase of the controller's \n")
-    made = ("-e", f"backup_dest={tmp_path}/made", "-e", f"backup_passphrase_file={passphrase}")
+    made: tuple[str, ...] = ("-e", f"backup_dest={tmp_path}/made", "-e", f"backup_passphrase_file={passphrase}")
     if method == "controller":
         made += ("-e", "backup_offsite_method=controller", "-e", f"backup_offsite_target={tmp_path}/place")
     play("backup", native_sandbox, log, *made).assert_ok()

@@ -1009,6 +1009,23 @@ MONGO_BACKUP = (
     ),
     *_of(
         "mongo_backup",
+        "_mongo/fsync_lock.py",
+        "_mongo/test_fsync_lock.py",
+        (
+            "backup-lock-without-a-keeper",
+            'if end != "released":',
+            NEVER,
+            "test_a_lock_that_did_not_stand_to_the_end",
+        ),
+        (
+            "backup-lock-of-another-process",
+            'if end == "restarted":',
+            NEVER,
+            "test_a_lock_that_did_not_stand_to_the_end",
+        ),
+    ),
+    *_of(
+        "mongo_backup",
         "_operations/backup.py",
         "_operations/test_backup.py",
         (

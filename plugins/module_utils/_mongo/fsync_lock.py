@@ -228,7 +228,9 @@ class WriteLock:
                 " not locked any more. If the application cannot write later, run db.fsyncUnlock() in mongosh." % pid,
             )
         if end != "released":
-            raise KeeperKilled("the process that kept the lock was killed", target=where, next_step=again)
+            raise KeeperKilled(
+                "the process that kept the lock has ended without releasing it", target=where, next_step=again
+            )
 
     def _end(self) -> str:
         """Tell the keeper to unlock; its last word, "" where it had none.
@@ -243,17 +245,16 @@ class WriteLock:
         except BrokenPipeError:
             pass
         deadline, last = time.monotonic() + _RELEASE_SECONDS, ""
-        while last != "unreachable":
+        while last != "unreachable" or keeper.poll() is not None:
             line = self._answer(max(0.0, deadline - time.monotonic()))
             if not line:
-                if keeper.poll() is None and time.monotonic() >= deadline:
-                    return "unreachable"
                 break
             last = line
-        if last != "unreachable":
-            keeper.wait()
-            keeper.stdout.close()
-        return last
+        if keeper.poll() is None and (last == "unreachable" or time.monotonic() >= deadline):
+            return "unreachable"
+        keeper.wait()
+        keeper.stdout.close()
+        return last if last != "unreachable" else ""  # it has given up
 
 
 def is_locked(connection: Connection) -> bool:
