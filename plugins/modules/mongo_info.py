@@ -152,7 +152,7 @@ collections:
       description: V(collection), V(capped), V(view), V(timeseries) or V(system).
       type: str
     documents:
-      description: Number of documents, from the statistics; wrong after a server was killed.
+      description: Number of documents, from the statistics; wrong after a server was killed, and V(0) of time-series, of which they tell none.
       type: int
     documents_counted:
       description: Number of documents as counted; null where O(count_time) did not reach, and for views, time-series and clustered collections.

@@ -30,6 +30,7 @@ from .errors import error_number, error_text, mongo_errors
 from .oplog import OPLOG_HEAD, OplogWindow, open_transactions, oplog_head, read_oplog, window_until_now
 from .raw_cursor import DocumentCursor
 from .read_ahead import read_ahead
+from .storage import DOTS, is_readable_name
 
 # A batch of about a megabyte is read fastest: larger ones wait, smaller ones ask more often (measured).
 BATCH_BYTES = 1024 * 1024
@@ -159,9 +160,9 @@ def _list_sources(connection: Connection, database: str) -> Optional[List[DumpSo
         if not _is_dumped(name):
             continue
         kind = str(info.get("type") or "collection")
-        if kind != "view" and not _readable(name):
+        if kind != "view" and not is_readable_name(name):
             raise MaintenanceError(
-                "the Python driver cannot read a collection whose name begins or ends with a dot or holds two in a row",
+                DOTS,
                 target="%s.%s" % (database, name),
                 next_step="Rename it (the server's command renameCollection takes the name), or drop it if nobody needs it.",
             )
@@ -174,11 +175,6 @@ def _list_sources(connection: Connection, database: str) -> Optional[List[DumpSo
 
 def _is_dumped(name: str) -> bool:
     return not name.startswith("system.") or name == "system.js"
-
-
-def _readable(name: str) -> bool:
-    """Whether the driver takes the name of a collection; the server takes more (pymongo raises InvalidName)."""
-    return not (name.startswith(".") or name.endswith(".") or ".." in name)
 
 
 def uuid_of(info: Mapping[str, Any]) -> str:

@@ -186,7 +186,9 @@ def read_definitions(connection: Connection, database: str, collection: str) -> 
     found: Dict[str, Definition] = {}
     with mongo_errors("cannot list the indexes of the collection", "%s.%s" % (database, collection)):
         try:
-            for entry in connection.client[database][collection].list_indexes():
+            # As a command: the server has names of which the driver makes no collection. One batch holds all 64.
+            answer = connection.client[database].command("listIndexes", collection, cursor={"batchSize": 1000})
+            for entry in answer["cursor"]["firstBatch"]:
                 definition = {key: value for key, value in dict(entry).items() if key != "ns"}
                 if not definition.get("clustered"):
                     found[str(definition["name"])] = definition

@@ -119,7 +119,7 @@ class Observer:
             wanted: names or patterns of those that are meant; all without any.
         """
         names = [name[: -len(ARCHIVE_SUFFIX)] for name in self._collections if name.endswith(ARCHIVE_SUFFIX)]
-        meant = [name for name in names if not wanted or any(fnmatchcase(name, pattern) for pattern in wanted)]
+        meant = [name for name in names if not wanted or any(name == one or fnmatchcase(name, one) for one in wanted)]
         return sorted(name for name in meant if name)
 
     def look_at(self, findings: RelationFindings, finder: OrphanFinder, policy: AgeRule, limit: int) -> RelationSeen:

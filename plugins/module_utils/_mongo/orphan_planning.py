@@ -264,6 +264,12 @@ def doubt(seen: RelationSeen, policy: OrphanPolicy) -> str:
         return seen.obstacle
     if findings.incomparable and not findings.references:
         return "no form of an id matches any type there: no value of the field can be equal to any key"
+    return doubtful_share(seen, policy)
+
+
+def doubtful_share(seen: RelationSeen, policy: OrphanPolicy) -> str:
+    """That too many documents are orphans for the relation to be right; "" when they are not. Pure."""
+    findings = seen.findings
     holders = findings.documents + findings.too_young
     if holders and holders * 100.0 > policy.max_percent * seen.total:
         return (
@@ -309,7 +315,12 @@ def _refuse_doubtful(
             "nothing was archived: %s"
             % "; ".join("%s: %s (%s)" % (seen.relation.name, why, describe_types(seen)) for seen, why in doubts),
             target=observation.database,
-            next_step="Correct the relation, or take the action archive from it. If it is right all the same, raise max_percent.",
+            next_step="Correct the relation, or take the action archive from it.%s"
+            % (
+                " If it is right all the same, raise max_percent."
+                if any(why == doubtful_share(seen, policy) for seen, why in doubts)
+                else ""
+            ),
             details=details,
         )
     orphans = sum(seen.orphans for seen in concerned)

@@ -54,7 +54,7 @@ from .read_ahead import read_ahead
 from .relations import Relation
 from .spilled_references import LostPart, SpilledReferences, is_worth_a_file, room_for
 from .spilled_rows import OutOfRoom, SpillFile
-from .storage import VIEW_CODE
+from .storage import DOTS, VIEW_CODE, is_readable_name
 
 try:
     from bson import DBRef, Decimal128, ObjectId, decode
@@ -506,6 +506,8 @@ class OrphanFinder:
         for name in (relation.collection, relation.references):
             if name not in self.collections:
                 return "there is no collection %s" % name
+            if not is_readable_name(name):
+                return "%s (%s)" % (DOTS, name)
         if relation.collection in self._collated and relation.collection not in self._plain:
             return (
                 "%s is no plain collection, and its collation takes for one what is not the same" % relation.collection

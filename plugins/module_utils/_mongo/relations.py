@@ -41,7 +41,8 @@ BUSINESS_RECORDS = (
 
 _PART = r"[^\s.$\[\]\x00]+(?:\[\])?"
 _FIELD = re.compile(r"^%s(?:\.%s)*\Z" % (_PART, _PART))
-_COLLECTION = re.compile(r"^[^\s$\x00]+\Z")
+# What the server takes as a name, blanks and line ends too.
+_COLLECTION = re.compile(r"^[^$\x00]+\Z")
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,8 @@ def parse_relation(entry: Mapping[str, Any], action: str = "report") -> Relation
         wrong = "field and key are paths such as userId or items[].productId"
     elif not _COLLECTION.match(relation.collection) or not _COLLECTION.match(relation.references):
         wrong = "collection and references are names of collections"
+    elif relation.collection.startswith("system.") or relation.references.startswith("system."):
+        wrong = "a collection that begins with system. is the server's own; of time-series name what they are called"
     elif "*" in relation.references or "?" in relation.references:
         wrong = "references names one collection, without wildcards"
     elif relation.collection.endswith(ARCHIVE_SUFFIX) or relation.references.endswith(ARCHIVE_SUFFIX):
@@ -193,10 +196,11 @@ def is_business_record(collection: str) -> bool:
 
 
 def expand_relations(relations: Sequence[Relation], collections: Sequence[str]) -> List[Relation]:
-    """The relations with patterns replaced by the collections that exist; a pattern that meets none stays. Pure."""
+    """The relations with patterns replaced by the collections that exist; a pattern that meets none stays, and what a collection
+    is called is none. Pure."""
     expanded: List[Relation] = []
     for relation in relations:
-        if not re.search(r"[*?]", relation.collection):
+        if relation.collection in collections or not re.search(r"[*?]", relation.collection):
             expanded.append(relation)
             continue
         names = [

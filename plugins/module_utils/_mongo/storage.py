@@ -25,6 +25,7 @@ except ImportError:  # the client says so
 
 SYSTEM_DATABASES = frozenset(("admin", "config", "local"))
 VIEW_CODE = 166
+DOTS = "the Python driver cannot read a collection whose name begins or ends with a dot or holds two in a row"
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,11 @@ def read_collection_statistics(
                 return CollectionStatistics(database, name, "view")
             raise
     return interpret_statistics(database, name, kind, answer)
+
+
+def is_readable_name(name: str) -> bool:
+    """Whether the driver makes a collection of a name (pymongo raises InvalidName); the server, and its commands, take more."""
+    return not (name.startswith(".") or name.endswith(".") or ".." in name)
 
 
 def list_collections(connection: Connection, database: str) -> List[Tuple[str, str]]:

@@ -111,6 +111,7 @@ def test_what_is_doubtful_is_refused_and_shown(found: RelationSeen, words: str) 
     assert "65a1 refers to 65b2" in str(error)
     assert error.details["plan"][0]["target"] == "shop.carts.productId"
     assert len(error.details["relations"]) == 2
+    assert ("raise max_percent" in str(error.next_step)) == ("max_percent" in str(error)), "where that is what refuses"
 
 
 def test_a_share_that_the_user_allows_is_archived() -> None:

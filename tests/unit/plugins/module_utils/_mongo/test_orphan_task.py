@@ -259,12 +259,13 @@ def test_a_purge_that_fails_half_way_says_how_far_it_came(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found"), [([], ["carts", "loyalty_points"]), (["loyalty_*"], ["loyalty_points"]), (["cart"], [])]
+    ("wanted", "found"),
+    [([], ["[a]", "carts", "loyalty_points"]), (["loyalty_*"], ["loyalty_points"]), (["cart"], []), (["[a]"], ["[a]"])],
 )
 def test_archives_are_meant_by_names_and_patterns(wanted: list[str], found: list[str]) -> None:
     connection: Any = SimpleNamespace(client={"shop": None})
     names: dict[str, dict[str, Any]] = {
-        name: {} for name in ("loyalty_points__orphans", "carts__orphans", "carts", "__orphans")
+        name: {} for name in ("loyalty_points__orphans", "carts__orphans", "[a]__orphans", "carts", "__orphans")
     }
     assert orphan_observation.Observer(connection, "shop", names).archived_collections(wanted) == found
 

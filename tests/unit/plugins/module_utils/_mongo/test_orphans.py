@@ -310,6 +310,19 @@ def test_unit_element_makes_the_last_list():
         field("items[].productId", unit="document")
 
 
+@pytest.mark.parametrize("name", ["a b", " a", "a\n", "{{ a }}", "[a]", "a..b", "\u00fc"])
+def test_whatever_the_server_takes_is_a_name(name):
+    relation = parse_relation({"collection": name, "field": "f", "references": name})
+    assert (relation.collection, relation.references) == (name, name)
+
+
+@pytest.mark.parametrize("name", ["", "a$b", "a\0", "system.views", "system.buckets.a", "a__orphans"])
+@pytest.mark.parametrize("place", ["collection", "references"])
+def test_what_is_no_name_or_not_the_shops_own(name, place):
+    with pytest.raises(MaintenanceError, match="makes no sense"):
+        parse_relation({"collection": "c", "field": "f", "references": "r", place: name})
+
+
 def test_lists_and_path():
     relation = Relation("c", "a[].b.d[].e", "r")
     assert (relation.lists, relation.path, relation.unit) == (("a", "a.b.d"), "a.b.d.e", "element")
@@ -324,6 +337,9 @@ def test_expand():
         "orders",
     ]
     assert [entry.collection for entry in expand_relations([pattern], ["orders"])] == ["loyalty_*"]
+    assert [entry.collection for entry in expand_relations([pattern], ["loyalty_*", "loyalty_a"])] == ["loyalty_*"], (
+        "what one is called is no pattern"
+    )
     assert [entry.collection for entry in expand_relations([Relation("*", "a", "b")], there)] == [
         "loyalty_a",
         "loyalty_b",
