@@ -64,7 +64,7 @@ from ansible.plugins.callback.default import CallbackModule as Default
 from ..module_utils._core.clock import utc_now
 from ..plugin_utils.audience import width
 from ..plugin_utils.command_line import from_here, read_command
-from ..plugin_utils.concise_text import HostEnd, beat, closing, due, sentence, title
+from ..plugin_utils.concise_text import HostEnd, beat, closing, due, harmless, sentence, title
 from ..plugin_utils.known_names import known_variables, named_variable, prefix_of
 from ..plugin_utils.moments import local_moments
 from ..plugin_utils.progress import RunPlace, read_progress, run_place
@@ -112,7 +112,7 @@ class CallbackModule(Default):
     def _line(self, word: str, result: Any, colour: str, text: str = "") -> None:
         name = "[%s] %s" % (host_of(result), title(task_of(result).get_name()))
         told = local_moments(": " + text, utc_now()) if text else ""
-        self._display.display("%s: %s%s" % (word, name, told), color=colour)
+        self._display.display(harmless("%s: %s%s" % (word, name, told)), color=colour)
         self._last = time.monotonic()
 
     # -- that it lives ----------------------------------------------------------------------------------------------

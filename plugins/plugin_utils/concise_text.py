@@ -93,6 +93,11 @@ def plain(message: str) -> str:
     return text[len(VALIDATION) :].strip() if text.startswith(VALIDATION) else text
 
 
+def harmless(text: str) -> str:
+    """A line without what a terminal would take for a command: names come from databases and file systems."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def closing(ends: Sequence[HostEnd]) -> str:
     """The one line over all hosts."""
     said = []

@@ -19,6 +19,7 @@ from ..module_utils._core.errors import MaintenanceError
 from ..module_utils._core.record import read_events
 from ..module_utils._core.state_dir import StateDirectory
 from ..module_utils._core.units import format_duration, format_size
+from .concise_text import harmless
 
 # What is done, and on what.
 Key = Tuple[str, str]
@@ -120,8 +121,7 @@ def told(progress: Progress) -> str:
         parts.append("%s so far" % format_size(progress.bytes))
     if progress.left is not None and progress.left >= 1:
         parts.append("about %s left" % format_duration(progress.left))
-    # Names come from databases and file systems, and this goes to a terminal.
-    return "".join(letter if letter.isprintable() else "?" for letter in ", ".join(parts))
+    return harmless(", ".join(parts))
 
 
 def read_progress(state_dir: str, run_id: str, now: datetime, since: datetime) -> str:

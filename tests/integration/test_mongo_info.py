@@ -38,6 +38,7 @@ def shop(mongod, mongo_database, state_dir):
 
 def test_figures_are_the_servers(shop, mongod, state_dir):
     database, params = shop
+    database.orders.find_one({"n": 5000}, hint="n_1")
     run = run_module("mongo_info", params)
     assert not run.failed, run.msg
     result = run.result
@@ -54,6 +55,25 @@ def test_figures_are_the_servers(shop, mongod, state_dir):
     indexes = {index["name"]: index for index in orders["indexes"]}
     assert indexes["n_1"]["unique"] and indexes["n_1"]["keys"] == {"n": 1}
     assert indexes["s_text"]["keys"]["_fts"] == "text"
+    # By the deletion, and here.
+    assert indexes["n_1"]["accesses"] == 2 and indexes["n_1"]["accesses_since"].endswith("Z")
+    assert indexes["s_text"]["accesses"] == 0
+    for name, index in indexes.items():
+        manager = statistics["indexDetails"][name]["block-manager"]
+        size, reusable = manager["file size in bytes"], manager["file bytes available for reuse"]
+        assert (index["bytes"], index["reusable_bytes"], index["free_share"]) == (
+            size,
+            reusable,
+            round(reusable / size, 4),
+        )
+    assert orders["free_share"] == round(
+        (orders["reusable_bytes"] + orders["index_reusable_bytes"]) / (orders["storage_bytes"] + orders["index_bytes"]),
+        4,
+    )
+    # Of the text index most is free; those of a few hundred kilobytes do not shrink.
+    assert indexes["s_text"]["reclaimable_bytes"] == indexes["s_text"]["reusable_bytes"] > 1024 * 1024
+    assert indexes["n_1"]["reclaimable_bytes"] == 0
+    assert orders["reclaimable_bytes"] == orders["reusable_bytes"] + indexes["s_text"]["reclaimable_bytes"]
     [sessions] = [entry for entry in result["collections"] if entry["name"] == "sessions"]
     assert {index["ttl_seconds"] for index in sessions["indexes"]} == {None, 60.0}
     assert [entry["kind"] for entry in result["collections"] if entry["name"] == "view"] == ["view"]
@@ -236,6 +256,9 @@ def test_unused_only_when_every_member_agrees_for_a_month(tmp_path, state_dir, m
         assert not run_module("mongo_info", params, check=True).failed and not state_dir.exists()
         first = run_module("mongo_info", params)
         assert not first.failed and first.result["unused_indexes"] == [], first.msg
+        members = {entry["name"]: entry for entry in first.result["health"]["members"]}
+        assert [members[server.address]["state"] for server in (primary, secondary)] == ["primary", "secondary"]
+        assert members[secondary.address]["lag_seconds"] >= 0, members
         [redundant] = first.result["redundant_indexes"]
         assert (redundant["name"], redundant["covered_by"]) == ("shop.orders.rests_1", "rests_1_more_1")
         path = state_dir / "history/index-use.json"

@@ -10,7 +10,7 @@ collection waiting, and gains little over ``compact``, which shrinks the files o
 
 from __future__ import annotations
 
-from typing import List, Optional, Tuple, Union
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 from .._core.errors import MaintenanceError
 from .._core.late_dataclass import dataclass
@@ -161,6 +161,16 @@ class ValidateCollection:
 
 
 Work = Union[CompleteIndexes, RebuildIndexes, ValidateCollection]
+
+
+def validate_command(work: ValidateCollection, comment: str) -> Dict[str, Any]:
+    """The command for one collection: never one that repairs, which may throw documents away. Pure."""
+    command: Dict[str, Any] = {"validate": work.name, "comment": comment}
+    if not work.foreground:
+        command["background"] = True
+    elif work.full:
+        command["full"] = True
+    return command
 
 
 def count_indexes(number: int) -> str:

@@ -45,6 +45,7 @@ from .._mongo.reindex_planning import (
     count_indexes,
     instead_of_rebuild,
     plan_reindex,
+    validate_command,
 )
 from .._mongo.running_operations import wait_for_command
 from .._mongo.storage import (
@@ -309,11 +310,7 @@ class MongoReindex(Task[ReindexObservation]):
         work, connection = action.work, self._looking()
         namespace = "%s.%s" % (work.database, work.collection)
         self._recheck(work.database)
-        command: Dict[str, Any] = {"validate": work.name, "comment": self._comment()}
-        if not work.foreground:
-            command["background"] = True
-        elif work.full:
-            command["full"] = True
+        command = validate_command(work, self._comment())
         before = read_collection_statistics(connection, work.database, work.name)
         with mongo_errors("cannot validate the collection", namespace):
             answer = self._working().client[work.database].command(command)

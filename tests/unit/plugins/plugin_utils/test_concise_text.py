@@ -13,6 +13,7 @@ from ansible_collections.miniecom.maintenance.plugins.plugin_utils.concise_text 
     beat,
     closing,
     due,
+    harmless,
     sentence,
     title,
 )
@@ -35,6 +36,12 @@ from ansible_collections.miniecom.maintenance.plugins.plugin_utils.concise_text 
 )
 def test_a_failure_is_one_sentence(result: dict[str, Any], told: str) -> None:
     assert sentence(result) == told
+
+
+def test_no_name_of_a_collection_moves_the_cursor() -> None:
+    assert (
+        harmless("shop.\x1b[2J\u009b\r\u00fcml\u00e4ut \u202e: d\u00f6ne") == "shop.?[2J??\u00fcml\u00e4ut ?: d\u00f6ne"
+    )
 
 
 def test_it_says_that_it_lives_soon_and_later_less_often() -> None:

@@ -452,6 +452,16 @@ def test_the_least_that_comes_free(file: float, free: float, least: float) -> No
     assert predict_least(statistics) <= predict(statistics)
 
 
+@pytest.mark.parametrize("free", [DISK_NEEDED - 1, DISK_NEEDED, None])
+def test_where_the_disk_is_full_nothing_is_compacted_and_it_says_so(free: int | None) -> None:
+    plan = plan_compaction([MemberView("b:1", observed(collection("orders"), disk_free=free))], POLICY, NOW)
+    assert bool(plan.actions) == (free is None or free >= DISK_NEEDED)
+    told = [f"{entry.target}: {entry.reason}" for entry in plan.kept] + plan.warnings
+    for text in told if not plan.actions else ():
+        assert "shop.orders on b:1" in text and "128.0 MiB for its journal" in text and "only " in text
+    assert len(told) == (0 if plan.actions else 2)
+
+
 def test_the_least_is_told_of_a_standalone_alone() -> None:
     works = [Compact("shop", "c", 20 * MIB, least=18 * MIB), Compact("shop", "d", 10 * MIB, least=5 * MIB)]
     standalone, member = (Server("6.0.27", (6, 0, 27), kind, "secondary") for kind in ("standalone", "replica set"))

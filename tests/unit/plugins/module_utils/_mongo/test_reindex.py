@@ -40,6 +40,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.reinde
     ValidateCollection,
     instead_of_rebuild,
     plan_reindex,
+    validate_command,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.storage import CollectionStatistics, File
 
@@ -142,6 +143,21 @@ def test_which_counts_a_validation_mends(count: int, counted: int | None, mends:
     assert action.work == ValidateCollection("shop", "orders", "orders", True, True)
     [action] = plan_reindex(observed(one), ReindexPolicy("validate")).actions
     assert "nothing is mended" in action.reason
+
+
+@pytest.mark.parametrize(
+    ("foreground", "full", "more"),
+    [
+        (False, False, {"background": True}),
+        (False, True, {"background": True}),
+        (True, False, {}),
+        (True, True, {"full": True}),
+    ],
+)
+def test_validating_never_repairs(foreground: bool, full: bool, more: dict[str, bool]) -> None:
+    """A server that repairs removes what it cannot read: nothing but this is asked."""
+    command = validate_command(ValidateCollection("shop", "orders", "orders", foreground, full), "who")
+    assert command == {"validate": "orders", "comment": "who", **more} and next(iter(command)) == "validate"
 
 
 def test_the_buckets_of_time_series_are_validated() -> None:
