@@ -181,10 +181,23 @@ def test_a_member_in_maintenance_says_so_and_is_not_compacted(
         client.admin.command("replSetMaintenance", True)
         try:
             done = run_module("mongo_compact", {**params, "uri": secondary.uri_for("shop")})
+            own = {"uri": secondary.uri_for("shop"), "state_dir": params["state_dir"]}
+            relation = {"collection": "bloated", "field": "k", "references": "other"}
+            others = [
+                run_module(name, {**own, **more})
+                for name, more in (
+                    ("mongo_info", {}),
+                    ("mongo_reindex", {"mode": "validate"}),
+                    ("mongo_orphans", {"relations": [relation]}),
+                )
+            ]
         finally:
             client.admin.command("replSetMaintenance", False)
             wait_for(lambda: hello(secondary).get("secondary"))
-    assert done.failed and "recovering" in done.msg.lower(), done.msg
+    for result in (done, *others):
+        assert result.failed and "recovering" in result.msg.lower(), result.msg
+        assert "wait until rs.status() calls it SECONDARY" in result.msg, result.msg
+        assert "shop" in result.msg or secondary.address in result.msg
     assert "not the primary: give the address of the primary" not in done.msg, "it would be the same on any other"
     assert times_asked(secondary, "compact") == before
 

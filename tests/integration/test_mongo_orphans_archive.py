@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import struct
 from collections.abc import Callable
@@ -451,3 +452,23 @@ def test_a_server_killed_at_any_command_loses_nothing(tmp_path, mongod_version, 
             with server.client() as client:
                 shop.database = client.shop
                 try_again(shop, before)
+
+
+@pytest.mark.exhaustive
+def test_a_server_that_stands_still_at_a_command_loses_nothing(tmp_path, mongod_version, state_dir):
+    """As behind a network that drops everything: the module does not wait for ever, and the server does later what it was told."""
+    with Mongod(tmp_path / "mongod", version=mongod_version) as server, server.client() as client:
+        shop = Shop(client.shop, {"uri": server.uri_for("shop"), "state_dir": str(state_dir), "connect_timeout": 2})
+        shop.fill()
+        before = {name: stored(shop.database, name) for name in ("inventory", "carts")}
+        planning, count = commands_of(shop, True), commands_of(shop, False)
+        shop.restore_all()
+        assert server.pid
+        try:
+            at = ((planning + count) // 2, signal.SIGSTOP, server.pid)
+            result = finish_module(start_module("mongo_orphans", shop.arguments(), signal_at_command=at))
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        assert result.failed and "it does not answer any more" in result.msg, result.msg
+        assert "shop.inventory" in result.msg or "shop.carts" in result.msg
+        try_again(shop, before)

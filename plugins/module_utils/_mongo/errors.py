@@ -112,12 +112,19 @@ def translate(error: Exception, what: str, target: str, address: Optional[Addres
             " run again."
         )
         return MaintenanceError(
-            "%s: the connection was lost (%s: %s)" % (what, type(error).__name__, text),
+            "%s: the connection was lost (%s)" % (what, _loss_text(error, text)),
             target=target,
             code=error_code(error),
             next_step=step,
         )
     return MaintenanceError("%s: %s: %s" % (what, type(error).__name__, text), target=target, code=error_code(error))
+
+
+def _loss_text(error: Exception, text: str) -> str:
+    # What the driver calls a command that it has given up, as its own questions found no answer (PyMongo 4.20).
+    if type(error).__name__ == "_OperationCancelled":
+        return "it does not answer any more"
+    return "%s: %s" % (type(error).__name__, text)
 
 
 def _selection_text(text: str) -> str:
