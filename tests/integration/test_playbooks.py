@@ -16,9 +16,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pymongo
 import pytest
+from bson import ObjectId
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.dotenv import load
 from tests.conftest import lacking
@@ -384,6 +386,16 @@ def test_an_audit_that_fixes_takes_back_what_the_shop_does_not_bear(
     env.chmod(0o600)
 
 
+@contextmanager
+def shop_database(sandbox: Sandbox) -> Iterator[Any]:
+    with pymongo.MongoClient(load(str(sandbox.env_file))["MONGODB_URI"]) as client:
+        yield client.get_default_database()
+
+
+def stock(database: Any) -> dict[str, dict[str, Any]]:
+    return {str(entry["_id"]): entry for entry in database.inventory.find()}
+
+
 def test_users_of_the_database_and_the_work_of_one_of_them(native_sandbox: Sandbox, log: Path) -> None:
     checked = play("database_users", native_sandbox, log, "--check", "--diff").assert_ok()
     assert checked.result("mongo_users")["changed"]
@@ -394,7 +406,24 @@ def test_users_of_the_database_and_the_work_of_one_of_them(native_sandbox: Sandb
         password = path.read_text().partition(":")[2].partition(":")[2].partition("@")[0]
         assert len(password) > 30 and password not in made.output + log.read_text()
     assert not play("database_users", native_sandbox, log).assert_ok().result("mongo_users")["changed"]
-    run = play("database", native_sandbox, log, "-e", "mongo_maintenance_as=maintainer").assert_ok()
+    which = {
+        "mongo_maintenance_as": "maintainer",
+        "mongo_maintenance_orphans_archive": [
+            {"collection": "inventory", "field": "productId", "references": "products"}
+        ],
+        "mongo_maintenance_orphans_min_age": "1d",
+        "mongo_maintenance_orphans_max_percent": 50,
+    }
+    with shop_database(native_sandbox) as database:
+        before, there = stock(database), {entry["_id"] for entry in database.products.find({}, {"_id": 1})}
+        lost = {key for key, entry in before.items() if ObjectId(str(entry["productId"])) not in there}
+        run = play("database", native_sandbox, log, "-e", json.dumps(which)).assert_ok()
+        assert lost and set(stock(database)) == set(before) - lost
+        assert rows(run)["orphans archived"]["status"] == "changed", rows(run)
+        run_id = run.result("maintenance_report")["run_id"]
+        undone = play("undo", native_sandbox, log, "-e", f"undo_run={run_id}").assert_ok()
+        assert stock(database) == before and rows(undone)["orphans put back"]["status"] == "changed", rows(undone)
+        database.inventory__orphans.drop()
     for module in ("mongo_info", "mongo_compact", "mongo_orphans"):
         result = run.result(module)
         assert result["invocation"]["module_args"]["env_file"].endswith("-maintainer.env")

@@ -66,3 +66,19 @@ def test_what_changes_the_database_wants_a_backup(
         assert given["skipped"] is True and given["reason"].endswith("without a verified backup of this run")
     else:
         assert given["failed"] is True and "run the role miniecom.maintenance.backup before" in given["msg"]
+
+
+def test_the_tag_of_what_rests_on_a_backup_brings_it_along() -> None:
+    """Who asks for one step alone is not refused for want of another."""
+    text = (ROLE.parents[1] / "playbooks" / "tasks" / "database.yml").read_text(encoding="utf-8")
+    steps = {step["name"]: step for step in yaml.safe_load(text)}
+    brought = set(steps["Backup"]["tags"])
+    resting = []
+    for step in steps.values():
+        given = step.get("vars", {})
+        if given.get("step_role") != "miniecom.maintenance.mongo_maintenance":
+            continue
+        tasks = (ROLE / "tasks" / f"{given.get('step_tasks', 'main')}.yml").read_text(encoding="utf-8")
+        if "__mongo_maintenance_unsafe" in tasks or "mongo_maintenance_require_backup" in tasks:
+            resting.append(step["tags"][-1])
+    assert len(resting) == 5 and set(resting) <= brought, resting
