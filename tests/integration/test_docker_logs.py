@@ -124,6 +124,8 @@ def test_each_line_once_and_check_mode_tells_it(docker_engine: Engine, start: St
         ("[ERROR] payment # failed", False),
     ]
     assert third["summary"]["new_kinds"] == 1
+    told = "; 2 errors of 2 kinds, 1 of them new: api: [ERROR] new one (1); api: [ERROR] payment # failed (1)"
+    assert told in third["summary"]["headline"]
 
 
 def test_a_container_that_writes_all_the_time(docker_engine: Engine, start: Start, tmp_path: Path) -> None:

@@ -15,12 +15,14 @@ import hashlib
 import json
 import re
 from dataclasses import field
-from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.late_dataclass import dataclass
 
 # Longest message of a kind, in characters.
 MESSAGE_WIDTH = 200
+# How many kinds a headline names; all are in the record of the run.
+NAMED = 3
 # Kinds that one look tells apart; what is beyond is only counted.
 MAX_KINDS = 2000
 # Where a line says its level: before that many characters. A message that quotes another one says it later.
@@ -197,3 +199,9 @@ class Tally:
             for message, count in self._kinds.items()
         ]
         return sorted(found, key=lambda item: (not item["new"], -item["count"], item["message"]))
+
+
+def first_kinds(kinds: Sequence[Mapping[str, Any]]) -> str:
+    """The first of some kinds of errors, for a headline: in which log, what, and how often. Pure."""
+    named = ["%s: %s (%d)" % (item["path"], item["message"], item["count"]) for item in kinds[:NAMED]]
+    return "; ".join(named)

@@ -22,7 +22,7 @@ from .._core.late_dataclass import dataclass
 from .._core.plan import Report
 from .._core.state_note import read_state_note, write_state_note
 from .._core.units import counted, format_size, parse_size
-from .log_errors import Tally
+from .log_errors import Tally, first_kinds
 from .log_positions import HEAD, Position, base_name, find_position, keep_latest, parse_position, position_of
 from .retention import existing_directories
 
@@ -303,8 +303,8 @@ def _report(
         headline = "%s of %s %s" % (counted(tally.errors, "error"), counted(len(kinds), "kind"), when)
         if since:
             headline += ", %s" % ("%d of them new" % len(new) if new else "none of them new")
-        first = kinds[0]
-        headline += "; %s: %s (%d)" % (os.path.basename(printable(first["path"])), first["message"], first["count"])
+        named = [{**kind, "path": os.path.basename(printable(kind["path"]))} for kind in kinds]
+        headline += "; " + first_kinds(named)
     if skipped and since:
         warnings.append("%s of logs were passed over, more than max_bytes" % format_size(skipped))
     for kind in kinds:

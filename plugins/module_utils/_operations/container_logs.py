@@ -35,7 +35,7 @@ from .._docker.log_export import (
     unlimited_logs,
 )
 from .._docker.log_source import read_logged_containers
-from .._logs.log_errors import Tally
+from .._logs.log_errors import Tally, first_kinds
 from .log_collection import (
     MAX_KNOWN,
     Collected,
@@ -219,15 +219,12 @@ def _headline(
         removed = counted(summary["removed"], "old collection")
         text += ", %s%s %s" % (would, "remove" if check else "removed", removed)
     if kinds:
-        first = kinds[0]
         news = ", %s of them new" % (summary["new_kinds"] or "none") if summary["since"] else ""
-        text += "; %s of %s%s: %s: %s (%d)" % (
+        text += "; %s of %s%s: %s" % (
             counted(summary["errors"], "error"),
             counted(len(kinds), "kind"),
             news,
-            first["path"],
-            first["message"],
-            first["count"],
+            first_kinds(kinds),
         )
     if unlimited:
         size = sum(item["bytes"] or 0 for item in unlimited)

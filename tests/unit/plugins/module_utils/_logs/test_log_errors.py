@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._logs import log_errors
-from ansible_collections.miniecom.maintenance.plugins.module_utils._logs.log_errors import Tally, generalise, message_of
+from ansible_collections.miniecom.maintenance.plugins.module_utils._logs.log_errors import (
+    Tally,
+    first_kinds,
+    generalise,
+    message_of,
+)
 
 ERRORS = {
     "2026-11-29T03:00:01.123Z [ERROR] payment 4711 failed": "[ERROR] payment # failed",
@@ -101,6 +106,9 @@ def test_new_kinds_come_first_then_the_most_frequent() -> None:
         ("ERROR a", 3, False),
     ]
     assert (tally.lines, tally.errors) == (10, 9)
+    for _ in range(2):
+        tally.add(b"ERROR d", "/log")
+    assert first_kinds(tally.kinds(known)) == "/log: ERROR d (2); /log: ERROR c (1); /log: ERROR b (5)"
 
 
 def test_kinds_without_number_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:

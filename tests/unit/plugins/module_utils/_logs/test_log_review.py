@@ -141,7 +141,13 @@ def test_what_was_met_before_is_not_new(shop: Shop) -> None:
         handle.write("000099 [ERROR] till burns\n")
     third = shop.look()
     assert (third.summary["new_kinds"], third.values["errors"][0]["message"]) == (1, "# [ERROR] till burns")
-    assert "1 of them new" in third.headline and "till burns" in third.headline
+    assert "1 of them new" in third.headline and "; api.log: # [ERROR] till burns (1)" in third.headline
+    shop.write(2)
+    with shop.log.open("a") as handle:
+        handle.write("000099 [ERROR] till smokes\n")
+    fourth = shop.look()
+    assert [kind["new"] for kind in fourth.values["errors"]] == [True, False]
+    assert "; api.log: # [ERROR] till smokes (1); api.log: " in fourth.headline and fourth.headline.endswith(" (2)")
 
 
 def test_a_line_counts_when_it_is_whole(shop: Shop) -> None:
