@@ -47,6 +47,7 @@ services:
     volumes: ["storage:/app/storage"]
   web:
     build: .
+    profiles: [front]
     stop_grace_period: 0s
     command: [sleep, "100000"]
   old:
@@ -130,7 +131,7 @@ class World:
         return self.root / "shop"
 
     def compose(self, *arguments: str) -> str:
-        return self.engine.docker("compose", *arguments, cwd=self.shop)
+        return self.engine.docker("compose", "--profile", "front", *arguments, cwd=self.shop)
 
     def sh(self, service: str, script: str) -> str:
         return self.engine.docker("exec", f"updates-{service}-1", "sh", "-c", script)
@@ -405,14 +406,37 @@ def test_a_project_that_nobody_knows(world: World) -> None:
     assert result.failed and "docker-compose-plugin" in result.msg
 
 
-def test_a_project_from_standard_input(world: World) -> None:
-    world.compose("down", "--timeout", "0")
-    text = (world.shop / "docker-compose.yml").read_text()
-    world.engine.docker("compose", "-f", "-", "up", "--detach", "--no-build", cwd=world.shop, input=text)
+def test_a_project_whose_files_its_containers_do_not_name(world: World) -> None:
+    """From standard input, from a file with a comma in its name, and from one that brings in another."""
+    file = world.shop / "docker-compose.yml"
+
+    def raised(name: str, **options: Any) -> None:
+        world.compose("down", "--timeout", "0")
+        profile = ("--project-name", "updates", "--profile", "front")
+        up = ("up", "--detach", "--no-build")
+        world.engine.docker("compose", *profile, "-f", name, *up, cwd=world.shop, **options)
+
+    raised("-", input=file.read_text())
     result = world.run("report")
     assert result.failed and "standard input" in result.msg and "app_update_files" in result.msg
-    named = [str(world.shop / "docker-compose.yml")]
-    assert good(world.run("report", files=named, project_directory=str(world.shop)))["summary"]["images"] == 3
+    named = {"files": [str(file)], "project_directory": str(world.shop)}
+    assert good(world.run("report", **named))["summary"]["images"] == 3
+
+    (world.shop / "the shop, all.yml").write_text(file.read_text())
+    raised("the shop, all.yml")
+    result = world.run("report")
+    assert result.failed and "a comma in a file's name" in result.msg and "app_update_files" in result.msg
+    named["files"] = [str(world.shop / "the shop, all.yml")]
+    assert good(world.run("report", **named))["summary"]["images"] == 3
+
+    # The label names the first file alone, which compose follows as long as it is there.
+    (world.shop / "main.yml").write_text(f"include: [{file.name}]\n")
+    raised("main.yml")
+    assert good(world.run("report"))["summary"]["images"] == 3
+    (world.shop / "main.yml").write_text("services: {}\n")
+    result = world.run("report")
+    assert result.failed and "runs, and the files do not define it" in result.msg and "app_update_files" in result.msg
+    assert good(world.run("report", files=[str(file)]))["summary"]["images"] == 3
 
 
 def test_a_killed_update_is_brought_back(world: World) -> None:

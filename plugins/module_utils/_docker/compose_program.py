@@ -2,7 +2,10 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``docker compose`` for exactly one project: its name, its directory, its files and its environment file, as labels tell them."""
+"""``docker compose`` for exactly one project: its name, its directory, its files and its environment file, as labels tell them.
+
+Why it is called here and not by the modules of community.docker stands in docs/architecture.md.
+"""
 
 from __future__ import annotations
 

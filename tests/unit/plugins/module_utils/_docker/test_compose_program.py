@@ -48,6 +48,20 @@ def test_compose_does_not_go_on_where_nobody_waits_for_it(tmp_path: Path) -> Non
             os.kill(compose, signal.SIGKILL)
 
 
+def test_compose_that_is_not_ready_in_time_is_ended(tmp_path: Path) -> None:
+    program, said = tmp_path / "docker", tmp_path / "pid"
+    program.write_text(f"#!/bin/sh\necho $$ > {said}; exec sleep 600\n")
+    program.chmod(0o755)
+    compose = ComposeProgram(str(program), "unix:///nowhere.sock", "shop", "", (), (), 2)
+    with pytest.raises(
+        MaintenanceError, match="cannot pull the image: docker compose was not ready within 2 s"
+    ) as caught:
+        compose.run("cannot pull the image", "shop/api", "pull")
+    assert caught.value.code == "timeout" and "compose_timeout" in caught.value.next_step
+    # A machine that is busy beyond measure may not even have begun it.
+    assert not said.exists() or not running(int(said.read_text() or 0))
+
+
 @pytest.mark.parametrize(
     ("words", "step"),
     [
