@@ -89,7 +89,11 @@ def test_an_update_and_the_way_back(shop: Shop) -> None:
     assert f"1 image with newer versions: {shop.image}" in str(rows(told)["images"]["headline"])
     checked = shop.play(*APPLY, "--check", "--diff").assert_ok()
     assert shop.running() == before
+    damaged = check_that_without_a_verified_backup_nothing_is_replaced(shop, before)
     done = shop.play(*APPLY).assert_ok()
+    assert done.result("mongo_backup")["path"] != str(damaged), "fresh, but not what was verified"
+    for path in (damaged, damaged.with_name(f".{damaged.name}.verified.json")):
+        path.unlink()
     plan = done.result("compose_update")["plan"]
     assert plan == checked.result("compose_update")["plan"]
     assert [item["action"] for item in plan] == ["record", "replace"] and "api:/app/uploads" in plan[1]["reason"]
@@ -107,6 +111,21 @@ def test_an_update_and_the_way_back(shop: Shop) -> None:
     assert back.result("compose_update")["summary"]["replaced"] == 1 and shop.uploads() == uploads
     assert shop.running()["/miniecom_api"][1] == (after if EXHAUSTIVE else before)["/miniecom_api"][1]
     assert shop.play("-e", "app_update_undo=true").assert_ok().changed() == []
+
+
+def check_that_without_a_verified_backup_nothing_is_replaced(shop: Shop, before: dict[str, tuple[str, str]]) -> Path:
+    """The only fresh backup is damaged, and a new one cannot be made: a standalone has no snapshots. Returns the damaged one."""
+    made = shop.play("--tags", "backup", *APPLY).assert_ok().result("mongo_backup")
+    archive = Path(made["path"])
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[:-9] + b"x" + whole[-8:])
+    refused = shop.play(*APPLY, "-e", "backup_consistency=snapshot")
+    assert refused.rc != 0 and shop.running() == before
+    told = rows(refused)
+    assert told["backup"]["status"] == "failed" and "replica set" in str(told["backup"]["headline"])
+    assert "no image is replaced without a verified backup of this run" in str(told["images"]["headline"])
+    assert not [call for call in refused.module_calls("sandbox") if call["action"].endswith("compose_update")]
+    return archive
 
 
 def check_that_migrations_are_not_gone_back_from(shop: Shop) -> None:
