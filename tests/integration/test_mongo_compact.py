@@ -79,11 +79,11 @@ def test_check_then_run_then_nothing(mongod, shop, state_dir):
     before = database.command("collStats", "bloated")["totalSize"]
     documents = database.bloated.count_documents({})
 
-    asked = compactions(mongod)
+    asked = times_asked(mongod, "compact")
     check = run_module("mongo_compact", params, check=True, diff=True)
     assert not check.failed, check.msg
     assert check.changed and check.result["actions"] == []
-    assert compactions(mongod) == asked, "these servers take no dryRun for one, and would compact"
+    assert times_asked(mongod, "compact") == asked, "these servers take no dryRun for one, and would compact"
     assert database.command("collStats", "bloated")["totalSize"] == before
     assert not state_dir.exists(), "check mode writes nothing, not even the state directory"
     [planned] = check.result["plan"]
@@ -105,7 +105,7 @@ def test_check_then_run_then_nothing(mongod, shop, state_dir):
     # The run's own checkpoint may have trimmed the file's tail in between.
     assert abs(freed - (before - after)) < MIB / 4
     assert freed > 8 * MIB
-    assert compactions(mongod) == asked + 1
+    assert times_asked(mongod, "compact") == asked + 1
     # How much of what is predicted comes free is decided by where in the file the documents lie.
     assert check.result["summary"]["bytes_predicted_least"] <= freed <= 1.03 * planned["bytes"], "as predicted"
     assert check.result["summary"]["bytes_predicted_least"] > 0.7 * planned["bytes"]
