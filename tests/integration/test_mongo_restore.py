@@ -712,6 +712,23 @@ def test_an_assertion_that_does_not_hold_counts_until_it_holds_again(params: dic
     assert entry["restore_failed"] == ""
 
 
+def test_a_flipped_byte_is_named_with_the_collection_and_the_archive_counts_no_more(
+    params: dict[str, Any], backup: Path
+) -> None:
+    """Half of the archive are two documents of random bytes, in its middle."""
+    whole, status = backup.read_bytes(), backup.stat()
+    half = len(whole) // 2
+    backup.write_bytes(whole[:half] + bytes([whole[half] ^ 1]) + whole[half + 1 :])
+    os.utime(backup, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert told(params, backup)["verified"], "only its bytes tell"
+    result = verify(params)
+    assert result.failed and backup.name in result.msg
+    assert "noticed while test_restore.big was read" in result.msg, result.msg
+    directory = backup.name.split(".")[0]
+    assert f"damaged is {directory}/mongo.archive.gz, or what follows it" in result.msg, result.msg
+    assert not told(params, backup)["verified"]
+
+
 def test_what_speaks_against_the_surroundings_changes_no_record(
     params: dict[str, Any], good: Path, backup: Path, tmp_path: Path
 ) -> None:
