@@ -1861,6 +1861,28 @@ MONGO_ORPHANS = (
     ),
     *_of(
         "mongo_orphans",
+        "_mongo/relations.py",
+        "_mongo/test_orphans.py",
+        (
+            "orphans-archive-of-the-server",
+            'elif relation.collection.startswith("system.") or relation.references.startswith("system."):',
+            "elif False:",
+            "test_what_is_no_name_or_not_the_shops_own",
+        ),
+    ),
+    *_of(
+        "mongo_reindex",
+        "_mongo/reindex_planning.py",
+        "_mongo/test_reindex.py",
+        (
+            "validate-never-repairs",
+            'command["background"] = True',
+            'command["repair"] = True',
+            "test_validating_never_repairs",
+        ),
+    ),
+    *_of(
+        "mongo_orphans",
         "_mongo/orphan_judgement.py",
         "_mongo/test_orphan_judgement.py",
         ("orphans-archive-age", 'return YOUNG if max(moments) > policy.cutoff else ""', 'return ""', ""),
