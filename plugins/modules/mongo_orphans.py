@@ -57,7 +57,9 @@ options:
     elements: dict
     suboptions:
       collection:
-        description: The collection that holds the references. Wildcards V(*) and V(?) stand for all collections that match, archives excepted.
+        description:
+          - The collection that holds the references. Wildcards V(*) and V(?) stand for all collections that match, archives excepted, but where one is
+            called just so.
         type: str
         required: true
       field:
