@@ -95,7 +95,9 @@ def ours(engine: Engine, policy: Policy, wanted: Wanted) -> tuple[int, float]:
     """Observe, plan, remove and verify as the module does; returns how many went, and the seconds until there was a plan."""
     started = time.perf_counter()
     with Docker.connect(engine.docker_host) as docker, closing(Watch(docker)) as watch:
+        watch.listen()
         inventory = read_inventory(docker, wanted)
+        watch.believe(inventory)
         plan = plan_removals(inventory, policy, time.time())
         planned = time.perf_counter() - started
         for wave in waves(plan.actions, inventory):

@@ -26,6 +26,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.clien
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.draft import Policy
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.observation import (
     EVERYTHING,
+    Wanted,
     read_inventory,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.outcome import (
@@ -973,6 +974,40 @@ def test_whatever_may_give_an_object_a_user_is_seen_at_once(
         assert seen()
         create(engine, "three", image)
         assert seen()
+
+
+def test_whoever_comes_after_the_list_by_which_was_planned_is_seen(
+    engine: Engine, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    read = watch_module.read_users
+
+    def counted(docker: Docker) -> Users:
+        looks.append(1)
+        return read(docker)
+
+    monkeypatch.setattr(watch_module, "read_users", counted)
+    names = ("one", "two", "late", "hidden")
+    for name in names:
+        volume(engine, name)
+    create(engine, "stays", image)
+    with Docker.connect(engine.docker_host) as docker, closing(Watch(docker)) as watch:
+        watch.listen()
+        inventory = read_inventory(docker, Wanted(volumes=True))
+        watch.believe(inventory)
+        plan = plan_removals(inventory, Policy(volume_names=names), time.time())
+        actions = {action.target: action for action in plan.actions}
+        for name in ("one", "two"):
+            assert remove(docker, watch, actions[name]).failure is None
+        assert looks == [], "nobody has come: the list still holds"
+        create(engine, "user", image, Binds=["late:/data"])
+        with pytest.raises(SkipAction, match=r"the container user \(created\) uses it by now"):
+            remove(docker, watch, actions["late"])
+        options = {"type": "none", "o": "bind", "device": str(place(engine, "hidden"))}
+        volume(engine, "bind", DriverOpts=options)
+        with pytest.raises(SkipAction, match="the volume bind is a mount of its directory by now"):
+            remove(docker, watch, actions["hidden"])
+        assert len(looks) == 2
 
 
 def test_only_what_was_touched_since_planning_is_asked_for_again(

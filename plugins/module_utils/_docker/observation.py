@@ -38,6 +38,8 @@ from .inventory import (
 from .layers import chain_ids, pair_layers, with_own_layers
 
 _LOST_LAYER = "rw layer snapshot not found"
+# Directories above a path, beyond which each is not looked at by itself.
+_DEEP = 100
 
 
 @dataclass(frozen=True)
@@ -263,11 +265,31 @@ def real_places(docker: Docker, paths: Iterable[str]) -> Dict[str, Tuple[str, ..
     except OSError:
         mounts = ()
     found: Dict[str, Tuple[str, ...]] = {}
+    known: Dict[str, str] = {}
     for path in set(paths):
         if path.startswith("/"):
-            real = os.path.realpath(path)
+            real = real_path(path, known)
             place = inside_file_system(real, mounts)
             found[path] = (real, "%s:%s" % place) if place else (real,)
+    return found
+
+
+def real_path(path: str, known: Dict[str, str]) -> str:
+    """As os.path.realpath does it, but each directory that many absolute paths have in common is looked at once.
+
+    Args:
+        known: what was found so far, and is from now on.
+    """
+    found = known.get(path)
+    if found is None:
+        above, _slash, name = path.rpartition("/")
+        if not above or name in ("", ".", "..") or path.count("/") > _DEEP:
+            found = os.path.realpath(path)
+        else:
+            found = "%s/%s" % (real_path(above, known).rstrip("/"), name)
+            if os.path.islink(found):
+                found = os.path.realpath(found)
+        known[path] = found
     return found
 
 

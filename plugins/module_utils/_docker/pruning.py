@@ -135,14 +135,16 @@ class DockerPrune(Task[Inventory]):
         return self._watch
 
     def observe(self) -> Inventory:
-        return read_inventory(self.docker(), self.wanted)
+        # Whoever comes between this look and a removal is told by an event.
+        self.watch().listen()
+        inventory = read_inventory(self.docker(), self.wanted)
+        self.watch().believe(inventory)
+        return inventory
 
     def plan(self, observation: Inventory, now: datetime) -> Plan[Removal]:
         return plan_removals(observation, self.policy, now.timestamp())
 
     def waves(self, observation: Inventory, plan: Plan[Removal]) -> List[List[Action[Removal]]]:
-        # Both are made here, before there are several threads.
-        self.watch()
         if self.policy.target_free is not None:
             return [[action] for action in plan.actions]
         return waves(plan.actions, observation)

@@ -4,10 +4,10 @@
 
 """Which containers there are at this moment, without asking for all of them again and again.
 
-The containers are listed once. From then on the engine's events say whether the list still holds: what may give an object a
-new user makes it be read anew. An engine publishes an event before it answers the request that caused it, and events are
-looked for after a request of our own has been answered. Where there are no events to rely on (Podman, which keeps them in a
-journal; an address on the network, whose clock and delays are not ours) the containers are read each time.
+The containers are listed once, which may be the list by which everything was planned. From then on the engine's events say whether
+it still holds: what may give an object a new user makes it be read anew. An engine publishes an event before it answers the request
+that caused it, and events are looked for after a request of our own has been answered. Where there are no events to rely on (Podman,
+which keeps them in a journal; an address on the network, whose clock and delays are not ours) the containers are read each time.
 
 They also say what nobody has touched since it was observed, which then need not be looked at again before it goes. Events come
 in the order in which they were published, so when that of our own last removal is there, all that others did before it is known.
@@ -19,12 +19,13 @@ import json
 import select
 import threading
 import time
+from contextlib import suppress
 from dataclasses import field
-from typing import Dict, FrozenSet, List, Mapping, Optional, Set, Tuple
+from typing import AbstractSet, Dict, FrozenSet, Iterable, List, Mapping, Optional, Set, Tuple
 
 from .._core.late_dataclass import dataclass
-from .client import Docker
-from .inventory import Container, Volume, parse_time, parse_volume
+from .client import Docker, DockerUnavailable, EngineError
+from .inventory import Container, Inventory, Volume, parse_time, parse_volume
 from .lane import connected
 from .observation import read_containers, with_real_places
 
@@ -177,12 +178,35 @@ class Watch:
         self._touched: Set[Subject] = set()
         self._gone: Set[Subject] = set()
         self._unclear = False
+        # Whether something may have had a new user since the events are heard.
+        self._stale = False
         # By thread the last thing that it has removed.
         self._own: Dict[int, Subject] = {}
 
     @property
     def _listens(self) -> bool:
         return self._docker.engine == "docker" and self._docker.lanes is not None
+
+    def listen(self) -> None:
+        """Hear the engine's events from now on; to be called before anything is observed of which `believe` is told."""
+        if self._listens:
+            with self._lock, suppress(DockerUnavailable, EngineError):
+                # One that tells none fails where they are needed, which is when something goes.
+                if self._events is None:
+                    self._listen()
+
+    def believe(self, observed: Inventory) -> None:
+        """Take what was observed since `listen` for the list of all that may use something, as long as no event says otherwise.
+
+        Whoever observed less than what `users` tells has to remove less: volumes only where volumes were observed.
+        """
+        with self._lock:
+            if self._events is None:
+                return
+            self._catch_up()
+            if self._events is not None and not (self._stale or self._unclear):
+                volumes = {volume.name: volume for volume in observed.volumes}
+                self._users = Users(_without(self._gone, observed.containers), volumes)
 
     def users(self) -> Users:
         """To be asked after the object itself was looked at, and right before its removal.
@@ -261,7 +285,7 @@ class Watch:
             if own is None or own in self._gone or self._unclear:
                 return
             if wait <= 0:
-                self._unclear = True
+                self._unclear, self._users = True, None
                 return
 
     def _listen(self) -> None:
@@ -276,16 +300,20 @@ class Watch:
         self._gone |= news.gone
         self._touched |= news.touched
         self._unclear = self._unclear or news.unclear
+        self._stale = self._stale or news.stale
         if news.stale:
             self._users = None
         elif news.gone and self._users is not None:
-            kept = tuple(item for item in self._users.containers if ("container", item.id) not in news.gone)
-            self._users = Users(kept, self._users.volumes)
+            self._users = Users(_without(news.gone, self._users.containers), self._users.volumes)
 
     def close(self) -> None:
         if self._events is not None:
             self._events.close()
             self._events = None
+
+
+def _without(gone: AbstractSet[Subject], containers: Iterable[Container]) -> Tuple[Container, ...]:
+    return tuple(item for item in containers if ("container", item.id) not in gone)
 
 
 def read_users(docker: Docker) -> Users:

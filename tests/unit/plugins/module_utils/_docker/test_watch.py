@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker import watch
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import Container
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import Container, Inventory, Volume
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.watch import Users, Watch, news_of
 
 
@@ -155,6 +155,51 @@ def test_containers_are_listed_once_until_an_event_says_otherwise(engine: Engine
     seen.close()
 
 
+def observed(*names: str) -> Inventory:
+    return Inventory(
+        containers=tuple(Container(name, name, "a", "i", "exited", 1.0) for name in names),
+        volumes=(Volume("v", "local", "/v", 1.0),),
+    )
+
+
+def test_what_was_observed_is_believed_until_an_event_says_otherwise(engine: Engine, looks: list[Users]) -> None:
+    docker: Any = engine
+    seen = Watch(docker)
+    seen.listen()
+    engine.tell(event("container", "die", "c1") + b"\n" + event("container", "destroy", "c2") + b"\n")
+    seen.believe(observed("c1", "c2"))
+    assert [item.id for item in seen.users().containers] == ["c1"] and list(seen.users().volumes) == ["v"]
+    assert looks == [] and len(engine.asked) == 1
+    engine.tell(event("container", "create") + b"\n")
+    assert seen.users() is looks[0]
+    seen.close()
+
+
+@pytest.mark.parametrize("news", [event("network", "connect"), event("volume", "create"), b"nonsense"])
+def test_what_was_observed_while_something_may_have_got_a_user_is_not(
+    engine: Engine, looks: list[Users], news: bytes
+) -> None:
+    docker: Any = engine
+    seen = Watch(docker)
+    seen.listen()
+    engine.tell(news + b"\n")
+    seen.believe(observed("c1"))
+    assert seen.users() is looks[0]
+    seen.close()
+    # Nor what was observed while nobody listened, or until the daemon went.
+    seen = Watch(docker)
+    seen.believe(observed("c1"))
+    assert seen.users() is looks[1]
+    seen.close()
+    seen = Watch(docker)
+    seen.listen()
+    assert engine.connection is not None
+    engine.connection.close()
+    seen.believe(observed("c1"))
+    assert seen.users() is looks[2]
+    seen.close()
+
+
 def test_after_the_events_have_ended_everything_is_looked_at_again(engine: Engine, looks: list[Users]) -> None:
     docker: Any = engine
     seen = Watch(docker)
@@ -204,6 +249,7 @@ def test_nothing_is_known_where_ones_own_removal_is_not_told_or_the_events_end(
     seen.users()
     seen.removed("container", "zero")
     assert not seen.untouched("container", "one")
+    assert seen.users() is looks[1], "nor what uses it"
     seen.close()
     seen = Watch(docker)
     seen.users()
