@@ -24,7 +24,7 @@ _LATE = frozenset(("repr", "eq", "order", "unsafe_hash", "frozen"))
 _LOCK = RLock()  # a base is made while what inherits from it is
 
 if TYPE_CHECKING:
-    from dataclasses import dataclass as dataclass
+    from dataclasses import dataclass
 else:
 
     def dataclass(cls: Optional[type] = None, **options: Any) -> Any:
@@ -34,7 +34,7 @@ else:
         """
         if cls is None:
             return lambda given: dataclass(given, **options)
-        if type(cls) is not type or _INIT in vars(cls) or not set(options) <= _LATE:
+        if cls.__class__ is not type or _INIT in vars(cls) or not set(options) <= _LATE:
             return dataclasses.dataclass(**options)(cls)
         _Late(cls, options)
         return cls
