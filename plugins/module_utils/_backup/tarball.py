@@ -18,14 +18,14 @@ import io
 import os
 import stat
 import tarfile
-from collections import deque
 from contextlib import contextmanager
 from dataclasses import field
-from typing import Any, BinaryIO, Callable, Deque, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from .._core.errors import MaintenanceError, from_os_error
 from .._core.late_dataclass import dataclass
 from .compress import TAKE_ANOTHER, DamagedBackup, GzipReader, GzipWriter, compressor, stored_member
+from .doubt import Doubt
 from .file_comparison import PartListing
 from .manifest import MAX_BYTES, ComponentRecord, FoundCollection, Manifest, parse_manifest
 from .plausibility import GZIP_MAGIC
@@ -492,33 +492,18 @@ def read_backup(stream: Any, name: str, read_dump: Callable[[Any], Any], sink: O
     """
     found = ReadBack()
     unpacked = GzipReader(stream, name)
-    # The last entry, and those before it that end behind what is proven, with their ends.
-    unproven: Deque[Tuple[int, str]] = deque()
+    doubt = Doubt()
     try:
-        _read_entries(found, unpacked, unproven, name, read_dump, sink)
+        _read_entries(found, unpacked, doubt, name, read_dump, sink)
     except DamagedBackup as error:
-        raise error.at("damaged is %s" % _doubtful(unproven, unpacked.proven)) from error
+        raise error.at("damaged is %s" % doubt.text(unpacked.proven)) from error
     return found
-
-
-def _doubtful(entries: Sequence[Tuple[int, str]], proven: int) -> str:
-    """What may be damaged, where the last bytes that are proven are those before `proven`. Pure.
-
-    What a damaged member of gzip holds may not have been given out at all: of that only what it follows is known.
-
-    Args:
-        entries: with their ends, in order, down to the last one that was begun.
-    """
-    names = [name for end, name in entries if end > proven]
-    if not names:
-        return "what follows %s" % entries[-1][1] if entries else "its beginning"
-    return "%s, or what follows it" % (names[0] if len(names) == 1 else "one of %s to %s" % (names[0], names[-1]))
 
 
 def _read_entries(
     found: ReadBack,
     unpacked: GzipReader,
-    unproven: Deque[Tuple[int, str]],
+    doubt: Doubt,
     name: str,
     read_dump: Callable[[Any], Any],
     sink: Optional[Sink],
@@ -528,9 +513,7 @@ def _read_entries(
             for info in tar:
                 tar.members = []
                 found.entries += 1
-                while len(unproven) > 1 and unproven[0][0] <= unpacked.proven:
-                    unproven.popleft()
-                unproven.append((info.offset_data + -(-info.size // BLOCK) * BLOCK, info.name))
+                doubt.begin(info.name, info.offset_data + -(-info.size // BLOCK) * BLOCK, unpacked.proven)
                 _read_entry(found, tar, info, name, read_dump, sink)
             # Cut off between two entries it is still a row of whole ones.
             complete = _has_end(tar)

@@ -56,16 +56,16 @@ class _Late:
                 return
             own = dict(vars(self.cls))
             body = {name: value for name, value in own.items() if name not in _NOT_OF_THE_BODY}
-            body["__qualname__"] = self.cls.__qualname__  # for the messages
             # Python 3.14 keeps them elsewhere; before 3.10 a class without any answers with those of its base.
-            body["__annotations__"] = dict(
-                own.get("__annotations__") or (self.cls.__annotations__ if _ELSEWHERE & set(own) else {})
+            annotations = own.get("__annotations__") or (self.cls.__annotations__ if _ELSEWHERE & set(own) else {})
+            # The name is for the messages.
+            more = {"__qualname__": self.cls.__qualname__, "__annotations__": dict(annotations)}
+            like: type = dataclasses.dataclass(**self.options)(
+                type(self.cls.__name__, self.cls.__bases__, {**body, **more})
             )
-            like: type = dataclasses.dataclass(**self.options)(type(self.cls.__name__, self.cls.__bases__, body))
             made = {name: value for name, value in vars(like).items() if name not in _NOT_MADE}
-            for name in body:
-                if name not in made and name in own and name not in _NOT_MADE:
-                    delattr(self.cls, name)  # a field whose default is made for each object
+            for name in set(body) - set(made):
+                delattr(self.cls, name)  # a field whose default is made for each object
             for name, value in made.items():
                 if name != _INIT and (name not in own or own[name] is not value):
                     _meaning(value, like, self.cls)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import copy
 import dataclasses
+import importlib
 import sys
 import threading
 from abc import ABC
@@ -19,6 +20,7 @@ from typing import Any, ClassVar
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core import late_dataclass
+from tests.support.made_classes import make_classes
 
 LATE: Callable[..., Any] = late_dataclass.dataclass
 UTILS = Path(__file__).resolve().parents[5] / "plugins/module_utils"
@@ -159,6 +161,14 @@ def test_threads_that_make_the_first_objects_together_have_whole_ones():
             assert len({repr(one) for one in objects}) == 2
     finally:
         sys.setswitchinterval(before)
+
+
+def test_every_class_of_ours_can_be_made():
+    """A mistake in one would show at its first object, not when it is imported."""
+    package = late_dataclass.__name__.rpartition("._core.")[0]
+    for path in sorted(UTILS.rglob("[a-z]*.py")):
+        importlib.import_module(".".join((package, *path.relative_to(UTILS).with_suffix("").parts)))
+    assert make_classes() > 400
 
 
 def test_no_module_util_has_a_class_made_at_once():
