@@ -25,7 +25,7 @@ import pytest
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue
 from tests.conftest import lacking
 from tests.sandbox.apt import PackagesUnavailable
-from tests.sandbox.offsite import SshServer, offsite_programs, ssh_server
+from tests.sandbox.offsite import SshServer, obscured, offsite_programs, ssh_server, webdav_server
 from tests.support.extent import EXHAUSTIVE
 from tests.support.modules import ModuleResult, run_module, start_module
 
@@ -425,6 +425,66 @@ def test_the_target_gone_half_way_is_a_clear_error(tmp_path: Path, programs: Pat
     assert held >= 1_000_000
     ok(world.run(create=True))
     assert world.copies() == names(world.here)[::-1]
+
+
+def over_a_network(directory: Path, programs: Path, server: SshServer) -> World:
+    """A world whose place a WebDAV server serves. Its configuration is to be written once that runs."""
+    world = make_world("rclone", directory, programs, server)
+    world.options["target"] = "vault:shop/backups"
+    world.place = directory / "served" / "shop" / "backups"
+    return world
+
+
+def test_rclone_over_a_network(tmp_path: Path, programs: Path, server: SshServer) -> None:
+    """A WebDAV server that asks for a password: the whole way there and back."""
+    world = over_a_network(tmp_path, programs, server)
+    rules = {"keep_last": 1, "keep_tags": ["pre-update"]}
+    with webdav_server(tmp_path, tmp_path / "served", ENVIRONMENT) as running:
+        (tmp_path / "rclone.conf").write_text(running.configuration())
+        missing = world.run()
+        assert missing.failed and "backup_offsite_create=true" in missing.msg, missing.msg
+        sent = ok(world.run(create=True))
+        assert [copy["name"] for copy in sent.result["copies"]] == names(world.here)[::-1]
+        assert all("read back" in copy["checked"] for copy in sent.result["copies"])
+        newer = backup(world.here, NOW + timedelta(minutes=1))
+        rotated = ok(world.run(**rules))
+        assert [entry["action"] for entry in rotated.result["plan"]] == ["copy_backup", "remove_copy", "remove_copy"]
+        assert not ok(world.run(**rules)).changed
+        other = tmp_path / "recovery"
+        other.mkdir()
+        ok(world.run(action="fetch", path=str(other), state_dir=str(tmp_path / "elsewhere"), owner=None))
+        assert (other / newer.name).read_bytes() == newer.read_bytes()
+
+        (tmp_path / "rclone.conf").write_text(running.configuration(obscured("another")))
+        refused = world.run()
+        assert refused.failed and "401" in refused.msg and not refused.result["actions"], refused.msg
+    for answer in (refused.output, rotated.output):
+        assert ENVIRONMENT not in answer and running.password not in answer
+
+
+@pytest.mark.exhaustive  # rclone waits for the server to come back: half a minute
+def test_a_server_gone_half_way_while_rclone_sends(tmp_path: Path, programs: Path, server: SshServer) -> None:
+    world = over_a_network(tmp_path, programs, server)
+    backup(world.here, NOW + timedelta(minutes=1), size=24_000_000)
+    before = tree(world.here)
+    with webdav_server(tmp_path, tmp_path / "served", ENVIRONMENT) as going:
+        (tmp_path / "rclone.conf").write_text(going.configuration())
+        process = start_module("backup_offsite", world.params(create=True, bandwidth="3MiB"), env=world.env)
+        deadline = time.monotonic() + 60
+        while sum(path.stat().st_size for path in world.place.rglob("*") if path.is_file()) < 2_000_000 and (
+            process.poll() is None and time.monotonic() < deadline
+        ):
+            time.sleep(0.05)
+        going.process.kill()
+        stdout, _stderr = process.communicate(timeout=150)
+    result = json.loads(stdout)
+    assert result["failed"] and "cannot send the backup" in result["msg"] and "run again" in result["msg"], result
+    assert tree(world.here) == before and not names(world.place)
+    with webdav_server(tmp_path, tmp_path / "served", ENVIRONMENT) as again:
+        (tmp_path / "rclone.conf").write_text(again.configuration())
+        ok(world.run())
+        assert world.copies() == names(world.here)[::-1]
+        assert not [path for path in world.place.iterdir() if "partial" in path.name], "no leftover stays"
 
 
 def children_of(pid: int) -> list[int]:

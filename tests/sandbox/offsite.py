@@ -139,6 +139,58 @@ def ssh_server(directory: Path, more: str = "") -> Iterator[SshServer]:
         process.wait(30)
 
 
+@dataclass
+class WebDav:
+    """A running WebDAV server that asks for a password.
+
+    password: as a configuration of rclone's holds it.
+    """
+
+    port: int
+    process: subprocess.Popen[bytes]
+    password: str
+
+    def configuration(self, password: str = "") -> str:
+        """A remote `vault` of rclone's, with another password if one is given."""
+        return (
+            f"[vault]\ntype = webdav\nvendor = other\nurl = http://127.0.0.1:{self.port}\n"
+            f"user = shop\npass = {password or self.password}\n"
+        )
+
+
+def obscured(password: str) -> str:
+    """A password as a configuration of rclone's holds it."""
+    command = [str(offsite_programs() / "rclone"), "obscure", "-"]
+    done = subprocess.run(command, input=password, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@contextlib.contextmanager
+def webdav_server(directory: Path, root: Path, password: str) -> Iterator[WebDav]:
+    """A WebDAV server on a free port, by rclone itself.
+
+    directory: for its log.
+    root: what it serves; it is made.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    argv = [str(offsite_programs() / "rclone"), "serve", "webdav", str(root), f"--addr=127.0.0.1:{port}"]
+    with (directory / "webdav.log").open("wb") as log:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={"PATH": os.environ["PATH"], "RCLONE_USER": "shop", "RCLONE_PASS": password, "HOME": str(directory)},
+        )
+    try:
+        _wait(process, port, directory / "webdav.log")
+        yield WebDav(port, process, obscured(password))
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + 30
     while True:
@@ -148,5 +200,5 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         except OSError:
             ended = process.poll() is not None
             if ended or time.monotonic() > deadline:
-                raise AssertionError(f"the ssh server does not listen: {log.read_text(errors='replace')}") from None
+                raise AssertionError(f"the server does not listen: {log.read_text(errors='replace')}") from None
             time.sleep(0.05)
