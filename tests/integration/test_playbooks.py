@@ -495,6 +495,11 @@ def test_the_database_alone_and_a_restore_test_alone(native_sandbox: Sandbox, lo
     assert list(rows(again)) == ["context", "health", "backup", "compaction", "orphans", "indexes", "health after"]
     tested = play("restore_test", native_sandbox, log).assert_ok()
     assert "restores" in str(rows(tested)["restore test"]["headline"])
+    # One that is named, and room that no backup would leave.
+    absent = play("restore_test", native_sandbox, log, "-e", "backup_restore_src=/srv/20200101_000000.tar.gz")
+    assert absent.rc != 0 and "/srv/20200101_000000.tar.gz" in absent.output
+    full = play("backup", native_sandbox, log, "-e", "backup_fresh_within=0", "-e", "backup_min_free=900TiB", "--check")
+    assert full.rc != 0 and "900.0 TiB" in full.output, full.output
 
 
 @pytest.mark.parametrize("deployment", ["native", pytest.param("compose", marks=pytest.mark.exhaustive)])
