@@ -90,7 +90,7 @@ test-mutations: venv ## Break one guard after another; prints which the tests no
 	@$(RUN) tests.tools.mutations $(ARGS)
 
 .PHONY: test-molecule
-test-molecule: venv ## Molecule scenarios
+test-molecule: venv ## Molecule scenarios, on Debian 12 (MINIECOM_TEST_RELEASE=trixie: on Debian 13)
 	@$(RUN) tests.tools.run_tests molecule
 
 .PHONY: requirements-dev.txt

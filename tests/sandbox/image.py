@@ -29,8 +29,10 @@ from tests.sandbox.engine import Engine, EngineError, EngineUnavailable
 from tests.sandbox.fetch import mongod_binary
 
 IMAGES = CACHE / "images"
-SUITE = "bookworm"
-PYTHON = "python3.11"
+# The Debian release of all images, and the minor version of Python 3 that is its own.
+RELEASES = {"bookworm": 11, "trixie": 13}
+SUITE = os.environ.get("MINIECOM_TEST_RELEASE") or "bookworm"
+PYTHON = f"python3.{RELEASES[SUITE]}"
 
 # python3-apt and the rest of the second line are for tests of roles on a host with systemd, sshd, cron and sudo.
 PACKAGES = (

@@ -27,7 +27,7 @@ from pathlib import Path
 from tests.sandbox.apt import CACHE, _apt, locked
 from tests.sandbox.engine import Engine
 from tests.sandbox.fetch import mongod_binary
-from tests.sandbox.image import OPERATOR, SUITE, SYSTEMD_RUN_ARGUMENTS, systemd_image
+from tests.sandbox.image import OPERATOR, PYTHON, SUITE, SYSTEMD_RUN_ARGUMENTS, systemd_image
 from tests.sandbox.mongod import Mongod
 from tests.sandbox.seed import add_reclaimable, seed_shop
 from tests.sandbox.shopfiles import ShopSettings, root_password, write_shop
@@ -35,7 +35,7 @@ from tests.sandbox.trouble import make_trouble
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "roles" / "prerequisites" / "files" / "requirements.txt"
-TARGET_PYTHON = "3.11"  # of the image
+TARGET_PYTHON = PYTHON.removeprefix("python")
 PACKAGES = ("python3-pymongo", "python3-docker", "python3-jmespath")
 MEGABYTES = 60
 NAME = "shop"
