@@ -6,14 +6,37 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.code_cache import DIRECTORY
 from tests.support.playbooks import ROOT, run_playbook
 from tests.support.sandboxes import Sandbox
+from tests.support.venvs import put_in_place
 
 STRATEGY = "miniecom_strategy=mitogen_host_pinned"
+
+
+# Somebody else's module between two of ours, all in one interpreter.
+TASKS = """
+- hosts: localhost
+  gather_facts: false
+  strategy: mitogen_linear
+  tasks:
+    - miniecom.maintenance.disk_usage_info: {paths: ["{{ place }}"], state_dir: "{{ place }}/state"}
+    - ansible.builtin.ping:
+    - miniecom.maintenance.maintenance_flag_info: {state_dir: "{{ place }}/state"}
+"""
+
+
+def strategies() -> str:
+    found = importlib.util.find_spec("ansible_mitogen")
+    assert found is not None and found.origin is not None
+    return str(Path(found.origin).parent / "plugins" / "strategy")
 
 
 @pytest.mark.parametrize(
@@ -21,13 +44,11 @@ STRATEGY = "miniecom_strategy=mitogen_host_pinned"
     [("weekly", ["--tags", "disk_check,security_audit"]), pytest.param("assess", [], marks=pytest.mark.exhaustive)],
 )
 def test_a_run_by_mitogen(native_sandbox: Sandbox, tmp_path: Path, playbook: str, arguments: list[str]) -> None:
-    found = importlib.util.find_spec("ansible_mitogen")
-    assert found is not None and found.origin is not None
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     settings = {
         **native_sandbox.environment(),
-        "ANSIBLE_STRATEGY_PLUGINS": str(Path(found.origin).parent / "plugins" / "strategy"),
+        "ANSIBLE_STRATEGY_PLUGINS": strategies(),
         "TMPDIR": str(temporary),
     }
     inventory = ROOT / "inventories" / "sandbox"
@@ -35,3 +56,31 @@ def test_a_run_by_mitogen(native_sandbox: Sandbox, tmp_path: Path, playbook: str
     run.assert_ok()
     assert any(task["action"].endswith("disk_usage_info") for task in run.module_calls("sandbox"))
     assert not list(temporary.iterdir()), "something stayed in the temporary folder"
+
+
+def test_what_mitogen_sends_is_compiled_once(tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    code = venv / DIRECTORY
+    code.mkdir(mode=0o700)
+    put_in_place(venv)
+    playbook = tmp_path / "tasks.yml"
+    playbook.write_text(TASKS)
+    # As on a host of its own: what runs there finds no file of this collection.
+    environment = {key: text for key, text in os.environ.items() if not key.startswith("PYTHON")}
+    environment |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STRATEGY_PLUGINS": strategies()}
+
+    def run(*arguments: str) -> dict[str, tuple[int, int]]:
+        command = [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", "-c", "local", playbook]
+        command += ["-e", f"place={tmp_path}", "-e", f"ansible_python_interpreter={venv / 'bin' / 'miniecom-python'}"]
+        done = subprocess.run(
+            [*command, *arguments], capture_output=True, text=True, env=environment, cwd=ROOT, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in code.iterdir()}
+
+    assert run("--check") == {}
+    kept = run()
+    # What both modules import beyond the start, each file once.
+    assert len(kept) > 30
+    assert run() == kept, "what was kept has been compiled again"

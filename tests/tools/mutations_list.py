@@ -2691,6 +2691,30 @@ COMPILED = (
             "status = os.stat(path)",
             "test_a_link_is_not_followed",
         ),
+        (
+            "code-of-others-modules",
+            "if not fullname.startswith(OWN_ROOT):",
+            NEVER,
+            "test_what_mitogen_sends_of_others_is_left_alone",
+        ),
+        (
+            "code-keeps-mitogens-loader",
+            "spec.loader = module.__loader__ = self._importer",
+            "",
+            "test_what_mitogen_sends_is_the_importers_when_it_is_loaded",
+        ),
+        (
+            "code-of-another-kind-of-importer",
+            " and all(hasattr(loader, name) for name in _IMPORTER)",
+            "",
+            "test_an_importer_of_another_kind_is_left_alone",
+        ),
+        (
+            "code-of-a-loader-that-is-no-finder",
+            "any(finder is loader for finder in sys.meta_path) and ",
+            "",
+            "test_a_loader_that_is_no_finder_is_left_alone",
+        ),
     ),
 )
 

@@ -11,6 +11,10 @@ that code is only ever used for the very source that was sent. Whoever may write
 
 Where there is no such directory, or it is not the user's own, everything is as without it.
 
+Mitogen sends no archive: one interpreter stays on the host for a whole run, and its importer asks the controller for each file and compiles it. It
+goes on asking, and only what it would compile is taken from the same directory. Other people's modules run in that interpreter, too: there
+nothing but this collection's own files is touched.
+
 A copy of this file lies in that environment, too: what starts a module there (`start.py` of the role prerequisites) has it installed before
 Ansible's own part is imported, which is more than most modules of ours.
 """
@@ -29,8 +33,11 @@ from zipimport import ZipImportError, zipimporter
 # The role prerequisites makes it. A virtual environment without it is somebody else's.
 DIRECTORY = "miniecom-code"
 ROOTS = ("ansible_collections.", "ansible.module_utils.")
+OWN_ROOT = "ansible_collections.miniecom.maintenance."
 # A version of the collection with one of ansible-core is about 400 files; the oldest of more than a few versions go.
 MOST_FILES = 2000
+# What is asked of Mitogen's importer (0.3.54).
+_IMPORTER = ("find_spec", "create_module", "exec_module", "get_source")
 _DIGEST = hashlib.sha256().digest_size
 
 
@@ -127,6 +134,47 @@ class _Finder:
         return None
 
 
+class _SentLoader:
+    """Loads one module as Mitogen's importer does, up to compiling; what was loaded is the importer's own."""
+
+    def __init__(self, importer: Any, cache: CodeCache) -> None:
+        self._importer = importer
+        self._cache = cache
+
+    def create_module(self, spec: ModuleSpec) -> Any:
+        return self._importer.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        spec = module.__spec__
+        # The importer serves no submodule of a package that another loader has loaded.
+        spec.loader = module.__loader__ = self._importer
+        source = self._importer.get_source(spec.name)
+        code = None
+        if isinstance(source, str) and isinstance(spec.origin, str):
+            code = _Loader(spec.name, spec.origin, source.encode("utf-8"), self._cache).get_code(spec.name)
+        if code is None:
+            self._importer.exec_module(module)
+        else:
+            exec(code, module.__dict__)  # noqa: S102  # pylint: disable=exec-used
+
+
+class _SentFinder:
+    """Finds what Mitogen's importer would load of this collection, before the importer does."""
+
+    def __init__(self, importer: Any, cache: CodeCache) -> None:
+        self._importer = importer
+        self._cache = cache
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
+        if not fullname.startswith(OWN_ROOT):
+            return None
+        # The importer asks all finders, this one among them, whether the host has the module itself, and answers None meanwhile.
+        spec: Optional[ModuleSpec] = self._importer.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is self._importer:
+            spec.loader = _SentLoader(self._importer, self._cache)  # type: ignore[assignment]
+        return spec
+
+
 class _Waiting:
     """Stands before all finders until Ansible's archive is there, that is until its package is imported from it."""
 
@@ -156,8 +204,18 @@ def install_at_ansible() -> None:
     sys.meta_path.insert(0, _Waiting())  # type: ignore[arg-type]
 
 
+def _finder(loader: Any, cache: CodeCache) -> Any:
+    """What finds modules in the cache before `loader` loads them; None for a loader of another kind."""
+    if isinstance(loader, zipimporter):
+        return _Finder(loader, cache)
+    # Mitogen's importer is its own loader. No other one that could have loaded a file of ours stands among the finders itself.
+    if any(finder is loader for finder in sys.meta_path) and all(hasattr(loader, name) for name in _IMPORTER):
+        return _SentFinder(loader, cache)
+    return None
+
+
 def install(loader: Any) -> Optional[CodeCache]:
-    """Let what is imported from now on be found in the cache, if `loader` reads from an archive and there is a cache.
+    """Let what is imported from now on be found in the cache, if there is one and `loader` reads from an archive or is Mitogen's importer.
 
     Returns:
         The cache, which may have been installed before: then `loader` is its own.
@@ -165,9 +223,12 @@ def install(loader: Any) -> Optional[CodeCache]:
     installed: Optional[CodeCache] = getattr(loader, "cache", None)
     if installed is not None:
         return installed
-    directory = _directory() if isinstance(loader, zipimporter) and sys.implementation.cache_tag else None
+    directory = _directory() if sys.implementation.cache_tag else None
     if directory is None:
         return None
     cache = CodeCache(directory)
-    sys.meta_path.insert(0, _Finder(loader, cache))  # type: ignore[arg-type]
+    finder = _finder(loader, cache)
+    if finder is None:
+        return None
+    sys.meta_path.insert(0, finder)
     return cache

@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import importlib
 import json
 import marshal
 import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core import code_cache
-from ansible_collections.miniecom.maintenance.plugins.module_utils._core.code_cache import DIRECTORY, CodeCache
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.code_cache import DIRECTORY, CodeCache, install
 from tests.support.old_python import VERSION, PythonUnavailable
 from tests.support.pythons import find_interpreter
 
@@ -197,3 +202,147 @@ def test_the_oldest_go_when_there_are_too_many(tmp_path: Path, monkeypatch: pyte
     assert cache.read("4.pyc") == b"code"
     with pytest.raises(FileNotFoundError):
         cache.read("0.pyc")
+
+
+PACKAGE = "ansible_collections.miniecom.maintenance.sent"
+OTHER = "ansible_collections.somebody.other"
+SENT = "VALUE = %d\nLOADERS.append(__spec__.loader)\n"
+
+
+class Importer:
+    """As Mitogen's: a finder that is its own loader, serves no submodule of what another one loaded, and asks the others first."""
+
+    def __init__(self, sources: dict[str, str]) -> None:
+        self.sources = sources
+        self.compiled: list[str] = []
+        self.loaders: list[Any] = []
+        self._asking = False
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        parent = fullname.rpartition(".")[0]
+        if self._asking or fullname not in self.sources or (parent and sys.modules[parent].__spec__.loader is not self):
+            return None
+        self._asking = True
+        try:
+            found = next(filter(None, (finder.find_spec(fullname, path) for finder in list(sys.meta_path))), None)
+        finally:
+            self._asking = False
+        return found or ModuleSpec(fullname, self)  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        spec.origin = f"master:/{spec.name}.py"
+        if any(name.startswith(f"{spec.name}.") for name in self.sources):
+            spec.submodule_search_locations = []
+        module = ModuleType(spec.name)
+        module.LOADERS = self.loaders  # type: ignore[attr-defined]
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        assert module.__spec__ is not None
+        self.compiled.append(module.__name__)
+        exec(compile(self.sources[module.__name__], str(module.__spec__.origin), "exec"), module.__dict__)
+
+    def get_source(self, fullname: str) -> str | None:
+        return self.sources.get(fullname)
+
+
+@dataclass
+class Interpreter:
+    """One that Mitogen keeps: each call of `begin` stands for a new one, with this importer."""
+
+    directory: Path
+    patch: pytest.MonkeyPatch
+
+    def begin(self, value: int = 1) -> tuple[Importer, CodeCache | None]:
+        for name in [name for name in sys.modules if name.startswith((PACKAGE, OTHER))]:
+            self.patch.delitem(sys.modules, name)
+        names = (f"{PACKAGE}.inner", f"{PACKAGE}.inner.thing", PACKAGE, f"{OTHER}.thing", OTHER)
+        importer = Importer(dict.fromkeys(names, SENT % value))
+        self.patch.setattr(sys, "meta_path", [importer, *ORDINARY])
+        for name in {name.rpartition(".")[0] for name in (PACKAGE, OTHER)}:
+            package = ModuleType(name)
+            package.__path__ = []
+            package.__spec__ = ModuleSpec(name, importer, is_package=True)  # type: ignore[arg-type]
+            self.patch.setitem(sys.modules, name, package)
+        return importer, install(importer)
+
+    def kept(self) -> list[Path]:
+        return sorted((self.directory / DIRECTORY).iterdir())
+
+
+ORDINARY = list(sys.meta_path)
+
+
+@pytest.fixture(name="interpreter")
+def _interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interpreter]:
+    (tmp_path / DIRECTORY).mkdir(mode=0o700)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    before = {name for name in sys.modules if name.startswith(PACKAGE)}
+    yield Interpreter(tmp_path, monkeypatch)
+    monkeypatch.undo()
+    for name in [name for name in sys.modules if name.startswith((PACKAGE, OTHER)) and name not in before]:
+        del sys.modules[name]
+
+
+def test_what_mitogen_sends_is_compiled_once(interpreter: Interpreter) -> None:
+    for fresh in (1, 0):
+        importer, cache = interpreter.begin()
+        assert cache is not None
+        thing = importlib.import_module(f"{PACKAGE}.inner.thing")
+        assert thing.VALUE == 1 and not importer.compiled
+        # Of one source, and so of one name.
+        assert len({name for name, _data in cache.fresh}) == fresh
+        cache.keep()
+    assert len(interpreter.kept()) == 1
+
+
+def test_what_mitogen_sends_changed_is_compiled_anew(interpreter: Interpreter) -> None:
+    for value in (1, 2):
+        _importer, cache = interpreter.begin(value)
+        assert cache is not None
+        assert value == importlib.import_module(f"{PACKAGE}.inner.thing").VALUE
+        cache.keep()
+    assert len(interpreter.kept()) == 2
+
+
+def test_what_mitogen_sends_is_the_importers_when_it_is_loaded(interpreter: Interpreter) -> None:
+    importer, _cache = interpreter.begin()
+    thing = importlib.import_module(f"{PACKAGE}.inner.thing")
+    assert importer.loaders == [importer] * 3
+    assert thing.__loader__ is thing.__spec__.loader is importer
+    assert thing.__spec__.origin == f"master:/{PACKAGE}.inner.thing.py"
+
+
+def test_what_mitogen_sends_of_others_is_left_alone(interpreter: Interpreter) -> None:
+    importer, cache = interpreter.begin()
+    assert cache is not None
+    assert importlib.import_module(f"{OTHER}.thing").VALUE == 1
+    assert importer.compiled == [OTHER, f"{OTHER}.thing"] and not cache.fresh
+
+
+@pytest.mark.parametrize("lacks", ["find_spec", "create_module", "exec_module", "get_source"])
+def test_an_importer_of_another_kind_is_left_alone(interpreter: Interpreter, lacks: str) -> None:
+    importer = type("Other", (), {name: None for name in code_cache._IMPORTER if name != lacks})()
+    sys.meta_path.insert(0, importer)
+    finders = list(sys.meta_path)
+    assert install(importer) is None and sys.meta_path == finders
+
+
+def test_a_loader_that_is_no_finder_is_left_alone(interpreter: Interpreter) -> None:
+    finders = list(sys.meta_path)
+    assert install(Importer({})) is None and sys.meta_path == finders
+
+
+def test_a_source_that_mitogen_does_not_tell_is_loaded_by_its_importer(interpreter: Interpreter) -> None:
+    importer, cache = interpreter.begin()
+    assert cache is not None
+    importer.get_source = lambda _fullname: None  # type: ignore[method-assign, assignment]
+    assert importlib.import_module(f"{PACKAGE}.inner.thing").VALUE == 1
+    assert len(importer.compiled) == 3 and not cache.fresh
+
+
+def test_without_the_directory_mitogen_is_left_alone(interpreter: Interpreter) -> None:
+    (interpreter.directory / DIRECTORY).rmdir()
+    importer, cache = interpreter.begin()
+    assert cache is None and sys.meta_path == [importer, *ORDINARY]
