@@ -277,6 +277,7 @@ ORDINARY = list(sys.meta_path)
 def _interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interpreter]:
     (tmp_path / DIRECTORY).mkdir(mode=0o700)
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     before = {name for name in sys.modules if name.startswith(PACKAGE)}
     yield Interpreter(tmp_path, monkeypatch)
