@@ -26,6 +26,7 @@ from ansible_collections.miniecom.maintenance.plugins.plugin_utils.first_contact
 
 ROOT = Path(__file__).resolve().parents[4]
 REQUIREMENTS = (ROOT / "roles/prerequisites/files/requirements.txt").read_text(encoding="utf-8")
+NUMPY = (ROOT / "roles/prerequisites/files/numpy.txt").read_text(encoding="utf-8")
 WAYS = Ways(
     host="shop1",
     user="deploy",
@@ -181,6 +182,57 @@ def test_the_libraries_are_chosen_for_the_host_and_not_for_this_machine(
     version: tuple[int, int], machine: str, told: list[str]
 ) -> None:
     assert wanted(REQUIREMENTS, version, machine) == told
+
+
+@pytest.mark.parametrize(
+    "version, machine, told",
+    [
+        ((3, 8), "x86_64", ["numpy==1.24.4"]),
+        ((3, 9), "aarch64", ["numpy==2.0.2"]),
+        ((3, 10), "x86_64", ["numpy==2.2.6"]),
+        ((3, 11), "x86_64", ["numpy==2.4.6"]),
+        ((3, 14), "aarch64", ["numpy==2.4.6"]),
+        ((3, 12), "riscv64", []),  # nothing is compiled on a host
+        ((3, 12), "i686", []),
+    ],
+)
+def test_numpy_is_chosen_for_the_host(version: tuple[int, int], machine: str, told: list[str]) -> None:
+    assert wanted(NUMPY, version, machine) == told
+
+
+ASKED_FOR = """
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  vars_files: [ROLE/defaults/main.yml, ROLE/vars/main.yml]
+  vars: {role_path: ROLE}
+  tasks:
+    - ansible.builtin.set_fact:
+        mark_without: "{{ __prerequisites_mark }}"
+        without: "{{ __prerequisites_requirements }}"
+    - ansible.builtin.assert:
+        that:
+          - (__prerequisites_requirements == without ~ '\\n' ~ lookup('ansible.builtin.file', 'ROLE/files/numpy.txt')) == item.installed
+          - (__prerequisites_requirements == without) != item.installed
+          - (__prerequisites_mark == mark_without) != item.other_mark
+      vars:
+        prerequisites_numpy: "{{ item.numpy }}"
+        prerequisites_temporary: "{{ item.temporary }}"
+      loop:
+        - {numpy: false, temporary: false, installed: false, other_mark: false}
+        - {numpy: true, temporary: false, installed: true, other_mark: true}
+        - {numpy: true, temporary: true, installed: false, other_mark: true}
+"""
+
+
+def test_numpy_is_installed_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    """An environment made without it is not complete for whoever asks for it; what is temporary backs nothing up."""
+    assert "numpy" not in REQUIREMENTS
+    playbook = tmp_path / "asked.yml"
+    playbook.write_text(ASKED_FOR.replace("ROLE", str(ROOT / "roles/prerequisites")))
+    command = [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", str(playbook)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 RETRY = "WARNING: Retrying after connection broken by 'NewConnectionError': Temporary failure in name resolution\n"
