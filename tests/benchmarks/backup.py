@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Backup: verified backup and restore test against a plain raw read
 
-Memory is the most that the module's process has had at a time, without its helpers (below 60 MB each). Where a row does not name
+Memory is the most that the module's process has had at a time, without its helpers (below 65 MB each). Where a row does not name
 numpy, it is hidden. The last rows are for ten documents of 16 MB, their ratio against a plain read of these.
 
 Shop orders of some 670 bytes in one collection, 290 MB of them. The plain read only fetches raw batches and drops them; every

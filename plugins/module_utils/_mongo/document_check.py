@@ -54,16 +54,18 @@ def check(data):
         if position - start >= 8192 or position >= len(data):
             decode_all(data[start:position], options)
             start = position
-def starts(data):
-    found, position, end = [], 0, len(data)
-    while position <= end - 5:
-        found.append(position)
-        size, = length(data, position)
-        if size < 5:
+def starts(data, position):
+    # Where documents start, from one on, a megabyte of them for the memory's sake; nothing where they do not add up.
+    found, end, most = [position], len(data), position + 1500000
+    while position < end and position < most and len(found) <= 20000:
+        if end - position < 5:
             return []
+        size, = length(data, position)
         position += size
-    found.append(position)
-    return found if position == end else []
+        if size < 5 or position > end:
+            return []
+        found.append(position)
+    return found
 class Fast:
     # What numpy vouches for the driver need not decode; it alone says that a document does not parse.
     def __init__(self, source, after):
@@ -92,14 +94,13 @@ class Fast:
         if self.pause:
             self.pause -= 1
             return check(data)
-        found = starts(data)
-        if len(found) <= self.kit["LEAST"]:
-            return check(data)
-        # A megabyte at a time, for the memory.
-        parts = 1 + len(data) // 1500000
-        step = -(-(len(found) - 1) // parts)
-        for first in range(0, len(found) - 1, step):
-            self.part(data, room, found[first:first + step + 1])
+        position = 0
+        while position < len(data):
+            found = starts(data, position)
+            if len(found) <= self.kit["LEAST"]:
+                return check(data[position:])
+            self.part(data, room, found)
+            position = found[-1]
     def part(self, data, room, found):
         if self.shapes is None:
             self.shapes = self.kit["Shapes"](self.numpy)
