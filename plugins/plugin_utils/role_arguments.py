@@ -106,7 +106,8 @@ def argument_problems(
             if name not in variables or waits(variables[name]):
                 continue
             try:
-                values.update(template({name: variables[name]}))
+                # Most are written out, and Ansible would take its time to find that nothing is to be filled in.
+                values.update(template({name: variables[name]}) if _open(variables[name]) else {name: variables[name]})
                 known[name] = option
             except AnsibleUndefinedVariable as error:
                 if not name.startswith(lenient) and not any(
@@ -120,6 +121,17 @@ def argument_problems(
             told = str(remove_values(message, result._no_log_values))
             problems.append(_typed(told, known, variables, shared))
     return list(dict.fromkeys(["%s: %s" % (name, error) for error, name in unset.items()] + problems))
+
+
+def _open(value: Any) -> bool:
+    """Something is to be filled in, as far as can be seen; what is neither text, number nor a collection of these, such as a vault's, is Ansible's affair."""
+    if isinstance(value, str):
+        return "{" in value
+    if isinstance(value, Mapping):
+        return any(_open(part) for pair in value.items() for part in pair)
+    if isinstance(value, (list, tuple)):
+        return any(map(_open, value))
+    return not (value is None or isinstance(value, (bool, int, float)))
 
 
 def _typed(message: str, options: Options, variables: Mapping[str, Any], shared: Collection[str]) -> str:

@@ -73,6 +73,32 @@ def test_what_rests_on_what_is_found_out_is_left_alone() -> None:
     assert len(problems({"logs_days": text}, later=())) == 1
 
 
+@pytest.mark.parametrize(
+    ("value", "open_"),
+    [
+        ("{{ a }}", True),
+        ("{% if a %}1{% endif %}", True),
+        ([1, {"a": ["{{ b }}"]}], True),
+        ({"{{ a }}": 1}, True),
+        (object(), True),
+        ("plain", False),
+        (3, False),
+        (None, False),
+        ([{"a": ["b", 1.5, True]}], False),
+    ],
+)
+def test_what_is_written_out_is_not_filled_in(value: Any, open_: bool) -> None:
+    asked = []
+
+    def filled(values: dict[str, Any]) -> dict[str, Any]:
+        asked.append(values)
+        return values
+
+    spec: dict[str, Any] = {"logs_value": {"type": "raw"}}
+    assert argument_problems([spec], {"logs_value": value}, filled, (), ()) == []
+    assert asked == ([{"logs_value": value}] if open_ else [])
+
+
 def test_a_shared_variable_is_named_where_it_is_set() -> None:
     def filled(values: dict[str, Any]) -> dict[str, Any]:
         return dict.fromkeys(values, "c")
