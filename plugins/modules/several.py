@@ -32,9 +32,13 @@ options:
         required: true
         choices: [log_prune, log_rotate, mongo_compact, mongo_orphans, perm_audit, port_audit, secret_scan]
       options:
-        description: Its options, C(run_id) and C(state_dir) among them.
+        description: Its own options.
         type: dict
         required: true
+  common:
+    description: Options of all of them, such as C(run_id) and C(state_dir). What stands with a call goes before.
+    type: dict
+    default: {}
   stop_on_failure:
     description: Make no further call after one that failed, or that cannot be made here.
     type: bool
@@ -61,6 +65,7 @@ EXAMPLES = r"""
         options: {paths: [/opt/miniecom]}
       - module: port_audit
         options: {allow: [22/tcp, 443/tcp]}
+    common: {fail_on: critical}
   register: audits
   # Said by the tasks that follow.
   changed_when: false
@@ -68,11 +73,13 @@ EXAMPLES = r"""
 - name: Say what the audit of permissions found
   miniecom.maintenance.perm_audit:
     paths: [/opt/miniecom]
+    fail_on: critical
     given: "{{ audits.calls.perm_audit | default(omit) }}"
 
 - name: Say what the audit of ports found
   miniecom.maintenance.port_audit:
     allow: [22/tcp, 443/tcp]
+    fail_on: critical
     given: "{{ audits.calls.port_audit | default(omit) }}"
 """
 

@@ -70,6 +70,18 @@ def test_each_result_is_that_of_the_call_by_itself(shop: Path, check: bool) -> N
     assert (shop / "ops.log").exists() is check and (shop / "ops.log.gz").exists() is not check
 
 
+def test_what_all_have_in_common_is_said_once(shop: Path) -> None:
+    common = {"paths": [str(shop)], "state_dir": str(shop.parent / "state")}
+    calls = [
+        {"module": "perm_audit", "options": {"docker_socket": []}},
+        {"module": "log_prune", "options": {"paths": [str(shop / "missing")]}},
+    ]
+    done = run_module("several", {"calls": calls, "common": common}).result["calls"]
+    assert done["perm_audit"]["summary"]["findings_total"] > 0
+    assert str(shop / "missing") in done["log_prune"]["msg"], "what stands with a call goes before"
+    assert os.listdir(shop.parent / "state")
+
+
 def test_a_call_that_fails_does_not_keep_the_others_from_being_made(shop: Path) -> None:
     lost = pruning(shop, paths=[str(shop / "missing")])
     done = run_module("several", {"calls": [lost, auditing(shop)]})
@@ -92,6 +104,9 @@ def test_what_a_module_would_refuse_is_left_to_itself(shop: Path) -> None:
     ]
     done = run_module("several", {"calls": [*refused, pruning(shop)]})
     assert list(done.result["calls"]) == ["log_prune"]
+    common = {"uri": "mongodb://u:s3cr3t@127.0.0.1"}
+    hidden = run_module("several", {"calls": [{"module": "mongo_compact", "options": {}}], "common": common})
+    assert hidden.result["calls"] == {}
     stopped = run_module("several", {"calls": [*refused, pruning(shop)], "stop_on_failure": True})
     assert stopped.result["calls"] == {}
 

@@ -2897,6 +2897,8 @@ MAINTENANCE_RUN = (
             ("several-not-made", '            if module.params["stop_on_failure"]:\n                break\n', ""),
             ("several-passwords", "if any(options.get(name) for name in hidden):", NEVER),
             ("several-options", "return None if found else", "return"),
+            ("several-common", 'dict(module.params["common"], **call["options"])', 'call["options"]'),
+            ("several-common-first", '["common"], **call["options"]', '["common"] or call["options"]'),
         )
     ),
     *_of(

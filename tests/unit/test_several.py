@@ -36,11 +36,15 @@ def calls(role: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     """From each module that a role calls in one process to the variable that holds the results, and its options."""
     found = {}
     for task in of_role(role):
-        for call in task.get(PREFIX + "several", {}).get("calls", ()):
-            found[call["module"]] = (task["register"], call["options"])
+        several_args = task.get(PREFIX + "several", {})
+        for call in several_args.get("calls", ()):
+            assert not set(call["options"]) & set(several_args.get("common", {}))
+            found[call["module"]] = (task["register"], {**several_args.get("common", {}), **call["options"]})
     return found
 
 
+# What only an own task is asked for: with it the call for several is not made.
+ALONE = {"security_audit": {"sarif"}}
 ROLES = [role for role in sorted((ROOT / "roles").iterdir()) if calls(role)]
 
 
@@ -58,7 +62,8 @@ def test_what_is_asked_in_one_call_is_what_the_own_task_would_ask(role: Path) ->
             if isinstance(options, dict) and ".calls." in options.get("given", ""):
                 name = key.removeprefix(PREFIX)
                 register, expected = made[name]
-                assert {key: value for key, value in options.items() if key != "given"} == expected
+                asked = {key: options[key] for key in options.keys() - {"given"} - ALONE.get(role.name, set())}
+                assert asked == expected
                 assert options["given"].endswith(" %s.calls.%s | default(omit) }}" % (register, name))
                 ended.add(name)
     assert ended == set(made), "a call whose result nothing ends with"
@@ -70,6 +75,15 @@ def test_where_it_fails_or_is_left_out_the_own_tasks_do_the_work(role: Path) -> 
         if PREFIX + "several" in task:
             assert task["ignore_errors"] is True
             assert task["changed_when"] is False, "the own tasks tell what was changed"
+
+
+def test_with_an_output_directory_the_audits_are_not_made_in_one_call() -> None:
+    [task] = [task for task in of_role(ROOT / "roles/security_audit") if PREFIX + "several" in task]
+    assert any("security_audit_output_directory | length == 0" in part for part in task["when"])
+    for other in of_role(ROOT / "roles/security_audit"):
+        for options in other.values():
+            if isinstance(options, dict) and "sarif" in options and "given" in options:
+                assert options["sarif"].endswith(" if security_audit_output_directory else omit }}")
 
 
 def test_what_is_documented_and_routed_is_what_can_be_called() -> None:

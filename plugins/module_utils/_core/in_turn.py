@@ -51,6 +51,7 @@ def run_several(names: Sequence[str], known: Known) -> None:
     }
     spec = {
         "calls": {"type": "list", "elements": "dict", "required": True, "options": call},
+        "common": {"type": "dict", "default": {}},
         "stop_on_failure": {"type": "bool", "default": False},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
@@ -67,7 +68,7 @@ def _in_turn(module: AnsibleModule, known: Known) -> Dict[str, Dict[str, Any]]:
     results: Dict[str, Dict[str, Any]] = {}
     for call in module.params["calls"]:
         work, spec = known(call["module"])
-        params = _valid(spec, call["options"])
+        params = _valid(spec, dict(module.params["common"], **call["options"]))
         if params is None:
             if module.params["stop_on_failure"]:
                 break
