@@ -49,6 +49,19 @@ def _of(module: str, file: str, tests: str, *guards: tuple[str, str, str, str]) 
 DOCKER = (
     *_of(
         "docker_prune",
+        "_docker/client.py",
+        "_docker/test_client.py",
+        (
+            "docker-greeting-of-another",
+            r"""_SERVER = re.compile(r"^Docker/(\S+) \(\w+\)$")""",
+            r"""_SERVER = re.compile(r"^\w+/(\S+) \(\w+\)$")""",
+            "test_what_is_not_said_there_is_asked_for",
+        ),
+        ("docker-greeting-newer", "<= version_tuple(spoken) <= NEWEST_API", "<= version_tuple(spoken)", ""),
+        ("docker-greeting-forbidden", "if status != 200 or engine is None", "if engine is None", ""),
+    ),
+    *_of(
+        "docker_prune",
         "_docker/watch.py",
         "_docker/test_watch.py",
         (
@@ -87,6 +100,18 @@ DOCKER = (
             "docker-watch-own-event-late",
             "                self._unclear, self._users = True, None\n                return\n\n",
             "                self._unclear = True\n                return\n\n",
+            "",
+        ),
+        (
+            "docker-watch-network-connected-silently",
+            "return (*connected_now, *self.users().containers)",
+            "return self.users().containers",
+            "",
+        ),
+        (
+            "docker-watch-network-made-since",
+            "return (*connected_now, *self.users().containers)",
+            "return connected_now",
             "",
         ),
         ("docker-watch-look-old", "self._looked is None or self._looked[0] <= asked", "self._looked is None", ""),
@@ -371,7 +396,7 @@ DOCKER = (
         ("docker-removal-network-connected", 'if raw.get("Containers"):', NEVER, ""),
         (
             "docker-removal-network-in-use",
-            "_require_unused([c for c in watch.look().containers if container_uses_network(c, work.id, work.name)])",
+            "_require_unused([c for c in users if container_uses_network(c, work.id, work.name)])",
             "pass",
             "",
         ),

@@ -32,6 +32,10 @@ Answer = TypeVar("Answer")
 # The version is always negotiated: an engine that is spoken to as 1.41 or older prunes named volumes with the
 # anonymous ones. From 1.53 on the engine leaves out keys that are read here; every engine known answers to 1.52.
 NEWEST_API = (1, 52)
+# The SDK speaks none older.
+OLDEST_API = (1, 24)
+# How Docker calls itself in the head of an answer; Podman and those that stand between call themselves something else.
+_SERVER = re.compile(r"^Docker/(\S+) \(\w+\)$")
 
 # One option under one name in all modules that may talk to an engine, so that module_defaults reach them all.
 DOCKER_ARGUMENTS = ArgumentSpec(
@@ -282,6 +286,8 @@ def docker_errors(what: str, target: str, docker_host: str = "", timeout: int = 
 
 def _translated(error: Exception, what: str, target: str, docker_host: str, timeout: int) -> Optional[MaintenanceError]:
     """What an exception of the SDK or the transport means; None for those of anybody else."""
+    if isinstance(error, MaintenanceError):
+        return None  # translated already, and the SDK takes long to import
     import requests
     from docker import errors as sdk
 
@@ -323,6 +329,26 @@ def _require_spoken(version: Mapping[str, Any], spoken: str, host: str) -> None:
         )
 
 
+def _greeting(lanes: Lanes) -> Optional[Dict[str, str]]:
+    """What an engine says of itself in the heads of its answer to a ping, by the names that it has in GET /version, for which it
+    asks runc and others; None where that is not Docker's own, or not enough, and the SDK has to find out.
+
+    Raises:
+        socket.timeout: it does not answer; to ask again would take as long again.
+    """
+    try:
+        status, headers = lanes.ping()
+    except socket.timeout:
+        raise
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    engine = _SERVER.match(headers.get("server", ""))
+    spoken = headers.get("api-version", "")
+    if status != 200 or engine is None or not OLDEST_API <= version_tuple(spoken) <= NEWEST_API:
+        return None
+    return {"Version": engine.group(1), "ApiVersion": spoken}
+
+
 class Docker:
     """A connection to an engine. A context manager.
 
@@ -334,16 +360,16 @@ class Docker:
         engine: docker, or podman, whose socket speaks the same language and does not always mean the same by it.
     """
 
-    def __init__(self, api: Any, docker_host: str, timeout: int, version: Dict[str, Any]) -> None:
+    def __init__(
+        self, api: Any, docker_host: str, timeout: int, version: Mapping[str, Any], lanes: Optional[Lanes] = None
+    ) -> None:
         self.api = api
         self.docker_host = docker_host
         self.timeout = timeout
         self.version = str(version.get("Version", ""))
         self.api_version = str(api._version)
         self.engine = engine_of(version)
-        self.lanes: Optional[Lanes] = None
-        if docker_host.startswith("unix://"):
-            self.lanes = Lanes(docker_host[len("unix://") :], timeout)
+        self.lanes = lanes
         self._info: Optional[Dict[str, Any]] = None
 
     @classmethod
@@ -377,6 +403,10 @@ class Docker:
             environment = dict(os.environ, DOCKER_HOST=host)
             options: Dict[str, Any] = dict(kwargs_from_env(environment=environment))
             options.update(base_url=options.get("base_url") or host, timeout=timeout)
+            lanes = Lanes(host[len("unix://") :], timeout) if host.startswith("unix://") else None
+            greeting = _greeting(lanes) if lanes is not None else None
+            if greeting is not None:
+                return cls(APIClient(version=greeting["ApiVersion"], **options), host, timeout, greeting, lanes)
             api: Any = APIClient(version="auto", **options)
             try:
                 if version_tuple(api._version) > NEWEST_API:
@@ -388,7 +418,7 @@ class Docker:
             except BaseException:
                 api.close()
                 raise
-        return cls(api, host, timeout, version)
+        return cls(api, host, timeout, version, lanes)
 
     def __enter__(self) -> Docker:
         return self

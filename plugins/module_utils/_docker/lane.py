@@ -31,6 +31,8 @@ class Lane:
     def __init__(self, path: str, timeout: Optional[float]) -> None:
         self._socket = connected(path, timeout)
         self._buffer = b""
+        # Of the last answer, names in small letters.
+        self.headers: Dict[bytes, bytes] = {}
 
     @property
     def broken(self) -> bool:
@@ -51,6 +53,7 @@ class Lane:
         status, headers, ends = self._head()
         while 100 <= status < 200:
             status, headers, ends = self._head()
+        self.headers = headers
         if status in (204, 304):
             return status, b"", ends
         if "chunked" in headers.get(b"transfer-encoding", b"").lower().decode("latin-1"):
@@ -178,6 +181,19 @@ class Lanes:
         Raises:
             OSError, http.client.HTTPException: there was none.
         """
+        status, body, _headers = self._ask(method, target(path, parameters))
+        return status, body
+
+    def ping(self) -> Tuple[int, Dict[str, str]]:
+        """Status and headers, their names in small letters, of the answer to the cheapest question.
+
+        Raises:
+            OSError, http.client.HTTPException: there was none.
+        """
+        status, _body, headers = self._ask("GET", "/_ping")
+        return status, {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
+
+    def _ask(self, method: str, place: str) -> Tuple[int, bytes, Dict[bytes, bytes]]:
         with self._lock:
             lane = self._idle.pop() if self._idle else None
         if lane is not None and lane.broken:
@@ -185,16 +201,17 @@ class Lanes:
             lane = None
         lane = lane or Lane(self.path, self.timeout)
         try:
-            status, body, ends = lane.ask(method, target(path, parameters))
+            status, body, ends = lane.ask(method, place)
         except BaseException:
             lane.close()
             raise
+        headers = lane.headers
         if ends:
             lane.close()
         else:
             with self._lock:
                 self._idle.append(lane)
-        return status, body
+        return status, body, headers
 
     def close(self) -> None:
         with self._lock:

@@ -92,15 +92,17 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
     root = str(docker.info.get("DockerRootDir") or "")
     listed, manifests = _usage_and_manifests(docker, wanted)
     usage, sizes_unknown = listed
-    volumes = tuple(with_real_places(docker, _volumes(docker, usage))) if wanted.volumes else ()
-    if not wanted.brief:
-        volumes = tuple(replace(volume, changed=_changed(docker, volume.mountpoint)) for volume in volumes)
+    raw_volumes = docker.volumes() if wanted.volumes else []
     networks = tuple(parse_network(raw) for raw in docker.networks()) if wanted.networks else ()
     raw_images = _listed_images(docker, usage, manifests) if wanted.images else []
     before = _on_disk(root, docker) if (wanted.volumes or wanted.networks) and not wanted.brief else None
-    containers: List[Container] = []
-    if wanted.containers or not wanted.brief:
-        containers, unknown = _containers(docker, usage, wanted)
+    with ThreadPoolExecutor(1) as pool:
+        # The containerd store takes a millisecond for each container; meanwhile what came before is made sense of.
+        asked = pool.submit(_containers, docker, usage, wanted) if wanted.containers or not wanted.brief else None
+        volumes = tuple(with_real_places(docker, _volumes(raw_volumes, usage)))
+        if not wanted.brief:
+            volumes = tuple(replace(volume, changed=_changed(docker, volume.mountpoint)) for volume in volumes)
+        containers, unknown = asked.result() if asked is not None else ([], "")
         sizes_unknown = sizes_unknown or unknown
     hidden = None
     if before is not None:
@@ -334,10 +336,10 @@ def read_containers(
     ]
 
 
-def _volumes(docker: Docker, usage: DiskUsage) -> Tuple[Volume, ...]:
+def _volumes(listed: Iterable[Mapping[str, Any]], usage: DiskUsage) -> Tuple[Volume, ...]:
     """Those that the engine counts as its own data, and after them the others, which are mounts of something else."""
     found: Dict[str, Volume] = {}
-    for raw in docker.volumes():
+    for raw in listed:
         volume = parse_volume(raw)
         found[volume.name] = replace(volume, measured=False, size=None)
     for measured in usage.volumes:

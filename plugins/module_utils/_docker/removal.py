@@ -208,8 +208,8 @@ def _remove_network(docker: Docker, watch: Watch, work: RemoveNetwork, size: int
     raw = docker.get("/networks/%s" % work.id)
     if raw.get("Containers"):
         raise SkipAction("a container is connected to it by now")
-    # No event tells that a container was connected which does not run.
-    _require_unused([c for c in watch.look().containers if container_uses_network(c, work.id, work.name)])
+    users = watch.network(work.id, work.name)
+    _require_unused([c for c in users if container_uses_network(c, work.id, work.name)])
     _delete(docker, "cannot remove the network", work.name, "/networks/%s" % work.id)
     return 0
 

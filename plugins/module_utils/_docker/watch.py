@@ -21,7 +21,8 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import field
-from typing import AbstractSet, Dict, FrozenSet, Iterable, List, Mapping, Optional, Set, Tuple
+from functools import cached_property
+from typing import AbstractSet, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from .._core.late_dataclass import dataclass
 from .client import Docker, DockerUnavailable, EngineError
@@ -65,7 +66,7 @@ class Users:
     containers: Tuple[Container, ...] = ()
     volumes: Mapping[str, Volume] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def binds(self) -> List[Volume]:
         return [volume for volume in self.volumes.values() if volume.elsewhere]
 
@@ -236,6 +237,21 @@ class Watch:
                 self._looked = (put, read_users(self._docker))
             return self._looked[1]
 
+    def network(self, *names: str) -> Sequence[Container]:
+        """The containers that may use a network. No event tells that one was connected which does not run, so the engine is asked
+        for those that are in the network, which costs it little, and the events tell of all others.
+
+        Args:
+            names: of the network, and its id.
+
+        Raises:
+            EngineError, DockerUnavailable: the engine did not answer.
+        """
+        if not self._listens:
+            return self.look().containers
+        connected_now = read_containers(self._docker, filters=json.dumps({"network": names}))
+        return (*connected_now, *self.users().containers)
+
     def untouched(self, kind: str, identity: str) -> bool:
         """Whether a container, a volume or an image is certainly as it was when it was observed.
 
@@ -303,7 +319,7 @@ class Watch:
         self._stale = self._stale or news.stale
         if news.stale:
             self._users = None
-        elif news.gone and self._users is not None:
+        elif self._users is not None and any(kind == "container" for kind, _identity in news.gone):
             self._users = Users(_without(news.gone, self._users.containers), self._users.volumes)
 
     def close(self) -> None:

@@ -212,6 +212,37 @@ def test_the_version_is_negotiated_up_to_what_is_understood(
         assert docker.version == "99.0"
 
 
+def greeting(server: bytes, spoken: bytes, body: bytes = b"OK", status: bytes = b"200 OK") -> bytes:
+    return http(body, status).replace(b"\r\n", b"\r\nServer: %s\r\nApi-Version: %s\r\n" % (server, spoken), 1)
+
+
+def test_docker_says_in_the_head_of_an_answer_who_it_is(fake: Callable[[bytes], str]) -> None:
+    with Docker.connect(fake(greeting(b"Docker/28.5.2+dfsg4 (linux)", b"1.51"))) as docker:
+        assert (docker.version, docker.api_version, docker.engine) == ("28.5.2+dfsg4", "1.51", "docker")
+        assert docker.api._version == "1.51"
+
+
+@pytest.mark.parametrize(
+    ("server", "spoken"),
+    [
+        (b"Libpod/5.8.6 (linux)", b"1.41"),
+        (b"Docker", b"1.41"),
+        (b"Docker/99.0 (linux)", b"1.53"),
+        (b"Docker/99.0 (linux)", b"1.23"),
+        (b"Docker/99.0 (linux)", b""),
+    ],
+)
+def test_what_is_not_said_there_is_asked_for(fake: Callable[[bytes], str], server: bytes, spoken: bytes) -> None:
+    body = b'{"Version": "5.8.6", "ApiVersion": "1.44", "Components": [{"Name": "Podman Engine"}]}'
+    with Docker.connect(fake(greeting(server, spoken, body))) as docker:
+        assert (docker.version, docker.api_version, docker.engine) == ("5.8.6", "1.44", "podman")
+
+
+def test_a_greeting_that_is_forbidden_says_nothing(fake: Callable[[bytes], str]) -> None:
+    words = b'{"message": "authorization denied by plugin policy: no"}'
+    assert "denied by plugin" in str(failure(fake(greeting(b"Docker/99.0 (linux)", b"1.51", words, b"403 Forbidden"))))
+
+
 @pytest.mark.parametrize("host", ["ssh://root@host", "foo://x", "tcp://", "unix://", "localhost"])
 def test_an_address_that_makes_no_sense(host: str) -> None:
     with pytest.raises(DockerUnavailable) as caught:

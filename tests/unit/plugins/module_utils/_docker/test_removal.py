@@ -51,7 +51,7 @@ class Engine:
         self.told: list[tuple[str, str]] = []
         self.watch: Any = SimpleNamespace(
             users=self.users,
-            look=self.users,
+            network=lambda *names: self.users().containers,
             untouched=lambda kind, identity: (kind, identity) in self.known,
             removed=lambda kind, identity: self.told.append((kind, identity)),
         )

@@ -299,6 +299,30 @@ def test_a_full_look_is_shared_by_those_who_asked_before_it_began(
     assert len(looks) == 4 and sorted(found.count(look) for look in looks) == [0, 0, 1, 3]
 
 
+def test_what_uses_a_network_is_told_by_events_and_by_those_who_are_in_it(
+    engine: Engine, looks: list[Users], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def connected_now(_docker: Any, **parameters: Any) -> list[Container]:
+        asked.append(parameters)
+        return [Container("silent", "silent", "a", "i", "created", 1.0)]
+
+    monkeypatch.setattr(watch, "read_containers", connected_now)
+    docker: Any = engine
+    seen = Watch(docker)
+    assert [item.id for item in seen.network("nid", "net")] == ["silent", "c0"]
+    assert asked == [{"filters": '{"network": ["nid", "net"]}'}]
+    engine.tell(event("container", "create") + b"\n")
+    assert [item.id for item in seen.network("nid", "net")] == ["silent", "c0", "c1"]
+    assert len(looks) == len(asked) == 2
+    engine.engine = "podman"
+    seen.network("nid", "net")
+    seen.network("nid", "net")
+    assert (len(looks), len(asked)) == (4, 2), "without events all are asked for"
+    seen.close()
+
+
 @pytest.mark.parametrize("fact", [{"engine": "podman"}, {"lanes": None}])
 def test_where_events_are_not_relied_on_everything_is_looked_at_each_time(
     engine: Engine, looks: list[Users], fact: dict[str, Any]
