@@ -53,22 +53,22 @@ class Field:
         self.width = (len(header) + (0 if self.type in _FIXED else 4) + 7) // 8 * 8
 
 
-class Place:
-    """Where documents stand: at the top, under one key, or in one array."""
+class Pool:
+    """Documents that stand at one place: at the top, under one key, or in one array."""
 
     def __init__(self, depth: int, array: bool) -> None:
         self.depth = depth
         self.array = array
         self.fields: List[Field] = []
         self.most = 0  # fields, once there are some: names that are values, such as ids, are not to be learnt
-        self.children: Dict[bytes, Place] = {}
+        self.children: Dict[bytes, Pool] = {}
         self.waiting: List[Tuple[Any, Any, Any]] = []
 
-    def child_of(self, header: bytes) -> Place:
+    def child_of(self, header: bytes) -> Pool:
         """The place of what is embedded in a field; all documents of an array are at one."""
         key = header[:1] if self.array else header
         if key not in self.children:
-            self.children[key] = Place(self.depth + 1, header[0] == _ARRAY)
+            self.children[key] = Pool(self.depth + 1, header[0] == _ARRAY)
         return self.children[key]
 
 
@@ -103,7 +103,7 @@ class Shapes:
 
     def __init__(self, numpy: Any) -> None:
         self._numpy = numpy
-        self._top = Place(0, False)
+        self._top = Pool(0, False)
 
     def unsure(self, room: Any, starts: List[int]) -> List[int]:
         """Which documents the driver has to be asked about. Of the others it is sure that it would decode them.
@@ -129,7 +129,7 @@ class Shapes:
         unsure: List[int] = numpy.flatnonzero(doubtful).tolist()
         return unsure
 
-    def _walk(self, data: Data, place: Place, doubtful: Any) -> None:
+    def _walk(self, data: Data, place: Pool, doubtful: Any) -> None:
         """Follow all documents that wait at a place to their ends; those that do not get there are doubtful."""
         numpy, waiting = self._numpy, place.waiting
         place.waiting = []
@@ -209,7 +209,7 @@ class Shapes:
         else:
             cursor[chosen] = place
 
-    def _learn(self, data: Data, place: Place, start: int, end: int) -> bool:
+    def _learn(self, data: Data, place: Pool, start: int, end: int) -> bool:
         """Add what is new in a document that got stuck, each field after those before it; whether there was anything."""
         fields, position, at = place.fields, 0, start + 4
         learnt, most = False, place.most
