@@ -49,7 +49,7 @@ class ReplicaSet:
 
     @property
     def primary(self) -> Mongod:
-        return next(member for member in self.members if hello(member).get("isWritablePrimary"))
+        return next(member for member in self.members if hello(member, answers=False).get("isWritablePrimary"))
 
     @property
     def secondary(self) -> Mongod:
@@ -192,7 +192,8 @@ def test_a_primary_that_steps_down_while_it_is_compacted(replica_set: ReplicaSet
         client.admin.command(slow)
         try:
             module = start_module("mongo_compact", {**params, "primary": "force"})
-            wait_for(lambda: running_compactions(client))
+            wait_for(lambda: running_compactions(client) or module.poll() is not None)
+            assert module.poll() is None, finish_module(module).output
             step_down(primary, secondary)
             done = finish_module(module)
         finally:

@@ -35,12 +35,22 @@ def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
     return found
 
 
-def hello(server: Mongod) -> dict[str, Any]:
-    """What a member says of itself; needs no authentication."""
+def hello(server: Mongod, answers: bool = True) -> dict[str, Any]:
+    """What a member says of itself; needs no authentication.
+
+    answers: it is running. Of one that may stand still nothing is said if it does not answer soon.
+    """
     import pymongo
 
-    with pymongo.MongoClient("127.0.0.1", server.port, directConnection=True) as client:
-        return dict(client.admin.command("hello"))
+    seconds = 30_000 if answers else 2_000
+    limits = {"serverSelectionTimeoutMS": seconds, "connectTimeoutMS": seconds, "socketTimeoutMS": seconds}
+    try:
+        with pymongo.MongoClient("127.0.0.1", server.port, directConnection=True, **limits) as client:
+            return dict(client.admin.command("hello"))
+    except pymongo.errors.ConnectionFailure:
+        if answers:
+            raise
+        return {}
 
 
 # A member that was added before has become ready, and gets its vote by a configuration of the primary's own making.

@@ -1811,6 +1811,12 @@ MONGO_COMPACT = (
             "test_a_primary_that_is_to_step_down_is_not_compacted_as_one",
         ),
         (
+            "rolling-takes-writes",
+            'ready = read_server(self.connections.looking(found[0])).state == "primary"',
+            "ready = True",
+            "test_who_was_elected_has_to_take_writes_before_anything_goes_on",
+        ),
+        (
             "rolling-successor",
             "if successors(member, seats, members, self.policy.max_lag):",
             "if True:",

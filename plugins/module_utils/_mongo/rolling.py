@@ -177,7 +177,11 @@ class Rolling:
                 for entry in self._look(member)[1]
                 if entry.state == "PRIMARY" and entry.healthy and entry.name != member
             ]
-            return "" if found else "no other member has become the primary"
+            if not found:
+                return "no other member has become the primary"
+            # It is elected before it has caught up, and takes no writes until then; what follows writes there.
+            ready = read_server(self.connections.looking(found[0])).state == "primary"
+            return "" if ready else "%s, the new primary, takes no writes yet" % found[0]
 
         self._wait(no_primary, ELECTION_SECONDS, "there is no new primary", member)
         return found[0]

@@ -343,6 +343,22 @@ def test_stepping_down(monkeypatch):
         world.rolling.step_down("a", 100)
 
 
+@pytest.mark.parametrize("caught_up_at", [2.0, float("inf")])
+def test_who_was_elected_has_to_take_writes_before_anything_goes_on(monkeypatch, caught_up_at):
+    """The others see it as the primary from its election on; it says so itself when it has caught up."""
+    world = Set(monkeypatch, UP, without(without(UP, "a", state="SECONDARY"), "b", state="PRIMARY"))
+
+    def read(connection):
+        return PRIMARY if connection.name == "a" or world.now >= caught_up_at else SECONDARY
+
+    monkeypatch.setattr(rolling, "read_server", read)
+    if caught_up_at < 10:
+        assert world.rolling.step_down("a", 100) == "b" and world.now >= caught_up_at
+    else:
+        with pytest.raises(AbortPlan, match="b, the new primary, takes no writes yet"):
+            world.rolling.step_down("a", 100)
+
+
 def test_nobody_steps_down_for_nobody(monkeypatch):
     world = Set(monkeypatch, without(UP, "b", lag_seconds=60.0))
     world.state = "primary"
