@@ -1102,6 +1102,12 @@ MONGO_BACKUP = (
             "test_the_verdict_and_the_named_place_are_the_same_without_numpy",
         ),
         (
+            "vouched-for-by-what-failed",
+            "self.numpy, unsure = None, range(len(found) - 1)",
+            "self.numpy, unsure = None, []",
+            "test_where_the_fast_way_itself_fails_the_driver_decodes_all",
+        ),
+        (
             "vouched-for-at-all",
             "if self.source and self.after <= 0:",
             NEVER,

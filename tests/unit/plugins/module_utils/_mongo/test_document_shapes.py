@@ -351,3 +351,11 @@ def test_without_the_source_all_documents_are_decoded(monkeypatch: pytest.Monkey
     monkeypatch.setattr(document_check, "_source_of_shapes", lambda: b"raise ImportError('no numpy')")
     assert verdict([(PLAIN * 1000, "shop.a")] * 3, 0) == ("", "", 0)
     assert verdict([(PLAIN * 1000 + NO_TYPE, "shop.a")], 0)[0] == "shop.a"
+
+
+def test_where_the_fast_way_itself_fails_the_driver_decodes_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as by a numpy of another age: no document is called unreadable for it."""
+    source = b"LEAST = 48\nclass Shapes:\n    def __init__(self, numpy): pass\n    def unsure(self, room, starts): raise IndexError('odd')\n"
+    monkeypatch.setattr(document_check, "_source_of_shapes", lambda: source)
+    assert verdict([(TYPES * (5_000_000 // len(TYPES)), "shop.a"), (PLAIN * 1000, "shop.b")], 0) == ("", "", 0)
+    assert verdict([(PLAIN * 1000 + NO_TYPE, "shop.c")], 0)[0] == "shop.c"
