@@ -16,12 +16,21 @@ from typing import Any, Dict, Iterator, List, Mapping, Tuple
 try:
     from bson import decode
     from bson.codec_options import CodecOptions
+    from bson.errors import InvalidBSON
     from bson.int64 import Int64
     from bson.raw_bson import RawBSONDocument
     from pymongo.errors import PyMongoError
 except ImportError:  # the client says so
     decode = CodecOptions = Int64 = RawBSONDocument = None  # type: ignore[assignment,misc]
-    PyMongoError = Exception  # type: ignore[assignment,misc]
+    InvalidBSON = PyMongoError = Exception  # type: ignore[assignment,misc]
+
+try:
+    # Private to the driver, and not in all of its releases. It refuses what `_joined_in_python` refuses but for documents that
+    # do not end in NUL, which are found when the archive is read back, in a seventh of the time (measured, 4.20.0: 75 ns a
+    # document of 650 bytes).
+    from bson._cbson import _array_of_documents_to_buffer as _joined_by_driver  # type: ignore[attr-defined]
+except ImportError:
+    _joined_by_driver = None
 
 _LENGTH = struct.Struct("<i")
 _BATCHES = (b"\x04nextBatch\0", b"\x04firstBatch\0")
@@ -110,6 +119,33 @@ def documents_of(data: bytes, start: int, end: int) -> Tuple[bytes, int]:
     Raises:
         ValueError: it is no array of whole documents.
     """
+    if _joined_by_driver is None:
+        return _joined_in_python(data, start, end)
+    with memoryview(data) as whole, whole[start:end] as array:
+        try:
+            joined: bytes = _joined_by_driver(array)
+        except InvalidBSON as error:
+            raise ValueError("the server's answer is no array of documents (%s)" % error) from error
+    return joined, _count_by_keys(end - start - _SMALLEST - len(joined))
+
+
+def _count_by_keys(size: int) -> int:
+    """How many elements an array has whose keys, with the type before each and the zero byte behind it, are so many bytes.
+
+    The keys are the numbers from 0 on (https://bsonspec.org/spec.html), so that no other count takes as many.
+    """
+    count, digits, numbers = 0, 1, 10
+    while size > numbers * (digits + 2):
+        size -= numbers * (digits + 2)
+        count += numbers
+        digits, numbers = digits + 1, 9 * 10**digits
+    more, rest = divmod(size, digits + 2)
+    if rest:
+        raise ValueError("the server's answer is no array of documents (its keys are no row of numbers)")
+    return count + more
+
+
+def _joined_in_python(data: bytes, start: int, end: int) -> Tuple[bytes, int]:
     unpack, index = _LENGTH.unpack_from, data.index
     pieces: List[bytes] = []
     append = pieces.append

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Any
+from unittest import mock
 
 import bson
 import pytest
@@ -15,6 +16,8 @@ from bson import DBRef, ObjectId
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import raw_cursor
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archive import ArchiveError, count_documents
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.raw_cursor import documents_of, split_reply
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.raw_ids import (
     cut_ids,
@@ -102,8 +105,17 @@ def test_batch_and_state_of_a_reply(name: str, before: dict[str, Any]) -> None:
     assert rest == state
 
 
+BY_DRIVER_OR_NOT = pytest.mark.parametrize("joined", [raw_cursor._joined_by_driver, None], ids=["driver", "python"])
+
+
+def test_the_driver_joins() -> None:
+    """Else the tests below are of one way only, and backups slower than they are told to be."""
+    assert raw_cursor._joined_by_driver is not None
+
+
+@BY_DRIVER_OR_NOT
 @given(
-    st.lists(
+    documents=st.lists(
         st.dictionaries(
             st.text(st.characters(codec="utf-8", exclude_characters="\0")),
             st.one_of(st.binary(), st.integers(0, 9), st.none()),
@@ -111,18 +123,28 @@ def test_batch_and_state_of_a_reply(name: str, before: dict[str, Any]) -> None:
         max_size=130,
     )
 )
-def test_documents_of_an_array(documents: list[dict[str, Any]]) -> None:
+def test_documents_of_an_array(joined: Any, documents: list[dict[str, Any]]) -> None:
     array = bson.encode({str(number): document for number, document in enumerate(documents)})
-    data, count = documents_of(b"before" + array + b"after", 6, 6 + len(array))
+    with mock.patch.object(raw_cursor, "_joined_by_driver", joined):
+        data, count = documents_of(b"before" + array + b"after", 6, 6 + len(array))
     # Within another one, where the driver does not put _id first.
     inside = len(bson.encode({"a": {}})) - len(bson.encode({})) - 1
     assert data == b"".join(bson.encode({"a": document})[inside:-1] for document in documents)
     assert count == len(documents)
 
 
+@BY_DRIVER_OR_NOT
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 99, 100, 101, 999, 1000, 1001, 9999, 10000, 10001, 123456])
+def test_documents_are_counted(joined: Any, count: int) -> None:
+    array = bson.encode({str(number): {} for number in range(count)})
+    with mock.patch.object(raw_cursor, "_joined_by_driver", joined):
+        assert documents_of(array, 0, len(array)) == (bson.encode({}) * count, count)
+
+
 ARRAY = bson.encode({"0": {"a": 1}, "1": {"b": "text"}})
 
 
+@BY_DRIVER_OR_NOT
 @pytest.mark.parametrize(
     "damaged",
     [
@@ -130,11 +152,32 @@ ARRAY = bson.encode({"0": {"a": 1}, "1": {"b": "text"}})
         ARRAY.replace(bson.encode({"a": 1}), b"\x0d" + bson.encode({"a": 1})[1:]),  # longer
         ARRAY.replace(bson.encode({"b": "text"}), b"\x7f" + bson.encode({"b": "text"})[1:]),  # longer than the array
         ARRAY.replace(bson.encode({"b": "text"}), b"\x04" + bson.encode({"b": "text"})[1:]),  # none so short
-        ARRAY[:-2] + b"\x01\0",  # the last document's end
         ARRAY[:-1] + b"\x01",  # the array's end
+        ARRAY[:4] + ARRAY[7:-1] + ARRAY[4:7] + b"\0",  # a key without a value
     ],
 )
-def test_no_array_of_whole_documents(damaged: bytes) -> None:
+def test_no_array_of_whole_documents(joined: Any, damaged: bytes) -> None:
     assert damaged != ARRAY
-    with pytest.raises(ValueError, match=r"the server's answer|subsection not found"):
+    with (
+        mock.patch.object(raw_cursor, "_joined_by_driver", joined),
+        pytest.raises(ValueError, match=r"the server's answer|subsection not found"),
+    ):
         documents_of(damaged, 0, len(damaged))
+
+
+def test_document_that_does_not_end_in_nul() -> None:
+    """The driver lets it pass; whoever reads the archive back does not."""
+    damaged = ARRAY[:-2] + b"\x01\0"
+    with (
+        mock.patch.object(raw_cursor, "_joined_by_driver", None),
+        pytest.raises(ValueError, match="the server's answer"),
+    ):
+        documents_of(damaged, 0, len(damaged))
+    with pytest.raises(ArchiveError, match="does not end with a zero byte"):
+        count_documents(documents_of(damaged, 0, len(damaged))[0])
+
+
+def test_keys_that_are_no_row_of_numbers() -> None:
+    array = bson.encode({"0": {"a": 1}, "10": {"b": 1}})
+    with pytest.raises(ValueError, match="its keys"):
+        documents_of(array, 0, len(array))
