@@ -5,7 +5,8 @@
 """gzip, fast: written in chunks by several threads, read in one thread while another one works.
 
 A stream of gzip members one after the other is a gzip file (RFC 1952, section 2.2): gunzip, tar and mongorestore
-read it as one. Each chunk is one member, so that chunks can be compressed side by side.
+read it as one. Each chunk is one member, so that chunks can be compressed side by side. A member's header says how long it
+is, in the extra field that gzip has for such things (section 2.3.1.1): so they can be unpacked side by side as well.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import threading
 import zlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Callable, Deque, List, Optional, Union
+from typing import Any, Callable, Deque, List, Optional, Tuple, Union
 
 try:
     from isal import isal_zlib
@@ -46,8 +47,14 @@ class DamagedBackup(MaintenanceError):
 
 CHUNK_BYTES = 2 * 1024 * 1024
 READ_BYTES = 1024 * 1024
-_GZIP = 31  # zlib's wbits for a gzip header and trailer
+_GZIP, _BARE = 31, -15  # zlib's wbits for deflated data with the header and trailer of gzip, and for that data alone
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+# The same with an extra field of one subfield, which no other program knows: the bytes of the whole member.
+_SIZED_HEADER = b"\x1f\x8b\x08\x04\x00\x00\x00\x00\x00\xff" + struct.pack("<H2sH", 8, b"mm", 4)
+_SIZE = struct.Struct("<I")
+_HEAD_BYTES = len(_SIZED_HEADER) + _SIZE.size
+_TRAILER = struct.Struct("<II")
+_LARGEST_MEMBER = 2 * CHUNK_BYTES + 65536  # what GzipWriter gives at most at once, and what storing it takes
 _ERRORS: Any = (zlib.error,) if isal_zlib is None else (zlib.error, isal_zlib.error)
 
 
@@ -57,11 +64,11 @@ def compression_engine() -> str:
 
 
 def _with_zlib(level: int) -> Callable[[bytes], bytes]:
-    def compress(data: bytes) -> bytes:
-        packer = zlib.compressobj(level, zlib.DEFLATED, _GZIP)
+    def deflate(data: bytes) -> bytes:
+        packer = zlib.compressobj(level, zlib.DEFLATED, _BARE)
         return packer.compress(data) + packer.flush()
 
-    return compress
+    return deflate
 
 
 def compressor(compression: str) -> Callable[[bytes], bytes]:
@@ -72,17 +79,27 @@ def compressor(compression: str) -> Callable[[bytes], bytes]:
             levels gain next to nothing) or ``none`` (stored).
     """
     if compression == "none":
-        return _with_zlib(0)
-    if compression == "small":
-        return _with_zlib(6)
-    if isal_zlib is None:
-        return _with_zlib(1)
+        deflate = _with_zlib(0)
+    elif compression == "small":
+        deflate = _with_zlib(6)
+    elif isal_zlib is None:
+        deflate = _with_zlib(1)
+    else:
+
+        def deflate(data: bytes) -> bytes:
+            packed: bytes = isal_zlib.compress(data, 2, _BARE)
+            return packed
 
     def compress(data: bytes) -> bytes:
-        packed: bytes = isal_zlib.compress(data, 2, _GZIP)
-        return packed
+        packed = deflate(data)
+        size = _HEAD_BYTES + len(packed) + _TRAILER.size
+        return b"".join((_SIZED_HEADER, _SIZE.pack(size), packed, _trailer(data)))
 
     return compress
+
+
+def _trailer(data: bytes) -> bytes:
+    return _TRAILER.pack((isal_zlib or zlib).crc32(data) & 0xFFFFFFFF, len(data) & 0xFFFFFFFF)
 
 
 def stored_member(data: bytes) -> bytes:
@@ -92,8 +109,7 @@ def stored_member(data: bytes) -> bytes:
         data: at most 65535 bytes.
     """
     length = len(data)
-    block = b"\x01" + struct.pack("<HH", length, length ^ 0xFFFF) + data
-    return _HEADER + block + struct.pack("<II", zlib.crc32(data) & 0xFFFFFFFF, length & 0xFFFFFFFF)
+    return _HEADER + b"\x01" + struct.pack("<HH", length, length ^ 0xFFFF) + data + _trailer(data)
 
 
 def threads_for_compression() -> int:
@@ -229,6 +245,133 @@ class GzipReader:
             target=self._name,
             next_step=TAKE_ANOTHER,
         )
+
+
+class Reread:
+    """read(n) over bytes that were read already, and then the rest of the stream."""
+
+    def __init__(self, head: bytes, stream: Any) -> None:
+        self._head = head
+        self._stream = stream
+
+    def read(self, size: int = READ_BYTES) -> bytes:
+        if self._head:
+            data, self._head = self._head[:size], self._head[size:]
+            return data
+        rest: bytes = self._stream.read(size)
+        return rest
+
+
+class MembersReader:
+    """Decompresses a gzip stream in threads, as far as its members say how long they are; read(n) gives at most n bytes.
+
+    From the first member on that does not, or that is not as it says, the stream is read by GzipReader: whatever gzip
+    allows is read, and what is damaged is told in its words.
+
+    Args:
+        threads: how many members are unpacked at a time; memory stays below about (threads + 2) * 3 * CHUNK_BYTES.
+
+    Raises:
+        DamagedBackup: damaged or cut off.
+    """
+
+    def __init__(self, stream: Any, name: str = "", threads: Optional[int] = None) -> None:
+        self._stream = stream
+        self._name = name
+        self._threads = threads or threads_for_compression()
+        self._pool: Optional[ThreadPoolExecutor] = None
+        self._waiting: Deque[Tuple[bytes, Future[Optional[bytes]]]] = deque()
+        self._input = b""
+        self._failure: Optional[Exception] = None
+        self._plain: Optional[GzipReader] = None
+        self._data = b""
+        self._position = 0
+
+    def read(self, size: int = READ_BYTES) -> bytes:
+        if size < 0:
+            size = READ_BYTES
+        while size and self._position >= len(self._data):
+            if self._plain is not None:
+                return self._plain.read(size)
+            self._data, self._position = self._next(), 0
+        data = self._data[self._position : self._position + size]
+        self._position += len(data)
+        return data
+
+    def _next(self) -> bytes:
+        """What the next member holds; b"" also where there is none that can be unpacked here."""
+        while len(self._waiting) <= self._threads and self._failure is None:
+            try:
+                member = self._take_member()
+            except Exception as error:  # it belongs behind what was read before it
+                self._failure = error
+                break
+            if not member:
+                break
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._threads)
+            self._waiting.append((member, self._pool.submit(_unpacked, member)))
+        if not self._waiting:
+            self._read_plainly(b"")
+            return b""
+        member, future = self._waiting.popleft()
+        data = future.result()
+        if data is None:
+            self._read_plainly(member)
+        return data or b""
+
+    def _take_member(self) -> bytes:
+        """The next member's bytes; b"" where it does not say how many, or where they are not there."""
+        if not self._fill(_HEAD_BYTES) or not self._input.startswith(_SIZED_HEADER):
+            return b""
+        (size,) = _SIZE.unpack_from(self._input, len(_SIZED_HEADER))
+        if not _HEAD_BYTES < size <= _LARGEST_MEMBER or not self._fill(size):
+            return b""
+        member, self._input = self._input[:size], self._input[size:]
+        return member
+
+    def _fill(self, size: int) -> bool:
+        pieces, held = [self._input], len(self._input)
+        try:
+            while held < size:
+                piece = self._stream.read(max(size - held, READ_BYTES))
+                if not piece:
+                    break
+                pieces.append(piece)
+                held += len(piece)
+        finally:
+            self._input = b"".join(pieces)
+        return held >= size
+
+    def _read_plainly(self, member: bytes) -> None:
+        """Leave this member and all that follow to GzipReader."""
+        rest = b"".join([member, *(waiting for waiting, _future in self._waiting), self._input])
+        self._waiting.clear()
+        self._input = b""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False)
+        stream = self._stream if self._failure is None else _Failing(self._failure)
+        self._plain = GzipReader(Reread(rest, stream), self._name)
+
+
+class _Failing:
+    """A stream whose reading has failed."""
+
+    def __init__(self, failure: Exception) -> None:
+        self._failure = failure
+
+    def read(self, size: int = READ_BYTES) -> bytes:
+        raise self._failure
+
+
+def _unpacked(member: bytes) -> Optional[bytes]:
+    """What one member holds; None where it is damaged, is not one member, or holds more than GzipWriter gives it."""
+    unpacker = (isal_zlib or zlib).decompressobj(_GZIP)
+    try:
+        data: bytes = unpacker.decompress(member, 2 * CHUNK_BYTES)
+    except _ERRORS:
+        return None
+    return data if unpacker.eof and not unpacker.unused_data else None
 
 
 class HashedReader:

@@ -24,7 +24,16 @@ from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optio
 
 from .._core.errors import MaintenanceError, from_os_error
 from .._core.late_dataclass import dataclass
-from .compress import TAKE_ANOTHER, DamagedBackup, GzipReader, GzipWriter, compressor, stored_member
+from .compress import (
+    TAKE_ANOTHER,
+    DamagedBackup,
+    GzipReader,
+    GzipWriter,
+    MembersReader,
+    Reread,
+    compressor,
+    stored_member,
+)
 from .doubt import Doubt
 from .file_comparison import PartListing
 from .manifest import MAX_BYTES, ComponentRecord, FoundCollection, Manifest, parse_manifest
@@ -604,21 +613,6 @@ def _read_entry(
         component.add_file(inside, info.size, digest.hexdigest())
 
 
-class _Reread:
-    """read(n) over bytes that were read already, and then the rest of the stream."""
-
-    def __init__(self, head: bytes, stream: Any) -> None:
-        self._head = head
-        self._stream = stream
-
-    def read(self, size: int = COPY_BYTES) -> bytes:
-        if self._head:
-            data, self._head = self._head[:size], self._head[size:]
-            return data
-        rest: bytes = self._stream.read(size)
-        return rest
-
-
 def unpacked_dump(stream: Any, name: str, packed: bool) -> Any:
     """A dump as it was before gzip, if it was packed at all: its first bytes tell, and where they do not, its name.
 
@@ -626,10 +620,10 @@ def unpacked_dump(stream: Any, name: str, packed: bool) -> Any:
         packed: whether it is packed by its name.
     """
     head = _read_up_to(stream, len(ARCHIVE_MAGIC))
-    whole = _Reread(head, stream)
+    whole = Reread(head, stream)
     if head == ARCHIVE_MAGIC or not (packed or head.startswith(GZIP_MAGIC)):
         return whole
-    return GzipReader(whole, name)
+    return MembersReader(whole, name)
 
 
 def _split(path: str) -> Tuple[str, str, str]:

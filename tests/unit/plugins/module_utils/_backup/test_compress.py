@@ -7,7 +7,11 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import threading
+import tracemalloc
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +22,33 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors 
 from tests.conftest import lacking
 
 PIECES = st.lists(st.binary(max_size=5000), max_size=20)
+
+
+READERS = pytest.mark.parametrize("reader_of", [compress.GzipReader, compress.MembersReader], ids=["one", "members"])
+Reader = Callable[..., Any]
+
+
+def read_in_steps(reader: Any, step: int = -1) -> bytes:
+    found = b""
+    while True:
+        data = reader.read(step)
+        assert step < 0 or len(data) <= step
+        if not data:
+            return found
+        found += data
+
+
+def contents(reader: Any) -> tuple[bytes, str]:
+    """What a reader gives out, and what it has against the rest; "" where it has nothing."""
+    found = b""
+    while True:
+        try:
+            data = reader.read(1000)
+        except MaintenanceError as error:
+            return found, str(error)
+        if not data:
+            return found, ""
+        found += data
 
 
 @pytest.fixture(autouse=True, params=["zlib", "isal"])
@@ -40,21 +71,23 @@ def pack(pieces: list[bytes], compression: str, threads: int = 2) -> bytes:
     return out.getvalue()
 
 
+@READERS
 @settings(max_examples=40, deadline=None)
-@given(PIECES, st.sampled_from(["fast", "small", "none"]), st.integers(1, 100000))
-def test_round_trip_and_any_gzip_program_reads_it(pieces: list[bytes], compression: str, step: int) -> None:
+@given(
+    pieces=PIECES,
+    compression=st.sampled_from(["fast", "small", "none"]),
+    chunk=st.integers(1, 20000),
+    step=st.integers(1, 100000),
+)
+def test_round_trip_and_any_gzip_program_reads_it(
+    reader_of: Reader, pieces: list[bytes], compression: str, chunk: int, step: int
+) -> None:
     plain = b"".join(pieces)
-    packed = pack(pieces, compression)
-    assert gzip.decompress(packed) == plain if packed else plain == b""
-    reader = compress.GzipReader(io.BytesIO(packed))
-    found = b""
-    while True:
-        data = reader.read(step)
-        assert len(data) <= step
-        if not data:
-            break
-        found += data
-    assert found == plain
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compress, "CHUNK_BYTES", chunk)
+        packed = pack(pieces, compression)
+        assert gzip.decompress(packed) == plain if packed else plain == b""
+        assert read_in_steps(reader_of(io.BytesIO(packed)), step) == plain
 
 
 def test_many_chunks_keep_their_order() -> None:
@@ -95,11 +128,12 @@ def test_a_stored_member_is_gzip_and_has_a_fixed_length(data: bytes) -> None:
     assert len(member) == 23 + len(data)
 
 
-def test_cut_off_anywhere_is_an_error() -> None:
+@READERS
+def test_cut_off_anywhere_is_an_error(reader_of: Reader) -> None:
     packed = pack([b"some text " * 50], "fast") + pack([b"more text " * 50], "none")
     whole_member = len(pack([b"some text " * 50], "fast"))
     for length in range(1, len(packed)):
-        reader = compress.GzipReader(io.BytesIO(packed[:length]), "x")
+        reader = reader_of(io.BytesIO(packed[:length]), "x")
         if length == whole_member:
             continue  # a whole gzip file: the archive inside notices what is missing
         with pytest.raises(MaintenanceError, match="damaged"):
@@ -107,24 +141,111 @@ def test_cut_off_anywhere_is_an_error() -> None:
                 pass
 
 
-def test_a_changed_byte_in_the_data_is_noticed() -> None:
+@READERS
+def test_a_changed_byte_in_the_data_is_noticed(reader_of: Reader) -> None:
     packed = bytearray(pack([b"some text " * 50], "none"))
     packed[60] ^= 1
-    reader = compress.GzipReader(io.BytesIO(bytes(packed)), "x")
+    reader = reader_of(io.BytesIO(bytes(packed)), "x")
     with pytest.raises(MaintenanceError, match="damaged"):
         while reader.read():
             pass
 
 
-def test_zero_padding_after_the_end_is_allowed() -> None:
-    reader = compress.GzipReader(io.BytesIO(pack([b"abc"], "fast") + b"\0" * 100))
+@READERS
+def test_any_changed_byte_is_told_alike(reader_of: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is given out, and the error behind it, are those of whoever unpacks one member after the other."""
+    monkeypatch.setattr(compress, "CHUNK_BYTES", 100)
+    packed = pack([b"%d some text\n" % number * 5 for number in range(12)], "fast")
+    for place in range(len(packed)):
+        for changed in (packed[place] ^ 1, packed[place] ^ 0x80):
+            damaged = packed[:place] + bytes([changed]) + packed[place + 1 :]
+            expected = contents(compress.GzipReader(io.BytesIO(damaged), "x"))
+            found = contents(reader_of(io.BytesIO(damaged), "x"))
+            assert found == expected, place
+
+
+class Dripping:
+    """A stream that gives out a few bytes at a time, as pipes may."""
+
+    def __init__(self, data: bytes, step: int) -> None:
+        self.data = io.BytesIO(data)
+        self.step = step
+
+    def read(self, size: int) -> bytes:
+        return self.data.read(min(size, self.step))
+
+
+@READERS
+@pytest.mark.parametrize("step", [1, 2, 7, 11, 13, 19, 21, 28, 29])
+def test_members_that_come_in_pieces(reader_of: Reader, step: int) -> None:
+    parts = [b"%d some text" % number for number in range(5)]
+    packed = b"".join(pack([part], "fast") for part in parts)
+    assert read_in_steps(reader_of(Dripping(packed, step))) == b"".join(parts)
+
+
+@READERS
+def test_members_of_others_between_ours(reader_of: Reader) -> None:
+    parts = [b"one" * 100, b"two" * 100, b"three" * 100, b"four" * 100]
+    packed = pack(parts[:1], "fast") + pack(parts[1:2], "fast") + gzip.compress(parts[2]) + pack(parts[3:], "fast")
+    assert read_in_steps(reader_of(io.BytesIO(packed)), 7) == b"".join(parts)
+
+
+@READERS
+def test_zero_padding_after_the_end_is_allowed(reader_of: Reader) -> None:
+    reader = reader_of(io.BytesIO(pack([b"abc"], "fast") + b"\0" * 100))
     assert reader.read() == b"abc"
     assert reader.read() == b""
 
 
-def test_a_bomb_is_read_in_small_pieces() -> None:
-    reader = compress.GzipReader(io.BytesIO(gzip.compress(b"\0" * 50_000_000)))
-    assert len(reader.read(1000)) <= 1000
+@READERS
+@pytest.mark.parametrize("ours", [False, True])
+def test_a_bomb_is_read_in_small_pieces(reader_of: Reader, ours: bool) -> None:
+    make = compress.compressor("fast") if ours else gzip.compress
+    reader = reader_of(io.BytesIO(make(b"\0" * 50_000_000)))
+    tracemalloc.start()
+    try:
+        assert len(reader.read(1000)) <= 1000
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+class Broken:
+    """A stream that fails after some bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = io.BytesIO(data)
+
+    def read(self, size: int) -> bytes:
+        data = self.data.read(size)
+        if not data:
+            raise OSError(5, "Input/output error")
+        return data
+
+
+@READERS
+def test_an_error_while_reading_comes_behind_what_was_read(reader_of: Reader) -> None:
+    packed = pack([b"some text"], "fast")
+    for rest in (b"", packed[:20], packed[:-1]):
+        reader = reader_of(Broken(packed + rest))
+        assert reader.read() == b"some text"
+        with pytest.raises(OSError, match="Input/output"):
+            read_in_steps(reader)
+
+
+def test_members_are_unpacked_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compress, "CHUNK_BYTES", 100)
+    packed = pack([b"%04d" % number * 25 for number in range(9)], "fast")
+    together, unpack = threading.Barrier(2), compress._unpacked
+
+    def meeting(member: bytes) -> bytes | None:
+        together.wait(30)
+        return unpack(member)
+
+    monkeypatch.setattr(compress, "_unpacked", meeting)
+    reader = compress.MembersReader(io.BytesIO(packed), threads=2)
+    assert reader.read(1000) == b"0000" * 25
+    together.abort()
 
 
 def test_an_error_of_the_stream_comes_out_where_it_belongs() -> None:
