@@ -45,8 +45,11 @@ class DamagedBackup(MaintenanceError):
         )
 
 
-CHUNK_BYTES = 2 * 1024 * 1024
-READ_BYTES = 1024 * 1024
+# Chunks are of half to one and a half times this: one batch of the dump each. Larger ones are hardly packed better (measured:
+# 0.05 % at twice the size), and their memory would be fetched from the system each time (see `_core/heap.py`).
+CHUNK_BYTES = 1024 * 1024
+# A whole chunk at once, so that it need not be cut.
+READ_BYTES = CHUNK_BYTES * 3 // 2
 _GZIP, _BARE = 31, -15  # zlib's wbits for deflated data with the header and trailer of gzip, and for that data alone
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 # The same with an extra field of one subfield, which no other program knows: the bytes of the whole member.
@@ -147,7 +150,7 @@ class GzipWriter:
             piece = data[start : start + CHUNK_BYTES]  # the very same bytes, where they are no more than a chunk
             self._pieces.append(piece)
             self._held += len(piece)
-            if self._held >= CHUNK_BYTES:
+            if 2 * self._held >= CHUNK_BYTES:
                 self._submit()
         return len(data)
 

@@ -48,7 +48,8 @@ MAX_DOCUMENT_BYTES = 16 * 1024 * 1024 + 16 * 1024
 SMALLEST_DOCUMENT_BYTES = 5
 # The metadata of a collection is one string in one BSON document, of any length the indexes need.
 MAX_METADATA_BYTES = 64 * 1024 * 1024
-READ_BYTES = 1024 * 1024
+# More than one chunk of what is packed (`_backup/compress.py`), which then need not be cut.
+READ_BYTES = 1536 * 1024
 
 _Raw = bytes  # Totals has an attribute of that name
 _LENGTH = struct.Struct("<i")
@@ -412,7 +413,8 @@ class ArchiveReader:
         missing = needed - (len(self._buffer) - self._position)
         if missing <= 0:
             return True
-        pieces = [self._buffer[self._position :]]
+        rest = self._buffer[self._position :]
+        pieces = [rest] if rest else []
         self._buffer, self._position = b"", 0  # not held beside what replaces it
         # Of a large document no byte more than it has: what is given out of it is then the buffer itself, and no copy.
         ahead = 0 if needed > READ_BYTES else READ_BYTES

@@ -24,6 +24,7 @@ import struct
 import subprocess
 import sys
 import threading
+from importlib.util import find_spec
 from typing import Any, List, Optional, Tuple
 
 try:
@@ -155,6 +156,8 @@ _PIPE_BYTES = 1024 * 1024
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 # numpy takes a tenth of a second to load: only where there is so much to check that it is won back.
 _NUMPY_AFTER_BYTES = 8 * 1024 * 1024
+# A helper that still finds a batch waiting at each of so many ones in a row, so many bytes after it began, does not keep up.
+_PATIENCE_BATCHES, _PATIENCE_BYTES = 8, 4 * _NUMPY_AFTER_BYTES
 # Of batches as large as this one only is on its way at a time.
 LARGE_BYTES = 4 * 1024 * 1024
 
@@ -175,7 +178,8 @@ class DocumentCheck:
     """Hands batches of documents to helper processes, to whichever is free.
 
     Args:
-        helpers: how many processes; by default one for each core of this process, four at most.
+        helpers: how many processes at most; by default one for each core of this process, four at most. Where numpy is
+            there, one is begun with, and others follow when it does not keep up.
         numpy_after: bytes that a helper decodes before it looks for numpy; -1 for never.
 
     Attributes:
@@ -183,7 +187,7 @@ class DocumentCheck:
     """
 
     def __init__(self, helpers: Optional[int] = None, numpy_after: int = _NUMPY_AFTER_BYTES) -> None:
-        count = helpers or max(1, min(4, len(os.sched_getaffinity(0))))
+        self._most = helpers or max(1, min(4, len(os.sched_getaffinity(0))))
         self._helpers: List[Any] = []
         self._feeders: List[threading.Thread] = []
         self._waiting: queue.Queue[Optional[Tuple[str, bytes]]] = queue.Queue(1)
@@ -192,26 +196,30 @@ class DocumentCheck:
         self.vouched = 0
         package = os.path.dirname(os.path.dirname(os.path.abspath(str(bson.__file__))))
         settings = (len(self._shapes), numpy_after, document_shapes.PADDING)
+        self._command = [sys.executable, "-c", _HELPER, package, *map(str, settings)]
+        self._handed = self._behind = 0
+        with_numpy = bool(self._shapes) and find_spec("numpy") is not None
         try:
-            for _number in range(count):
-                self._helpers.append(
-                    subprocess.Popen(
-                        [sys.executable, "-c", _HELPER, package, *map(str, settings)],
-                        env=dict(os.environ, **_ONE_THREAD),
-                        stdin=subprocess.PIPE,
-                        stdout=subprocess.PIPE,
-                        stderr=subprocess.PIPE,
-                    )
-                )
+            for _number in range(1 if with_numpy else self._most):
+                self._start_helper()
         except OSError as error:
             self.close()
             raise from_os_error(
                 "cannot start the processes that check documents", error, target=sys.executable
             ) from error
-        for helper in self._helpers:
-            _widen(helper.stdin)
-            self._feeders.append(threading.Thread(target=self._feed, args=(helper,), daemon=True))
-            self._feeders[-1].start()
+
+    def _start_helper(self) -> None:
+        helper = subprocess.Popen(
+            self._command,
+            env=dict(os.environ, **_ONE_THREAD),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._helpers.append(helper)
+        _widen(helper.stdin)
+        self._feeders.append(threading.Thread(target=self._feed, args=(helper,), daemon=True))
+        self._feeders[-1].start()
 
     def check(self, data: bytes, where: str = "") -> None:
         """Have the documents in data decoded. An error may show at a later call or in finish().
@@ -224,6 +232,16 @@ class DocumentCheck:
         """
         if self._failure is not None:
             raise self._failure
+        if len(self._helpers) < self._most:
+            # The first ones always wait: it has to start, and to load numpy.
+            self._handed += len(data)
+            self._behind = self._behind + 1 if self._waiting.full() else 0
+            if self._handed > _PATIENCE_BYTES and self._behind > _PATIENCE_BATCHES:
+                self._behind = 0
+                try:
+                    self._start_helper()
+                except OSError:
+                    self._most = len(self._helpers)  # those that there are do it
         self._waiting.put((where, data))
         if len(data) >= LARGE_BYTES:
             self._waiting.join()

@@ -118,7 +118,7 @@ def test_what_is_written_at_once_is_not_packed_at_once() -> None:
     writer.flush()
     writer.close()
     assert gzip.decompress(out.getvalue()) == plain
-    assert max(sizes) < 2 * compress.CHUNK_BYTES
+    assert max(sizes) < compress.READ_BYTES
 
 
 @given(st.binary(max_size=600))

@@ -323,6 +323,50 @@ def test_the_verdict_and_the_named_place_are_the_same_without_numpy(bad: bytes) 
         assert with_numpy == without and without[0] == "shop.c"
 
 
+@pytest.mark.parametrize("behind", [False, True])
+def test_one_helper_begins_where_numpy_is_and_others_follow_when_it_falls_behind(
+    behind: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(document_check, "_PATIENCE_BYTES", 10 * len(PLAIN))
+    check = DocumentCheck(3)
+    monkeypatch.setattr(check._waiting, "full", lambda: behind)
+    try:
+        counts = []
+        for _count in range(60):
+            counts.append(len(check._helpers))
+            check.check(PLAIN)
+        check.finish()
+    finally:
+        check.close()
+    assert counts[:10] == [1] * 10, "it has to start first"
+    assert counts[-1] == (3 if behind else 1)
+
+
+def test_a_helper_that_cannot_follow_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: Any, **_options: Any) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(document_check, "_PATIENCE_BYTES", 0)
+    check = DocumentCheck(3)
+    monkeypatch.setattr(check._waiting, "full", lambda: True)
+    monkeypatch.setattr(document_check.subprocess, "Popen", refuse)
+    try:
+        for _count in range(30):
+            check.check(PLAIN)
+        check.finish()
+        assert len(check._helpers) == 1
+    finally:
+        check.close()
+
+
+def test_without_numpy_all_helpers_begin_at_once() -> None:
+    check = DocumentCheck(3, -1)
+    try:
+        assert len(check._helpers) == 3
+    finally:
+        check.close()
+
+
 def test_most_documents_are_vouched_for_and_the_others_decoded() -> None:
     batch = (PLAIN + ASKED) * 400
     assert verdict([(batch, "shop.a")] * 3, 0)[2] == 1200
