@@ -1198,6 +1198,35 @@ MONGO_BACKUP = (
     ),
     *_of(
         "mongo_backup",
+        "_backup/compress.py",
+        "_backup/test_compress.py",
+        (
+            "member-of-another-length",
+            "return data if unpacker.eof and not unpacker.unused_data else None",
+            "return data",
+            "test_any_changed_byte_is_told_alike",
+        ),
+        (
+            "member-that-is-damaged",
+            "        if data is None:\n            self._read_plainly(member)\n",
+            "",
+            "test_any_changed_byte_is_told_alike",
+        ),
+        (
+            "member-larger-than-ours",
+            "data: bytes = unpacker.decompress(member, 2 * CHUNK_BYTES)",
+            "data: bytes = unpacker.decompress(member)",
+            "test_a_bomb_is_read_in_small_pieces",
+        ),
+    ),
+    *_of(
+        "mongo_backup",
+        "_mongo/raw_cursor.py",
+        "_mongo/test_raw_ids.py",
+        ("keys-that-are-no-numbers", "    if rest:\n", "    if False:\n", "test_keys_that_are_no_row_of_numbers"),
+    ),
+    *_of(
+        "mongo_backup",
         "_backup/tarball.py",
         "_backup/test_tarball.py",
         (

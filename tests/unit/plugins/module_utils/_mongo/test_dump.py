@@ -86,7 +86,7 @@ NOT_UTF8 = GOOD.replace(b"text", b"\xff\xfe\xfd\xfc")
 
 @pytest.mark.parametrize("helpers", [1, 3])
 def test_good_documents_pass(helpers: int) -> None:
-    check = DocumentCheck(helpers)
+    check = DocumentCheck(helpers, -1)
     try:
         for _count in range(20):
             check.check((GOOD + NOT_UTF8) * 100)
@@ -106,7 +106,7 @@ def test_good_documents_pass(helpers: int) -> None:
 def test_a_document_that_does_not_parse_is_found_wherever_it_stands(bad: bytes) -> None:
     assert len(bad) == len(GOOD)
     for position in range(4):
-        check = DocumentCheck(2)
+        check = DocumentCheck(2, -1)
         try:
             with pytest.raises(ValueError, match=r"Invalid|invalid|unknown|Detected|not a valid"):
                 for number in range(4):
@@ -118,7 +118,7 @@ def test_a_document_that_does_not_parse_is_found_wherever_it_stands(bad: bytes) 
 
 def test_the_collection_of_a_document_that_does_not_parse_is_named() -> None:
     bad = GOOD.replace(b"\x02c\0", b"\x99c\0")
-    check = DocumentCheck(2)
+    check = DocumentCheck(2, -1)
     try:
         with pytest.raises(UnreadableDocument) as caught:
             for number in range(300):
@@ -156,7 +156,7 @@ def test_a_document_that_is_cut_off_does_not_parse(cut: int) -> None:
 
 def test_large_and_small_batches_and_a_helper_that_is_killed() -> None:
     large = bson.encode({"x": b"\0" * (5 * 1024 * 1024)})
-    check = DocumentCheck(2)
+    check = DocumentCheck(2, -1)
     try:
         for _count in range(4):
             check.check(large)
