@@ -285,6 +285,7 @@ class MembersReader:
         self._pool: Optional[ThreadPoolExecutor] = None
         self._waiting: Deque[Tuple[bytes, Future[Optional[bytes]]]] = deque()
         self._input = b""
+        self._taken = 0
         self._failure: Optional[Exception] = None
         self._plain: Optional[GzipReader] = None
         self._data = b""
@@ -325,16 +326,20 @@ class MembersReader:
 
     def _take_member(self) -> bytes:
         """The next member's bytes; b"" where it does not say how many, or where they are not there."""
-        if not self._fill(_HEAD_BYTES) or not self._input.startswith(_SIZED_HEADER):
+        if not self._fill(_HEAD_BYTES) or not self._input.startswith(_SIZED_HEADER, self._taken):
             return b""
-        (size,) = _SIZE.unpack_from(self._input, len(_SIZED_HEADER))
+        (size,) = _SIZE.unpack_from(self._input, self._taken + len(_SIZED_HEADER))
         if not _HEAD_BYTES < size <= _LARGEST_MEMBER or not self._fill(size):
             return b""
-        member, self._input = self._input[:size], self._input[size:]
-        return member
+        start, self._taken = self._taken, self._taken + size
+        return self._input[start : self._taken]
 
     def _fill(self, size: int) -> bool:
-        pieces, held = [self._input], len(self._input)
+        """Have so many bytes that were not taken yet; False where the stream ends before."""
+        held = len(self._input) - self._taken
+        if held >= size:
+            return True
+        pieces = [self._input[self._taken :]]
         try:
             while held < size:
                 piece = self._stream.read(max(size - held, READ_BYTES))
@@ -343,14 +348,14 @@ class MembersReader:
                 pieces.append(piece)
                 held += len(piece)
         finally:
-            self._input = b"".join(pieces)
+            self._input, self._taken = b"".join(pieces), 0
         return held >= size
 
     def _read_plainly(self, member: bytes) -> None:
         """Leave this member and all that follow to GzipReader."""
-        rest = b"".join([member, *(waiting for waiting, _future in self._waiting), self._input])
+        rest = b"".join([member, *(waiting for waiting, _future in self._waiting), self._input[self._taken :]])
         self._waiting.clear()
-        self._input = b""
+        self._input, self._taken = b"", 0
         if self._pool is not None:
             self._pool.shutdown(wait=False)
         stream = self._stream if self._failure is None else _Failing(self._failure)
