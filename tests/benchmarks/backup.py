@@ -154,8 +154,8 @@ def backup(
         "fresh_within": "0",
     }
     params |= {"min_free": "0", **options}
-    env = {**compiled(directory), **(env or {})}
-    result, memory = run_measured("mongo_backup", params, directory, timeout=600, env=env)
+    environment: dict[str, str | None] = {**compiled(directory), **(env or {})}
+    result, memory = run_measured("mongo_backup", params, directory, timeout=600, env=environment)
     if result.failed:
         raise RuntimeError(result.msg)
     return Written(int(result.result["summary"]["bytes"]), memory)
