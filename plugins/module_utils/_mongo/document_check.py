@@ -156,7 +156,9 @@ _PIPE_BYTES = 1024 * 1024
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 # numpy takes a tenth of a second to load: only where there is so much to check that it is won back.
 _NUMPY_AFTER_BYTES = 8 * 1024 * 1024
-# A helper that still finds a batch waiting at each of so many ones in a row, so many bytes after it began, does not keep up.
+# The server goes on sending while a helper loads numpy.
+_WAITING_BATCHES = 8
+# A helper before which as many still wait at each of so many batches in a row, so many bytes after it began, does not keep up.
 _PATIENCE_BATCHES, _PATIENCE_BYTES = 8, 4 * _NUMPY_AFTER_BYTES
 # Of batches as large as this one only is on its way at a time.
 LARGE_BYTES = 4 * 1024 * 1024
@@ -190,7 +192,7 @@ class DocumentCheck:
         self._most = helpers or max(1, min(4, len(os.sched_getaffinity(0))))
         self._helpers: List[Any] = []
         self._feeders: List[threading.Thread] = []
-        self._waiting: queue.Queue[Optional[Tuple[str, bytes]]] = queue.Queue(1)
+        self._waiting: queue.Queue[Optional[Tuple[str, bytes]]] = queue.Queue(_WAITING_BATCHES)
         self._failure: Optional[UnreadableDocument] = None
         self._shapes = b"" if numpy_after < 0 else _source_of_shapes()
         self.vouched = 0
