@@ -26,7 +26,14 @@ description:
     files; M(miniecom.maintenance.perm_audit) looks at their modes.
     Placeholders in samples and documentation are not reported; a well-known default password anywhere else is, as V(default-credentials).
   - In samples and documentation the severity is V(low), in tests and seeds V(medium), elsewhere V(high). Files above 10 MB are not read.
-  - Nothing is changed but the baseline, the key of the fingerprints and Kingfisher's cache of compiled rules, all in O(state_dir).
+  - Files in which nothing has changed are not read again, see O(rescan_after). Then Kingfisher is not started, and what the last scan found is
+    judged anew - what is waived, until when, and what the baseline knows. A file has changed when its path, owner, mode, size, inode, time of
+    writing or time of change (ctime, which no program can set) is another. All is read when any file, directory, exclusion or path is another
+    one, when Kingfisher, our rules or the module are, and when the last scan was incomplete, is too old, or began within two seconds of a change.
+  - The times of files on other machines (NFS, CIFS, FUSE and the like) and on file systems without such times (VFAT) are not relied on. Where any
+    of the files lies on one, all is read each time.
+  - Nothing is changed but the baseline, the key of the fingerprints, what the last scan found (never a secret) and Kingfisher's cache of compiled
+    rules, all in O(state_dir).
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.info
   - miniecom.maintenance.run
@@ -34,7 +41,7 @@ extends_documentation_fragment:
   - miniecom.maintenance.findings
 attributes:
   check_mode:
-    details: The baseline is not written. Without a cache of compiled rules the scan takes some seconds longer.
+    details: The baseline and what a scan found are not written. Without a cache of compiled rules the scan takes some seconds longer.
 options:
   paths:
     description: Directories or files to scan, usually the shop's directory.
@@ -45,7 +52,7 @@ options:
     description:
       - What is not scanned, as names (V(cache)) or as globs of paths relative to one of O(paths) (V(storage/cache)), beside C(node_modules),
         C(.git), and what a shop keeps its data in - C(storage/backups), C(storage/logs), C(storage/uploads), C(storage/invoices),
-        C(storage/labels) and C(backend/uploads).
+        C(storage/labels) and C(backend/uploads), and the file of the maintenance mode (C(storage/.maintenance)).
     type: list
     elements: str
     default: []
@@ -56,6 +63,10 @@ options:
     description: How long the scan may take, as in V(10m).
     type: str
     default: 10m
+  rescan_after:
+    description: For how long after a scan files in which nothing has changed are not read again, as in V(30d). V(0) reads all of them in any case.
+    type: str
+    default: 30d
 requirements:
   - kingfisher-bin 2.14.0
 seealso:
@@ -72,6 +83,11 @@ EXAMPLES = r"""
     paths: [/opt/miniecom]
     fail_on: low
     sarif: /var/log/miniecom/secrets.sarif
+
+- name: Read all files, whatever the last scan found in them
+  miniecom.maintenance.secret_scan:
+    paths: [/opt/miniecom]
+    rescan_after: 0
 
 - name: Accept one finding until the end of the quarter
   miniecom.maintenance.secret_scan:
@@ -110,6 +126,7 @@ kept:
   description:
     - What was not read, with counts - environment files, excluded directories, packed files (they are not unpacked), files above 10 MB, style sheets.
     - Lock files, pictures and fonts are read, but only our own rules are applied to them.
+    - Where nothing was read again, since when (V(unchanged files)).
   returned: always
   type: list
   elements: dict
@@ -118,11 +135,27 @@ baseline:
   description: Where the baseline lies, what was scanned for the first time, and whether it was set, updated or kept.
   returned: always
   type: dict
+scanned:
+  description: Whether the files were read by this call; false where none of them has changed since the scan that RV(scan_time) tells.
+  returned: success, or findings that fail the audit
+  type: bool
+scan_time:
+  description: When the scan began that found what is told, in UTC.
+  returned: success, or findings that fail the audit
+  type: str
+  sample: "2026-11-28T21:37:20Z"
 summary:
-  description: The numbers a person wants.
+  description: The numbers a person wants. C(files_unchanged) is how many files were not read again.
   returned: always
   type: dict
-  sample: {headline: "3 findings (3 high); 1 new", findings: 1, findings_total: 3, files_scanned: 435, files_not_scanned: 3, bytes_scanned: 2200000}
+  sample:
+    headline: "3 findings (3 high); 1 new"
+    findings: 1
+    findings_total: 3
+    files_scanned: 435
+    files_not_scanned: 3
+    files_unchanged: 0
+    bytes_scanned: 2200000
 """
 
 # Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance

@@ -24,8 +24,8 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfi
     scanning_paths,
 )
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher_output import understood
-from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_conclusion import findings_in
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_matches import unquoted
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_reading import findings_in
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_rules import PREFIX
 from tests.support.secret_corpus import MEASURED, Case, Told, cases, lay_out, score, shop_score, shops
 

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher import find_kingfisher
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.code_cache import DIRECTORY
 from tests.support.playbooks import ROOT, run_playbook
 from tests.support.sandboxes import Sandbox
+from tests.support.secret_scans import scan, settled
 from tests.support.venvs import put_in_place
 
 STRATEGY = "miniecom_strategy=mitogen_host_pinned"
@@ -56,6 +58,41 @@ def test_a_run_by_mitogen(native_sandbox: Sandbox, tmp_path: Path, playbook: str
     run.assert_ok()
     assert any(task["action"].endswith("disk_usage_info") for task in run.module_calls("sandbox"))
     assert not list(temporary.iterdir()), "something stayed in the temporary folder"
+
+
+SCAN = """
+- hosts: localhost
+  gather_facts: false
+  strategy: mitogen_linear
+  tasks:
+    - miniecom.maintenance.secret_scan: {paths: ["{{ place }}/shop"], state_dir: "{{ state }}", kingfisher: "{{ kingfisher }}"}
+      register: scan
+    - ansible.builtin.assert: {that: not scan.scanned}
+"""
+
+
+def test_what_was_scanned_is_not_read_again(tmp_path: Path, scan_state: Path) -> None:
+    """The source of what judges, a part of what a memory holds for, is there by the time that it is asked for."""
+    kingfisher = find_kingfisher(None)
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "app.js").write_text("const one = 1;\n")
+    settled(tmp_path / "shop")
+    assert scan(tmp_path / "shop", scan_state, kingfisher=kingfisher).result["scanned"]
+    playbook = tmp_path / "scan.yml"
+    playbook.write_text(SCAN)
+    command = [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", "-c", "local", playbook]
+    for name, value in (
+        ("place", tmp_path),
+        ("state", scan_state),
+        ("kingfisher", kingfisher),
+        ("ansible_python_interpreter", sys.executable),
+    ):
+        command += ["-e", f"{name}={value}"]
+    # What runs there finds no file of this collection.
+    environment = {key: text for key, text in os.environ.items() if not key.startswith("PYTHON")}
+    environment |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STRATEGY_PLUGINS": strategies()}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_what_mitogen_sends_is_compiled_once(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher import scanning_paths
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher_output import understood
-from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_conclusion import findings_in
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_matches import Match
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_reading import findings_in
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.secret_rules import PREFIX, RULES_YAML
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.finding import Finding
 from tests.conftest import lacking

@@ -34,6 +34,7 @@ SECRET_SCAN_ARGUMENTS = (
             "exclude": {"type": "list", "elements": "str", "default": []},
             "kingfisher": {"type": "path"},
             "timeout": {"type": "str", "default": "10m"},
+            "rescan_after": {"type": "str", "default": "30d"},
         }
     )
     + RUN_ARGUMENTS

@@ -17,11 +17,10 @@ import tempfile
 from contextlib import contextmanager
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
-from .._core.errors import MaintenanceError, MissingLibrary
+from .._core.errors import MaintenanceError, MissingLibrary, from_os_error
 from .._core.late_dataclass import dataclass
 from .._core.private_dir import private_directory
 from .external_program import Running, running_program
-from .secret_rules import RULES_YAML
 
 PACKAGE = "kingfisher-bin"
 # The one that the role prerequisites installs.
@@ -30,6 +29,8 @@ CACHE_NAME = "kingfisher"
 # The kinds of machines for which the package index has a build that runs on Linux.
 BUILT_FOR = ("x86_64", "aarch64")
 MAX_FILE_MEGABYTES = 10
+# Where secrets belong; their copies have other names and are read.
+NEVER_SCANNED = (".env",)
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,12 @@ class Scanning:
         program: the Kingfisher program.
         paths: what it looks at.
         probe: a secret of our own that it must find.
-        workspace: a directory of this run's own, which is there as long as the scan.
     """
 
     running: Running
     program: str
     paths: Tuple[str, ...]
     probe: str
-    workspace: str
 
 
 def find_kingfisher(wanted: Optional[str]) -> str:
@@ -123,7 +122,7 @@ def scanning_paths(
     Args:
         program: the Kingfisher program.
         paths: absolute paths.
-        exclude: names or globs that are not entered.
+        exclude: names or globs that are not entered, beside those that never are.
         cache: directory for the compiled rules, used if it exists.
         workspace: an empty directory of this run's own; everything Kingfisher writes beside the cache goes there.
         timeout: seconds.
@@ -132,6 +131,9 @@ def scanning_paths(
         MaintenanceError: it cannot be started.
         OSError: the workspace cannot be written.
     """
+    # The rules are long, and nobody else needs them: of files that are remembered none is read.
+    from .secret_rules import RULES_YAML
+
     rules_path = os.path.join(workspace, "rules.yml")
     # A secret of our own must be found, or else the silence about others means nothing.
     probe_path, probe = os.path.join(workspace, "probe.conf"), "p" + os.urandom(12).hex()
@@ -140,7 +142,7 @@ def scanning_paths(
             handle.write(text)
     with running_program(
         "Kingfisher",
-        scan_command(program, rules_path, list(paths) + [probe_path], exclude),
+        scan_command(program, rules_path, [*paths, probe_path], [*exclude, *NEVER_SCANNED]),
         workspace,
         kingfisher_environment(workspace, cache),
         timeout,
@@ -149,7 +151,7 @@ def scanning_paths(
         unusable="It may be the build for another kind of machine: run the role miniecom.maintenance.prerequisites, or install "
         "%s %s for %s." % (PACKAGE, RELEASE, os.uname().machine),
     ) as running:
-        yield Scanning(running, program, tuple(paths), probe, workspace)
+        yield Scanning(running, program, tuple(paths), probe)
 
 
 def kingfisher_environment(workspace: str, cache: str) -> Dict[str, str]:
@@ -177,6 +179,23 @@ def cache_for(state_dir: str, workspace: str, check: bool) -> str:
     return copy
 
 
-def make_workspace(parent: str) -> str:
-    """An empty directory, readable by this user only."""
-    return tempfile.mkdtemp(prefix="miniecom-scan-", dir=parent)
+@contextmanager
+def kingfisher_workspace(parent: str) -> Iterator[str]:
+    """An empty directory, readable by this user only, as long as it is needed.
+
+    Raises:
+        MaintenanceError: it cannot be made, or what is made in it failed.
+    """
+    workspace = ""
+    try:
+        workspace = tempfile.mkdtemp(prefix="miniecom-scan-", dir=parent)
+        yield workspace
+    except OSError as error:
+        raise from_os_error(
+            "cannot prepare the scan",
+            error,
+            next_step="Check that state_dir and the temporary directory are writable and have space.",
+        ) from error
+    finally:
+        if workspace:
+            shutil.rmtree(workspace, ignore_errors=True)

@@ -7,16 +7,17 @@
 from __future__ import annotations
 
 import os
-import shutil
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Iterator, List, Sequence
 
 from .._core.call import Call
-from .._core.errors import MaintenanceError, from_os_error
+from .._core.errors import MaintenanceError
 from .._core.units import parse_duration
 from .._core.walker import outermost
 from . import kingfisher
 from .finding_arguments import finding_policy
+from .scan_place import kept_scan_path
 
 if TYPE_CHECKING:
     from .._core.plan import Report
@@ -30,19 +31,34 @@ ALWAYS_EXCLUDED = [
     "storage/invoices",
     "storage/labels",
     "backend/uploads",
+    # The file of the maintenance mode: our own, and another one each time.
+    "storage/.maintenance",
 ]
 
 
 def scan_secrets(call: Call) -> Report:
-    """Scan the paths of the options and conclude the audit."""
+    """Scan the paths of the options, or find that nothing in them has changed, and conclude the audit."""
     policy, timeout = finding_policy(call.params), parse_duration(call.params["timeout"])
+    rescan_after = parse_duration(call.params["rescan_after"])
     roots = _readable(call.params["paths"])
     exclude = ALWAYS_EXCLUDED + call.params["exclude"]
-    with _scanning(call, roots, exclude, timeout) as scanning:
-        # Only now: on a target modules are compiled anew for each call, and Kingfisher has work for another processor.
-        from .secret_conclusion import conclude_scan
+    program = kingfisher.find_kingfisher(call.params["kingfisher"])
+    clock = (time.time_ns(), time.monotonic_ns())
+    if rescan_after and os.path.lexists(kept_scan_path(call.run.state_dir, roots, exclude)):
+        # It may have all been read before: then a look at the files costs less than to start Kingfisher.
+        from .secret_conclusion import SecretAudit
 
-        return conclude_scan(call, policy, roots, exclude, scanning)
+        audit = SecretAudit(call, policy, roots, exclude, program, clock)
+        kept = audit.remembered(rescan_after)
+        if kept is not None:
+            return audit.conclude_kept(kept)
+        with _scanning(call, program, roots, exclude, timeout) as scanning:
+            return audit.conclude_scan(scanning)
+    with _scanning(call, program, roots, exclude, timeout) as scanning:
+        # Only now: on a target modules are compiled anew for each call, and Kingfisher has work for another processor.
+        from .secret_conclusion import SecretAudit
+
+        return SecretAudit(call, policy, roots, exclude, program, clock).conclude_scan(scanning)
 
 
 def _readable(paths: Sequence[str]) -> List[str]:
@@ -66,18 +82,10 @@ def _readable(paths: Sequence[str]) -> List[str]:
 
 
 @contextmanager
-def _scanning(call: Call, roots: List[str], exclude: List[str], timeout: float) -> Iterator[kingfisher.Scanning]:
-    program = kingfisher.find_kingfisher(call.params["kingfisher"])
-    workspace = kingfisher.make_workspace(call.tmpdir)
-    try:
+def _scanning(
+    call: Call, program: str, roots: List[str], exclude: List[str], timeout: float
+) -> Iterator[kingfisher.Scanning]:
+    with kingfisher.kingfisher_workspace(call.tmpdir) as workspace:
         cache = kingfisher.cache_for(call.run.state_dir, workspace, call.check)
-        with kingfisher.scanning_paths(program, roots, [*exclude, ".env"], cache, workspace, timeout) as scanning:
+        with kingfisher.scanning_paths(program, roots, exclude, cache, workspace, timeout) as scanning:
             yield scanning
-    except OSError as error:
-        raise from_os_error(
-            "cannot prepare the scan",
-            error,
-            next_step="Check that state_dir and the temporary directory are writable and have space.",
-        ) from error
-    finally:
-        shutil.rmtree(workspace, ignore_errors=True)

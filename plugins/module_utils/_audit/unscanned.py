@@ -2,18 +2,15 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a scan for secrets passes over, with counts: silence about a file that nobody read says nothing."""
+"""What a scan for secrets passes over, with counts: silence about a file that nobody read says nothing. Pure."""
 
 from __future__ import annotations
 
-import os
-import stat
-from typing import Dict, Iterable, List, Sequence
+from typing import Dict, List
 
 from .._core.finding import printable
 from .._core.late_dataclass import dataclass
 from .._core.plan import Kept
-from .._core.walker import Walk, matcher
 from .secret_files import copied_file, env_file
 
 EXCLUDED, ENVIRONMENT, LARGE, PACKED, STYLES, OURS_ONLY = (
@@ -70,35 +67,6 @@ def unscanned_kind(name: str, size: int, limit: int) -> str:
     if size > limit:
         return LARGE
     return OURS_ONLY if ending in PICTURE_ENDINGS or name in LOCK_NAMES else ""
-
-
-def passed_over(roots: Iterable[str], exclude: Sequence[str], limit: int) -> Dict[str, Passed]:
-    """Count what a scan of these paths passes over.
-
-    Args:
-        exclude: names and globs that are not entered.
-        limit: the largest size of a file that is read, in bytes.
-
-    Raises:
-        OSError: a root is missing.
-    """
-    found: Dict[str, Passed] = {}
-    excluded = matcher(exclude)
-    for root in roots:
-        length = len(root.rstrip("/")) + 1
-        for directory, _descriptor, name, status in Walk(root, exclude):
-            path = os.path.join(directory, name)
-            kind = ""
-            if stat.S_ISDIR(status.st_mode):
-                if excluded is not None and path != root and excluded(name, path[length:]):
-                    kind = EXCLUDED
-            elif stat.S_ISREG(status.st_mode):
-                kind = unscanned_kind(name, status.st_size, limit)
-            if kind:
-                passed = found.setdefault(kind, Passed())
-                passed.count += 1
-                passed.example = passed.example or path
-    return found
 
 
 def kept_entries(found: Dict[str, Passed]) -> List[Kept]:

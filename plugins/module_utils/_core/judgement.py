@@ -128,7 +128,7 @@ def judge_findings(
     """Tell news from what is known. Pure.
 
     Args:
-        found: the findings of this audit, each with its scope.
+        found: the findings of this audit, each with its scope; one that is remembered has its fingerprint instead of its subject.
         before: what earlier audits left; not modified.
         waivers: what may stand.
         fail_on: the severity from which a new finding counts as failing; "never" for none.
@@ -152,7 +152,7 @@ def judge_findings(
     news_by_rule = set() if before.rules is None else set(all_rules) - before.rules
 
     judged: Dict[Tuple[str, str], Finding] = {}
-    marked = [replace(finding, fingerprint=fingerprint(key, finding)) for finding in found]
+    marked = [replace(finding, fingerprint=finding.fingerprint or fingerprint(key, finding)) for finding in found]
     for finding in marked + [
         replace(finding, fingerprint=fingerprint(key, finding))
         for finding in expired_waivers(waivers, today, marked, all_rules)

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.scanned_tree import ScannedTree
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.unscanned import (
     EXCLUDED,
     LARGE,
     OURS_ONLY,
     PACKED,
     STYLES,
+    Passed,
     kept_entries,
-    passed_over,
     unscanned_kind,
 )
 
@@ -42,6 +43,12 @@ def test_kinds(name: str, size: int, kind: str) -> None:
     assert unscanned_kind(name, size, 100) == kind
 
 
+def passed_over(root: Path, exclude: list[str]) -> dict[str, Passed]:
+    tree = ScannedTree([str(root)], exclude, 100)
+    tree.finish()
+    return tree.passed
+
+
 def test_each_kind_is_told_with_its_number_and_an_example(tmp_path: Path) -> None:
     for name in (
         "a.js",
@@ -56,9 +63,9 @@ def test_each_kind_is_told_with_its_number_and_an_example(tmp_path: Path) -> Non
         (tmp_path / name).write_text("x")
     (tmp_path / "link.zip").symlink_to(tmp_path / "one.zip")
     (tmp_path / "dump").write_bytes(b"x" * 101)
-    found = passed_over([str(tmp_path)], ["node_modules", "cache/deep"], 100)
+    found = passed_over(tmp_path, ["node_modules", "cache/deep"])
     assert {kind: passed.count for kind, passed in found.items()} == {PACKED: 2, STYLES: 1, EXCLUDED: 3, LARGE: 1}
     told = {kept.target: kept.reason for kept in kept_entries(found)}
     assert told[LARGE] == f"1 file such as {tmp_path}/dump: larger than the scan reads"
     assert told[EXCLUDED].startswith("3 directories such as ") and "2 files" in told[PACKED]
-    assert kept_entries(passed_over([str(tmp_path / "a.js")], [], 100)) == []
+    assert kept_entries(passed_over(tmp_path / "a.js", [])) == []
