@@ -227,3 +227,18 @@ def test_check_mode_remembers_nothing(shops: Shops, scan_state: Path) -> None:
     root = shops.root("story")
     assert scan(root, scan_state, check=True).result["scanned"] and not (scan_state / "scans").exists()
     shutil.rmtree(scan_state)
+
+
+def test_no_more_is_read_than_is_remembered(scan_state: Path, tmp_path: Path) -> None:
+    """A link leads out of what is looked at for changes, and a file that says what to ignore would decide what is read."""
+    root, elsewhere = tmp_path / "shop", tmp_path / "elsewhere"
+    for directory in (root / "backend", root / ".git", elsewhere):
+        directory.mkdir(parents=True)
+    for name, path in {"7701": elsewhere / "linked.js", "7702": root / "backend/ignored.js"}.items():
+        path.write_text(f"const apiPassword = '{SECRET.format(name)}';\n")
+    for name in (".gitignore", ".ignore", "backend/.gitignore"):
+        (root / name).write_text("ignored.js\nbackend\n")
+    (root / "file.js").symlink_to(elsewhere / "linked.js")
+    (root / "directory").symlink_to(elsewhere)
+    found = scan(root, scan_state, fail_on="never").result["findings"]
+    assert [Path(finding["target"]).name for finding in found] == ["ignored.js"]

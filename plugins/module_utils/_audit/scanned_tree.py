@@ -5,7 +5,7 @@
 """The files that a scan for secrets reads, as they stand: what it passes over, and a digest that tells whether anything has changed.
 
 Whatever Kingfisher 2.14.0 reads is covered: the files below the paths it is given. It follows no symbolic link, reads no ignore file, and looks
-for no configuration of its own (strace shows it; a test does, too).
+for no configuration of its own (strace shows it; of the first two there is a test).
 """
 
 from __future__ import annotations

@@ -285,7 +285,7 @@ def real_path(path: str, known: Dict[str, str]) -> str:
     found = known.get(path)
     if found is None:
         above, _slash, name = path.rpartition("/")
-        if not above or name in ("", ".", "..") or path.count("/") > _DEEP:
+        if not above or above.endswith("/") or name in ("", ".", "..") or path.count("/") > _DEEP:
             found = os.path.realpath(path)
         else:
             found = "%s/%s" % (real_path(above, known).rstrip("/"), name)

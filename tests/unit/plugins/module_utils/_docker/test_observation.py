@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.observation import real_path
@@ -18,6 +18,7 @@ NAMES = st.sampled_from(["a", "b", "c", "", ".", ".."])
 PATHS = st.lists(NAMES, min_size=1, max_size=5).map("/".join)
 
 
+@example(directories=[], links=[("a", "a", False)], paths=["a//a"])  # a link that leads to itself
 @given(
     directories=st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join), max_size=4),
     links=st.lists(st.tuples(PATHS, PATHS, st.booleans()), max_size=4),
