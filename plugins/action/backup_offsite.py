@@ -22,6 +22,7 @@ from ..module_utils._core.clock import utc_now
 from ..module_utils._core.errors import MaintenanceError
 from ..module_utils._core.units import parse_size
 from ..plugin_utils.copy_store import CopyStore
+from ..plugin_utils.late_options import LateOptions
 from ..plugin_utils.watching import WatchedModule
 
 METHOD = "controller"
@@ -41,14 +42,17 @@ _OPTIONS: Dict[str, Any] = {
 }
 
 
-class ActionModule(WatchedModule):
+class ActionModule(LateOptions, WatchedModule):
     """Other methods are the module's own affair. For this one it decides twice: before the transfer, and about what has come."""
+
+    FIRST = frozenset(["action", "target"])
 
     def run(self, tmp: Any = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         result: Dict[str, Any]
         if self._task.args.get("target") == "" and self._task.args.get("action", "copy") == "copy":
             # Said without asking the host: most shops have none.
             return dict(ActionBase.run(self, tmp, task_vars), skipped=True, reason=NO_PLACE)
+        self.fill_in()
         if self._task.args.get("method") != METHOD:
             result = super().run(tmp, task_vars)
             return result

@@ -14,16 +14,20 @@ from typing import Any, Dict, Mapping, Optional
 
 from ansible.plugins.action import ActionBase
 
+from .late_options import LateOptions
 from .watching import WatchedModule
 
 
-class ActionModule(WatchedModule):
+class ActionModule(LateOptions, WatchedModule):
     """A module's own task."""
+
+    FIRST = frozenset(["given"])
 
     def run(self, tmp: Any = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         given = self._task.args.pop("given", None)
         result: Dict[str, Any]
         if not isinstance(given, Mapping) or not given:
+            self.fill_in()
             result = super().run(tmp, task_vars)
             return result
         result = ActionBase.run(self, tmp, task_vars)

@@ -37,6 +37,8 @@ def _measured(playbook: Path, directory: Path, log: Path) -> tuple[PlaybookRun, 
             "MINIECOM_SANDBOX": str(directory),
             "ANSIBLE_CONFIG": str(checkout / "ansible.cfg"),
             "PYTHONPATH": f"{checkout / 'collections'}{os.pathsep}{checkout}",
+            # Whoever develops may want no compiled files; the modules here would hear of it, and keep no compiled code, as hosts do.
+            "PYTHONDONTWRITEBYTECODE": "",
         },
     )
     seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
