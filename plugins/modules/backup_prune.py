@@ -72,6 +72,13 @@ options:
     type: list
     elements: str
     default: []
+  negative:
+    description:
+      - What to do where O(keep_last), O(keep_daily), O(keep_weekly) or O(keep_monthly) is negative, which is a mistake.
+      - With V(keep_all) none of the four counts, so that nothing is removed.
+    type: str
+    choices: [fail, keep_all]
+    default: fail
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.acting
   - miniecom.maintenance.retention
@@ -170,6 +177,7 @@ SPEC = (
             "max_delete": {"type": "int"},
             "relied_on": {"type": "list", "elements": "path", "default": []},
             "blocked_by": {"type": "list", "elements": "str", "default": []},
+            "negative": {"type": "str", "choices": ["fail", "keep_all"], "default": "fail"},
         }
     )
     + RETENTION_ARGUMENTS

@@ -62,6 +62,11 @@ def retention_policy(params: Mapping[str, Any]) -> Policy:
     return Policy(last, daily, weekly, monthly, parse_duration(params["keep_within"]), tags)
 
 
+def _without_mistakes(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options without any number of backups to keep where one of the numbers is negative: without a rule nothing is removed."""
+    return {**params, **dict.fromkeys(KEEP, 0)} if min(params[name] for name in KEEP) < 0 else params
+
+
 class BackupPrune(Task[RotationObservation]):
     """Remove what no rule keeps."""
 
@@ -71,7 +76,7 @@ class BackupPrune(Task[RotationObservation]):
         super().__init__(call)
         params = self.params
         self.policy = RotationPolicy(
-            retention_policy(params),
+            retention_policy(_without_mistakes(params) if params["negative"] == "keep_all" else params),
             parse_duration(params["require_verified"]),
             params["require_verified"],
             params["assume_verified"] and call.check,

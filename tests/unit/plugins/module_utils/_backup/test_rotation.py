@@ -33,6 +33,7 @@ OPTIONS: dict[str, Any] = {
     "require_verified": "48h",
     "assume_verified": True,
     "max_delete": None,
+    "negative": "fail",
     "relied_on": [],
     "blocked_by": [],
     "database": None,
