@@ -29,6 +29,7 @@ description:
 extends_documentation_fragment:
   - miniecom.maintenance.attributes.acting
   - miniecom.maintenance.docker
+  - miniecom.maintenance.given
   - miniecom.maintenance.run
 attributes:
   check_mode:
@@ -263,12 +264,12 @@ summary:
 """
 
 # Mitogen takes a module without these words for a script of old: from ansible_collections.miniecom.maintenance
-from ..module_utils._core.arguments import RUN_ARGUMENTS
+from ..module_utils._core.arguments import GIVEN_ARGUMENTS, RUN_ARGUMENTS
 from ..module_utils._core.runner import run
 from ..module_utils._docker.client import DOCKER_ARGUMENTS
 from ..module_utils._operations.compose_update import UPDATE_ARGUMENTS, ComposeUpdate
 
-SPEC = UPDATE_ARGUMENTS + DOCKER_ARGUMENTS + RUN_ARGUMENTS
+SPEC = UPDATE_ARGUMENTS + DOCKER_ARGUMENTS + GIVEN_ARGUMENTS + RUN_ARGUMENTS
 
 
 def main() -> None:

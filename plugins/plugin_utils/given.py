@@ -2,10 +2,11 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ends a task with the result that its call has had already, in one process with others; see plugins/modules/several.py.
+"""Ends a task with the result that its call has had already, in one process with others (see plugins/modules/several.py), or that needs no call.
 
-The action plugins of the modules that can be called several at a time are this one (a redirection in meta/runtime.yml would be taken for another
-name of the modules by ansible-lint). Without a result the module is called as ever, and watched while it works. Controller side.
+The action plugins of the modules that can be called several at a time are this one, as are those of some that have nothing to do on many hosts
+(a redirection in meta/runtime.yml would be taken for another name of the modules by ansible-lint). Without a result the module is called as ever,
+and watched while it works. Controller side.
 """
 
 from __future__ import annotations
