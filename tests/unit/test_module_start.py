@@ -68,6 +68,13 @@ def test_nothing_of_its_own_way_of_writing_reaches_the_program(interpreter: Path
     assert "NameError" in ask(interpreter, text=LOOK).stderr or sys.version_info >= (3, 14)
 
 
+def test_garbage_is_not_looked_for_while_little_is_made(interpreter: Path) -> None:
+    text = "import gc\nlooks = lambda: sum(part['collections'] for part in gc.get_stats())\n"
+    text += "before = looks()\nkept = [[] for _ in range({})]\nprint(looks() - before)\n"
+    assert ask(interpreter, text=text.format(20_000)).stdout == "0\n"
+    assert int(ask(interpreter, text=text.format(500_000)).stdout) > 0, "what works long still gives its memory back"
+
+
 def test_with_arguments_it_is_python_itself(interpreter: Path, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text("import sys; print(sys.argv[1:], sys.path[0])")
