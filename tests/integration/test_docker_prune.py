@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -21,6 +24,7 @@ import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import AbortPlan, SkipAction
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker import observation
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker import watch as watch_module
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import Docker, EngineError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.draft import Policy
@@ -58,6 +62,7 @@ ALL = {
     "networks": "unused",
     "build_cache": "unused",
 }
+OCI = "application/vnd.oci.image"
 WEEKLY = {"containers": "stopped", "images": "dangling", "build_cache": "unused", "older_than": "7d"}
 
 
@@ -1275,6 +1280,88 @@ def test_volumes_of_containers_hidden_by_another_image_store_stay(
 
 
 # -- what only later engines, or a swarm, can be in ---------------------------------------------------------------------
+
+
+def index_archive(name: str) -> bytes:
+    """An OCI archive of an image for three platforms, one of which was not pulled, with an attestation, under a name."""
+    blobs: dict[str, bytes] = {}
+
+    def put(kind: str, content: Any, **facts: Any) -> dict[str, Any]:
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        blobs[digest] = data
+        return {"mediaType": kind, "digest": digest, "size": len(data), **facts}
+
+    def manifest(architecture: str, kind: str, contents: list[bytes], **facts: Any) -> dict[str, Any]:
+        layers = [put(kind, content) for content in contents]
+        rootfs = {"type": "layers", "diff_ids": [layer["digest"] for layer in layers]}
+        platform = {"architecture": architecture, "os": "unknown" if facts else "linux"}
+        config = put(f"{OCI}.config.v1+json", {**platform, "config": {}, "rootfs": rootfs})
+        content = {"schemaVersion": 2, "mediaType": f"{OCI}.manifest.v1+json", "config": config, "layers": layers}
+        return put(f"{OCI}.manifest.v1+json", content, platform=platform, **facts)
+
+    layer = f"{OCI}.layer.v1.tar"
+    mine = manifest("amd64", layer, [archive({"a": b"a" * 70_000}), archive({"b": b"b" * 90_000})])
+    other = manifest("arm64", layer, [archive({"c": b"c" * 5_000})])
+    absent = manifest("s390x", layer, [archive({"d": b"d"})])
+    attested = {"vnd.docker.reference.digest": mine["digest"], "vnd.docker.reference.type": "attestation-manifest"}
+    attestation = manifest("unknown", "application/vnd.in-toto+json", [b'{"x": 1}' * 200], annotations=attested)
+    parts = [mine, other, absent, attestation]
+    index = put(f"{OCI}.index.v1+json", {"schemaVersion": 2, "mediaType": f"{OCI}.index.v1+json", "manifests": parts})
+    del blobs[absent["digest"]]
+    index["annotations"] = {"io.containerd.image.name": f"docker.io/library/{name}"}
+    files = {f"blobs/{digest.replace(':', '/')}": data for digest, data in blobs.items()}
+    top = {"schemaVersion": 2, "manifests": [index]}
+    return archive({"oci-layout": b'{"imageLayoutVersion": "1.0.0"}', "index.json": json.dumps(top).encode(), **files})
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as made:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            made.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+@pytest.mark.skipif(not os.environ.get("MINIECOM_TEST_ENGINE_RELEASES"), reason=OTHER_RELEASES)
+def test_what_snapshots_take_is_read_from_the_blobs_as_the_engine_tells_it(
+    docker_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of images of all forms, and also where the blobs cannot be read."""
+    with Engine(tmp_path / "engine", release="sid", store="containerd") as engine:
+        tiny_image(engine)
+        load(
+            engine, [small_image(None, b"dangling"), small_image("named:1", b"named"), small_image("named:2", b"named")]
+        )
+        (tmp_path / "index.tar").write_bytes(index_archive("several:1"))
+        engine.docker("load", "--input", str(tmp_path / "index.tar"))
+        told = {}
+        for raw in engine.api("GET", "/images/json?manifests=1"):
+            of_images = [manifest["ImageData"] for manifest in raw["Manifests"] if manifest.get("ImageData")]
+            told[raw["Id"]] = sum(item["Size"]["Unpacked"] for item in of_images)
+            assert raw["RepoTags"] != ["several:1"] or len(raw["Manifests"]) == 4
+        assert len(told) == 4 and min(told.values()) > 0
+        requests: list[str] = []
+        asked = Docker.images
+
+        def images(docker: Docker, **parameters: Any) -> Any:
+            requests.append(str(parameters))
+            return asked(docker, **parameters)
+
+        monkeypatch.setattr(Docker, "images", images)
+
+        def found() -> dict[str, int | None]:
+            with Docker.connect(engine.docker_host) as docker:
+                return {image.id: image.unpacked for image in read_inventory(docker, EVERYTHING).images}
+
+        assert found() == told
+        assert requests == [], "the engine was asked as well"
+        for directory in (engine.directory / "nowhere", None):
+            monkeypatch.setattr(observation, "blob_directory", lambda _root, where=directory: where and str(where))
+            assert found() == told
+        assert requests == ["{'manifests': 1}"] * 2
 
 
 @pytest.mark.skipif(not os.environ.get("MINIECOM_TEST_ENGINE_RELEASES"), reason=OTHER_RELEASES)

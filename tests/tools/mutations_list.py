@@ -62,6 +62,24 @@ DOCKER = (
     ),
     *_of(
         "docker_prune",
+        "_docker/blobs.py",
+        "_docker/test_blobs.py",
+        ("docker-blobs-of-another", "if left < 0:", NEVER, ""),
+        ("docker-blobs-not-pulled", 'if os.path.exists(_path(directory, blob["digest"]))', "", ""),
+    ),
+    *_of(
+        "docker_prune",
+        "_docker/lane.py",
+        "_docker/test_lane.py",
+        (
+            "docker-lane-closed-with-an-answer",
+            "            if ends:\n                break\n        return found",
+            "        return found",
+            "test_many_questions_are_on_their_way_at_a_time",
+        ),
+    ),
+    *_of(
+        "docker_prune",
         "_docker/watch.py",
         "_docker/test_watch.py",
         (
@@ -381,7 +399,7 @@ DOCKER = (
         ("docker-removal-restart-policy", "if restart != work.restart:", NEVER, ""),
         (
             "docker-removal-joined",
-            "_require_unused([c for c in watch.users().containers if container_joins(c, work.id, work.name)])",
+            "_require_unused([c for c in watch.users().joining if container_joins(c, work.id, work.name)])",
             "pass",
             "",
         ),

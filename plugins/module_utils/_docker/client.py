@@ -26,6 +26,8 @@ DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 LONGEST_SOCKET = 107
 # How many requests an engine gets at a time. More than a few gain nothing: it does most of its work under locks.
 THREADS = 4
+# From how many questions on two connections are worth a second thread.
+_MANY = 16
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -315,6 +317,13 @@ def _refused(what: str, target: str, status: int, words: str) -> EngineError:
     return EngineError(what, target, status, words, step)
 
 
+def _understood(what: str, target: str, status: int, body: bytes) -> Any:
+    """What an answer says. Raises EngineError: the engine refused."""
+    if status >= 400:
+        raise _refused(what, target, status, refusal_text(body))
+    return json.loads(body.decode("utf-8")) if body.strip() else None
+
+
 def _require_spoken(version: Mapping[str, Any], spoken: str, host: str) -> None:
     """Raises DockerUnavailable: the engine has given up all versions of the API up to the newest that is understood here."""
     oldest = str(version.get("MinAPIVersion") or "")
@@ -476,9 +485,39 @@ class Docker:
                     method, self.api.base_url + url, params=dict(parameters), timeout=self.timeout
                 )
                 status, body = response.status_code, response.content
-            if status >= 400:
-                raise _refused(what, target, status, refusal_text(body))
-            return json.loads(body.decode("utf-8")) if body.strip() else None
+            return _understood(what, target, status, body)
+
+    def get_all(self, paths: Sequence[str]) -> List[Any]:
+        """Many GETs, each with JSON as the answer; None for what the engine does not have (404).
+
+        Raises:
+            as request().
+        """
+        if len(paths) > _MANY:
+            # By two connections: while one answer is made sense of the engine works on others.
+            half = len(paths) // 2
+            return [answer for part in self.each(self.get_all_by_one, (paths[:half], paths[half:])) for answer in part]
+        return self.get_all_by_one(paths)
+
+    def get_all_by_one(self, paths: Sequence[str]) -> List[Any]:
+        """The same by one connection."""
+        if self.lanes is None:
+            return self.each(self._get_if_there, paths)
+        what = "the Docker Engine did not answer %s"
+        with self.errors(what % (paths[0] if paths else ""), self.docker_host):
+            answers = self.lanes.get_all(["/v%s%s" % (self.api_version, path) for path in paths])
+            return [
+                None if status == 404 else _understood(what % path, self.docker_host, status, body)
+                for path, (status, body) in zip(paths, answers)
+            ]
+
+    def _get_if_there(self, path: str) -> Any:
+        try:
+            return self.get(path)
+        except EngineError as error:
+            if error.status == 404:
+                return None
+            raise
 
     def each(self, function: Callable[[Item], Answer], items: Iterable[Item], threads: int = THREADS) -> List[Answer]:
         """What a function makes of each item, in their order; a few are asked about at a time."""

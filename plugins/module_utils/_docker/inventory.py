@@ -103,6 +103,8 @@ class Container:
     @property
     def mounted_images(self) -> Tuple[str, ...]:
         """References of the images that it mounts, as somebody wrote them; the source is a directory of the engine's."""
+        if not self.mounts:
+            return ()
         return tuple(mount.name for mount in self.mounts if mount.kind == "image" and mount.name)
 
     @property
@@ -324,7 +326,8 @@ class Inventory:
         return ""
 
     def users_of_image(self, image: Image) -> List[Container]:
-        return [container for container in self.containers if container_uses_image(container, image.id, image.names)]
+        names = image.names
+        return [container for container in self.containers if container_uses_image(container, image.id, names)]
 
     def users_of_volume(self, volume: Volume) -> List[Container]:
         return [c for c in self.containers if container_uses_volume(c, volume.name, volume.mountpoint, volume.real)]
@@ -363,8 +366,8 @@ def container_uses_image(container: Container, image_id: str, names: Sequence[st
 
 def _is_id(reference: str, image_id: str) -> bool:
     """Whether a reference is the id of an image, or a beginning of it."""
-    name = reference.partition(":")[2] if reference.startswith("sha256:") else reference
-    return len(name) >= 12 and bool(re.match(r"^[0-9a-f]+$", name)) and image_id.partition(":")[2].startswith(name)
+    name = reference[len("sha256:") :] if reference.startswith("sha256:") else reference
+    return len(name) >= 12 and image_id.partition(":")[2].startswith(name) and bool(re.match(r"^[0-9a-f]+$", name))
 
 
 def container_uses_volume(container: Container, name: str, mountpoint: str, real: Sequence[str] = ()) -> bool:
@@ -374,6 +377,8 @@ def container_uses_volume(container: Container, name: str, mountpoint: str, real
     Args:
         mountpoint: of the volume, as the engine says it; real: where that really lies, empty when not known.
     """
+    if not container.mounts:
+        return False
     places = [place for place in (mountpoint, *real) if place]
     for mount in container.mounts:
         if name in (mount.name, mount.source):

@@ -16,13 +16,21 @@ import json
 import select
 import socket
 import threading
-from typing import Any, Dict, List, NoReturn, Optional, Tuple
+from typing import Any, Dict, List, NoReturn, Optional, Sequence, Tuple
 from urllib.parse import quote, urlencode
 
 # What may stand in a path as it is; a "%" is part of what was quoted already.
 _SAFE = "/:@%+~=,"
 # Bytes of an answer's head, or of a chunk's first line: far more than any engine sends.
 _LONGEST_HEAD = 1 << 16
+# Questions that are put before the first of them is answered: few enough for the kernel to hold them all, so that sending never waits
+# for an engine that waits for its answers to be read.
+_ON_THEIR_WAY = 32
+
+
+def _request(method: str, place: str) -> bytes:
+    length = "Content-Length: 0\r\n" if method in ("POST", "PUT") else ""
+    return ("%s %s HTTP/1.1\r\nHost: docker\r\n%s\r\n" % (method, place, length)).encode("ascii")
 
 
 class Lane:
@@ -48,8 +56,36 @@ class Lane:
         Raises:
             OSError, http.client.HTTPException: there was no answer, or what came was none.
         """
-        length = "Content-Length: 0\r\n" if method in ("POST", "PUT") else ""
-        self._socket.sendall(("%s %s HTTP/1.1\r\nHost: docker\r\n%s\r\n" % (method, place, length)).encode("ascii"))
+        self._socket.sendall(_request(method, place))
+        return self._answer()
+
+    def ask_all(self, places: Sequence[str]) -> List[Tuple[int, bytes]]:
+        """Put questions (GET) that do not wait for each other's answers. Returns status and body of each, in their order, and fewer
+        when the other end closes the connection with an answer.
+
+        Raises:
+            as ask().
+        """
+        found: List[Tuple[int, bytes]] = []
+        sent = 0
+        while len(found) < len(places):
+            if sent < len(places) and sent - len(found) <= _ON_THEIR_WAY // 2:
+                more = places[sent : len(found) + _ON_THEIR_WAY]
+                try:
+                    self._socket.sendall(b"".join(_request("GET", place) for place in more))
+                except ConnectionError:
+                    if not found:
+                        raise
+                    # It was closed with an answer that is still to be read, or there comes none.
+                    more = places[sent:]
+                sent += len(more)
+            status, body, ends = self._answer()
+            found.append((status, body))
+            if ends:
+                break
+        return found
+
+    def _answer(self) -> Tuple[int, bytes, bool]:
         status, headers, ends = self._head()
         while 100 <= status < 200:
             status, headers, ends = self._head()
@@ -193,13 +229,29 @@ class Lanes:
         status, _body, headers = self._ask("GET", "/_ping")
         return status, {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
 
+    def get_all(self, paths: Sequence[str]) -> List[Tuple[int, bytes]]:
+        """Status and body of the answers to many questions, by one connection on which they do not wait for each other.
+
+        Raises:
+            OSError, http.client.HTTPException: there was none to one of them.
+        """
+        places = [target(path, {}) for path in paths]
+        found: List[Tuple[int, bytes]] = []
+        while len(found) < len(places):
+            lane = self._lane()
+            try:
+                found += lane.ask_all(places[len(found) :])
+            except BaseException:
+                lane.close()
+                raise
+            if len(found) < len(places):
+                lane.close()
+            else:
+                self._give_back(lane)
+        return found
+
     def _ask(self, method: str, place: str) -> Tuple[int, bytes, Dict[bytes, bytes]]:
-        with self._lock:
-            lane = self._idle.pop() if self._idle else None
-        if lane is not None and lane.broken:
-            lane.close()
-            lane = None
-        lane = lane or Lane(self.path, self.timeout)
+        lane = self._lane()
         try:
             status, body, ends = lane.ask(method, place)
         except BaseException:
@@ -209,9 +261,21 @@ class Lanes:
         if ends:
             lane.close()
         else:
-            with self._lock:
-                self._idle.append(lane)
+            self._give_back(lane)
         return status, body, headers
+
+    def _lane(self) -> Lane:
+        """One that nobody uses now."""
+        with self._lock:
+            lane = self._idle.pop() if self._idle else None
+        if lane is not None and lane.broken:
+            lane.close()
+            lane = None
+        return lane or Lane(self.path, self.timeout)
+
+    def _give_back(self, lane: Lane) -> None:
+        with self._lock:
+            self._idle.append(lane)
 
     def close(self) -> None:
         with self._lock:

@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, 
 
 from .._core.late_dataclass import dataclass
 from .._core.mounts import inside_file_system, parse_mountinfo
+from .blobs import blob_directory, unpacked_bytes
 from .client import Docker, EngineError, version_tuple
 from .compose_needs import ComposeNeeds, read_compose_needs
 from .inventory import (
@@ -90,26 +91,25 @@ def read_inventory(docker: Docker, wanted: Wanted) -> Inventory:
         EngineError, DockerUnavailable: the engine did not answer.
     """
     root = str(docker.info.get("DockerRootDir") or "")
-    listed, manifests = _usage_and_manifests(docker, wanted)
+    listed, unpacked = _usage_and_unpacked(docker, root, wanted)
     usage, sizes_unknown = listed
     raw_volumes = docker.volumes() if wanted.volumes else []
     networks = tuple(parse_network(raw) for raw in docker.networks()) if wanted.networks else ()
-    raw_images = _listed_images(docker, usage, manifests) if wanted.images else []
+    images = tuple(_listed_images(docker, usage, unpacked)) if wanted.images else ()
     before = _on_disk(root, docker) if (wanted.volumes or wanted.networks) and not wanted.brief else None
     with ThreadPoolExecutor(1) as pool:
         # The containerd store takes a millisecond for each container; meanwhile what came before is made sense of.
         asked = pool.submit(_containers, docker, usage, wanted) if wanted.containers or not wanted.brief else None
-        volumes = tuple(with_real_places(docker, _volumes(raw_volumes, usage)))
-        if not wanted.brief:
-            volumes = tuple(replace(volume, changed=_changed(docker, volume.mountpoint)) for volume in volumes)
+        volumes = tuple(with_real_places(docker, _volumes(docker, raw_volumes, usage, wanted)))
         containers, unknown = asked.result() if asked is not None else ([], "")
         sizes_unknown = sizes_unknown or unknown
     hidden = None
     if before is not None:
         hidden = len(before - {container.id for container in containers} & (_on_disk(root, docker) or set()))
     if wanted.containers and not wanted.brief:
-        containers = [item for item in docker.each(lambda item: _inspect(docker, root, item), containers) if item]
-    images = tuple(parse_image(raw) for raw in raw_images)
+        details = docker.get_all(["/containers/%s/json" % item.id for item in containers])
+        # One without details is gone by now.
+        containers = [_detailed(docker, root, item, raw) for item, raw in zip(containers, details) if raw is not None]
     parents: Dict[str, str] = {}
     needs, swarm = ComposeNeeds(), SwarmNeeds()
     if wanted.images and not wanted.brief:
@@ -190,29 +190,38 @@ def _disk_usage(docker: Docker, types: Sequence[str]) -> Tuple[DiskUsage, str]:
         return usage, error.words
 
 
-def _usage_and_manifests(docker: Docker, wanted: Wanted) -> Tuple[Tuple[DiskUsage, str], Dict[str, Any]]:
-    """What uses disk, and of each image its manifests where there are any: the containerd store takes long for both, and may for both at once."""
+def _usage_and_unpacked(
+    docker: Docker, root: str, wanted: Wanted
+) -> Tuple[Tuple[DiskUsage, str], Mapping[str, Optional[int]]]:
+    """What uses disk, and of images of the containerd store, by their id, the bytes of their snapshots."""
     types = [name for name in wanted.types if name != "container" or not _lists_sizes(docker)]
     modern = docker.store == "containerd" and version_tuple(docker.api_version) >= (1, 47)
     if docker.engine == "podman" or not modern or wanted.brief or not wanted.images:
         return _disk_usage(docker, types), {}
+    directory = blob_directory(root) if root and _is_local(docker) else None
+    if directory is None:
+        # The engine takes long for both, and may for both at once.
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(_listed_unpacked, docker, wanted)
+            return _disk_usage(docker, types), waiting.result()
+    listed = _disk_usage(docker, types)
+    unpacked = unpacked_bytes(directory, listed[0].images)
+    return listed, _listed_unpacked(docker, wanted) if unpacked is None else unpacked
+
+
+def _listed_unpacked(docker: Docker, wanted: Wanted) -> Mapping[str, Optional[int]]:
+    """Bytes of the snapshots of images, as the engine lists them."""
     # Of the others none goes, and how much their own snapshots take does not matter. The filter lists more than what is dangling,
     # and what it should leave out would only be less well known.
     dangling = {"filters": '{"dangling":["true"]}'} if wanted.images == "dangling" else {}
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(docker.images, manifests=1, **dangling)
-        usage = _disk_usage(docker, types)
-        return usage, {str(item["Id"]): item.get("Manifests") for item in waiting.result()}
+    return {str(raw.get("Id")): parse_image(raw).unpacked for raw in docker.images(manifests=1, **dangling)}
 
 
-def _listed_images(docker: Docker, usage: DiskUsage, manifests: Mapping[str, Any]) -> List[Mapping[str, Any]]:
-    """The images, with all that the engine tells of them in one place or the other."""
-    if docker.engine == "podman":
-        # Its disk usage has ids without their kind, of the names only the tags, and an image once for each.
-        return list(docker.images())
-    if not manifests:
-        return list(usage.images)
-    return [{**raw, "Manifests": manifests.get(str(raw.get("Id")))} for raw in usage.images]
+def _listed_images(docker: Docker, usage: DiskUsage, unpacked: Mapping[str, Optional[int]]) -> List[Image]:
+    """The images, with all that is known of them from one place or the other."""
+    # Podman's disk usage has ids without their kind, of the names only the tags, and an image once for each.
+    images = map(parse_image, docker.images() if docker.engine == "podman" else usage.images)
+    return [replace(image, unpacked=unpacked[image.id]) if image.id in unpacked else image for image in images]
 
 
 @dataclass(frozen=True)
@@ -332,22 +341,23 @@ def read_containers(
     real = real_places(docker, [mount.source for container in found for mount in container.mounts])
     return [
         replace(container, mounts=tuple(replace(mount, real=real.get(mount.source, ())) for mount in container.mounts))
+        if container.mounts
+        else container
         for container in found
     ]
 
 
-def _volumes(listed: Iterable[Mapping[str, Any]], usage: DiskUsage) -> Tuple[Volume, ...]:
-    """Those that the engine counts as its own data, and after them the others, which are mounts of something else."""
-    found: Dict[str, Volume] = {}
+def _volumes(docker: Docker, listed: Iterable[Mapping[str, Any]], usage: DiskUsage, wanted: Wanted) -> List[Volume]:
+    """All that are listed, with what the disk usage says of those that the engine counts as its own data; the others are mounts of
+    something else."""
+    # Of the disk usage only the size counts: Podman tells nothing else there.
+    sizes = {str(raw.get("Name") or ""): raw.get("UsageData") or {} for raw in usage.volumes}
+    found = []
     for raw in listed:
-        volume = parse_volume(raw)
-        found[volume.name] = replace(volume, measured=False, size=None)
-    for measured in usage.volumes:
-        # Of the disk usage only the size counts: Podman tells nothing else there.
-        volume = parse_volume(measured)
-        if volume.name in found:
-            found[volume.name] = replace(found[volume.name], measured=True, size=volume.size)
-    return tuple(found.values())
+        volume = parse_volume({**raw, "UsageData": sizes.get(str(raw.get("Name") or ""))})
+        changed = None if wanted.brief else _changed(docker, volume.mountpoint)
+        found.append(volume if changed is None else replace(volume, changed=changed))
+    return found
 
 
 def _is_local(docker: Docker) -> bool:
@@ -392,18 +402,20 @@ def free_bytes(docker: Docker) -> Optional[int]:
     return _free_bytes(str(docker.info.get("DockerRootDir") or ""), docker)
 
 
-def _inspect(docker: Docker, root: str, container: Container) -> Optional[Container]:
-    """A container with what its listing does not tell; None when it is gone by now."""
-    raw = inspect_container(docker, container.id)
-    if raw is None:
-        return None
+def _detailed(docker: Docker, root: str, container: Container, raw: Mapping[str, Any]) -> Container:
+    """A container with what its listing does not tell.
+
+    Args:
+        raw: what the engine tells of it alone.
+    """
     state = raw.get("State") or {}
     host = raw.get("HostConfig") or {}
-    container = replace(container, joins=joined_containers(host))
+    joins = joined_containers(host)
     if not container.stopped:
-        return container
+        return replace(container, joins=joins) if joins != container.joins else container
     return replace(
         container,
+        joins=joins,
         finished=parse_time(state.get("FinishedAt")),
         finished_at=str(state.get("FinishedAt") or ""),
         restart=str((host.get("RestartPolicy") or {}).get("Name") or ""),

@@ -106,8 +106,9 @@ def _containers(draft: Draft, inventory: Inventory) -> None:
         if name not in there:
             draft.keep("container", name, "there is no container of this name")
     stays = {container.id: _container_stays(draft, inventory, container) for container in inventory.containers}
+    joining = [container for container in inventory.containers if container.joins]
     joined = {
-        container.id: [other for other in inventory.containers if container_joins(other, container.id, container.name)]
+        container.id: [other for other in joining if container_joins(other, container.id, container.name)]
         for container in inventory.containers
         if not stays[container.id]
     }
@@ -152,8 +153,8 @@ def _container_stays(draft: Draft, inventory: Inventory, container: Container) -
         return "is %s" % (container.state or "in an unknown state")
     if container.pod_infrastructure:
         return "holds together a pod of Podman's, which goes as a whole"
-    pods = [c for c in inventory.containers if c.pod_infrastructure and container_joins(container, c.id, c.name)]
-    if pods:
+    pods = inventory.containers if container.joins else ()
+    if any(c.pod_infrastructure and container_joins(container, c.id, c.name) for c in pods):
         return "belongs to a pod of Podman's, which goes as a whole"
     reason = draft.common([container.name], container.labels)
     if reason:

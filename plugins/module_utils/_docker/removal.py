@@ -114,7 +114,7 @@ def _require_unused(users: List[Container]) -> None:
 def _remove_container(docker: Docker, watch: Watch, work: RemoveContainer, size: int) -> int:
     if not watch.untouched("container", work.id):
         _require_as_planned(docker, work)
-    _require_unused([c for c in watch.users().containers if container_joins(c, work.id, work.name)])
+    _require_unused([c for c in watch.users().joining if container_joins(c, work.id, work.name)])
     # Without v: its anonymous volumes stay.
     _delete(docker, "cannot remove the container", work.name, "/containers/%s" % work.id)
     watch.removed("container", work.id)

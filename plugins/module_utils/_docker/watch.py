@@ -67,6 +67,11 @@ class Users:
     volumes: Mapping[str, Volume] = field(default_factory=dict)
 
     @cached_property
+    def joining(self) -> List[Container]:
+        """The containers that do not start without another one: mostly few."""
+        return [container for container in self.containers if container.joins]
+
+    @cached_property
     def binds(self) -> List[Volume]:
         return [volume for volume in self.volumes.values() if volume.elsewhere]
 
@@ -329,7 +334,8 @@ class Watch:
 
 
 def _without(gone: AbstractSet[Subject], containers: Iterable[Container]) -> Tuple[Container, ...]:
-    return tuple(item for item in containers if ("container", item.id) not in gone)
+    ids = {identity for kind, identity in gone if kind == "container"}
+    return tuple(item for item in containers if item.id not in ids)
 
 
 def read_users(docker: Docker) -> Users:

@@ -16,6 +16,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import docker
 import pytest
@@ -339,3 +341,21 @@ def test_a_missing_library_is_named_where_there_is_something_to_connect_to(addre
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.startswith(told)
     assert ("prerequisites" in done.stdout) == told.startswith("MissingLibrary")
+
+
+@pytest.mark.parametrize("count", [0, 3, 40])
+def test_of_many_questions_each_has_its_answer_or_there_is_nothing_by_that_name(count: int) -> None:
+    def get_all(paths: list[str]) -> list[tuple[int, bytes]]:
+        return [
+            (404, b'{"message": "gone"}') if path.endswith("1") else (200, b'"%s"' % path.encode()) for path in paths
+        ]
+
+    api: Any = SimpleNamespace(_version="1.51")
+    lanes: Any = SimpleNamespace(get_all=get_all)
+    engine = Docker(api, "unix:///nowhere", 5, {"Version": "28.5.2"}, lanes)
+    paths = [f"/{number}" for number in range(count)]
+    assert engine.get_all(paths) == [None if path.endswith("1") else "/v1.51" + path for path in paths]
+    lanes.get_all = lambda paths: [(500, b'{"message": "broken"}')] * len(paths)
+    if paths:
+        with pytest.raises(EngineError, match="did not answer /0: broken"):
+            engine.get_all(paths)

@@ -150,3 +150,63 @@ def test_whatever_comes_is_an_answer_or_an_error(server: Server, data: bytes, he
         ask(server, OK + data if headed else data)
     except (http.client.HTTPException, OSError):
         pass
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 1 << 20])
+def test_many_questions_are_on_their_way_at_a_time(tmp_path: Path, pieces: int) -> None:
+    """Each connection is closed with an answer after some, and what is left is asked on another one."""
+    served: list[list[bytes]] = []
+    most_waiting = 0
+
+    def serve(listening: socket.socket) -> None:
+        nonlocal most_waiting
+        while True:
+            try:
+                connection = listening.accept()[0]
+            except OSError:
+                return
+            mine: list[bytes] = []
+            served.append(mine)
+            with connection:
+                waiting = b""
+                while len(mine) < 40:
+                    if b"\r\n\r\n" not in waiting:
+                        data = connection.recv(65536)
+                        if not data:
+                            break
+                        waiting += data
+                        continue
+                    most_waiting = max(most_waiting, waiting.count(b"\r\n\r\n"))
+                    request, _end, waiting = waiting.partition(b"\r\n\r\n")
+                    name = request.split()[1]
+                    mine.append(name)
+                    ends = b"Connection: close\r\n" if len(mine) == 40 else b""
+                    answer = OK + ends + b"Content-Length: %d\r\n\r\n%s" % (len(name), name)
+                    for start in range(0, len(answer), pieces):
+                        connection.sendall(answer[start : start + pieces])
+
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(tmp_path / "s"))
+    listening.listen()
+    thread = threading.Thread(target=serve, args=(listening,), daemon=True)
+    thread.start()
+    lanes = Lanes(str(tmp_path / "s"), 20)
+    paths = [f"/{number}" for number in range(100)]
+    try:
+        assert lanes.get_all(paths) == [(200, path.encode()) for path in paths]
+        assert lanes.get_all([]) == []
+        assert [len(names) for names in served] == [40, 40, 20]
+        assert 1 < most_waiting <= 32
+    finally:
+        lanes.close()
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join(20)
+
+
+def test_one_question_of_many_without_an_answer_is_an_error(server: Server) -> None:
+    server.answers = [OK + b"Content-Length: 1\r\n\r\na"]
+    lanes = Lanes(server.path, 20)
+    with pytest.raises((OSError, http.client.HTTPException)):
+        lanes.get_all(["/a", "/b"])
+    lanes.close()
