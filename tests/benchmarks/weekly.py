@@ -5,14 +5,16 @@
 
 A weekly run with nothing left to do, on a native sandbox; what its modules cost beyond what Ansible asks for any module call. With
 MINIECOM_BENCH_BEFORE=DIRECTORY another checkout's weekly run stands beside it, on the same sandbox. Rounds of all of them take turns, and the
-medians are told.
+medians are told. By Mitogen only the host's part is told: the interpreter that stays there for a run, with all that it starts.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import resource
 import tempfile
+import threading
 import time
 from pathlib import Path
 from statistics import median
@@ -24,13 +26,20 @@ from tests.support.sandboxes import sandbox_command
 ROUNDS = 3
 
 
-def _measured(playbook: Path, directory: Path, log: Path) -> tuple[PlaybookRun, float, float]:
+# Seconds between two looks at the processes on the host.
+LOOK = 0.02
+
+
+def _measured(
+    playbook: Path, directory: Path, log: Path, *arguments: str, **more: str
+) -> tuple[PlaybookRun, float, float]:
     """A run of a playbook of a checkout, or of one beside it; CPU seconds, and seconds."""
     checkout = playbook.parents[1] if playbook.parent.name == "playbooks" else ROOT
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     run = run_playbook(
         str(playbook),
         ROOT / "inventories" / "sandbox",
+        *arguments,
         log=log,
         cwd=checkout,
         env={
@@ -39,12 +48,45 @@ def _measured(playbook: Path, directory: Path, log: Path) -> tuple[PlaybookRun, 
             "PYTHONPATH": f"{checkout / 'collections'}{os.pathsep}{checkout}",
             # Whoever develops may want no compiled files; the modules here would hear of it, and keep no compiled code, as hosts do.
             "PYTHONDONTWRITEBYTECODE": "",
+            **more,
         },
     )
     seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     if run.rc:
         raise RuntimeError(run.output[-4000:])
     return run, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, seconds
+
+
+def _by_mitogen(directory: Path, log: Path) -> tuple[PlaybookRun, float, float]:
+    """The weekly run by Mitogen; CPU seconds of the host's part, and seconds of all."""
+    found = importlib.util.find_spec("ansible_mitogen")
+    assert found is not None and found.origin is not None
+    strategies = str(Path(found.origin).parent / "plugins" / "strategy")
+    ticks: dict[str, int] = {}
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(LOOK):
+            for pid in filter(str.isdigit, os.listdir("/proc")):
+                try:
+                    if b"(mitogen:" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                        # Its own, and of what it has started and waited for.
+                        ticks[pid] = sum(map(int, fields[11:15]))
+                except OSError:
+                    continue  # it has ended
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        strategy = ("-e", "miniecom_strategy=mitogen_host_pinned")
+        weekly = ROOT / "playbooks" / "weekly.yml"
+        run, _cpu, seconds = _measured(weekly, directory, log, *strategy, ANSIBLE_STRATEGY_PLUGINS=strategies)
+    finally:
+        ended.set()
+        watcher.join()
+    assert ticks, "no process of Mitogen's was seen on the host"
+    return run, sum(ticks.values()) / os.sysconf("SC_CLK_TCK"), seconds
 
 
 def _pings(path: Path, calls: int) -> Path:
@@ -73,13 +115,22 @@ def main() -> list[dict[str, Any]]:
                 what[name] = (playbook, calls)
                 what[f"{calls} pings"] = (_pings(Path(scratch) / f"pings{calls}.yml", calls), calls)
             found: dict[str, list[tuple[float, float]]] = {name: [] for name in what}
+            by_mitogen = [_by_mitogen(directory, log)[1:] for _ in range(ROUNDS + 1)][1:]
             for _ in range(ROUNDS):
                 for name, (playbook, _calls) in what.items():
                     found[name].append(_measured(playbook, directory, log)[1:])
         finally:
             sandbox_command("down", "native", directory)
     cpu = {name: median(seconds for seconds, _wall in runs) for name, runs in found.items()}
-    return [
+    mitogen = {
+        "what": "by Mitogen, the host's part",
+        "module calls": what["weekly, nothing to do"][1],
+        "CPU s": median(seconds for seconds, _wall in by_mitogen),
+        "wall s": median(wall for _cpu, wall in by_mitogen),
+        "CPU ratio to as many pings": "",
+        "cores": os.cpu_count() or 1,
+    }
+    rows: list[dict[str, Any]] = [
         {
             "what": name,
             "module calls": calls,
@@ -90,3 +141,4 @@ def main() -> list[dict[str, Any]]:
         }
         for name, (_playbook, calls) in what.items()
     ]
+    return [*rows, mitogen]
