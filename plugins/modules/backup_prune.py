@@ -75,7 +75,7 @@ options:
   negative:
     description:
       - What to do where O(keep_last), O(keep_daily), O(keep_weekly) or O(keep_monthly) is negative, which is a mistake.
-      - With V(keep_all) none of the four counts, so that nothing is removed.
+      - With V(keep_all) none of the four counts, nor does O(keep_within), so that nothing is removed.
     type: str
     choices: [fail, keep_all]
     default: fail

@@ -379,6 +379,8 @@ def test_what_the_run_relied_on_is_not_removed_in_it(tmp_path: Path, state_dir: 
 def test_negative_numbers_and_a_missing_directory(directory: Path, state_dir: Path, tmp_path: Path) -> None:
     assert "negative" in run(directory, state_dir, keep_daily=-1).msg
     before = sorted(directory.iterdir())
-    kept = ok(run(directory, state_dir, keep_daily=-1, keep_weekly=1, keep_monthly=0, negative="keep_all"))
-    assert kept.result["changed"] is False and sorted(directory.iterdir()) == before
+    for within in ("0", "1d"):
+        counts = {"keep_daily": -1, "keep_weekly": 1, "keep_monthly": 0, "keep_within": within}
+        kept = ok(run(directory, state_dir, **counts, negative="keep_all"))
+        assert kept.result["changed"] is False and sorted(directory.iterdir()) == before
     assert "no directory of backups" in run(tmp_path / "nope", state_dir).msg

@@ -935,6 +935,12 @@ BACKUP_PRUNE = (
             "test_without_what_it_relies_on_nothing_more_goes",
         ),
         (
+            "rotation-a-span-where-a-number-is-wrong",
+            'dict.fromkeys(KEEP, 0), "keep_within": "0"}',
+            "dict.fromkeys(KEEP, 0)}",
+            "test_with_a_mistake_among_the_numbers_there_is_no_rule",
+        ),
+        (
             "rotation-replaced-file",
             "if not stat.S_ISREG(status.st_mode) or seen != archive:",
             "if not stat.S_ISREG(status.st_mode):",

@@ -63,8 +63,11 @@ def retention_policy(params: Mapping[str, Any]) -> Policy:
 
 
 def _without_mistakes(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The options without any number of backups to keep where one of the numbers is negative: without a rule nothing is removed."""
-    return {**params, **dict.fromkeys(KEEP, 0)} if min(params[name] for name in KEEP) < 0 else params
+    """The options without any rule where one of the numbers is negative: without a rule nothing is removed."""
+    if min(params[name] for name in KEEP) >= 0:
+        return params
+    # A span alone is a rule as well, and would remove what the number that was meant keeps.
+    return {**params, **dict.fromkeys(KEEP, 0), "keep_within": "0"}
 
 
 class BackupPrune(Task[RotationObservation]):

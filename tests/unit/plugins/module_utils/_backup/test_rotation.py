@@ -86,6 +86,15 @@ def a_link(path: Path) -> None:
     path.symlink_to("kept-by-hand")
 
 
+@pytest.mark.parametrize("wrong", ["keep_last", "keep_daily", "keep_weekly", "keep_monthly"])
+@pytest.mark.parametrize("others", [{}, {"keep_daily": 7, "keep_within": "3d"}, {"keep_tags": ["a"]}])
+def test_with_a_mistake_among_the_numbers_there_is_no_rule(tmp_path: Path, wrong: str, others: dict[str, Any]) -> None:
+    options = {**others, wrong: -1}
+    assert task(tmp_path, **options, negative="keep_all").policy.keep.empty
+    with pytest.raises(MaintenanceError, match="negative"):
+        task(tmp_path, **options)
+
+
 @pytest.mark.parametrize("change", [rewritten, replaced, a_link])
 def test_a_file_that_was_replaced_since_planning_stays(tmp_path: Path, change: Any) -> None:
     old, new = archive(tmp_path), archive(tmp_path, "20261125_020000.tar.gz")
