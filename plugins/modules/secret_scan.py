@@ -28,10 +28,11 @@ description:
   - In samples and documentation the severity is V(low), in tests and seeds V(medium), elsewhere V(high). Files above 10 MB are not read.
   - Files in which nothing has changed are not read again, see O(rescan_after). Then Kingfisher is not started, and what the last scan found is
     judged anew - what is waived, until when, and what the baseline knows. A file has changed when its path, owner, mode, size, inode, time of
-    writing or time of change (ctime, which no program can set) is another. All is read when any file, directory, exclusion or path is another
+    writing or time of change (ctime, which programs cannot set) is another. All is read when any file, directory, exclusion or path is another
     one, when Kingfisher, our rules or the module are, and when the last scan was incomplete, is too old, or began within two seconds of a change.
-  - The times of files on other machines (NFS, CIFS, FUSE and the like) and on file systems without such times (VFAT) are not relied on. Where any
-    of the files lies on one, all is read each time.
+  - The times of files on other machines (NFS, CIFS, FUSE and the like), in memory (tmpfs) and on file systems without such times (VFAT) are not
+    relied on. Where any of the files lies on one, all is read each time. What a program writes through a mapping (mmap) within the half minute after
+    its first change there, and after a scan that began between the two, is read by the next whole scan.
   - Nothing is changed but the baseline, the key of the fingerprints, what the last scan found (never a secret) and Kingfisher's cache of compiled
     rules, all in O(state_dir).
 extends_documentation_fragment:

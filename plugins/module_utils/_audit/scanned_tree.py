@@ -24,10 +24,12 @@ from .unscanned import EXCLUDED, Passed, unscanned_kind
 # taken from (git's documentation has it as "racy-git"). The tick is up to 10 ms with Linux's file systems, 1 s with ext3, 2 s with the coarsest that
 # there is.
 RACY_NS = 2_000_000_000
-# Those whose files get another time of change (ctime) with each change, by this machine's own clock, whatever a program does to hide it.
+# Those whose files get another time of change (ctime) with each change, by this machine's own clock, whatever time a program sets. What is written
+# through a mapping (mmap) is the exception: one page gets a new time with the first of the changes that are stored together, half a minute later.
+# Files in memory (tmpfs) are never stored, and not trusted therefore.
 # Not those of other machines (nfs, cifs, ceph, 9p, fuse), whose clock is another one and whose times are kept for a while, nor those
 # without such a time (vfat, exfat).
-_TIMED = frozenset("bcachefs btrfs ext2 ext3 ext4 f2fs jfs overlay reiserfs tmpfs xfs zfs".split())
+_TIMED = frozenset("bcachefs btrfs ext2 ext3 ext4 f2fs jfs overlay reiserfs xfs zfs".split())
 
 
 class ScannedTree:
@@ -109,8 +111,8 @@ class ScannedTree:
         for root in self._roots:
             walk = Walk(root, self._exclude)
             for directory, entries in groupby(walk, key=_directory):
-                kept = list(self._seen(root, directory, ((name, status) for _path, _open, name, status in entries)))
-                digest = directory_digest(directory, kept)
+                found = ((name, status) for _path, _open, name, status in entries)
+                digest = directory_digest(directory, self._seen(root, directory, found))
                 self.digests.append(digest)
                 yield digest
             self._troubled = self._troubled or bool(walk.troubles)
@@ -150,15 +152,18 @@ def directory_digest(path: str, entries: Iterable[Tuple[str, os.stat_result]]) -
     A directory among them stands for itself alone, without its times and size: they change where something comes and goes again, as the
     file of the maintenance mode does, and what lies in it has digests of its own.
     """
-    lines = []
+    marks = []
     for name, status in entries:
         parts = [name, status.st_mode, status.st_uid, status.st_gid, status.st_dev, status.st_ino]
         if stat.S_ISREG(status.st_mode):
             parts += [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-        lines.append("\0".join(map(str, parts)))
-    # The mode tells how many parts follow, and no name holds the separator: two different lists never come to the same text.
-    text = "\0".join([path, *sorted(lines)])
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        # Of a million files in one directory no more than this is held. No name holds the separator.
+        marks.append(hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "surrogateescape")).digest())
+    marks.sort()
+    digest = hashlib.sha256(path.encode("utf-8", "surrogateescape") + b"\0")
+    for mark in marks:
+        digest.update(mark)
+    return digest.hexdigest()[:32]
 
 
 def _directory(entry: Tuple[str, int, str, os.stat_result]) -> str:
