@@ -51,6 +51,7 @@ class ActionModule(LateOptions, WatchedModule):
         result: Dict[str, Any]
         if self._task.args.get("target") == "" and self._task.args.get("action", "copy") == "copy":
             # Said without asking the host: most shops have none.
+            self.leave_out()
             return dict(ActionBase.run(self, tmp, task_vars), skipped=True, reason=NO_PLACE)
         self.fill_in()
         if self._task.args.get("method") != METHOD:

@@ -25,12 +25,14 @@ class ActionModule(LateOptions, WatchedModule):
     FIRST = frozenset(["given"])
 
     def run(self, tmp: Any = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
-        given = self._task.args.pop("given", None)
+        given = self._task.args.get("given")
         result: Dict[str, Any]
         if not isinstance(given, Mapping) or not given:
+            self._task.args.pop("given", None)
             self.fill_in()
             result = super().run(tmp, task_vars)
             return result
+        self.leave_out()
         result = ActionBase.run(self, tmp, task_vars)
         result.update(given, given=True)
         return result

@@ -37,6 +37,10 @@ class LateOptions(ActionBase):
         """Called by Ansible for each option."""
         return super().finalize_task_arg(name, value, *others, **named) if name in cls.FIRST else Later(value)
 
+    def leave_out(self) -> None:
+        """Drop what was not filled in: the task ends without it, and callbacks that write down its options would meet it."""
+        self._task.args = {name: value for name, value in self._task.args.items() if not isinstance(value, Later)}
+
     def fill_in(self) -> None:
         """Fill in what was left.
 

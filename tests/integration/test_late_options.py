@@ -39,6 +39,23 @@ TASKS = """
     - miniecom.maintenance.log_prune:
         paths: "{{ nobody_knows }}"
       ignore_errors: true
+    - miniecom.maintenance.log_prune:
+        paths: "{{ pruned }}"
+        patterns: ["{{ item }}.log"]
+        state_dir: "{{ place }}/state"
+      loop: [one, two]
+      delegate_to: elsewhere
+      check_mode: true
+      no_log: true
+    - miniecom.maintenance.log_prune:
+        paths: "{{ nobody_knows }}"
+        given: {changed: false, summary: {headline: "as it was, {{ item }}"}}
+      loop: [one, two]
+      register: twice
+      until: twice.never | default(false)
+      retries: 2
+      delay: 0
+      ignore_errors: true
 """
 
 
@@ -49,11 +66,16 @@ def test_options_are_filled_in_where_they_matter(tmp_path: Path) -> None:
     playbook = tmp_path / "tasks.yml"
     playbook.write_text(TASKS)
     run = run_playbook(str(playbook), "localhost,", "-e", f"place={tmp_path}", log=tmp_path / "log").assert_ok()
-    assert [task["status"] for task in run.tasks] == ["ok", "skipped", "ok", "failed"]
-    ended, unconfigured, done, failed = (task["result"] for task in run.tasks)
+    statuses = [task["status"] for task in run.tasks]
+    assert statuses == ["ok", "skipped", "ok", "failed", "ok", "failed"], run.output
+    ended, unconfigured, done, failed, unseen, again = (task["result"] for task in run.tasks)
     assert ended["summary"]["headline"] == "as it was" and "invocation" not in ended, "the host was not asked"
     assert "no second place" in unconfigured["reason"]
     asked = done["invocation"]["module_args"]
     assert asked["paths"] == [str(tmp_path)] and asked["patterns"] == ["*.log"] and asked["compress_after"] == "7d"
     assert not asked["optional_paths"] and asked["state_dir"] == f"{tmp_path}/state"
+    assert "censored" in str(unseen) and "one.log" not in run.output
+    # However often it is asked, the host is not.
+    assert [one["summary"]["headline"] for one in again["results"]] == ["as it was, one", "as it was, two"]
+    assert [one["attempts"] for one in again["results"]] == [2, 2]
     assert "'paths'" in failed["msg"] and "'nobody_knows' is undefined" in failed["msg"]
