@@ -40,7 +40,7 @@ EXAMPLES = r"""
 
 - name: Show how to have it again
   ansible.builtin.debug:
-    msg: "{{ gone.lines }}"
+    msg: "{{ gone.lines + gone.more_lines | flatten(1) }}"
 """
 
 RETURN = r"""
@@ -65,10 +65,15 @@ unsure:
   type: list
   elements: dict
 lines:
-  description: The same for people, one line for each object.
+  description: The same for people, one line for each object; the first 200.
   returned: always
   type: list
   elements: str
+more_lines:
+  description: The lines that follow these, at most 200 in each list.
+  returned: always
+  type: list
+  elements: list
 summary:
   description: The few numbers.
   returned: always

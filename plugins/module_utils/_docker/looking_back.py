@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Tuple
 
 from .._core.call import Call
 from .._core.plan import DONE, Report
-from .._core.record import read_events
+from .._core.record import LIST_CAP, read_events
 from .._core.units import counted
 
 MODULE = "docker_prune"
@@ -29,6 +29,8 @@ def look_back(call: Call) -> Report:
         "%s %s: the run ended while it was to be removed, so look whether it is there" % (item["kind"], item["target"])
         for item in unsure
     ]
+    # No list of a result is longer; these are needed whole.
+    more = [lines[start : start + LIST_CAP] for start in range(LIST_CAP, len(lines), LIST_CAP)]
     headline = "the run %s removed nothing of Docker" % of_run
     if lines:
         headline = "the run %s removed %s of Docker, each with how to have it again" % (
@@ -38,7 +40,7 @@ def look_back(call: Call) -> Report:
     return Report(
         headline,
         summary={"removed": len(removed), "unsure": len(unsure)},
-        values={"removed": removed, "unsure": unsure, "lines": lines},
+        values={"removed": removed, "unsure": unsure, "lines": lines[:LIST_CAP], "more_lines": more},
     )
 
 

@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, Result
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core.record import capped
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker import looking_back
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import (
     Container,
     Image,
@@ -18,7 +21,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inven
     Volume,
     parse_network,
 )
-from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.looking_back import removals
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.looking_back import look_back, removals
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.recall import (
     container_again,
     image_again,
@@ -121,3 +124,15 @@ def test_what_is_recorded_is_found_again() -> None:
     assert removals([{**begin, "module": "log_prune"}, {**done, "module": "log_prune"}, {}]) == ([], [])
     old = {key: value for key, value in done.items() if key != "again"}
     assert removals([old])[0][0]["again"] == "it is not known how"
+
+
+def test_however_much_was_removed_each_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def events(_state: Any, _run: str) -> list[dict[str, Any]]:
+        one = {"module": "docker_prune", "event": "end", "action": "remove_volume", "status": "done"}
+        return [{**one, "target": "v%d" % number, "again": "make it"} for number in range(1001)]
+
+    monkeypatch.setattr(looking_back, "read_events", events)
+    call: Any = SimpleNamespace(params={"of_run": "x"}, run=SimpleNamespace(state=None))
+    told = capped(look_back(call).values)
+    lines = told["lines"] + [line for page in told["more_lines"] for line in page]
+    assert lines == ["volume v%d: make it" % number for number in range(1001)]
