@@ -275,7 +275,9 @@ class Exchange:
 def recorded_images(scene: UpdateScene, services: Sequence[str]) -> Dict[str, RecordedService]:
     """What the journal is to hold of these services."""
     return {
-        service.name: RecordedService(service.image, service.image_id, service.digests, service.containers)
+        service.name: RecordedService(
+            service.image, service.image_id, service.running_digests, service.containers, service.running_tags
+        )
         for service in scene.services
         if service.name in services
     }

@@ -23,12 +23,18 @@ _SAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
 @dataclass(frozen=True)
 class RecordedService:
-    """What ran before the update."""
+    """What ran before the update.
+
+    Attributes:
+        image: its name in the compose files.
+        digests, tags: of the image that ran, whatever the name stood for by then.
+    """
 
     image: str
     image_id: str
     digests: Tuple[str, ...] = ()
     containers: Tuple[str, ...] = ()
+    tags: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,11 @@ def read_update(state_dir: str, project: str) -> Optional[UpdateJournal]:
 def _journal(found: Mapping[str, Any]) -> UpdateJournal:
     services = {
         str(name): RecordedService(
-            str(entry["image"]), str(entry["image_id"]), tuple(entry["digests"]), tuple(entry["containers"])
+            str(entry["image"]),
+            str(entry["image_id"]),
+            tuple(entry["digests"]),
+            tuple(entry["containers"]),
+            tuple(entry.get("tags") or ()),  # those of older versions have none
         )
         for name, entry in found["services"].items()
     }

@@ -52,6 +52,7 @@ class RunningService:
         lost: mounts that it would not have any more, in words.
         variables: names of variables that the files by now set otherwise.
         unseen: its image cannot be looked at any more: no way leads back to it.
+        running_digests, running_tags: the repository digests and the tags of what runs.
     """
 
     name: str
@@ -70,6 +71,8 @@ class RunningService:
     lost: Tuple[str, ...] = ()
     variables: Tuple[str, ...] = ()
     unseen: bool = False
+    running_digests: Tuple[str, ...] = ()
+    running_tags: Tuple[str, ...] = ()
 
     @property
     def label(self) -> str:

@@ -220,6 +220,8 @@ def _service(
         tuple(lost_mounts(configured, first)),
         tuple(changed_variables(configured, first, (own or {}).get("Config") or {})),
         own is None,
+        tuple((own or {}).get("RepoDigests") or ()),
+        tuple((own or {}).get("RepoTags") or ()),
     )
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.exchange import recorded_images
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.project import Project, ServiceContainer
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.update_journal import (
     DONE,
@@ -227,6 +229,13 @@ def test_a_plan_tells_what_becomes_of_the_logs() -> None:
         assert "collected before, into /srv/logs" in collected and "logs go with them" in lost
 
 
+def test_of_images_that_ran_is_noted_what_they_were_and_not_what_their_name_has_become() -> None:
+    api = service("api", digests=(f"reg/api@{NEW}",), running_digests=(f"reg/api@{OLD}",), running_tags=("reg/api:0",))
+    assert recorded_images(scene(api, service("web")), ["api"]) == {
+        "api": RecordedService("reg/api:1", "image-1", (f"reg/api@{OLD}",), ("id-api",), ("reg/api:0",))
+    }
+
+
 def test_the_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
     state = str(tmp_path / "state")
     assert read_update(state, "shop") is None
@@ -234,7 +243,7 @@ def test_the_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
         "shop",
         DONE,
         "2026-11-29T03:00:00Z",
-        recorded(),
+        {name: replace(one, tags=("reg/api:0",)) for name, one in recorded().items()},
         {"api": "id-api"},
         {"api": {"/app/uploads": "/x.tar"}},
         {"migrations": "1"},
@@ -247,6 +256,11 @@ def test_the_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_update(state, "shop") == replace(journal, migrations=None)
     path = tmp_path / "state/updates/shop/journal.json"
     assert path.stat().st_mode & 0o077 == 0 and path.parent.stat().st_mode & 0o077 == 0
+    older = json.loads(path.read_text())
+    del older["services"]["api"]["tags"]
+    path.write_text(json.dumps(older))
+    found = read_update(state, "shop")
+    assert found is not None and found.services == recorded()
     for damaged in ("", "[]", "{}", '{"services": 1}'):
         path.write_text(damaged)
         with pytest.raises(MaintenanceError, match="no journal of an update"):
