@@ -32,6 +32,11 @@ SECRET = re.compile(r"pass|secret|token|key|pwd|credential|webhook|heartbeat", r
 USERINFO = re.compile(r"://\S*@")
 # What stands in a printed command where a secret was typed.
 UNSAID = "..."
+# As a module tells it, which knows neither inventory nor the host's name; a full stop behind it is not part of it.
+_PLAYBOOK_OF_A_MODULE = re.compile(
+    r"ansible-playbook %s\.(\w+) -e confirm_target=HOST((?: -e (?:'[^']*'|[\w@%%+=:,./-]*[\w@%%+=:,/-]))*)"
+    % re.escape(NAMESPACE)
+)
 # How the connection was asked for: option of the command, its name among Ansible's arguments, and the setting that is its default.
 CONNECTION = (
     ("-u", "remote_user", "DEFAULT_REMOTE_USER"),
@@ -149,9 +154,15 @@ def command_on(host: str, text: str) -> str:
 
 
 def from_here(text: str, host: str) -> str:
-    """What a module says, with a command to be typed here in place of one to be run on the host."""
+    """What a module says, with a command to be typed here in place of one to be run on the host, and playbooks with what this process was given."""
     told, mark, command = text.partition(AS_ROOT)
-    return "%sRun: %s" % (told, command_on(host, command)) if mark else text
+    if mark:
+        return "%sRun: %s" % (told, command_on(host, command))
+    return _PLAYBOOK_OF_A_MODULE.sub(lambda found: _called_for(host, *found.groups()), text)
+
+
+def _called_for(host: str, playbook: str, given: str) -> str:
+    return next_command(playbook, host, ["-e", "confirm_target=%s" % host, *shlex.split(given)])
 
 
 def _joined(begin: Sequence[str], options: Sequence[str], limit: str, further: Sequence[str]) -> str:

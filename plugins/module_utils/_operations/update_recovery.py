@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import Callable, List, Optional, Sequence, Tuple
 
@@ -33,10 +34,9 @@ def ask_shop(url: Optional[str]) -> str:
 
 
 def way_back_of_data(backup: Optional[str]) -> str:
-    """What restores the data of before the update."""
-    return "ansible-playbook miniecom.maintenance.restore -e confirm_target=HOST -e backup_restore_src=%s" % (
-        backup or "THE BACKUP OF BEFORE"
-    )
+    """What restores the data of before the update; the controller, which knows more, fills it up (`command_line.from_here`)."""
+    source = shlex.quote("backup_restore_src=%s" % (backup or "PATH_OF_THE_BACKUP_OF_BEFORE"))
+    return "ansible-playbook miniecom.maintenance.restore -e confirm_target=HOST -e %s" % source
 
 
 def migrated_since(journal: UpdateJournal, place: MigrationsPlace) -> str:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.installing import AS_ROOT
+from ansible_collections.miniecom.maintenance.plugins.module_utils._operations.update_recovery import way_back_of_data
 from ansible_collections.miniecom.maintenance.plugins.plugin_utils.command_line import (
     command_on,
     from_here,
@@ -62,6 +63,23 @@ def test_a_command_of_the_host_is_told_as_one_that_is_typed_here(monkeypatch: py
         "it is missing. Run: ansible shop -b -i shop, -m ansible.builtin.raw -a 'apk add it'"
     )
     assert from_here("it is missing.", "shop") == "it is missing."
+
+
+def test_what_is_a_command_of_here_already_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed(monkeypatch, inventory=("shop,",))
+    assert from_here(command := next_command("restore", "shop"), "shop") == command
+
+
+@pytest.mark.parametrize("backup", ["/b/20261201_030000.tar.gz", "/my backups/20261201_030000.tar.gz", None])
+def test_a_playbook_that_a_module_names_is_told_as_it_runs_here(
+    backup: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed(monkeypatch, inventory=("hosts.yml",), extra_vars=("miniecom_root=/srv/shop",), become_ask_pass=True)
+    source = shlex.quote("backup_restore_src=%s" % (backup or "PATH_OF_THE_BACKUP_OF_BEFORE"))
+    assert from_here(f"To go back, restore the data: {way_back_of_data(backup)}.", "shop1") == (
+        "To go back, restore the data: ansible-playbook miniecom.maintenance.restore -i hosts.yml -e miniecom_root=/srv/shop -K"
+        f" --limit shop1 -e confirm_target=shop1 -e {source}."
+    )
 
 
 def test_what_is_set_anew_or_asked_for_is_not_told_twice(monkeypatch: pytest.MonkeyPatch) -> None:
