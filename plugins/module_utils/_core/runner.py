@@ -320,7 +320,7 @@ def _four_steps(call: Call, task: Task[Any], answer: Answer) -> None:
     if call.check:
         answer.take(task.report(observation, plan, results))
         return
-    call.run.append({"event": "planned", "plan": answer.values["plan"], "kept": len(plan.kept)})
+    call.run.append({"event": "planned", "plan": answer.values["plan"], "kept": answer.values["kept"]})
     try:
         apply(task, observation, plan, results)
     except MaintenanceError as error:

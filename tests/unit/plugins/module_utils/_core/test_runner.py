@@ -230,6 +230,7 @@ def test_the_record_holds_every_step_and_what_was_found(
     answer()
     events = list(read_events(state, run_id))
     assert [event["event"] for event in events] == ["planned", *["begin", "end"] * 3, "ended"]
+    assert events[0]["kept"] == [{"target": "number 4", "reason": "in use"}], "a result may be cut, the record is whole"
     assert events[-1]["findings"] == ["********"] and events[-1]["summary"]["headline"] == "removed 3"
     example.outcomes = {1: MaintenanceError("no")}
     answer()
