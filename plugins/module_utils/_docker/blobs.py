@@ -51,7 +51,7 @@ def unpacked_bytes(directory: str, images: Iterable[Mapping[str, Any]]) -> Optio
         identity = str(raw.get("Id") or "")
         try:
             left = int(raw["Size"]) - _bytes_of(directory, identity, _DEEPEST)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
             return None
         if left < 0:
             return None

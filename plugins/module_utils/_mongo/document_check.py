@@ -242,7 +242,7 @@ class DocumentCheck:
                 self._behind = 0
                 try:
                     self._start_helper()
-                except OSError:
+                except (OSError, RuntimeError):  # no process, or no thread to feed it
                     self._most = len(self._helpers)  # those that there are do it
         self._waiting.put((where, data))
         if len(data) >= LARGE_BYTES:
