@@ -49,6 +49,17 @@ def test_one_after_another_ends_at_the_first_that_fails(inventory: Path, tmp_pat
     assert run.output.rstrip().endswith("3 hosts: 1 could not be reached (shop1); 2 not begun (shop2, shop3)")
 
 
+def test_one_after_another_ends_at_the_first_whose_maintenance_fails(inventory: Path, tmp_path: Path) -> None:
+    found = json.loads(inventory.read_text())
+    hosts = found["miniecom"]["hosts"]
+    # It can be reached; what is asked of it makes no sense.
+    hosts["shop1"] = {**hosts["shop2"], "prerequisites_method": "nonsense"}
+    inventory.write_text(json.dumps(found))
+    run = play(inventory, tmp_path, miniecom_serial=1)
+    assert "could not be reached" not in run.output and {task["host"] for task in run.tasks} == {"shop1"}
+    assert run.output.rstrip().endswith("2 not begun (shop2, shop3)")
+
+
 @pytest.mark.parametrize("strategy", [None, "ansible.builtin.linear"])
 def test_all_at_once_one_host_does_not_hold_up_another(inventory: Path, tmp_path: Path, strategy: str | None) -> None:
     run = play(inventory, tmp_path, **({"miniecom_strategy": strategy} if strategy else {}))

@@ -738,6 +738,7 @@ def test_a_replica_set_is_read_as_of_one_moment(replica_set: Mongod, params: dic
         with Writer(database):
             result = ok(run_module("mongo_backup", params))
         assert result.result["summary"]["consistency"] == "snapshot"
+        assert result.result["summary"]["headline"].endswith(", consistency snapshot"), "the table shows the headline"
         assert difference(archives(dest)[0], "shop") in (-1, 0)
         assert dump_of(archives(dest)[0]).totals[("shop", "m_ring")].documents == 1
 

@@ -25,6 +25,7 @@ from typing import Any
 
 import bson
 import pytest
+import yaml
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import catalogue
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core import processes
@@ -36,7 +37,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.archiv
 from tests.integration.test_mongo_backup import fill_with_every_kind, ok, wait_for
 from tests.sandbox.mongod import Mongod
 from tests.support.archives import small_archive
-from tests.support.modules import ModuleResult, finish_module, run_measured, run_module, start_module
+from tests.support.modules import ROOT, ModuleResult, finish_module, run_measured, run_module, start_module
 
 pytestmark = pytest.mark.usefixtures("mongod_libraries")
 
@@ -477,6 +478,13 @@ def test_expressions_over_counts_and_samples(params: dict[str, Any], backup: Pat
     assert info["last_verified"]["restore_seconds"] > 0
     assert info["last_verified"]["last_verified"] == info["last_verified"]["restore_tested"]
     assert "it was restored in" in info["summary"]["headline"]
+
+    # The role's own, of a collection whose documents have no items, and of one that is not there.
+    defaults = yaml.safe_load((ROOT / "roles/backup/defaults/main.yml").read_text(encoding="utf-8"))
+    (items,) = [entry for entry in defaults["backup_test_assertions"] if entry.get("collection") == "orders"]
+    result = ok(verify(params, assertions=[{**items, "collection": "plain"}, {**items, "name": "none at all"}]))
+    (told,) = result.result["doubts"]
+    assert "no order is without items" in told
 
     failed = verify(params, assertions=[{**doubt, "severity": "fail"}], samples=samples)
     assert failed.failed

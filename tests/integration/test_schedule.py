@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.sandbox.engine import Engine
 from tests.sandbox.fetch import mongod_binary
@@ -351,6 +352,14 @@ def test_what_is_wrong_is_told_before_anything_is_changed(host: Host) -> None:
     assert host.files() == set()
 
 
+def readme_jobs() -> list[dict[str, Any]]:
+    """Those of the example in the role's README."""
+    text = (ROOT / "roles/schedule/README.md").read_text(encoding="utf-8")
+    (play,) = yaml.safe_load(text.partition("## Example\n\n```yaml\n")[2].partition("```")[0])
+    jobs: list[dict[str, Any]] = play["tasks"][0]["vars"]["schedule_jobs"]
+    return jobs
+
+
 def test_the_playbook_schedules_on_the_host_and_switches_the_shops_own_jobs_off_and_on(host: Host) -> None:
     host.shell(
         "mkdir -p /opt/miniecom/scripts; printf 'find /opt/miniecom/storage/backups -mtime +14 -delete\\n' > "
@@ -370,7 +379,7 @@ def test_the_playbook_schedules_on_the_host_and_switches_the_shops_own_jobs_off_
         "schedule_on": "host",
         "schedule_ansible_playbook": PLAYBOOK,
         "schedule_environment": {"PYTHONDONTWRITEBYTECODE": "1"},
-        "schedule_jobs": [{"name": "health", "when": "hourly"}],
+        "schedule_jobs": readme_jobs(),
         "schedule_variables": {"prerequisites_method": "none", "prerequisites_python": "/usr/bin/python3"},
         "context_cron_paths": ["/etc/cron.d", UNITS],
         "alerts_file": "/srv/plays/alerted.jsonl",
@@ -392,7 +401,7 @@ def test_the_playbook_schedules_on_the_host_and_switches_the_shops_own_jobs_off_
     assert "would switch off 2 jobs of the shop" in planned and host.shell(seen) == before
     done = play("off")
     assert "switched off 2 jobs of the shop" in done and "health" in done, done
-    assert f"{UNITS}/{JOB}health.timer" in host.files()
+    assert {f"{UNITS}/{JOB}{name}.timer" for name in ("health", "weekly", "orphans")} <= host.files()
     assert host.shell("systemctl is-active shop-rotate.timer", check=False).strip() == "inactive"
     assert host.shell("cat /etc/cron.d/shop").startswith("# switched off by miniecom.maintenance: 30 1 ")
     assert "changed=0 " in play("off")

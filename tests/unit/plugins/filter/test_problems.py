@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.filter.problems import problems
+from tests.support.playbooks import ROOT
 
 RESULT: dict[str, Any] = {
     "name": "weekly maintenance",
@@ -60,6 +62,15 @@ def test_failed_steps_and_new_findings_by_default() -> None:
 )
 def test_an_expression_decides(when: str, expected: list[tuple[str, str]]) -> None:
     assert told(when) == expected
+
+
+def test_the_examples_of_the_readme() -> None:
+    text = (ROOT / "roles/alerts/README.md").read_text(encoding="utf-8")
+    first, second = re.findall(r"(?<=[ `])`((?:\[|steps\[).+?)`(?=[,.`])", text.partition("`alerts_when` chooses")[2])
+    more = [{"step": "log errors", "status": "failed"}, {"step": "backup", "status": "changed", "seconds": 3601.0}]
+    result = dict(RESULT, steps=[*RESULT["steps"], *more])
+    assert told(first, result) == [("step", "backup")]
+    assert told(second, result) == [("step", "backup"), ("step", "log errors"), ("step", "backup")]
 
 
 def test_a_slip_in_the_expression_keeps_nobody_from_hearing_what_failed() -> None:

@@ -154,7 +154,7 @@ def test_every_value_becomes_one_of_json(value: Any) -> None:
 
 
 def test_the_assertions_of_the_role() -> None:
-    """Each of them against a shop that it is true of and one that it is not."""
+    """Against a shop that it is true of and one that it is not; the one that asks the server has a test with a server."""
     defaults = yaml.safe_load((ROOT / "roles/backup/defaults/main.yml").read_text(encoding="utf-8"))
     admin, _items, newest = defaults["backup_test_assertions"]
     samples = [sample["name"] for sample in defaults["backup_test_samples"]]
