@@ -107,6 +107,10 @@ class World:
         # An image of another test may still have the name.
         self.compose("pull", "--quiet", "mongo", "api")
         self.compose("up", "--detach", "--build")
+        self.fill()
+
+    def fill(self) -> None:
+        """What customers leave in the shop."""
         self.sh(
             "api", "mkdir -p /app/uploads/2026; echo photo > /app/uploads/2026/a.jpg; chmod 640 /app/uploads/2026/a.jpg"
         )
@@ -265,6 +269,24 @@ def test_newer_images_are_told_taken_and_gone_back_from(world: World) -> None:
     world.assert_as_before("one")
     assert world.sh("api", "cat /app/uploads/later") == "later\n"
     assert good(world.run("undo"))["changed"] is False
+
+
+def test_only_the_files_and_variables_that_it_was_raised_with_count(world: World) -> None:
+    """An override for development beside them, and the file of variables that is taken by default, are not this shop's."""
+    world.write(**{"env_file: .env": 'env_file: .env\n    environment: {MODE: "${MODE:-unset}"}'})
+    (world.shop / "production.env").write_text("MODE=production\n")
+    given = ("--file", "docker-compose.yml", "--env-file", "production.env")
+    world.compose(*given, "up", "--detach", "--force-recreate", "--build")
+    world.fill()
+    override = world.shop / "docker-compose.override.yml"
+    override.write_text("services: {api: {environment: {MODE: development}}}\n")
+    world.registry.push("shop/api:1", api("two"))
+    good(world.run())
+    world.assert_as_before("two")
+    config = world.engine.api("GET", f"/containers/{world.ids()['api']}/json")["Config"]
+    assert "MODE=production" in config["Env"]
+    assert config["Labels"]["com.docker.compose.project.config_files"] == str(world.shop / "docker-compose.yml")
+    override.unlink()
 
 
 def test_what_is_left_of_a_service_that_the_files_know_no_more_stays(world: World) -> None:

@@ -137,6 +137,9 @@ def test_assess_installs_no_packages_whatever_the_method(native_sandbox: Sandbox
     run = play("assess", native_sandbox, log, "--check", "-e", "prerequisites_method=packages").assert_ok()
     used = {task["action"].rsplit(".", 1)[-1] for task in run.tasks if task["status"] != "skipped"}
     assert "package" not in used
+    temporary = [task["result"] for task in run.tasks if "miniecom-assess-" in str(task["result"].get("path"))]
+    # Whoever connects enters it: Mitogen starts its Python before it becomes root.
+    assert "0711" in [result.get("mode") for result in temporary]
     lines = run.result("maintenance_report")["lines"]
     # What audits of earlier tests know would stand below an empty line.
     assert [*lines, ""].index("") == 10
@@ -187,6 +190,13 @@ def test_a_day_is_told_in_one_table(native_sandbox: Sandbox, log: Path) -> None:
     old = play("daily", native_sandbox, log, "--tags", "backup_age", "-e", "backup_max_age_hours=0")
     assert old.rc != 0
     assert rows(old)["backup age"]["status"] == "failed"
+
+
+@pytest.mark.exhaustive
+def test_a_day_of_containers_tells_what_they_have_logged(compose_sandbox: Sandbox, log: Path) -> None:
+    play("backup", compose_sandbox, log).assert_ok()
+    told = rows(play("daily", compose_sandbox, log).assert_ok())
+    assert "collected" in str(told["container logs"]["headline"]), told["container logs"]
 
 
 def test_maintenance_that_should_be_over_turns_a_day_red(native_sandbox: Sandbox, log: Path) -> None:

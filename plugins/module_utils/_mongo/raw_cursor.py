@@ -40,6 +40,8 @@ _BATCHES = (b"\x04nextBatch\0", b"\x04firstBatch\0")
 # The first field of a reply, which begins behind its length.
 _CURSOR = b"\x03cursor\0"
 _FIRST_FIELD = 4 + len(_CURSOR)
+# The driver holds what it has joined twice; of so large a batch the documents are large, and few.
+_LARGE_BYTES = 4 * 1024 * 1024
 _DOCUMENT, _SMALLEST = 3, 5  # https://bsonspec.org/spec.html
 
 
@@ -122,7 +124,7 @@ def documents_of(data: bytes, start: int, end: int) -> Tuple[bytes, int]:
     Raises:
         ValueError: it is no array of whole documents.
     """
-    if _joined_by_driver is None:
+    if _joined_by_driver is None or end - start > _LARGE_BYTES:
         return _joined_in_python(data, start, end)
     with memoryview(data) as whole, whole[start:end] as array:
         try:

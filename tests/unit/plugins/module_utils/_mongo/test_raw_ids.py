@@ -181,3 +181,14 @@ def test_keys_that_are_no_row_of_numbers() -> None:
     array = bson.encode({"0": {"a": 1}, "10": {"b": 1}})
     with pytest.raises(ValueError, match="its keys"):
         documents_of(array, 0, len(array))
+
+
+def test_the_driver_is_not_given_batches_of_large_documents() -> None:
+    """It would hold them twice."""
+    array = bson.encode({"0": {"x": b"\0" * (5 << 20)}})
+    with mock.patch.object(raw_cursor, "_joined_by_driver", mock.Mock(side_effect=AssertionError)) as driver:
+        data, count = documents_of(array, 0, len(array))
+        assert count == 1 and data == array[7:-1]
+        with pytest.raises(AssertionError):
+            documents_of(ARRAY, 0, len(ARRAY))
+    assert driver.call_count == 1
