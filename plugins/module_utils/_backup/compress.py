@@ -405,7 +405,7 @@ class Prefetch:
     An error of the stream is raised where its data would have been read.
     """
 
-    def __init__(self, stream: Any, depth: int = 8) -> None:
+    def __init__(self, stream: Any, depth: int = 4) -> None:
         self._stream = stream
         self._queue: queue.Queue[Union[bytes, BaseException]] = queue.Queue(depth)
         self._stop = threading.Event()

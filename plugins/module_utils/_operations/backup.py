@@ -490,7 +490,7 @@ class MongoBackup(Task[BackupObservation]):
 
     def _read_dump(self, stream: Any) -> Mapping[str, FoundCollection]:
         # Unpacked by a thread of its own, beside the one that compares.
-        with closing(Prefetch(stream, 4)) as ahead:
+        with closing(Prefetch(stream, 2)) as ahead:
             reader = ArchiveReader(ahead, "the backup")
             totals = reader.read_all()
         views = {entry.collection for entry in reader.prelude.collections if entry.type == "view"}

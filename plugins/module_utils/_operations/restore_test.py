@@ -383,7 +383,7 @@ class MongoRestore(Task[RestoreObservation]):
 
         def read_dump(stream: Any) -> ArchiveReader:
             # Unpacked by a thread of its own, while the server inserts.
-            with closing(Prefetch(stream, 4)) as ahead:
+            with closing(Prefetch(stream, 2)) as ahead:
                 reader = ArchiveReader(ahead, backup.name)
                 try:
                     notes.extend(restore.restore_archive(connection, reader))
