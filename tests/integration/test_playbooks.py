@@ -192,13 +192,6 @@ def test_a_day_is_told_in_one_table(native_sandbox: Sandbox, log: Path) -> None:
     assert rows(old)["backup age"]["status"] == "failed"
 
 
-@pytest.mark.exhaustive
-def test_a_day_of_containers_tells_what_they_have_logged(compose_sandbox: Sandbox, log: Path) -> None:
-    play("backup", compose_sandbox, log).assert_ok()
-    told = rows(play("daily", compose_sandbox, log).assert_ok())
-    assert "collected" in str(told["container logs"]["headline"]), told["container logs"]
-
-
 def test_maintenance_that_should_be_over_turns_a_day_red(native_sandbox: Sandbox, log: Path) -> None:
     play("enter_maintenance", native_sandbox, log, "-e", "maintenance_mode_timer=none").assert_ok()
     note = native_sandbox.directory / "state" / "maintenance.json"
