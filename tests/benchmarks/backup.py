@@ -6,6 +6,9 @@
 Memory is the most that the module's process has had at a time, without its helpers (below 65 MB each). Where a row does not name
 numpy, it is hidden. The last rows are for ten documents of 16 MB, their ratio against a plain read of these.
 
+MINIECOM_BENCH_ROUNDS says how often all is done, MINIECOM_BENCH_DOCUMENTS with how many documents, and MINIECOM_BENCH_BEFORE=DIRECTORY has the
+modules of another checkout stand beside. What a way is compared with is measured right before it, each time; all numbers are medians.
+
 Shop orders of some 670 bytes in one collection, 290 MB of them. The plain read only fetches raw batches and drops them; every
 backup does that, too. One gzip stream of level 6 is what mongodump --gzip writes. The restore test is compared with a bare
 insert_many of the same raw documents; the start of the server that they go to counts for neither. The modules' code was
@@ -20,10 +23,12 @@ from __future__ import annotations
 import gzip
 import os
 import random
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 from bson import ObjectId
@@ -40,7 +45,9 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.dump i
 from tests.sandbox.mongod import Mongod
 from tests.support.modules import module_environment, run_measured
 
-DOCUMENTS = 450_000
+DOCUMENTS = int(os.environ.get("MINIECOM_BENCH_DOCUMENTS", "450000"))
+ROUNDS = int(os.environ.get("MINIECOM_BENCH_ROUNDS", "3"))
+BEFORE = os.environ.get("MINIECOM_BENCH_BEFORE", "")
 LARGE_DOCUMENTS = 10
 
 
@@ -137,34 +144,41 @@ def compiled(directory: Path) -> dict[str, str | None]:
     return {"PYTHONDONTWRITEBYTECODE": None, "PYTHONPYCACHEPREFIX": f"{directory}/compiled"}
 
 
-def compile_modules(server: Mongod, directory: Path) -> None:
+def of_checkout(checkout: Path) -> dict[str, str]:
+    """An environment for a module in which it is that of another checkout."""
+    path = module_environment()["PYTHONPATH"].split(os.pathsep)
+    return {"PYTHONPATH": os.pathsep.join([*path[:-1], str(checkout.resolve() / "collections")])}
+
+
+def compile_modules(server: Mongod, directory: Path, environments: Sequence[Mapping[str, str]]) -> None:
     with server.client() as client:
         client.warm.orders.insert_one({"_id": 1})
-    backup(server, directory, "warm")
-    restore_test(server, directory, "warm")
+    for env in environments:
+        backup(server, directory, "warm", env)
+        restore_test(server, directory, "warm", env)
 
 
 def backup(
     server: Mongod, directory: Path, database: str = "bench", env: Mapping[str, str] | None = None, **options: Any
 ) -> Written:
-    params = {
-        "uri": server.uri_for(database),
-        "dest": directory / f"dest-{database}",
-        "state_dir": directory / "state",
-        "fresh_within": "0",
-    }
+    dest = directory / f"dest-{database}"
+    shutil.rmtree(dest, ignore_errors=True)
+    params = {"uri": server.uri_for(database), "dest": dest, "state_dir": directory / "state", "fresh_within": "0"}
     params |= {"min_free": "0", **options}
     environment: dict[str, str | None] = {**compiled(directory), **(env or {})}
-    result, memory = run_measured("mongo_backup", params, directory, timeout=600, env=environment)
+    result, memory = run_measured("mongo_backup", params, directory, timeout=900, env=environment)
     if result.failed:
         raise RuntimeError(result.msg)
     return Written(int(result.result["summary"]["bytes"]), memory)
 
 
-def restore_test(server: Mongod, directory: Path, database: str = "bench") -> Written:
+def restore_test(
+    server: Mongod, directory: Path, database: str = "bench", env: Mapping[str, str] | None = None
+) -> Written:
     source = directory / f"dest-{database}"
     params = {"uri": server.uri, "src": source, "state_dir": directory / "state", "min_free": "0"}
-    result, memory = run_measured("mongo_restore", params, directory, timeout=600, env=compiled(directory))
+    environment: dict[str, str | None] = {**compiled(directory), **(env or {})}
+    result, memory = run_measured("mongo_restore", params, directory, timeout=900, env=environment)
     if result.failed:
         raise RuntimeError(result.msg)
     return Written(0, memory, float(result.result["summary"]["seconds_start"]))
@@ -187,7 +201,9 @@ def raw_documents(server: Mongod) -> list[list[RawBSONDocument]]:
 def bare_insert(batches: Sequence[Sequence[RawBSONDocument]], directory: Path) -> Written:
     """Into a server of its own, as a restore test does."""
     started = time.monotonic()
-    with Mongod(directory / "bare") as server, server.client() as client:
+    place = directory / "bare"
+    shutil.rmtree(place, ignore_errors=True)
+    with Mongod(place) as server, server.client() as client:
         apart = time.monotonic() - started
         for batch in batches:
             client.bench.orders.insert_many(batch)
@@ -203,31 +219,51 @@ def cpu_seconds(server: Mongod) -> float:
     return own.user + own.system + own.children_user + own.children_system + ticks / os.sysconf("SC_CLK_TCK")
 
 
+def once(server: Mongod, way: Callable[[], Written]) -> dict[str, float]:
+    os.sync()
+    cpu, started = cpu_seconds(server), time.monotonic()
+    written = way()
+    seconds = time.monotonic() - started - written.apart
+    return {
+        "seconds": seconds,
+        "CPU s": cpu_seconds(server) - cpu,
+        "MB written": written.bytes / 1e6,
+        "MB memory": written.memory / 1e6,
+    }
+
+
 def measure(server: Mongod, raw: int, ways: Sequence[Way]) -> list[dict[str, Any]]:
-    """A row for each way.
+    """A row for each way, its numbers the medians of all rounds.
 
     raw: size of the documents in bytes.
     """
-    rows: dict[str, dict[str, Any]] = {}
-    for title, way, base in ways:
-        os.sync()
-        cpu, started = cpu_seconds(server), time.monotonic()
-        written = way()
-        seconds = time.monotonic() - started - written.apart
-        cpu = cpu_seconds(server) - cpu
-        rows[title] = {"way": title, "seconds": seconds, "MB/s": raw / seconds / 1e6, "CPU s": cpu}
-        other = rows[base or title]
-        rows[title] |= {"ratio": seconds / other["seconds"], "of CPU": cpu / other["CPU s"]}
-        rows[title] |= {"MB written": written.bytes / 1e6, "MB memory": written.memory / 1e6}
-    return list(rows.values())
+    known = {title: way for title, way, _base in ways}
+    found: dict[str, list[dict[str, float]]] = {title: [] for title in known}
+    for _ in range(ROUNDS):
+        for title, way, base in ways:
+            # The machine is not as fast at all times: what it is compared with is measured beside it.
+            other = once(server, known[base]) if base else None
+            numbers = once(server, way)
+            if other is not None:
+                found[base].append({**other, "ratio": 1, "of CPU": 1})
+            beside = other or numbers
+            ratios = {"ratio": numbers["seconds"] / beside["seconds"], "of CPU": numbers["CPU s"] / beside["CPU s"]}
+            found[title].append({**numbers, **ratios})
+    rows = []
+    for title, all_numbers in found.items():
+        middle = {name: median(numbers[name] for numbers in all_numbers) for name in all_numbers[0]}
+        rates = {"MB/s": raw / middle["seconds"] / 1e6, "ratio": middle.pop("ratio"), "of CPU": middle.pop("of CPU")}
+        rows.append({"way": title, "seconds": middle.pop("seconds"), **rates, **middle})
+    return rows
 
 
 def main() -> list[dict[str, Any]]:
+    before = of_checkout(Path(BEFORE)) if BEFORE else None
     with tempfile.TemporaryDirectory() as name, Mongod(Path(name) / "mongod") as server:
         directory = Path(name)
         raw = fill(server)
         plain_read(server)  # so that the first way finds the same warm cache as the others
-        compile_modules(server, directory)
+        compile_modules(server, directory, [{}, before] if before is not None else [{}])
         engine = compression_engine()
         plain, bare = "plain raw read, dropped", "bare insert_many of raw documents"
         documents = raw_documents(server)
@@ -235,16 +271,24 @@ def main() -> list[dict[str, Any]]:
         neither = hidden(directory, "isal", "numpy")
         parsed = "every document parsed"
         ways: list[Way] = [
-            (bare, lambda: bare_insert(documents, directory), ""),
-            (plain, lambda: plain_read(server), ""),
             ("archive with checksums, not compressed", lambda: archive_only(server, directory / "archive"), plain),
             (f"mongo_backup, {engine}, checksums", lambda: backup(server, directory, check="checksums"), plain),
             (f"mongo_backup, zlib, {parsed}", lambda: backup(server, directory, env=neither), plain),
             (f"mongo_backup, zlib, {parsed}, numpy", lambda: backup(server, directory, env=no_isal), plain),
             (f"mongo_backup, {engine}, {parsed}", lambda: backup(server, directory, env=no_numpy), plain),
             (f"mongo_backup, {engine}, {parsed}, numpy", lambda: backup(server, directory), plain),
-            ("one gzip stream, level 6, nothing checked", lambda: one_gzip(server, directory / "gzip"), plain),
             ("mongo_restore: restored and compared", lambda: restore_test(server, directory), bare),
+        ]
+        if before is not None:
+            title = f"mongo_backup, {engine}, {parsed}, numpy"
+            ways += [
+                (f"the build before: {title}", lambda: backup(server, directory, env=before), plain),
+                ("the build before: mongo_restore", lambda: restore_test(server, directory, env=before), bare),
+            ]
+        ways += [
+            (plain, lambda: plain_read(server), ""),
+            (bare, lambda: bare_insert(documents, directory), ""),
+            ("one gzip stream, level 6, nothing checked", lambda: one_gzip(server, directory / "gzip"), plain),
         ]
         rows = measure(server, raw, ways)
         documents.clear()
@@ -252,8 +296,8 @@ def main() -> list[dict[str, Any]]:
         plain_read(server, "large", "photos")
         plain = "16 MB: plain raw read, dropped"
         ways = [
-            (plain, lambda: plain_read(server, "large", "photos"), ""),
             (f"16 MB: mongo_backup, {engine}", lambda: backup(server, directory, "large"), plain),
             ("16 MB: mongo_restore", lambda: restore_test(server, directory, "large"), plain),
+            (plain, lambda: plain_read(server, "large", "photos"), ""),
         ]
         return rows + measure(server, raw, ways)
