@@ -1245,6 +1245,23 @@ MONGO_BACKUP = (
     ),
     *_of(
         "mongo_backup",
+        "_backup/forward.py",
+        "_backup/test_forward.py",
+        (
+            "tar-file-that-is-cut-off",
+            "        if not data:\n            raise tarfile.ReadError(",
+            "        if False:\n            raise tarfile.ReadError(",
+            "test_cut_off_anywhere_it_is_no_whole_archive",
+        ),
+        (
+            "tar-file-with-holes",
+            "if info.isreg() and not info.issparse():",
+            "if info.isreg():",
+            "test_a_file_with_holes",
+        ),
+    ),
+    *_of(
+        "mongo_backup",
         "_mongo/raw_cursor.py",
         "_mongo/test_raw_ids.py",
         ("keys-that-are-no-numbers", "    if rest:\n", "    if False:\n", "test_keys_that_are_no_row_of_numbers"),
@@ -1262,7 +1279,7 @@ MONGO_BACKUP = (
         ("tar-without-an-end", "if not complete:", NEVER, "test_a_backup_without_the_end_of_a_tar_is_cut_off"),
         (
             "tar-of-a-container-without-an-end",
-            "if not _has_end(tar):",
+            "if not has_end(tar):",
             NEVER,
             "test_a_container_s_copy_that_ends_between_two_entries_is_not_whole",
         ),

@@ -36,6 +36,7 @@ from .compress import (
 )
 from .doubt import Doubt
 from .file_comparison import PartListing
+from .forward import content_of, has_end, open_forward
 from .manifest import MAX_BYTES, ComponentRecord, FoundCollection, Manifest, parse_manifest
 from .plausibility import GZIP_MAGIC
 from .unpacking import Unpacker, unpack_entry
@@ -312,7 +313,7 @@ class BackupWriter:
         """
         component = Component(name, source=source)
         top: Optional[str] = None
-        with _open_stream(_ChunkReader(chunks)) as tar:
+        with open_forward(_ChunkReader(chunks)) as tar:
             for info in tar:
                 tar.members = []  # else tarfile keeps every entry in memory
                 if top is None and not (info.isdir() or info.isreg()):
@@ -350,11 +351,11 @@ class BackupWriter:
                 elif info.isreg():
                     if not inside:
                         component.kind = "file"
-                    content = tar.extractfile(info)
+                    content = content_of(tar, info)
                     self.add_stream(component, inside, target, content, info.size, info.mode, info.mtime, owner)
                 else:
                     self.notes.append("%s/%s: left out, neither file nor directory nor link" % (source, inside))
-            if not _has_end(tar):
+            if not has_end(tar):
                 raise MaintenanceError(
                     "the container's copy ends early", target=source, next_step="Is the engine in trouble? Run again."
                 )
@@ -371,35 +372,9 @@ class BackupWriter:
         self._packed.close()
 
 
-class _Entry(tarfile.TarInfo):
-    """Notes on the archive that the end which a tar must have was found, and not merely the end of its bytes."""
-
-    @classmethod
-    def fromtarfile(cls, tarfile: Any) -> Any:
-        try:
-            return super().fromtarfile(tarfile)
-        except _END_OF_ARCHIVE:
-            tarfile.found_end = True
-            raise
-
-
-_END_OF_ARCHIVE: Any = tarfile.EOFHeaderError  # type: ignore[attr-defined]
-
-
-def _has_end(tar: Any) -> bool:
-    return bool(getattr(tar, "found_end", False))
-
-
-def _open_stream(stream: Any) -> Any:
-    """A tar read once from start to end, from anything with read(n); names are read alike under every locale."""
-    return tarfile.open(
-        fileobj=stream, mode="r|", bufsize=COPY_BYTES, tarinfo=_Entry, encoding="utf-8", errors="surrogateescape"
-    )
-
-
 def begins_with_file(chunks: Any) -> bool:
     """Whether a tar stream holds a regular file; reads no further than to the first."""
-    with _open_stream(_ChunkReader(chunks)) as tar:
+    with open_forward(_ChunkReader(chunks)) as tar:
         for info in tar:
             if info.isreg():
                 return True
@@ -518,14 +493,14 @@ def _read_entries(
     sink: Optional[Sink],
 ) -> None:
     try:
-        with _open_stream(unpacked) as tar:
+        with open_forward(unpacked) as tar:
             for info in tar:
                 tar.members = []
                 found.entries += 1
                 doubt.begin(info.name, info.offset_data + -(-info.size // BLOCK) * BLOCK, unpacked.proven)
                 _read_entry(found, tar, info, name, read_dump, sink)
             # Cut off between two entries it is still a row of whole ones.
-            complete = _has_end(tar)
+            complete = has_end(tar)
             if sink is not None:
                 sink.finish()
         # The gzip trailer of the last member is checked only when its end has been read.
@@ -574,12 +549,12 @@ def _read_entry(
             )
         found.has_dump = True
         found.dump = read_dump(
-            unpacked_dump(tar.extractfile(info), "%s in %s" % (component_name, name), component_name == DUMP_NAME)
+            unpacked_dump(content_of(tar, info), "%s in %s" % (component_name, name), component_name == DUMP_NAME)
         )
         return
     if component_name == MANIFEST_NAME and not inside:
-        source = tar.extractfile(info)
-        data = source.read(MAX_BYTES) if source is not None else b""
+        source = content_of(tar, info)
+        data = _read_up_to(source, MAX_BYTES) if source is not None else b""
         found.manifest = parse_manifest(data)
         return
     component = found.components.setdefault(component_name, Component(component_name))
@@ -602,7 +577,7 @@ def _read_entry(
         if not inside:
             component.kind = "file"
         digest = hashlib.sha256()
-        source = tar.extractfile(info)
+        source = content_of(tar, info)
         if taken is not None:
             unpack_entry(taken, component_name, inside, info, source, digest.update)
         while source is not None:

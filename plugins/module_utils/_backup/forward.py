@@ -1,0 +1,109 @@
+# Copyright (c) 2026, miniecom.maintenance contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A tar read once from its start to its end, its files' content given on as it came.
+
+tarfile's own way to read a stream copies what a file holds six times (Python 3.11), which for a dump is as much work as its checksum.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from typing import Any
+
+_SKIP_BYTES = 1024 * 1024
+
+
+class Forward:
+    """What tarfile needs of a file, over anything with read(n) that gives at most n bytes: tell(), and seek() forward."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._position = 0
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, position: int) -> int:
+        """Pass over what stands before a position; less where the stream ends before it.
+
+        Raises:
+            tarfile.StreamError: it was passed already.
+        """
+        if position < self._position:
+            raise tarfile.StreamError("seeking backwards is not allowed")
+        while self._position < position and self.take(min(_SKIP_BYTES, position - self._position)):
+            pass
+        return self._position
+
+    def read(self, size: int) -> bytes:
+        """So many bytes, fewer at the end of the stream only."""
+        pieces = []
+        while size > 0:
+            piece = self.take(size)
+            if not piece:
+                break
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+    def take(self, size: int) -> bytes:
+        """What comes next, at most so many bytes; nothing at the end of the stream."""
+        data: bytes = self._stream.read(size)
+        self._position += len(data)
+        return data
+
+
+class _Content:
+    """read(n) over the file whose header was read last."""
+
+    def __init__(self, source: Forward, size: int) -> None:
+        self._source = source
+        self._left = size
+
+    def read(self, size: int = _SKIP_BYTES) -> bytes:
+        size = min(size if size >= 0 else _SKIP_BYTES, self._left)
+        if not size:
+            return b""
+        data = self._source.take(size)
+        if not data:
+            raise tarfile.ReadError("unexpected end of data")
+        self._left -= len(data)
+        return data
+
+
+class _Entry(tarfile.TarInfo):
+    """Notes on the archive that the end which a tar must have was found, and not merely the end of its bytes."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: Any) -> Any:
+        try:
+            return super().fromtarfile(tarfile)
+        except _END_OF_ARCHIVE:
+            tarfile.found_end = True
+            raise
+
+
+_END_OF_ARCHIVE: Any = tarfile.EOFHeaderError  # type: ignore[attr-defined]
+
+
+def has_end(tar: Any) -> bool:
+    """Whether a tar that was read to its end has the one that a tar must have."""
+    return bool(getattr(tar, "found_end", False))
+
+
+def open_forward(stream: Any) -> Any:
+    """A tarfile.TarFile over anything with read(n); names are read alike under every locale."""
+    return tarfile.TarFile(fileobj=Forward(stream), tarinfo=_Entry, encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]
+
+
+def content_of(tar: Any, info: tarfile.TarInfo) -> Any:
+    """What has read(n) over the content of the entry that was read last; None where it has none.
+
+    Raises:
+        tarfile.ReadError: when it is read, and the archive ends before.
+    """
+    if info.isreg() and not info.issparse():
+        return _Content(tar.fileobj, info.size)
+    return tar.extractfile(info)
