@@ -78,7 +78,7 @@ def compressor(compression: str) -> Callable[[bytes], bytes]:
     """The function that turns bytes into one gzip member.
 
     Args:
-        compression: ``fast`` (isal level 2, or zlib level 1 where isal is missing), ``small`` (zlib level 6; higher
+        compression: ``fast`` (isal level 1, or zlib level 1 where isal is missing), ``small`` (zlib level 6; higher
             levels gain next to nothing) or ``none`` (stored).
     """
     if compression == "none":
@@ -90,7 +90,7 @@ def compressor(compression: str) -> Callable[[bytes], bytes]:
     else:
 
         def deflate(data: bytes) -> bytes:
-            packed: bytes = isal_zlib.compress(data, 2, _BARE)
+            packed: bytes = isal_zlib.compress(data, 1, _BARE)
             return packed
 
     def compress(data: bytes) -> bytes:
@@ -146,13 +146,22 @@ class GzipWriter:
 
     def write(self, data: bytes) -> int:
         # A document of 16 MB in one chunk would be held by each thread, packed and unpacked.
-        for start in range(0, len(data), CHUNK_BYTES):
-            piece = data[start : start + CHUNK_BYTES]  # the very same bytes, where they are no more than a chunk
-            self._pieces.append(piece)
-            self._held += len(piece)
-            if 2 * self._held >= CHUNK_BYTES:
-                self._submit()
-        return len(data)
+        start, size = 0, len(data)
+        while size - start > CHUNK_BYTES * 3 // 2:
+            self._take(data[start : start + CHUNK_BYTES])
+            start += CHUNK_BYTES
+        self._take(data[start:])  # the very same bytes, where they are no more than that
+        return size
+
+    def _take(self, piece: bytes) -> None:
+        whole = 2 * len(piece) >= CHUNK_BYTES
+        if whole and self._held:
+            # A member of their own costs some bytes; what stands before a batch would have all of it copied.
+            self._submit()
+        self._pieces.append(piece)
+        self._held += len(piece)
+        if 2 * self._held >= CHUNK_BYTES:
+            self._submit()
 
     def _submit(self) -> None:
         chunk = b"".join(self._pieces)

@@ -118,7 +118,31 @@ def test_what_is_written_at_once_is_not_packed_at_once() -> None:
     writer.flush()
     writer.close()
     assert gzip.decompress(out.getvalue()) == plain
-    assert max(sizes) < compress.READ_BYTES
+    assert max(sizes) <= compress.READ_BYTES
+
+
+def test_a_batch_is_packed_as_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not copied behind the few bytes that are written before it."""
+    monkeypatch.setattr(compress, "CHUNK_BYTES", 1000)
+    packed: list[bytes] = []
+
+    def pack_one(data: bytes) -> bytes:
+        packed.append(data)
+        return data
+
+    batches = [os.urandom(size) for size in (500, 1000, 1500, 1501)]
+    out = io.BytesIO()
+    writer = compress.GzipWriter(out.write, pack_one, 1)
+    for batch in batches:
+        for piece in (b"head", batch, b"end"):
+            writer.write(piece)
+    writer.flush()
+    writer.close()
+    assert out.getvalue() == b"".join(b"head" + batch + b"end" for batch in batches)
+    found = [id(chunk) for chunk in packed]
+    assert [id(batch) in found for batch in batches] == [True, True, True, False]
+    # The last is cut after a chunk.
+    assert [len(chunk) for chunk in packed] == [4, 500, 7, 1000, 7, 1500, 7, 1000, 501, 3]
 
 
 @given(st.binary(max_size=600))
