@@ -170,12 +170,13 @@ class Totals:
         self.documents += documents
         self.bytes += len(data)
         self.crc = crc64(data, self.crc)
-        self.digest.update(data)
+        if self.digest is not None:
+            self.digest.update(data)
 
     @property
     def sha256(self) -> str:
-        """SHA-256 over all raw documents in the order of the archive."""
-        return str(self.digest.hexdigest())
+        """SHA-256 over all raw documents in the order of the archive; "" where nobody has asked for it."""
+        return str(self.digest.hexdigest()) if self.digest is not None else ""
 
 
 def count_documents(data: bytes, where: str = "") -> int:
@@ -301,11 +302,14 @@ class ArchiveReader:
 
     Args:
         stream: anything with read(n).
+        hashed: whether the totals get a SHA-256, beside the CRC-64 that the archive has of each collection and that is
+            compared in any case.
     """
 
-    def __init__(self, stream: Any, name: str = "") -> None:
+    def __init__(self, stream: Any, name: str = "", hashed: bool = True) -> None:
         self._stream = stream
         self._name = name
+        self._hashed = hashed
         self._buffer = b""
         self._position = 0
         self.totals: Dict[Tuple[str, str], Totals] = {}
@@ -351,7 +355,9 @@ class ArchiveReader:
             if header is None:
                 raise self._damage("a block has no header")
             key = (self._text(header, "db"), self._text(header, "collection"))
-            totals = self.totals.setdefault(key, Totals())
+            totals = self.totals.get(key)
+            if totals is None:
+                totals = self.totals[key] = Totals() if self._hashed else Totals(digest=None)
             if totals.complete:
                 raise self._damage("%s.%s goes on after its end" % key)
             where = "%s.%s in %s" % (key[0], key[1], self._name or "the archive")

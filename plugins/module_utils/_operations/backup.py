@@ -491,7 +491,8 @@ class MongoBackup(Task[BackupObservation]):
     def _read_dump(self, stream: Any) -> Mapping[str, FoundCollection]:
         # Unpacked by a thread of its own, beside the one that compares.
         with closing(Prefetch(stream, 2)) as ahead:
-            reader = ArchiveReader(ahead, "the backup")
+            # The archive's own checksums were made with the SHA-256 that the manifest has, of the same bytes in one go.
+            reader = ArchiveReader(ahead, "the backup", hashed=False)
             totals = reader.read_all()
         views = {entry.collection for entry in reader.prelude.collections if entry.type == "view"}
         return {

@@ -333,6 +333,7 @@ def test_differences() -> None:
     }
     uploads = {"uploads": manifests.FoundCollection(4, 40, "dd")}
     assert manifests.differences(manifest, good, uploads) == []
+    assert manifests.differences(manifest, {**good, "b": manifests.FoundCollection(2, 20, "")}, uploads) == []
     assert manifests.differences(manifest, None, None) == []
     entries = {manifests.OPLOG: manifests.FoundCollection(5, 50, "ee")}
     assert manifests.differences(manifest, {**good, **entries}, None) == [

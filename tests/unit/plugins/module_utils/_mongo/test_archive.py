@@ -246,6 +246,20 @@ def test_a_changed_byte_never_changes_documents_unnoticed() -> None:
     assert len(reached) == 2 and min(reached.values()) >= 3, reached
 
 
+def test_without_a_hash_the_checksum_of_the_archive_still_decides() -> None:
+    reader = archive.ArchiveReader(io.BytesIO(SMALL), hashed=False)
+    hashed = read(SMALL)
+    assert {key: (item.documents, item.bytes, item.crc, "") for key, item in hashed.totals.items()} == {
+        key: (item.documents, item.bytes, item.crc, item.sha256) for key, item in reader.read_all().items()
+    }
+    position = SMALL.index(b"one")
+    damaged = archive.ArchiveReader(io.BytesIO(SMALL[:position] + b"two" + SMALL[position + 3 :]), hashed=False)
+    with pytest.raises(
+        archive.ArchiveError, match="the checksum of the collection's documents is not the one recorded"
+    ):
+        damaged.read_all()
+
+
 def test_another_file_is_named_as_such() -> None:
     with pytest.raises(archive.ArchiveError, match="not an archive of mongodump"):
         read(b"PK\x03\x04 something else")
