@@ -14,6 +14,7 @@ everything but volumes.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type
 from urllib.parse import quote
 
@@ -44,6 +45,8 @@ _CACHE_ID = re.compile(r"^[a-z0-9]{20,}$")
 GONE, REFUSED, FORBIDDEN = 404, 409, 403
 # With these words the engine says of a network, and of nothing else, by status 403 what it says of the others by 409.
 _NETWORK_IN_USE = ("active endpoints", "pre-defined")
+# By its id alone, whole or cut short, an engine names the container that has what it refuses to remove.
+_IDENTITY = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{12})\b")
 
 
 @dataclass(frozen=True)
@@ -78,22 +81,39 @@ def remove(docker: Docker, watch: Watch, action: Action[Removal]) -> Outcome:
     try:
         return Outcome(remover(docker, watch, action.work, action.bytes))
     except _RequestFailed as failed:
-        return _failed(action, failed.error, Unsure(action))
+        return _failed(docker, action, failed.error, Unsure(action))
     except (EngineError, DockerUnavailable) as error:
-        return _failed(action, error, None)
+        return _failed(docker, action, error, None)
 
 
-def _failed(action: Action[Removal], error: MaintenanceError, detail: Optional[Unsure]) -> Outcome:
+def _failed(docker: Docker, action: Action[Removal], error: MaintenanceError, detail: Optional[Unsure]) -> Outcome:
     if isinstance(error, EngineError):
         if error.status == GONE:
             raise SkipAction("it is gone already (%s)" % error.words) from error
         busy = isinstance(action.work, RemoveNetwork) and any(words in error.words for words in _NETWORK_IN_USE)
         if error.status == REFUSED or (error.status == FORBIDDEN and busy):
-            raise SkipAction("the engine refuses: %s" % error.words) from error
+            raise SkipAction(_refusal(docker, action.work, error.words)) from error
         # Forbidden by somebody else: a clean-up that may never remove anything must not end green.
         return Outcome(failure=error, detail=detail)
     aborted = AbortPlan.because_of(error, next_step=error.next_step + " Nothing further was tried.")
     return Outcome(failure=aborted, detail=detail)
+
+
+def _refusal(docker: Docker, work: Removal, words: str) -> str:
+    """Why the engine refuses, for people: with the name of the container that uses something by now.
+
+    Args:
+        words: the engine's own.
+    """
+    if isinstance(work, (RemoveImage, RemoveVolume)):
+        for identity in _IDENTITY.findall(words):
+            # Whether that can be found out or not: it has refused.
+            with suppress(EngineError, DockerUnavailable):
+                raw = inspect_container(docker, identity)
+                if raw is not None:
+                    state = str((raw.get("State") or {}).get("Status") or "")
+                    return _used_by(str(raw.get("Name") or identity).lstrip("/"), state)
+    return "the engine refuses: %s" % words
 
 
 def _delete(docker: Docker, what: str, target: str, path: str, **parameters: Any) -> None:
@@ -105,7 +125,11 @@ def _delete(docker: Docker, what: str, target: str, path: str, **parameters: Any
 
 def _require_unused(users: List[Container]) -> None:
     if users:
-        raise SkipAction("the container %s (%s) uses it by now" % (users[0].name, users[0].state))
+        raise SkipAction(_used_by(users[0].name, users[0].state))
+
+
+def _used_by(name: str, state: str) -> str:
+    return "the container %s (%s) uses it by now" % (name, state)
 
 
 # -- one of each kind ---------------------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@
 
 The containers are listed once, which may be the list by which everything was planned. From then on the engine's events say whether
 it still holds: what may give an object a new user makes it be read anew. An engine publishes an event before it answers the request
-that caused it, and events are looked for after a request of our own has been answered. Where there are no events to rely on (Podman,
+that caused it, and events are looked for after a request of our own has been answered. It may still be on its way then, for a fraction
+of a millisecond or, on a busy machine, for longer: a container that was made in that time is missed like one that is made right after
+the look. Where there are no events to rely on (Podman,
 which keeps them in a journal; an address on the network, whose clock and delays are not ours) the containers are read each time.
 
 They also say what nobody has touched since it was observed, which then need not be looked at again before it goes. Events come

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import SkipAction
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.plan import Action, Outcome
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker import removal
+from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.client import EngineError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.inventory import Container, Mount, Volume
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.watch import Users
 from ansible_collections.miniecom.maintenance.plugins.module_utils._docker.works import (
@@ -125,6 +126,59 @@ def test_an_image_that_is_another_or_needed_by_now_stays(
     with pytest.raises(SkipAction, match=said):
         engine.remove(work)
     assert engine.removed == []
+
+
+LATE = {"Name": "/late", "State": {"Status": "created"}}
+IN_USE = (
+    "conflict: unable to delete abababababab (must be forced) - image is being used by stopped container 2e0bb398112f"
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "found", "said"),
+    [
+        (IN_USE, LATE, "the container late (created) uses it by now"),
+        (IN_USE, None, f"the engine refuses: {IN_USE}"),
+        (IN_USE, EngineError("cannot look", "late", 500, "out of order"), f"the engine refuses: {IN_USE}"),
+        # Podman says the whole id.
+        ("in use by " + "2e0bb398112f".ljust(64, "0"), LATE, "the container late (created) uses it by now"),
+        (
+            "conflict: it has dependent child images",
+            LATE,
+            "the engine refuses: conflict: it has dependent child images",
+        ),
+    ],
+)
+@pytest.mark.parametrize("work", [IMAGE, VOLUME])
+def test_who_uses_what_the_engine_refuses_is_told_by_name(
+    monkeypatch: pytest.MonkeyPatch, work: Removal, words: str, found: Any, said: str
+) -> None:
+    engine = Engine(monkeypatch, {**MADE, "Id": ID, "RepoTags": ["app:1"]}, OTHER)
+
+    def inspect(_docker: Any, identity: str) -> Any:
+        if isinstance(found, Exception):
+            raise found
+        return found if identity.startswith("2e0bb398112f") else None
+
+    def refuse(*_arguments: Any, **_options: Any) -> None:
+        raise EngineError("cannot remove it", "app:1", 409, words)
+
+    monkeypatch.setattr(removal, "inspect_container", inspect)
+    monkeypatch.setattr(engine, "delete", refuse)
+    with pytest.raises(SkipAction) as caught:
+        engine.remove(work)
+    assert caught.value.reason == said
+
+
+def test_a_container_that_the_engine_refuses_is_not_said_to_be_used_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch, {**ENDED, "Name": "/web"})
+
+    def refuse(*_arguments: Any, **_options: Any) -> None:
+        raise EngineError("cannot remove it", "web", 409, "You cannot remove a running container 2e0bb398112f")
+
+    monkeypatch.setattr(engine, "delete", refuse)
+    with pytest.raises(SkipAction, match="the engine refuses: You cannot"):
+        engine.remove(CONTAINER)
 
 
 def test_an_image_goes_without_force(monkeypatch: pytest.MonkeyPatch) -> None:
