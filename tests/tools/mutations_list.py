@@ -496,6 +496,12 @@ RECOVERY_DRILL = (
             "test_a_program_reaches_no_network_and_writes_to_one_directory",
         ),
         (
+            "isolation-of-the-null-device",
+            "ctypes.c_ulong(_MS_REMOUNT | _MS_BIND | _MS_RDONLY | null_flags), None)",
+            "ctypes.c_ulong(_MS_REMOUNT | _MS_BIND | null_flags), None)",
+            "test_a_program_reaches_no_socket_of_the_host_but_those_that_it_may",
+        ),
+        (
             "isolation-of-the-network",
             "check(libc.unshare(_CLONE_NEWNS | _CLONE_NEWNET))",
             "check(libc.unshare(_CLONE_NEWNS))",

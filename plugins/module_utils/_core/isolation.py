@@ -7,7 +7,7 @@
 It has a network namespace of its own in which there is loopback alone, and a mount namespace in which all that is mounted is
 read-only but that directory (man 7 namespaces). Both go with it. Sockets that are files (the database's, Docker's) can be
 connected to on a file system that is read-only, and from another network: those that programs of this host listen on are
-covered.
+covered, by the host's own /dev/null, which is read-only there as well: whoever changed its mode would change it for all.
 """
 
 from __future__ import annotations
@@ -28,10 +28,13 @@ _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1, 0x20, 0x1000, 0x4000, 0x40000
 # What a mount has beside being read-only is kept.
 _FLAGS = {"nosuid": 0x2, "nodev": 0x4, "noexec": 0x8, "noatime": 0x400, "nodiratime": 0x800, "relatime": 0x200000}
+# The flags of statvfs(3) are those of mount(2), but for one.
+_ST_RELATIME = 0x1000
 _PR_SET_PDEATHSIG = 1
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 0x1
 _MOUNTS, _SOCKETS = "/proc/self/mountinfo", "/proc/self/net/unix"
 _SO_ACCEPTCON = 0x10000
+_NULL = b"/dev/null"
 
 
 def parse_mounts(text: str, writable: str) -> List[Tuple[bytes, int]]:
@@ -81,6 +84,13 @@ def _covered(reachable: Sequence[str]) -> List[bytes]:
     ]
 
 
+def _null_flags() -> int:
+    """The flags, as mount(2) has them, of the mount that /dev/null lies in."""
+    flags = os.statvfs(_NULL).f_flag
+    kept = flags & sum(value for name, value in _FLAGS.items() if name != "relatime")
+    return kept | (_FLAGS["relatime"] if flags & _ST_RELATIME else 0)
+
+
 def isolated(writable: str, guarded: Sequence[str], reachable: Sequence[str] = ()) -> Callable[[], None]:
     """What a child does between fork and exec.
 
@@ -96,6 +106,7 @@ def isolated(writable: str, guarded: Sequence[str], reachable: Sequence[str] = (
         with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as handle:
             mounts = parse_mounts(handle.read(), writable)
         covered = _covered((writable, *reachable))
+        null_flags = _null_flags()
     except OSError as error:
         raise from_os_error("cannot see what is mounted", error, target=_MOUNTS) from error
     libc = ctypes.CDLL(None, use_errno=True)
@@ -111,8 +122,12 @@ def isolated(writable: str, guarded: Sequence[str], reachable: Sequence[str] = (
         check(libc.mount(None, b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None))
         check(libc.mount(target, target, None, ctypes.c_ulong(_MS_BIND | _MS_REC), None))
         for path in covered:
-            if libc.mount(b"/dev/null", path, None, ctypes.c_ulong(_MS_BIND), None) and os.path.lexists(path):
+            failed = libc.mount(_NULL, path, None, ctypes.c_ulong(_MS_BIND), None)
+            if failed and os.path.lexists(path):
                 raise OSError(1, "could be connected to", path)
+            libc.mount(None, path, None, ctypes.c_ulong(_MS_REMOUNT | _MS_BIND | _MS_RDONLY | null_flags), None)
+            if not failed and not os.statvfs(path).f_flag & os.ST_RDONLY:
+                raise OSError(1, "could be changed", path)
         for point, flags in mounts:
             # One that is hidden by another, or gone, cannot be changed; what matters is looked at below.
             libc.mount(None, point, None, ctypes.c_ulong(_MS_REMOUNT | _MS_BIND | _MS_RDONLY | flags), None)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -114,11 +115,14 @@ def test_a_program_reaches_no_socket_of_the_host_but_those_that_it_may(tmp_path:
     for name in ("own", "shop", "drill"):
         (tmp_path / name).mkdir()
     paths = [str(tmp_path / name / "db.sock") for name in ("shop", "drill")]
+    # What covers one of them is the host's own /dev/null: the mode that it has is given to it once more.
     code = (
-        "import socket\n"
+        "import os, socket\n"
         f"for path in {paths!r}:\n"
         " try: socket.socket(socket.AF_UNIX).connect(path); print('reached')\n"
         " except OSError: print('refused')\n"
+        f"try: os.chmod({paths[0]!r}, os.stat('/dev/null').st_mode & 0o7777); print('changed')\n"
+        "except OSError as error: print(error.errno)\n"
     )
     with socket.socket(socket.AF_UNIX) as shop, socket.socket(socket.AF_UNIX) as drill:
         for server, path in ((shop, paths[0]), (drill, paths[1])):
@@ -128,4 +132,4 @@ def test_a_program_reaches_no_socket_of_the_host_but_those_that_it_may(tmp_path:
         done = subprocess.run(
             [sys.executable, "-c", code], preexec_fn=enter, capture_output=True, text=True, check=True
         )
-    assert done.stdout.split() == ["refused", "reached"]
+    assert done.stdout.split() == ["refused", "reached", str(errno.EROFS)]
