@@ -4,7 +4,8 @@
 """The driver of ``make test``: runs every check and test, three stages at a time, and says what took how long.
 
 ``python -m tests.tools.run_tests`` runs all stages, with names only those; ``--list`` shows them. Each stage writes a log of
-its own below .cache/logs. The last line is ``<N> passed, <M> failed``; the exit status is 1 when anything failed.
+its own below .cache/logs. The last line is ``<N> passed, <M> failed``; the exit status is 1 when anything failed. A machine whose
+/dev/null is none begins no stage; where it becomes so in a run, that is a failure of its own.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.tools.null_device import null_device_trouble
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".cache" / "logs"
@@ -247,12 +250,31 @@ class Driver:
         self._lock = threading.Lock()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._stopped = False
+        # Stages that have begun and not ended.
+        self._begun: list[str] = []
+        # What was found to be wrong with the machine after a stage, with the stages in which it came about.
+        self.trouble = ""
 
     def say(self, text: str) -> None:
         with self._lock:
             print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
 
     def run(self, stage: Stage) -> Outcome:
+        with self._lock:
+            self._begun.append(stage.name)
+        try:
+            return self._run(stage)
+        finally:
+            self._look_at_machine(stage)
+
+    def _look_at_machine(self, ended: Stage) -> None:
+        with self._lock:
+            if not self.trouble and (found := null_device_trouble()):
+                self.trouble = f"{found} (it became so while these ran: {', '.join(self._begun)})"
+                print(self.trouble, flush=True)
+            self._begun.remove(ended.name)
+
+    def _run(self, stage: Stage) -> Outcome:
         stage.log.parent.mkdir(parents=True, exist_ok=True)
         stage.junit.unlink(missing_ok=True)
         self.say(f"{stage.name} begins")
@@ -412,6 +434,9 @@ def main() -> int:
     if unknown or not wanted:
         parser.error(f"no such stage: {', '.join(unknown)}; there are {', '.join(stage.name for stage in every)}")
 
+    if trouble := null_device_trouble():
+        print(trouble, flush=True)
+        return 1
     # Checkers call one another by name.
     os.environ["PATH"] = f"{BIN}:{os.environ['PATH']}"
     started = time.monotonic()
@@ -431,9 +456,10 @@ def main() -> int:
         print(f"NOT TESTED ON THIS MACHINE: {line}")
     if left_out(outcomes):
         print(f"{left_out(outcomes)} tests more of kinds that were sampled: make test-long")
-    print("".join(f"{line}\n" for line in failures(outcomes)), end="")
+    of_machine = [f"FAILED the machine: {driver.trouble}"] if driver.trouble else []
+    print("".join(f"{line}\n" for line in [*failures(outcomes), *of_machine]), end="")
     # A stage in which nothing ran is a failure of that stage.
-    failed = sum(outcome.count.failed or (not outcome.ok) for outcome in outcomes)
+    failed = sum(outcome.count.failed or (not outcome.ok) for outcome in outcomes) + len(of_machine)
     print(f"{sum(outcome.count.passed for outcome in outcomes)} passed, {failed} failed")
     return 1 if failed else 0
 
