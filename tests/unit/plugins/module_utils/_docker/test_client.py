@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -57,7 +57,8 @@ def fake(tmp_path: Path) -> Iterator[Callable[[bytes], str]]:
                     connection, _ = listener.accept()
                 except OSError:
                     return
-                with connection:
+                # Who does not want to wait any longer has hung up.
+                with connection, suppress(ConnectionError):
                     connection.recv(65536)
                     if answer == b"silence":
                         connection.recv(1)
