@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox import bridge
+from tests.sandbox import image as images
 from tests.sandbox.engine import SOCKET_PATH_MAX, Engine, EngineError, EngineUnavailable
 from tests.sandbox.image import SYSTEMD_RUN_ARGUMENTS, systemd_image, tiny_image
 
@@ -196,6 +197,17 @@ def test_a_daemon_that_cannot_start_tells_why_and_leaves_nothing(tmp_path: Path)
         engine.start()
     engine.stop()
     assert leftovers(engine) == []
+
+
+@pytest.mark.root
+def test_an_image_that_cannot_be_built_tells_why_in_apts_own_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "IMAGES", tmp_path)
+    monkeypatch.setattr(images, "mirror", lambda: f"copy://{tmp_path}/no-mirror")
+    with pytest.raises(EngineUnavailable, match=r"(?s)mmdebstrap failed.*no-mirror.*does not have a Release file"):
+        images.root_filesystem()
+    assert not list(tmp_path.rglob("*.tar"))
 
 
 def test_debian_boots_in_a_container(docker_engine: Engine) -> None:

@@ -161,7 +161,6 @@ def _build(path: Path) -> None:
         [
             "perl",
             str(programs / "usr/bin/mmdebstrap"),
-            "--quiet",
             "--mode=root",
             "--variant=minbase",
             "--format=tar",
