@@ -10,7 +10,6 @@ medians are told. By Mitogen only the host's part is told: the interpreter that 
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import resource
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tests.support import mitogen
 from tests.support.playbooks import ROOT, PlaybookRun, run_playbook
 from tests.support.sandboxes import sandbox_command
 
@@ -59,9 +59,6 @@ def _measured(
 
 def _by_mitogen(directory: Path, log: Path) -> tuple[PlaybookRun, float, float]:
     """The weekly run by Mitogen; CPU seconds of the host's part, and seconds of all."""
-    found = importlib.util.find_spec("ansible_mitogen")
-    assert found is not None and found.origin is not None
-    strategies = str(Path(found.origin).parent / "plugins" / "strategy")
     ticks: dict[str, int] = {}
     ended = threading.Event()
 
@@ -79,9 +76,8 @@ def _by_mitogen(directory: Path, log: Path) -> tuple[PlaybookRun, float, float]:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        strategy = ("-e", "miniecom_strategy=mitogen_host_pinned")
         weekly = ROOT / "playbooks" / "weekly.yml"
-        run, _cpu, seconds = _measured(weekly, directory, log, *strategy, ANSIBLE_STRATEGY_PLUGINS=strategies)
+        run, _cpu, seconds = _measured(weekly, directory, log, *mitogen.ARGUMENTS, **mitogen.environment())
     finally:
         ended.set()
         watcher.join()
@@ -122,7 +118,7 @@ def main() -> list[dict[str, Any]]:
         finally:
             sandbox_command("down", "native", directory)
     cpu = {name: median(seconds for seconds, _wall in runs) for name, runs in found.items()}
-    mitogen = {
+    host_part = {
         "what": "by Mitogen, the host's part",
         "module calls": what["weekly, nothing to do"][1],
         "CPU s": median(seconds for seconds, _wall in by_mitogen),
@@ -141,4 +137,4 @@ def main() -> list[dict[str, Any]]:
         }
         for name, (_playbook, calls) in what.items()
     ]
-    return [*rows, mitogen]
+    return [*rows, host_part]

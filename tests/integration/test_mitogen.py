@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -15,13 +14,11 @@ import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._audit.kingfisher import find_kingfisher
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.code_cache import DIRECTORY
+from tests.support import mitogen
 from tests.support.playbooks import ROOT, run_playbook
 from tests.support.sandboxes import Sandbox
 from tests.support.secret_scans import scan, settled
 from tests.support.venvs import put_in_place
-
-STRATEGY = "miniecom_strategy=mitogen_host_pinned"
-
 
 # Somebody else's module between two of ours, all in one interpreter.
 TASKS = """
@@ -35,12 +32,6 @@ TASKS = """
 """
 
 
-def strategies() -> str:
-    found = importlib.util.find_spec("ansible_mitogen")
-    assert found is not None and found.origin is not None
-    return str(Path(found.origin).parent / "plugins" / "strategy")
-
-
 @pytest.mark.parametrize(
     "playbook, arguments",
     [("weekly", ["--tags", "disk_check,security_audit"]), pytest.param("assess", [], marks=pytest.mark.exhaustive)],
@@ -48,13 +39,9 @@ def strategies() -> str:
 def test_a_run_by_mitogen(native_sandbox: Sandbox, tmp_path: Path, playbook: str, arguments: list[str]) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    settings = {
-        **native_sandbox.environment(),
-        "ANSIBLE_STRATEGY_PLUGINS": strategies(),
-        "TMPDIR": str(temporary),
-    }
+    settings = {**native_sandbox.environment(), **mitogen.environment(), "TMPDIR": str(temporary)}
     inventory = ROOT / "inventories" / "sandbox"
-    run = run_playbook(playbook, inventory, "-e", STRATEGY, *arguments, log=tmp_path / "log", env=settings)
+    run = run_playbook(playbook, inventory, *mitogen.ARGUMENTS, *arguments, log=tmp_path / "log", env=settings)
     run.assert_ok()
     assert any(task["action"].endswith("disk_usage_info") for task in run.module_calls("sandbox"))
     assert not list(temporary.iterdir()), "something stayed in the temporary folder"
@@ -90,7 +77,7 @@ def test_what_was_scanned_is_not_read_again(tmp_path: Path, scan_state: Path) ->
         command += ["-e", f"{name}={value}"]
     # What runs there finds no file of this collection.
     environment = {key: text for key, text in os.environ.items() if not key.startswith("PYTHON")}
-    environment |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STRATEGY_PLUGINS": strategies()}
+    environment |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **mitogen.environment()}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -105,7 +92,7 @@ def test_what_mitogen_sends_is_compiled_once(tmp_path: Path) -> None:
     playbook.write_text(TASKS)
     # As on a host of its own: what runs there finds no file of this collection.
     environment = {key: text for key, text in os.environ.items() if not key.startswith("PYTHON")}
-    environment |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STRATEGY_PLUGINS": strategies()}
+    environment |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **mitogen.environment()}
 
     def run(*arguments: str) -> dict[str, tuple[int, int]]:
         command = [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", "-c", "local", playbook]
