@@ -352,12 +352,39 @@ def test_what_is_wrong_is_told_before_anything_is_changed(host: Host) -> None:
     assert host.files() == set()
 
 
+def readme_play() -> str:
+    """The example in the role's README."""
+    text = (ROOT / "roles/schedule/README.md").read_text(encoding="utf-8")
+    return text.partition("## Example\n\n```yaml\n")[2].partition("```")[0]
+
+
 def readme_jobs() -> list[dict[str, Any]]:
     """Those of the example in the role's README."""
-    text = (ROOT / "roles/schedule/README.md").read_text(encoding="utf-8")
-    (play,) = yaml.safe_load(text.partition("## Example\n\n```yaml\n")[2].partition("```")[0])
+    (play,) = yaml.safe_load(readme_play())
     jobs: list[dict[str, Any]] = play["tasks"][0]["vars"]["schedule_jobs"]
     return jobs
+
+
+def test_the_example_of_the_readme_runs_as_printed(host: Host) -> None:
+    """On a control node, which the machine that boots systemd is for itself: it has Ansible beside its Python."""
+    beside = "/usr/bin/ansible-playbook"
+    host.engine.docker("exec", "-i", NAME, "sh", "-c", "cat > /srv/plays/example.yml", input=readme_play())
+    host.shell(f"ln -s {PLAYBOOK} {beside}")
+    command = ["exec", "-e", "ANSIBLE_NOCOLOR=1", "-e", "LC_ALL=C.UTF-8", "-w", "/srv/plays", NAME]
+    command += [beside, "example.yml", "-i", "hosts.yml"]
+    try:
+        assert "changed=1 " in host.engine.docker(*command)
+        timers = [f"{JOB}{job['name']}.timer" for job in readme_jobs()]
+        assert {f"{UNITS}/{timer}" for timer in timers} <= host.files() and len(timers) == 3
+        assert host.shell(f"systemctl is-active {' '.join(timers)}").split() == ["active"] * 3
+        assert "changed=0 " in host.engine.docker(*command)
+        # The program, the inventory and the user that the role has found do run a job.
+        said = host.journal("health")
+        host.shell(f"systemctl start {JOB}health.service", check=False)
+        more = host.journal("health").removeprefix(said)
+        assert "the shop is down" in more and "with status 2" in more, more
+    finally:
+        host.shell(f"rm -f {beside} /srv/plays/example.yml")
 
 
 def test_the_playbook_schedules_on_the_host_and_switches_the_shops_own_jobs_off_and_on(host: Host) -> None:
