@@ -1070,6 +1070,14 @@ MONGO_BACKUP = (
             "test_a_backup_is_verified_when_it_gets_its_name",
         ),
     ),
+    Mutation(
+        "backup-beside-the-snapshot",
+        "mongo_backup",
+        CODE + "_mongo/dump.py",
+        "if not source.capped:",
+        NEVER,
+        ("tests/integration/test_mongo_dump.py::test_a_dump_of_collections_that_move_begins_anew_once",),
+    ),
     *_of(
         "mongo_backup",
         "_mongo/fsync_lock.py",

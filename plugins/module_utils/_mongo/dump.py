@@ -26,7 +26,7 @@ from .._core.heap import give_large_blocks_back
 from .._core.late_dataclass import dataclass
 from .archive import BUCKETS, ArchiveWriter, CollectionMetadata, count_documents
 from .client import Connection, Server
-from .errors import error_number, error_text, mongo_errors
+from .errors import error_code, error_number, error_text, mongo_errors
 from .oplog import OPLOG_HEAD, OplogWindow, open_transactions, oplog_head, read_oplog, window_until_now
 from .raw_cursor import DocumentCursor
 from .read_ahead import read_ahead
@@ -316,13 +316,11 @@ class Writing:
         write: gets the archive's bytes in order.
         check_alive: called between batches; raises what is to end the dump (a lock that ran out).
         check_documents: gets whole documents and the name of their collection; raises when one does not parse.
-        last_attempt: a collection that the snapshot does not reach is read as it is, and no reason to begin anew.
     """
 
     write: Callable[[bytes], Any]
     check_alive: Callable[[], None] = lambda: None
     check_documents: Callable[[bytes, str], Any] = lambda data, where: None
-    last_attempt: bool = True
 
 
 def dump_database(
@@ -433,10 +431,11 @@ def _require_unmoved(connection: Connection, database: str, source: DumpSource) 
         raise _moved("%s.%s" % (database, source.name), "it was renamed, dropped or replaced while it was read")
 
 
-def _moved(where: str, how: str) -> CollectionsMoved:
+def _moved(where: str, how: str, code: Any = None) -> CollectionsMoved:
     return CollectionsMoved(
         "the collections changed while the database was read: %s" % how,
         target=where,
+        code=code,
         next_step="Nothing of this backup remains. Run again.",
     )
 
@@ -502,15 +501,15 @@ def _dump_collection(
             raise MaintenanceError(
                 "the snapshot was lost while a collection was read", target=where, code=error.code
             ) from error
-        if not (source.capped or writing.last_attempt):
-            raise _moved(where, "it was made or changed after the moment of the snapshot") from error
-        # Capped collections, for one, on servers before 8.0.
+        if not source.capped:
+            raise _moved(where, "it was made or changed after the moment of the snapshot", error.code) from error
+        # Servers before 8.0 never have these in a snapshot.
         result.notes.append("%s is not part of the snapshot (%s): read as it was at its turn" % (where, error.text))
         read(None, source.id_index)
 
 
 class _NotInSnapshot(Exception):
-    def __init__(self, code: Optional[int], text: str) -> None:
+    def __init__(self, code: Any, text: str) -> None:
         super().__init__(text)
         self.code = code
         self.text = text
@@ -619,7 +618,7 @@ def _reading(batches: Iterator[_Batch], where: str, moment: Optional[Moment]) ->
                         next_step="Raise minSnapshotHistoryWindowInSeconds on the server above the dump's duration, or use consistency: none.",
                     ) from error
                 if number == SNAPSHOT_UNAVAILABLE:
-                    raise _NotInSnapshot(number, error_text(error)) from error
+                    raise _NotInSnapshot(error_code(error), error_text(error)) from error
                 raise
         if item is None:
             return

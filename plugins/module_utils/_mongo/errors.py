@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator, Mapping, Optional
 
 from .._core.errors import MaintenanceError
 from .._core.redaction import SECRETS
@@ -47,9 +47,9 @@ def error_code(error: Exception) -> Any:
     """The server's code of a driver error: codeName and number as far as known, else None."""
     details = getattr(error, "details", None) or {}
     number = getattr(error, "code", None)
-    if number is None and isinstance(details, dict):
+    if number is None and isinstance(details, Mapping):
         number = details.get("code")
-    name = details.get("codeName") if isinstance(details, dict) else None
+    name = details.get("codeName") if isinstance(details, Mapping) else None
     if number is None:
         return name
     return "%s %s" % (number, name) if name else number
@@ -66,7 +66,7 @@ def error_number(error: BaseException) -> Optional[int]:
 def error_text(error: Exception) -> str:
     """The server's message without what it quotes of commands and documents."""
     details = getattr(error, "details", None) or {}
-    text = str(details.get("errmsg") or error) if isinstance(details, dict) else str(error)
+    text = str(details.get("errmsg") or error) if isinstance(details, Mapping) else str(error)
     text = re.sub(r"(to execute command) \{ *([A-Za-z]+):.*$", r"\1 \2", text, flags=re.DOTALL)
     text = re.sub(r"(dup key):.*$", r"\1", text, flags=re.DOTALL)
     text = re.split(r",? ?(?:Timeout: [0-9.]+s, )?Topology Description:|, full error:|\(configured timeouts:", text)[0]

@@ -291,12 +291,13 @@ class MongoBackup(Task[BackupObservation]):
         consistency, last_attempt = work.consistency, False
         while True:
             try:
-                return self._make(work, consistency, last_attempt)
+                return self._make(work, consistency)
             except dump.CollectionsMoved as error:
                 if last_attempt:
                     raise
                 last_attempt = True
-                warnings.append("%s: %s. The dump was begun anew." % (error.target, error.what))
+                code = " (code %s)" % error.code if error.code else ""
+                warnings.append("%s: %s%s. The dump was begun anew." % (error.target, error.what, code))
             except dump.SnapshotExpired as error:
                 if not consistency.fallback:
                     raise
@@ -304,9 +305,7 @@ class MongoBackup(Task[BackupObservation]):
                 note = "the server gave the snapshot up: collections were read one after the other while the application went on writing"
                 consistency = DumpConsistency("none", note)
 
-    def _make(
-        self, work: MakeBackup, consistency: DumpConsistency, last_attempt: bool
-    ) -> Tuple[making.WrittenArchive, str]:
+    def _make(self, work: MakeBackup, consistency: DumpConsistency) -> Tuple[making.WrittenArchive, str]:
         """Make the archive; also gives its path."""
         connection = self._connection
         started, path = utc_now(), work.path
@@ -338,7 +337,7 @@ class MongoBackup(Task[BackupObservation]):
         job = making.ArchiveJob(
             path,
             manifest,
-            lambda write: self._write_dump(write, consistency, manifest, last_attempt),
+            lambda write: self._write_dump(write, consistency, manifest),
             self._read_dump,
             parts,
             self.params["compression"],
@@ -357,18 +356,14 @@ class MongoBackup(Task[BackupObservation]):
                 self.run.leftovers.done(note)
 
     def _write_dump(
-        self,
-        write: Callable[[bytes], Any],
-        consistency: DumpConsistency,
-        manifest: Manifest,
-        last_attempt: bool,
+        self, write: Callable[[bytes], Any], consistency: DumpConsistency, manifest: Manifest
     ) -> Sequence[CollectionRecord]:
         connection, database = self._connection, manifest.database
         how = dump.Consistency(consistency.mode, consistency.note, consistency.fallback)
         with self._checking() as check, self._locked(connection, consistency.mode == "locked") as check_alive:
             # Listed again: under the lock, and as close to the reading as can be.
             sources = dump.list_sources(connection, database)
-            writing = dump.Writing(write, check_alive, check, last_attempt)
+            writing = dump.Writing(write, check_alive, check)
             writer, result = dump.dump_database(connection, database, sources, writing, how, TOOL)
         manifest.notes += result.notes
         if result.window is not None:

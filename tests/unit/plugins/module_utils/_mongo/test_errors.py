@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import bson
+import pytest
+from bson.raw_bson import RawBSONDocument
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import errors
@@ -17,6 +20,14 @@ def test_error_text_quotes_no_command_and_no_document():
     for text in texts:
         error = errors.translate(OperationFailure(text, 13, {"errmsg": text, "code": 13}), "cannot", "shop.orders")
         assert "anna" not in str(error) and "shop" in str(error)
+
+
+@pytest.mark.parametrize("kind", [dict, lambda answer: RawBSONDocument(bson.encode(answer))])
+def test_the_server_s_code_has_its_name_however_the_answer_was_read(kind):
+    answer = {"ok": 0.0, "errmsg": "in few words", "code": 246, "codeName": "SnapshotUnavailable"}
+    error = OperationFailure("in few words, full error: {...}", 246, kind(answer))
+    assert errors.error_code(error) == "246 SnapshotUnavailable"
+    assert errors.error_text(error) == "in few words"
 
 
 def test_who_refuses_a_connection_is_named_once():
