@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,10 @@ import pymongo
 import pytest
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core import processes
+from tests.integration.test_backup_role import play
 from tests.integration.test_mongo_backup import ok, wait_for
 from tests.sandbox.mongod import Mongod
+from tests.sandbox.offsite import offsite_programs
 from tests.sandbox.seed import seed_shop
 from tests.support.modules import ModuleResult, finish_module, run_module, start_module
 
@@ -122,6 +125,78 @@ def test_a_copy_from_elsewhere_is_named_as_what_it_is(
     finally:
         with mongod.client() as client:
             client.drop_database("invalid")
+
+
+def test_the_newest_copy_of_the_second_place_is_taken_and_else_what_is_here(
+    params: dict[str, Any], state_dir: Path, backups: Path, mongod: Mongod, tmp_path: Path
+) -> None:
+    """By the role: whether what lies on the host is older or newer than the copy, the copy counts; without a place, the newest here."""
+    here, place, empty = (tmp_path / name for name in ("here", "place", "empty"))
+    for directory in (here, place, empty):
+        directory.mkdir()
+    passphrase = backups.parent / "passphrase"
+    environment = {
+        "PATH": f"{offsite_programs()}:{os.environ['PATH']}",
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
+    }
+    backup: dict[str, Any] = {"dest": str(here), "passphrase_file": str(passphrase), "fresh_within": "0"}
+    backup.update(uri=params["uri"], state_dir=str(state_dir), min_free="1MiB")
+
+    def make() -> str:
+        # What tells them apart, beside their names.
+        with mongod.client() as client:
+            client[DATABASE].marks.insert_one({})
+        return os.path.basename(ok(run_module("mongo_backup", backup)).result["path"])
+
+    oldest, copied = make(), make()
+    copy = {"path": str(here), "method": "rsync", "target": str(place), "state_dir": str(state_dir), "max_copies": 1}
+    ok(run_module("backup_offsite", copy, env=environment))
+    (here / copied).unlink()
+    with mongod.client() as client:
+        client[DATABASE].marks.insert_one({})
+
+    shop = {
+        "deployment": "native",
+        "env_from": "file",
+        "mongo": {"address": mongod.address, "database": DATABASE},
+        "storage": {"backups": {"path": str(tmp_path / "nowhere")}},
+    }
+    env_file = tmp_path / "env"
+    env_file.write_text(f"MONGODB_URI={params['uri']}\n")
+    env_file.chmod(0o600)
+    variables = {
+        "context_result": {"context": shop},
+        "context_state_dir": str(state_dir),
+        "context_root": str(tmp_path),
+        "context_env_file": str(env_file),
+        "context_tls_files": {},
+        "backup_dest": str(here),
+        "backup_passphrase_file": str(passphrase),
+        "backup_test_assertions": [],
+        "backup_test_samples": [],
+        "dr_drill_start_api": False,
+    }
+
+    def drill_from(target: str) -> list[dict[str, Any]]:
+        role = {"name": "miniecom.maintenance.dr_drill"}
+        told = "drilled {{ dr_drill_result.summary.path | basename }} {{ dr_drill_result.summary.documents }}"
+        return [
+            {"ansible.builtin.import_role": role, "vars": {"backup_offsite_target": target}},
+            {"ansible.builtin.debug": {"msg": told}},
+        ]
+
+    older, newer = drill_from(str(place)), drill_from(str(place))
+    tasks = [*older, {"miniecom.maintenance.mongo_backup": backup}, *newer, *drill_from(""), *drill_from(str(empty))]
+    done = play(tmp_path, tasks, variables, environment)
+    found = re.findall(r"drilled (\S+) (\d+)", done.stdout)
+    names = sorted(path.name for path in here.glob("*.enc"))
+    assert len(names) == 2 and names[0] == oldest, done.stdout
+    documents = int(found[0][1])
+    assert found == [(copied, str(documents))] * 2 + [(names[1], str(documents + 1))], done.stdout
+    assert done.returncode != 0 and "there is no finished copy at the place" in done.stdout, (
+        "a place without a copy is no place"
+    )
+    assert not (state_dir / "recovery-drill").exists()
 
 
 def test_what_is_not_reached_is_not_passed(params: dict[str, Any], state_dir: Path) -> None:
