@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,14 @@ def log(tmp_path: Path) -> Path:
 
 def play(name: str, sandbox: Sandbox, log: Path, *arguments: str) -> PlaybookRun:
     return run_playbook(name, INVENTORY, *arguments, log=log, env=sandbox.environment())
+
+
+def with_offsite_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is run finds rsync, rclone and restic."""
+    try:
+        monkeypatch.setenv("PATH", f"{offsite_programs()}:{os.environ['PATH']}")
+    except PackagesUnavailable as error:
+        lacking(f"rsync of Debian: {error}")
 
 
 def answer(sandbox: Sandbox) -> tuple[int, dict[str, object]]:
@@ -190,6 +200,34 @@ def test_a_day_is_told_in_one_table(native_sandbox: Sandbox, log: Path) -> None:
     old = play("daily", native_sandbox, log, "--tags", "backup_age", "-e", "backup_max_age_hours=0")
     assert old.rc != 0
     assert rows(old)["backup age"]["status"] == "failed"
+
+
+def test_a_day_tells_how_old_the_copy_off_the_host_is(
+    native_sandbox: Sandbox, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_offsite_programs(monkeypatch)
+    (tmp_path / "made").mkdir()
+    place: tuple[str, ...] = ("-e", f"backup_dest={tmp_path}/made", "-e", f"backup_offsite_target={tmp_path}/place")
+    made = ("-e", "backup_offsite_create=true", "-e", "backup_offsite_allow_unencrypted=true")
+    play("backup", native_sandbox, log, *place, *made).assert_ok()
+    day = play("daily", native_sandbox, log, *place).assert_ok()
+    newest = "the newest copy off the host is"
+    assert re.search(f"{newest} [^;]+ old, as seen there [^;]+ ago$", str(rows(day)["backup age"]["headline"]))
+    assert newest in " ".join(day.output.split()), "on the screen as well"
+
+    ledger = native_sandbox.directory / "state" / "offsite.json"
+    known = json.loads(ledger.read_text())
+    (ours,) = [entry for entry in known["places"] if entry["path"] == str(tmp_path / "made")]
+    ours["started"] = (datetime.now(UTC) - timedelta(days=10)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for places, told in (
+        (known["places"], f"{newest} 10 d old"),
+        ([entry for entry in known["places"] if entry is not ours], "no copy off the host is known"),
+    ):
+        ledger.write_text(json.dumps({**known, "places": places}))
+        red = play("daily", native_sandbox, log, "--tags", "backup_age", *place)
+        row = rows(red)["backup age"]
+        assert red.rc != 0 and row["status"] == "failed"
+        assert told in str(row["headline"]) and "one of the last 216 hours is wanted" in str(row["headline"])
 
 
 def test_maintenance_that_should_be_over_turns_a_day_red(native_sandbox: Sandbox, log: Path) -> None:
@@ -541,11 +579,7 @@ def test_a_recovery_drill_from_the_second_place(
         made += ("-e", "backup_offsite_method=controller", "-e", f"backup_offsite_target={tmp_path}/place")
     play("backup", native_sandbox, log, *made).assert_ok()
     if method == "rsync":
-        try:
-            path = f"{offsite_programs()}:{os.environ['PATH']}"
-        except PackagesUnavailable as error:
-            lacking(f"rsync of Debian: {error}")
-        monkeypatch.setenv("PATH", path)
+        with_offsite_programs(monkeypatch)
         copy = {"path": f"{tmp_path}/made", "method": "rsync", "target": f"{tmp_path}/place"}
         copied = run_module("backup_offsite", {**copy, "state_dir": f"{tmp_path}/state"})
         assert not copied.failed, copied.msg
