@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,59 @@ def test_a_backup_without_the_end_of_a_tar_is_cut_off(tmp_path: Path) -> None:
         path.write_bytes(gzip.compress(whole[:end]))
         with pytest.raises(MaintenanceError):
             read(path)
+
+
+def test_what_stands_behind_the_end_is_no_part_of_a_backup(tmp_path: Path) -> None:
+    path = tmp_path / "x.tar.gz"
+    write(path, lambda writer: writer.add_bytes("uploads", b"abc"))
+    whole = path.read_bytes()
+    for padding in (b"", gzip.compress(b"\0" * 10240), b"\0" * 100):
+        path.write_bytes(whole + padding)
+        assert read(path).dump == b"dump"
+    far_behind = gzip.compress(b"\0" * 3_000_000 + b"x")
+    for more in (whole, gzip.compress(b"x"), far_behind):
+        path.write_bytes(whole + more)
+        with pytest.raises(MaintenanceError, match="something stands behind the end of the archive"):
+            read(path)
+    path.write_bytes(whole + b"garbage")
+    with pytest.raises(MaintenanceError, match="the gzip data is damaged"):
+        read(path)
+
+
+def entry(kind: bytes, size: int) -> bytes:
+    info = tarfile.TarInfo(f"{FOLDER}/x")
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def many(count: int) -> bytes:
+    infos = [tarfile.TarInfo(f"{FOLDER}/{number}") for number in range(count)]
+    return b"".join(info.tobuf(tarfile.GNU_FORMAT) for info in infos)
+
+
+@pytest.mark.parametrize(
+    ("entries", "told"),
+    [
+        (lambda: entry(tarfile.GNUTYPE_LONGNAME, 100_000_000) + b"\0" * 100_000_000, "a length of 100000000 bytes"),
+        (lambda: entry(tarfile.XHDTYPE, 100_000_000) + b"\0" * 100_000_000, "a length of 100000000 bytes"),
+        (lambda: entry(tarfile.REGTYPE, -1024), "less than no bytes"),
+        (lambda: (entry(tarfile.GNUTYPE_LONGNAME, 2) + b"x".ljust(512, b"\0")) * 5000, "recursion"),
+        (lambda: many(1001), "more than 1000 things"),
+    ],
+    ids=["long name", "attributes", "negative", "names of names", "components"],
+)
+def test_what_others_made_up_takes_no_memory_and_comes_to_an_end(
+    tmp_path: Path, entries: Callable[[], bytes], told: str
+) -> None:
+    path = tmp_path / "x.tar.gz"
+    path.write_bytes(gzip.compress(entries() + b"\0" * 1024, 1))
+    tracemalloc.start()
+    try:
+        with pytest.raises(MaintenanceError, match=told):
+            read(path)
+        assert tracemalloc.get_traced_memory()[1] < 60_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("victim", ["sub", "a.jpg"])
