@@ -48,6 +48,10 @@ MAX_DOCUMENT_BYTES = 16 * 1024 * 1024 + 16 * 1024
 SMALLEST_DOCUMENT_BYTES = 5
 # The metadata of a collection is one string in one BSON document, of any length the indexes need.
 MAX_METADATA_BYTES = 64 * 1024 * 1024
+# All of them are held, and each takes something beside its text: more than a server has collections, and less than a host has memory.
+MAX_HEAD_BYTES, _ENTRY_BYTES = 128 * 1024 * 1024, 1024
+# mongorestore knows no collection that is not announced; as many may be there before a reader gives up.
+MAX_UNANNOUNCED = 1000
 # More than one chunk of what is packed (`_backup/compress.py`), which then need not be cut.
 READ_BYTES = 1536 * 1024
 
@@ -322,19 +326,22 @@ class ArchiveReader:
         header = self._document(MAX_METADATA_BYTES)
         if not isinstance(header, dict):
             raise self._damage("it has no header")
-        collections = []
+        collections: List[CollectionMetadata] = []
+        held = 0
         while True:
             entry = self._document(MAX_METADATA_BYTES)
             if entry is None:
                 break
-            collections.append(
-                CollectionMetadata(
-                    self._text(entry, "db"),
-                    self._text(entry, "collection"),
-                    str(entry.get("type") or "collection"),
-                    str(entry.get("metadata") or "{}"),
-                )
+            found = CollectionMetadata(
+                self._text(entry, "db"),
+                self._text(entry, "collection"),
+                str(entry.get("type") or "collection"),
+                str(entry.get("metadata") or "{}"),
             )
+            held += len(found.metadata) + _ENTRY_BYTES
+            if held > MAX_HEAD_BYTES:
+                raise self._damage("its head announces more collections than a server can have")
+            collections.append(found)
         self.prelude = Prelude(
             str(header.get("server_version", "")), str(header.get("tool_version", "")), tuple(collections)
         )
@@ -355,9 +362,9 @@ class ArchiveReader:
             if header is None:
                 raise self._damage("a block has no header")
             key = (self._text(header, "db"), self._text(header, "collection"))
-            totals = self.totals.get(key)
-            if totals is None:
-                totals = self.totals[key] = Totals() if self._hashed else Totals(digest=None)
+            totals = self.totals.setdefault(key, Totals())
+            if len(self.totals) > len(self.prelude.collections) + MAX_UNANNOUNCED:
+                raise self._damage("it holds collections that its head does not announce")
             if totals.complete:
                 raise self._damage("%s.%s goes on after its end" % key)
             where = "%s.%s in %s" % (key[0], key[1], self._name or "the archive")
@@ -366,7 +373,8 @@ class ArchiveReader:
                 yield Batch(key[0], key[1], data, documents)
                 del data
             if header.get("EOF"):
-                if int(header.get("CRC") or 0) != signed64(totals.crc):
+                crc = header.get("CRC") or 0
+                if not isinstance(crc, int) or crc != signed64(totals.crc):
                     raise _damaged(where, "the checksum of the collection's documents is not the one recorded")
                 totals.complete = True
         self._check_end()
@@ -451,7 +459,7 @@ class ArchiveReader:
         raw = head + self._take(size - 4)
         try:
             return dict(bson.decode(raw))
-        except (BSONError, ValueError) as error:
+        except (BSONError, ValueError, RecursionError) as error:
             raise self._damage("a header does not parse (%s)" % error) from error
 
     def _text(self, document: Mapping[str, Any], key: str) -> str:

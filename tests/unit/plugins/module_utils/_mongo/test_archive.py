@@ -7,8 +7,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import itertools
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import bson
@@ -246,18 +248,47 @@ def test_a_changed_byte_never_changes_documents_unnoticed() -> None:
     assert len(reached) == 2 and min(reached.values()) >= 3, reached
 
 
-def test_without_a_hash_the_checksum_of_the_archive_still_decides() -> None:
-    reader = archive.ArchiveReader(io.BytesIO(SMALL), hashed=False)
-    hashed = read(SMALL)
-    assert {key: (item.documents, item.bytes, item.crc, "") for key, item in hashed.totals.items()} == {
-        key: (item.documents, item.bytes, item.crc, item.sha256) for key, item in reader.read_all().items()
-    }
-    position = SMALL.index(b"one")
-    damaged = archive.ArchiveReader(io.BytesIO(SMALL[:position] + b"two" + SMALL[position + 3 :]), hashed=False)
-    with pytest.raises(
-        archive.ArchiveError, match="the checksum of the collection's documents is not the one recorded"
-    ):
-        damaged.read_all()
+@pytest.mark.parametrize("crc", ["x", {}, {"a": 1}, [1], 1.5, True])
+def test_a_checksum_that_is_no_number_fits_nothing(crc: object) -> None:
+    head = {"db": "d", "collection": "a"}
+    documents = bson.encode({**head, "EOF": False, "CRC": 0}) + bson.encode({"_id": 1}) + archive.TERMINATOR
+    end = bson.encode({**head, "EOF": True, "CRC": crc}) + archive.TERMINATOR
+    announced = archive.MAGIC + bson.encode({"version": "0.1"}) + bson.encode(head) + archive.TERMINATOR
+    with pytest.raises(archive.ArchiveError, match="checksum of the collection's documents is not the one recorded"):
+        read(announced + documents + end)
+
+
+def test_a_second_archive_behind_the_first_is_noticed() -> None:
+    for more in (SMALL, SMALL[4:], archive.TERMINATOR, b"\0", b"\0" * 4096):
+        with pytest.raises(archive.ArchiveError):
+            read(SMALL + more)
+
+
+class Endless:
+    """A stream that goes on as long as anybody reads it."""
+
+    def __init__(self, head: bytes, pieces: Iterator[bytes]) -> None:
+        self.pieces = itertools.chain([head], pieces)
+
+    def read(self, size: int) -> bytes:
+        return next(self.pieces)
+
+
+def test_a_head_without_end_is_no_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "MAX_HEAD_BYTES", 8 * 1024 * 1024)
+    head = archive.MAGIC + bson.encode({"version": "0.1"})
+    few_and_large = ({"db": "d", "collection": str(n), "metadata": "x" * 100_000} for n in itertools.count())
+    many_and_small = ({"db": "d", "collection": str(n)} for n in itertools.count())
+    for entries in (few_and_large, many_and_small):
+        with pytest.raises(archive.ArchiveError, match="announces more collections than a server can have"):
+            archive.ArchiveReader(Endless(head, map(bson.encode, entries)))
+
+
+def test_collections_that_nobody_announced_are_not_counted_for_ever() -> None:
+    blocks = (bson.encode({"db": "d", "collection": str(n)}) + archive.TERMINATOR for n in itertools.count())
+    head = archive.MAGIC + bson.encode({"version": "0.1"}) + archive.TERMINATOR
+    with pytest.raises(archive.ArchiveError, match="collections that its head does not announce"):
+        archive.ArchiveReader(Endless(head, blocks)).read_all()
 
 
 def test_another_file_is_named_as_such() -> None:
