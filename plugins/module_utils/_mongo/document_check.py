@@ -32,7 +32,7 @@ try:
 except ImportError:  # pragma: no cover - the client raises MissingLibrary first
     bson = None  # type: ignore[assignment]
 
-from .._core.errors import from_os_error
+from .._core.errors import MaintenanceError, from_os_error
 from . import document_shapes
 
 _HELPER = """
@@ -143,13 +143,17 @@ while True:
             sys.exit("input ended")
         try:
             fast.check(data, room, where)
+        except MemoryError:
+            raise  # that says nothing of the documents
         except Exception as error:
-            sys.exit(where + "\\n%s: %s" % (type(error).__name__, " ".join(str(error).split())[:200]))
+            sys.stderr.write(where + "\\n%s: %s" % (type(error).__name__, " ".join(str(error).split())[:200]))
+            sys.exit(65)
     if len(room) > 4 * 1024 * 1024:
         room = bytearray(2 * 1024 * 1024)
 print("ok", fast.vouched)
 """
 _HEAD = struct.Struct("<QH")
+_DOES_NOT_PARSE = 65  # a helper's exit status
 _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ of Linux, which Python names from 3.10 on
 _PIPE_BYTES = 1024 * 1024
 # numpy would start a thread for each core, for mathematics that nobody wants.
@@ -176,6 +180,10 @@ class UnreadableDocument(ValueError):
         self.where = where
 
 
+class CheckEnded(MaintenanceError):
+    """A helper did not come to its end, for a reason that says nothing of any document."""
+
+
 class DocumentCheck:
     """Hands batches of documents to helper processes, to whichever is free.
 
@@ -193,7 +201,7 @@ class DocumentCheck:
         self._helpers: List[Any] = []
         self._feeders: List[threading.Thread] = []
         self._waiting: queue.Queue[Optional[Tuple[str, bytes]]] = queue.Queue(_WAITING_BATCHES)
-        self._failure: Optional[UnreadableDocument] = None
+        self._failure: Optional[Exception] = None
         self._shapes = b"" if numpy_after < 0 else _source_of_shapes()
         self.vouched = 0
         package = os.path.dirname(os.path.dirname(os.path.abspath(str(bson.__file__))))
@@ -231,6 +239,7 @@ class DocumentCheck:
 
         Raises:
             UnreadableDocument: some document handed in so far does not parse.
+            CheckEnded: a helper was killed, or could not work.
         """
         if self._failure is not None:
             raise self._failure
@@ -253,6 +262,7 @@ class DocumentCheck:
 
         Raises:
             UnreadableDocument: some document does not parse.
+            CheckEnded: a helper was killed, or could not work.
         """
         self._end_feeding()
         for helper in self._helpers:
@@ -278,6 +288,8 @@ class DocumentCheck:
                 helper.stdin.write(data)
             except (OSError, ValueError):  # it ended, or was closed
                 self._judge(helper)
+            except Exception as error:  # no memory, maybe: whoever hands documents in must not wait for ever
+                self._fail(_ended(type(error).__name__))
             finally:
                 item = data = None  # type: ignore[assignment]
                 self._waiting.task_done()
@@ -296,13 +308,19 @@ class DocumentCheck:
             pass
         answer = helper.stdout.read().split()
         message = helper.stderr.read().decode("utf-8", "replace").strip()
-        if helper.wait() == 0 and answer[:1] == [b"ok"]:
+        status, lines = helper.wait(), ["", *message.splitlines()]
+        if status == 0 and answer[:1] == [b"ok"]:
             self.vouched += int(answer[1])
+        elif status == _DOES_NOT_PARSE:
+            self._fail(UnreadableDocument(lines[-2], lines[-1]))
         else:
-            lines = ["", *message.splitlines()]
-            why = lines[-1] or "the checking process ended with %s" % helper.returncode
-            if self._failure is None:
-                self._failure = UnreadableDocument(lines[-2] if len(lines) > 1 else "", why)
+            how = "signal %d" % -status if status < 0 else "exit status %d" % status
+            self._fail(_ended(": ".join([how, *lines[1:][-1:]])))
+
+    def _fail(self, failure: Exception) -> None:
+        """The first failure is the one that is told."""
+        if self._failure is None:
+            self._failure = failure
 
     def close(self) -> None:
         """End the helpers, whatever they do."""
@@ -318,6 +336,14 @@ class DocumentCheck:
                 except OSError:
                     pass
         self._helpers = []
+
+
+def _ended(why: str) -> CheckEnded:
+    return CheckEnded(
+        "a process that checks documents ended before its time (%s)" % why,
+        target=sys.executable,
+        next_step="Is memory short on this host? Run again; check: checksums does without these processes.",
+    )
 
 
 def _source_of_shapes() -> bytes:

@@ -15,6 +15,7 @@ from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import dump
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import Server
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.document_check import (
+    CheckEnded,
     DocumentCheck,
     UnreadableDocument,
 )
@@ -162,10 +163,36 @@ def test_large_and_small_batches_and_a_helper_that_is_killed() -> None:
             check.check(large)
             check.check(GOOD)
         check._helpers[0].kill()
-        with pytest.raises(UnreadableDocument, match="ended with"):
+        # That says nothing of any document.
+        with pytest.raises(CheckEnded, match=r"ended before its time \(signal 9\)"):
             for _count in range(200):
                 check.check(GOOD * 1000)
             check.finish()
+    finally:
+        check.close()
+
+
+def test_a_feeder_without_memory_keeps_nobody_waiting() -> None:
+    class Full:
+        def write(self, data: bytes) -> None:
+            raise MemoryError
+
+        def fileno(self) -> int:
+            return -1
+
+        def close(self) -> None:
+            pass
+
+    check = DocumentCheck(1, -1)
+    try:
+        check.check(GOOD)
+        check._waiting.join()
+        real, check._helpers[0].stdin = check._helpers[0].stdin, Full()
+        with pytest.raises(CheckEnded, match="MemoryError"):
+            for _count in range(50):
+                check.check(GOOD)
+                check._waiting.join()
+        real.close()
     finally:
         check.close()
 
