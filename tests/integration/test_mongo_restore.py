@@ -124,6 +124,29 @@ def test_the_largest_documents_are_held_but_a_few_at_a_time(mongod: Mongod, tmp_
             client.drop_database("test_large")
 
 
+def test_300_collections_come_back_and_take_no_more_memory(mongod: Mongod, tmp_path: Path, state_dir: Path) -> None:
+    params = {"state_dir": str(state_dir), "min_free": "1MiB"}
+    own = {"uri": mongod.uri_for("test_crowd"), "dest": str(tmp_path / "dest"), "fresh_within": "0"}
+    with mongod.client() as client:
+        for number in range(300):
+            client.test_crowd[f"c{number:03}"].insert_many(
+                [{"_id": count, "n": number} for count in range(number % 7)] or [{}]
+            )
+        client.test_crowd.c299.create_index("n", name="by n")
+    try:
+        made, memory = run_measured("mongo_backup", {**params, **own}, tmp_path)
+        summary = ok(made).result["summary"]
+        assert summary["collections"] == 300 and memory < 200_000_000
+        tested, memory = run_measured("mongo_restore", {**params, "uri": mongod.uri, "src": own["dest"]}, tmp_path)
+        assert ok(tested).result["differences"] == [] and memory < 200_000_000
+        for name in ("collections", "documents"):
+            assert tested.result["summary"][name] == summary[name]
+        assert tested.result["summary"]["indexes"] == 301
+    finally:
+        with mongod.client() as client:
+            client.drop_database("test_crowd")
+
+
 @pytest.mark.exhaustive
 def test_memory_does_not_grow_with_the_size_of_300_collections(mongod: Mongod, tmp_path: Path, state_dir: Path) -> None:
     """300 real collections; that they hold 20 GB is simulated, by giving each batch out 67 times and inserting it once."""
