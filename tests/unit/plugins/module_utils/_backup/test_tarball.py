@@ -7,10 +7,12 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import socket
 import subprocess
 import tarfile
 import tracemalloc
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,14 +46,17 @@ def write(
 
 
 def read(path: Path) -> tarball.ReadBack:
+    return read_bytes(path.read_bytes(), path.name)
+
+
+def read_bytes(data: bytes, name: str = "x.tar.gz") -> tarball.ReadBack:
     def whole(stream: Any) -> bytes:
         found = b""
         while data := stream.read():
             found += data
         return found
 
-    with path.open("rb") as handle:
-        return tarball.read_backup(handle, path.name, whole)
+    return tarball.read_backup(io.BytesIO(data), name, whole)
 
 
 @pytest.fixture
@@ -355,6 +360,62 @@ def test_damage_is_found(tmp_path: Path, tree: Path, damage: str) -> None:
     path.write_bytes(data)
     with pytest.raises(MaintenanceError):
         read(path)
+
+
+def member_ends(data: bytes) -> list[tuple[int, int]]:
+    """Where each gzip member ends in a file, and in what it unpacks to."""
+    ends, unpacked, rest = [], 0, data
+    while rest:
+        unpacker = zlib.decompressobj(31)
+        unpacked += len(unpacker.decompress(rest))
+        rest = unpacker.unused_data
+        ends.append((len(data) - len(rest), unpacked))
+    return ends
+
+
+def test_a_flipped_bit_in_any_byte_is_found_and_what_is_damaged_named(tmp_path: Path) -> None:
+    """But where gzip itself tells nothing, as the time in its header: there all is as it was."""
+    path = tmp_path / "x.tar.gz"
+
+    def fill(writer: tarball.BackupWriter) -> None:
+        # What is packed already stands in members of its own.
+        for name in ("uploads/1.jpg", "labels/2.txt", "uploads/3.jpg"):
+            writer.add_bytes(name, os.urandom(100))
+        writer.add_manifest(manifests.Manifest("x", "2026-11-24T02:00:00Z", "shop"))
+
+    write(path, fill, os.urandom(100))
+    data, good = path.read_bytes(), read(path)
+    with tarfile.open(path) as tar:
+        starts = [(info.offset, info.name) for info in tar]
+    ends, told = member_ends(data), 0
+    for place in range(len(data)):
+        try:
+            found = read_bytes(data[:place] + bytes([data[place] ^ (1 << place % 8)]) + data[place + 1 :])
+        except MaintenanceError as error:
+            text = str(error)
+        else:
+            assert (found.dump, found.found_components()) == (good.dump, good.found_components()), place
+            assert found.manifest == good.manifest
+            continue
+        told += 1
+        # Whatever stands in that member: one of it is named, or what comes before it and "what follows".
+        number = next(number for number, (end, _unpacked) in enumerate(ends) if place < end)
+        begin, end = ends[number - 1][1] if number else 0, ends[number][1]
+        before = [name for start, name in starts if start < end]
+        inside = [name for start, name in starts if begin <= start < end] or before[-1:]
+        assert any(name in text for name in inside) or re.search("(what follows|its beginning)", text), (place, text)
+        assert any(name in text for name in [*before, "its beginning"]), (place, text)
+        assert not any(name in text for start, name in starts if start >= end), (place, text)
+    assert told > len(data) * 0.8
+
+
+def test_cut_off_at_any_byte_it_is_no_whole_backup(tmp_path: Path) -> None:
+    path = tmp_path / "x.tar.gz"
+    write(path, lambda writer: writer.add_bytes("uploads/1.jpg", os.urandom(100)), os.urandom(100))
+    data = path.read_bytes()
+    for length in range(len(data)):
+        with pytest.raises(MaintenanceError):
+            read_bytes(data[:length])
 
 
 def test_a_backup_of_the_shop_s_own_script_is_read(tmp_path: Path) -> None:
