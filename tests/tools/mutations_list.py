@@ -1282,6 +1282,60 @@ MONGO_BACKUP = (
     ),
     *_of(
         "mongo_backup",
+        "_mongo/document_check.py",
+        "_mongo/test_dump.py",
+        (
+            "parsed-by-a-killed-helper",
+            "elif status == _DOES_NOT_PARSE:",
+            "elif status:",
+            "test_large_and_small_batches_and_a_helper_that_is_killed",
+        ),
+        (
+            "parsed-by-a-feeder-without-memory",
+            "            except Exception as error:  # no memory",
+            "            except ImportError as error:  # no memory",
+            "test_a_feeder_without_memory_keeps_nobody_waiting",
+        ),
+    ),
+    *_of(
+        "mongo_restore",
+        "_mongo/archive.py",
+        "_mongo/test_archive.py",
+        (
+            "archive-checksum",
+            "if not isinstance(crc, int) or crc != signed64(totals.crc):",
+            NEVER,
+            "test_a_checksum_that_is_no_number_fits_nothing",
+        ),
+        ("archive-head-without-end", "if held > MAX_HEAD_BYTES:", NEVER, "test_a_head_without_end_is_no_head"),
+        (
+            "archive-never-announced",
+            "if len(self.totals) > len(self.prelude.collections) + MAX_UNANNOUNCED:",
+            NEVER,
+            "test_collections_that_nobody_announced_are_not_counted_for_ever",
+        ),
+    ),
+    *_of(
+        "mongo_restore",
+        "_backup/tarball.py",
+        "_backup/test_tarball.py",
+        (
+            "tar-second-archive",
+            "    if followed:\n",
+            "    if False:\n",
+            "test_what_stands_behind_the_end_is_no_part_of_a_backup",
+        ),
+        *(
+            (name, guard, NEVER, "test_what_others_made_up_takes_no_memory_and_comes_to_an_end")
+            for name, guard in (
+                ("tar-long-name", "if info.size > MAX_EXTENSION_BYTES:"),
+                ("tar-negative-size", "if count < 0:"),
+                ("tar-components", "if len(found.components) > MAX_COMPONENTS:"),
+            )
+        ),
+    ),
+    *_of(
+        "mongo_backup",
         "_backup/tarball.py",
         "_backup/test_tarball.py",
         (
