@@ -124,6 +124,32 @@ def threads_for_compression() -> int:
     return max(1, min(4, cores))
 
 
+class _Workers:
+    """Threads that are begun when there is work; where none can be had, for the host may allow no more, it is done here."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._pool: Optional[ThreadPoolExecutor] = None
+        self._alone = False
+
+    def submit(self, work: Callable[[bytes], Any], data: bytes) -> Future[Any]:
+        if not self._alone:
+            try:
+                self._pool = self._pool or ThreadPoolExecutor(self._threads)
+                return self._pool.submit(work, data)
+            except RuntimeError:
+                # Not asked again: the pool holds what it could not begin.
+                self._alone = True
+        done: Future[Any] = Future()
+        done.set_result(work(data))
+        return done
+
+    def end(self, wait: bool) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=wait)
+            self._pool = None
+
+
 class GzipWriter:
     """Compresses what is written, in threads, and passes it on in order.
 
@@ -139,7 +165,7 @@ class GzipWriter:
         self._write = write
         self._compress = compress
         self._threads = threads or threads_for_compression()
-        self._pool: Optional[ThreadPoolExecutor] = None
+        self._workers = _Workers(self._threads)
         self._pieces: List[bytes] = []
         self._held = 0
         self._waiting: Deque[Future[bytes]] = deque()
@@ -166,9 +192,7 @@ class GzipWriter:
     def _submit(self) -> None:
         chunk = b"".join(self._pieces)
         self._pieces, self._held = [], 0
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._threads)
-        self._waiting.append(self._pool.submit(self._compress, chunk))
+        self._waiting.append(self._workers.submit(self._compress, chunk))
         while len(self._waiting) > self._threads:
             self._write(self._waiting.popleft().result())
 
@@ -181,9 +205,7 @@ class GzipWriter:
 
     def close(self) -> None:
         """End the threads; does not flush."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True)
-            self._pool = None
+        self._workers.end(wait=True)
 
 
 class GzipReader:
@@ -291,7 +313,7 @@ class MembersReader:
         self._stream = stream
         self._name = name
         self._threads = threads or threads_for_compression()
-        self._pool: Optional[ThreadPoolExecutor] = None
+        self._workers = _Workers(self._threads)
         self._waiting: Deque[Tuple[bytes, Future[Optional[bytes]]]] = deque()
         self._input = b""
         self._taken = 0
@@ -321,9 +343,7 @@ class MembersReader:
                 break
             if not member:
                 break
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(self._threads)
-            self._waiting.append((member, self._pool.submit(_unpacked, member)))
+            self._waiting.append((member, self._workers.submit(_unpacked, member)))
         if not self._waiting:
             self._read_plainly(b"")
             return b""
@@ -365,8 +385,7 @@ class MembersReader:
         rest = b"".join([member, *(waiting for waiting, _future in self._waiting), self._input[self._taken :]])
         self._waiting.clear()
         self._input, self._taken = b"", 0
-        if self._pool is not None:
-            self._pool.shutdown(wait=False)
+        self._workers.end(wait=False)
         stream = self._stream if self._failure is None else _Failing(self._failure)
         self._plain = GzipReader(Reread(rest, stream), self._name)
 

@@ -185,7 +185,7 @@ def parse_manifest(data: bytes) -> Optional[Manifest]:
         if values.get("oplog"):
             values["oplog"] = OplogRecord(**values["oplog"])
         return Manifest(**values)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -307,7 +307,7 @@ def metadata_of(head: CollectionMetadata) -> Dict[str, Any]:
     try:
         values = json_util.loads(head.metadata or "{}", json_options=_JSON)
         return dict(values)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise RefusedBackup(
             "the metadata of a collection is not valid extended JSON (%s)" % error,
             target="%s.%s" % (head.db, head.collection),

@@ -272,6 +272,18 @@ def test_members_are_unpacked_side_by_side(monkeypatch: pytest.MonkeyPatch) -> N
     together.abort()
 
 
+def test_without_threads_it_is_done_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(compress, "CHUNK_BYTES", 100)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    pieces = [b"%04d" % number * 25 for number in range(9)]
+    packed = pack(pieces, "fast")
+    assert gzip.decompress(packed) == b"".join(pieces)
+    assert read_in_steps(compress.MembersReader(io.BytesIO(packed), threads=2)) == b"".join(pieces)
+
+
 def test_an_error_of_the_stream_comes_out_where_it_belongs() -> None:
     class Broken:
         def __init__(self) -> None:

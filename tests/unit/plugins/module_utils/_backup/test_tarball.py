@@ -119,6 +119,11 @@ def test_the_manifest_is_read_back(tmp_path: Path) -> None:
     assert manifests.parse_manifest(manifest.to_json()) == manifest
 
 
+@pytest.mark.parametrize("data", [b"", b"[1", b"[" * 100_000, b'{"format": 1}', b'{"format": [[]]}', b"\xff\xfe"])
+def test_what_is_no_manifest_of_ours_is_none(data: bytes) -> None:
+    assert manifests.parse_manifest(data) is None
+
+
 def test_what_is_no_file_is_left_out_and_noted(tmp_path: Path) -> None:
     top = tmp_path / "source"
     top.mkdir()
