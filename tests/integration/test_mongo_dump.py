@@ -177,9 +177,13 @@ def test_every_kind_of_collection_has_its_order(replica_set: Mongod, mode: str) 
         database.create_collection("series", timeseries={"timeField": "t"})
         database.series.insert_one({"t": bson.datetime.datetime(2026, 1, 1)})
         try:
-            documents, _notes = dumped(replica_set, mode, lambda: None)
+            documents, notes = dumped(replica_set, mode, lambda: None)
         finally:
             client.drop_database("test_dump")
+    # A server before 8.0 has none of these in a snapshot: it is read nevertheless, and that is said.
+    assert [note.partition(" (")[0] for note in notes] == (
+        ["test_dump.a_big is not part of the snapshot"] if mode == "snapshot" else []
+    )
     assert [document["_id"] for document in documents["a_big"]] == [3, 1, 2]
     assert [document["_id"] for document in documents["m_orders"]] == [1, 2, 3]
     assert sorted(document["_id"] for document in documents["plain"]) == ["1", "2", "3"]
