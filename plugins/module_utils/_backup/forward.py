@@ -13,6 +13,8 @@ import tarfile
 from typing import Any
 
 _SKIP_BYTES = 1024 * 1024
+# What an entry has beside its header: a long name or attributes. tarfile reads all of it at once, whatever size is told.
+MAX_EXTENSION_BYTES = 4 * 1024 * 1024
 
 
 class Forward:
@@ -83,6 +85,24 @@ class _Entry(tarfile.TarInfo):
         except _END_OF_ARCHIVE:
             tarfile.found_end = True
             raise
+
+    def _block(self, count: int) -> int:
+        # As newer releases of Python do: with less than nothing tarfile would go round in circles (CVE-2025-8194).
+        if count < 0:
+            raise tarfile.ReadError("an entry claims less than no bytes")
+        return int(super()._block(count))  # type: ignore[misc]
+
+    def _proc_gnulong(self, tarfile: Any) -> Any:
+        return super()._proc_gnulong(_require_short(self, tarfile))  # type: ignore[misc]
+
+    def _proc_pax(self, tarfile: Any) -> Any:
+        return super()._proc_pax(_require_short(self, tarfile))  # type: ignore[misc]
+
+
+def _require_short(info: tarfile.TarInfo, tar: Any) -> Any:
+    if info.size > MAX_EXTENSION_BYTES:
+        raise tarfile.ReadError("the name or the attributes of an entry claim a length of %d bytes" % info.size)
+    return tar
 
 
 _END_OF_ARCHIVE: Any = tarfile.EOFHeaderError  # type: ignore[attr-defined]

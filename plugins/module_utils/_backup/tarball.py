@@ -54,8 +54,6 @@ Sink = Union[Unpacker, PartListing]
 Owner = Tuple[int, int]
 NOBODY_IN_PARTICULAR: Owner = (0, 0)
 COPY_BYTES = 1024 * 1024
-# What an entry has beside its header: a long name or attributes. tarfile reads all of it at once, whatever size is told.
-MAX_EXTENSION_BYTES = 4 * 1024 * 1024
 MAX_COMPONENTS = 1000  # each is counted to the end
 # Read whole before its header is written: its size then cannot change in between.
 SMALL_FILE_BYTES = 4 * 1024 * 1024
@@ -373,50 +371,6 @@ class BackupWriter:
         """End the threads, whether or not all went well."""
         self._stored.close()
         self._packed.close()
-
-
-class _Entry(tarfile.TarInfo):
-    """Notes on the archive that the end which a tar must have was found, and not merely the end of its bytes."""
-
-    @classmethod
-    def fromtarfile(cls, tarfile: Any) -> Any:
-        try:
-            return super().fromtarfile(tarfile)
-        except _END_OF_ARCHIVE:
-            tarfile.found_end = True
-            raise
-
-    def _block(self, count: int) -> int:
-        # As newer releases of Python do: with less than nothing tarfile would go round in circles (CVE-2025-8194).
-        if count < 0:
-            raise tarfile.ReadError("an entry claims less than no bytes")
-        return int(super()._block(count))  # type: ignore[misc]
-
-    def _proc_gnulong(self, tarfile: Any) -> Any:
-        return super()._proc_gnulong(_require_short(self, tarfile))  # type: ignore[misc]
-
-    def _proc_pax(self, tarfile: Any) -> Any:
-        return super()._proc_pax(_require_short(self, tarfile))  # type: ignore[misc]
-
-
-def _require_short(info: tarfile.TarInfo, tar: Any) -> Any:
-    if info.size > MAX_EXTENSION_BYTES:
-        raise tarfile.ReadError("the name or the attributes of an entry claim a length of %d bytes" % info.size)
-    return tar
-
-
-_END_OF_ARCHIVE: Any = tarfile.EOFHeaderError  # type: ignore[attr-defined]
-
-
-def _has_end(tar: Any) -> bool:
-    return bool(getattr(tar, "found_end", False))
-
-
-def _open_stream(stream: Any) -> Any:
-    """A tar read once from start to end, from anything with read(n); names are read alike under every locale."""
-    return tarfile.open(
-        fileobj=stream, mode="r|", bufsize=COPY_BYTES, tarinfo=_Entry, encoding="utf-8", errors="surrogateescape"
-    )
 
 
 def begins_with_file(chunks: Any) -> bool:

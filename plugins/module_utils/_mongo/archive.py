@@ -362,7 +362,9 @@ class ArchiveReader:
             if header is None:
                 raise self._damage("a block has no header")
             key = (self._text(header, "db"), self._text(header, "collection"))
-            totals = self.totals.setdefault(key, Totals())
+            totals = self.totals.get(key)
+            if totals is None:
+                totals = self.totals[key] = Totals() if self._hashed else Totals(digest=None)
             if len(self.totals) > len(self.prelude.collections) + MAX_UNANNOUNCED:
                 raise self._damage("it holds collections that its head does not announce")
             if totals.complete:

@@ -88,6 +88,15 @@ def test_cut_off_anywhere_it_is_no_whole_archive() -> None:
     assert len(unpack(data[: end + 512], 300)) == 3
 
 
+def test_a_file_that_is_cut_off_does_not_seem_to_end() -> None:
+    """Whoever unpacks it is told at once, not when it has its name."""
+    tar = forward.open_forward(Pieces(pack([("a", b"x" * 700)], tarfile.GNU_FORMAT)[:1000], 300))
+    content = forward.content_of(tar, tar.next())
+    assert content.read(300) + content.read(300) == b"x" * 488
+    with pytest.raises(tarfile.ReadError, match="unexpected end of data"):
+        content.read(300)
+
+
 def test_a_file_is_not_read_past_its_end_nor_more_of_it_than_was_asked_for() -> None:
     stream = Pieces(pack([("a", b"x" * 100_000), ("b", b"y")], tarfile.GNU_FORMAT), 10**6)
     tar = forward.open_forward(stream)
