@@ -23,6 +23,7 @@ from dataclasses import field
 from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.forward_tar import content_of, has_end, open_forward
 from .._core.late_dataclass import dataclass
 from .compress import (
     TAKE_ANOTHER,
@@ -36,7 +37,6 @@ from .compress import (
 )
 from .doubt import Doubt
 from .file_comparison import PartListing
-from .forward import content_of, has_end, open_forward
 from .manifest import MAX_BYTES, ComponentRecord, FoundCollection, Manifest, parse_manifest
 from .plausibility import GZIP_MAGIC
 from .unpacking import Unpacker, unpack_entry
@@ -563,7 +563,7 @@ def _read_entry(
         return
     if component_name == MANIFEST_NAME and not inside:
         source = content_of(tar, info)
-        data = _read_up_to(source, MAX_BYTES) if source is not None else b""
+        data = _read_up_to(source, MAX_BYTES)
         found.manifest = parse_manifest(data)
         return
     component = found.components.setdefault(component_name, Component(component_name))
@@ -595,7 +595,7 @@ def _read_entry(
         source = content_of(tar, info)
         if taken is not None:
             unpack_entry(taken, component_name, inside, info, source, digest.update)
-        while source is not None:
+        while True:
             data = source.read(COPY_BYTES)
             if not data:
                 break

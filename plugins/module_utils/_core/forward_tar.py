@@ -13,8 +13,13 @@ import tarfile
 from typing import Any
 
 _SKIP_BYTES = 1024 * 1024
-# What an entry has beside its header: a long name or attributes. tarfile reads all of it at once, whatever size is told.
-MAX_EXTENSION_BYTES = 4 * 1024 * 1024
+# What an entry has beside its header: a long name or attributes. tarfile reads all of it at once, whatever size is told, and
+# looks for attributes in a time that grows with the square of it (until Python 3.12.6, CVE-2024-6232).
+MAX_EXTENSION_BYTES = 256 * 1024
+# Attributes of all entries that follow are held to the end.
+MAX_GLOBAL_BYTES = 1024 * 1024
+# Of a file with holes, which are zeros that the archive has not: they are hashed and written all the same.
+MAX_SPARSE_BYTES = 1 << 40
 
 
 class Forward:
@@ -79,12 +84,18 @@ class _Entry(tarfile.TarInfo):
     """Notes on the archive that the end which a tar must have was found, and not merely the end of its bytes."""
 
     @classmethod
-    def fromtarfile(cls, tarfile: Any) -> Any:
+    def fromtarfile(cls, archive: Any) -> Any:
         try:
-            return super().fromtarfile(tarfile)
+            found = super().fromtarfile(archive)
         except _END_OF_ARCHIVE:
-            tarfile.found_end = True
+            archive.found_end = True
             raise
+        except (ValueError, IndexError, OverflowError) as error:
+            # Of a header that is damaged: of a file with holes, or in letters of an encoding that it has not.
+            raise tarfile.ReadError("a header does not make sense (%s)" % error) from error
+        if found.size < 0 or (found.issparse() and found.size > MAX_SPARSE_BYTES):
+            raise tarfile.ReadError("an entry claims a size of %d bytes" % found.size)
+        return found
 
     def _block(self, count: int) -> int:
         # As newer releases of Python do: with less than nothing tarfile would go round in circles (CVE-2025-8194).
@@ -92,17 +103,21 @@ class _Entry(tarfile.TarInfo):
             raise tarfile.ReadError("an entry claims less than no bytes")
         return int(super()._block(count))  # type: ignore[misc]
 
-    def _proc_gnulong(self, tarfile: Any) -> Any:
-        return super()._proc_gnulong(_require_short(self, tarfile))  # type: ignore[misc]
+    def _proc_gnulong(self, archive: Any) -> Any:
+        return super()._proc_gnulong(_require_short(self, archive))  # type: ignore[misc]
 
-    def _proc_pax(self, tarfile: Any) -> Any:
-        return super()._proc_pax(_require_short(self, tarfile))  # type: ignore[misc]
+    def _proc_pax(self, archive: Any) -> Any:
+        return super()._proc_pax(_require_short(self, archive))  # type: ignore[misc]
 
 
-def _require_short(info: tarfile.TarInfo, tar: Any) -> Any:
+def _require_short(info: tarfile.TarInfo, archive: Any) -> Any:
     if info.size > MAX_EXTENSION_BYTES:
         raise tarfile.ReadError("the name or the attributes of an entry claim a length of %d bytes" % info.size)
-    return tar
+    if info.type == tarfile.XGLTYPE:
+        archive.global_bytes = getattr(archive, "global_bytes", 0) + info.size
+        if archive.global_bytes > MAX_GLOBAL_BYTES:
+            raise tarfile.ReadError("the attributes of all entries take more than %d bytes" % MAX_GLOBAL_BYTES)
+    return archive
 
 
 _END_OF_ARCHIVE: Any = tarfile.EOFHeaderError  # type: ignore[attr-defined]
@@ -119,11 +134,13 @@ def open_forward(stream: Any) -> Any:
 
 
 def content_of(tar: Any, info: tarfile.TarInfo) -> Any:
-    """What has read(n) over the content of the entry that was read last; None where it has none.
+    """What has read(n) over the content of the entry that was read last.
 
     Raises:
-        tarfile.ReadError: when it is read, and the archive ends before.
+        tarfile.ReadError: it is no regular file; or, when it is read, the archive ends before.
     """
-    if info.isreg() and not info.issparse():
-        return _Content(tar.fileobj, info.size)
-    return tar.extractfile(info)
+    if not info.isreg():
+        raise tarfile.ReadError("%s is no regular file" % info.name)
+    if info.issparse():
+        return tar.extractfile(info)
+    return _Content(tar.fileobj, info.size)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.miniecom.maintenance.plugins.module_utils._backup import forward
+from ansible_collections.miniecom.maintenance.plugins.module_utils._core import forward_tar as forward
 from tests.conftest import lacking
 
 
@@ -115,17 +116,65 @@ def test_back_it_does_not_go() -> None:
     assert source.seek(20) == 10 and source.read(1) == b""
 
 
-def test_a_file_with_holes(tmp_path: Path) -> None:
+def with_holes(directory: Path, kind: str = "gnu") -> bytes:
     """As GNU tar packs it with --sparse: less stands in the archive than the file has."""
     if shutil.which("tar") is None:
         lacking("the program tar")
-    with (tmp_path / "holes").open("wb") as handle:
+    with (directory / "holes").open("wb") as handle:
         handle.seek(3 * 1024 * 1024)
         handle.write(b"data")
         os.ftruncate(handle.fileno(), 4 * 1024 * 1024)
-    (tmp_path / "next").write_bytes(b"after it")
-    command = ["tar", "--sparse", "-cf", "-", "-C", str(tmp_path), "holes", "next"]
-    packed = subprocess.run(command, check=True, capture_output=True).stdout
+    (directory / "next").write_bytes(b"after it")
+    command = ["tar", f"--format={kind}", "--sparse", "-cf", "-", "-C", str(directory), "holes", "next"]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def test_what_is_no_file_has_no_content() -> None:
+    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE):
+        info = tarfile.TarInfo("a")
+        info.type, info.linkname = kind, "b" * (kind in (tarfile.SYMTYPE, tarfile.LNKTYPE))
+        tar = forward.open_forward(Pieces(info.tobuf() + pack([("b", b"content")], tarfile.GNU_FORMAT), 512))
+        with pytest.raises(tarfile.ReadError, match="a is no regular file"):
+            forward.content_of(tar, tar.next())
+
+
+@pytest.mark.parametrize("kind", ["gnu", "pax"])
+def test_a_damaged_header_is_told_as_such(tmp_path: Path, kind: str) -> None:
+    """And by nothing but the errors of tarfile, whatever it says of holes."""
+    packed = with_holes(tmp_path, kind)
+    for position in [*range(1536), *range(len(packed) - 11 * 1024, len(packed) - 9 * 1024, 7)]:
+        damaged = bytearray(packed)
+        damaged[position] ^= 1 << position % 8
+        with contextlib.suppress(tarfile.TarError, EOFError):
+            unpack(bytes(damaged), 100_000)
+
+
+def attributes(kind: bytes, name: str, value: str) -> bytes:
+    """An extended header with one attribute."""
+    record = f" {name}={value}\n"
+    record = next(f"{size}{record}" for size in range(len(record), len(record) + 9) if len(f"{size}{record}") == size)
+    info = tarfile.TarInfo("attributes")
+    info.type, info.size = kind, len(record)
+    return info.tobuf() + record.encode().ljust(-(-len(record) // 512) * 512, b"\0")
+
+
+@pytest.mark.parametrize("size", [-5, 1 << 60])
+def test_a_file_with_holes_of_no_size_that_a_file_has(size: int) -> None:
+    head = attributes(tarfile.XHDTYPE, "GNU.sparse.size", str(size))
+    with pytest.raises(tarfile.ReadError, match="an entry claims a size of"):
+        unpack(head + pack([("a", b"x")], tarfile.GNU_FORMAT), 1000)
+
+
+def test_attributes_of_all_entries_are_held_within_bounds() -> None:
+    heads = [attributes(tarfile.XGLTYPE, f"name{number}", "x" * 200_000) for number in range(6)]
+    file = pack([("a", b"x")], tarfile.GNU_FORMAT)
+    assert unpack(b"".join(heads[:5]) + file, 10_000) == [("a", b"x")]
+    with pytest.raises(tarfile.ReadError, match="the attributes of all entries take more than"):
+        unpack(b"".join(heads) + file, 10_000)
+
+
+def test_a_file_with_holes(tmp_path: Path) -> None:
+    packed = with_holes(tmp_path)
     assert len(packed) < 1024 * 1024
     (_name, holes), (_other, after) = unpack(packed, 777)
     assert holes == b"\0" * 3 * 1024 * 1024 + b"data" + b"\0" * (1024 * 1024 - 4) and after == b"after it"
