@@ -19,6 +19,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Seque
 
 from .._core.atomic_file import atomic_writer
 from .._core.errors import MaintenanceError, from_os_error
+from .._core.forward_tar import content_of, has_end, open_forward
 from .._core.late_dataclass import dataclass
 from .client import Docker
 
@@ -139,12 +140,13 @@ def list_archive(stream: Any) -> Dict[str, ArchivedEntry]:
         tarfile.TarError, EOFError: it is damaged or cut short.
     """
     found: Dict[str, ArchivedEntry] = {}
-    with tarfile.open(fileobj=stream, mode="r|", errors="surrogateescape") as archive:
+    with open_forward(stream) as archive:
         for member in archive:
+            archive.members = []  # else tarfile keeps every entry in memory
             digest = ""
             if member.isreg():
-                handle, hashed, size = archive.extractfile(member), hashlib.sha256(), 0
-                while handle is not None:
+                handle, hashed, size = content_of(archive, member), hashlib.sha256(), 0
+                while True:
                     data = handle.read(CHUNK)
                     if not data:
                         break
@@ -167,6 +169,9 @@ def list_archive(stream: Any) -> Dict[str, ArchivedEntry]:
                 # Which of two names of a file is told as the link is chance.
                 entry = found[member.linkname]
             found[member.name.rstrip("/")] = entry
+        # Cut off between two entries it is still a row of whole ones.
+        if not has_end(archive):
+            raise EOFError("it has no end")
     return found
 
 

@@ -116,6 +116,10 @@ def test_a_copy_that_is_cut_short_or_changed_is_no_copy(tmp_path: Path) -> None:
     path.write_bytes(whole[:2000])
     with pytest.raises(MaintenanceError, match="damaged"):
         read_saved(str(path))
+    # Between two entries it is a row of whole ones, of which nobody knows how many are missing.
+    path.write_bytes(archive(("a", b"x" * 5000), ("b", b"y"))[: 512 + 5120])
+    with pytest.raises(MaintenanceError, match="damaged: it has no end"):
+        read_saved(str(path))
     path.write_bytes(whole[:600] + b"y" + whole[601:])
     assert read_saved(str(path)) != listed(whole)
     with pytest.raises(MaintenanceError, match="cannot read"):
