@@ -50,6 +50,8 @@ SMALLEST_DOCUMENT_BYTES = 5
 MAX_METADATA_BYTES = 64 * 1024 * 1024
 # All of them are held, and each takes something beside its text: more than a server has collections, and less than a host has memory.
 MAX_HEAD_BYTES, _ENTRY_BYTES = 128 * 1024 * 1024, 1024
+# Of a database or a collection; servers take 255 bytes for both.
+MAX_NAME_LENGTH = 4096
 # mongorestore knows no collection that is not announced; as many may be there before a reader gives up.
 MAX_UNANNOUNCED = 1000
 # More than one chunk of what is packed (`_backup/compress.py`), which then need not be cut.
@@ -468,6 +470,8 @@ class ArchiveReader:
         value = document.get(key)
         if not isinstance(value, str):
             raise self._damage("a header names no %s" % key)
+        if len(value) > MAX_NAME_LENGTH:
+            raise self._damage("a header has a name of %d letters" % len(value))
         return value
 
     def _damage(self, what: str) -> ArchiveError:

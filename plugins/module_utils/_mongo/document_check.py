@@ -217,6 +217,9 @@ class DocumentCheck:
             raise from_os_error(
                 "cannot start the processes that check documents", error, target=sys.executable
             ) from error
+        except RuntimeError as error:
+            self.close()
+            raise _ended(str(error)) from error
 
     def _start_helper(self) -> None:
         helper = subprocess.Popen(
@@ -226,10 +229,15 @@ class DocumentCheck:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        self._helpers.append(helper)
         _widen(helper.stdin)
-        self._feeders.append(threading.Thread(target=self._feed, args=(helper,), daemon=True))
-        self._feeders[-1].start()
+        feeder = threading.Thread(target=self._feed, args=(helper,), daemon=True)
+        try:
+            feeder.start()
+        except RuntimeError:  # there may be no more threads
+            _end(helper)
+            raise
+        self._helpers.append(helper)
+        self._feeders.append(feeder)
 
     def check(self, data: bytes, where: str = "") -> None:
         """Have the documents in data decoded. An error may show at a later call or in finish().
@@ -311,7 +319,7 @@ class DocumentCheck:
         status, lines = helper.wait(), ["", *message.splitlines()]
         if status == 0 and answer[:1] == [b"ok"]:
             self.vouched += int(answer[1])
-        elif status == _DOES_NOT_PARSE:
+        elif status == _DOES_NOT_PARSE and len(lines) > 1:  # else it has been judged before
             self._fail(UnreadableDocument(lines[-2], lines[-1]))
         else:
             how = "signal %d" % -status if status < 0 else "exit status %d" % status
@@ -330,12 +338,18 @@ class DocumentCheck:
             helper.wait()
         self._end_feeding()
         for helper in self._helpers:
-            for pipe in (helper.stdin, helper.stdout, helper.stderr):
-                try:
-                    pipe.close()
-                except OSError:
-                    pass
+            _end(helper)
         self._helpers = []
+
+
+def _end(helper: Any) -> None:
+    helper.kill()
+    helper.wait()
+    for pipe in (helper.stdin, helper.stdout, helper.stderr):
+        try:
+            pipe.close()
+        except OSError:
+            pass
 
 
 def _ended(why: str) -> CheckEnded:

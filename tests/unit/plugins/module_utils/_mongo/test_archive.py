@@ -291,6 +291,25 @@ def test_collections_that_nobody_announced_are_not_counted_for_ever() -> None:
         archive.ArchiveReader(Endless(head, blocks)).read_all()
 
 
+def test_a_name_that_no_collection_has() -> None:
+    with pytest.raises(archive.ArchiveError, match="a header has a name of 5000 letters"):
+        read(build({"c" * 5000: []}))
+
+
+def test_without_a_hash_the_checksum_of_the_archive_still_decides() -> None:
+    reader = archive.ArchiveReader(io.BytesIO(SMALL), hashed=False)
+    hashed = read(SMALL)
+    assert {key: (item.documents, item.bytes, item.crc, "") for key, item in hashed.totals.items()} == {
+        key: (item.documents, item.bytes, item.crc, item.sha256) for key, item in reader.read_all().items()
+    }
+    position = SMALL.index(b"one")
+    damaged = archive.ArchiveReader(io.BytesIO(SMALL[:position] + b"two" + SMALL[position + 3 :]), hashed=False)
+    with pytest.raises(
+        archive.ArchiveError, match="the checksum of the collection's documents is not the one recorded"
+    ):
+        damaged.read_all()
+
+
 def test_another_file_is_named_as_such() -> None:
     with pytest.raises(archive.ArchiveError, match="not an archive of mongodump"):
         read(b"PK\x03\x04 something else")

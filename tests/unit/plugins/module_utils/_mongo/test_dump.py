@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import threading
 from collections import Counter
+from typing import Any
 
 import bson
 import pytest
@@ -12,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
-from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import dump
+from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import document_check, dump
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.client import Server
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo.document_check import (
     CheckEnded,
@@ -170,6 +173,52 @@ def test_large_and_small_batches_and_a_helper_that_is_killed() -> None:
             check.finish()
     finally:
         check.close()
+
+
+def test_what_follows_a_document_that_does_not_parse_does_not_hide_its_collection() -> None:
+    """The helper ends while the next batch is on its way to it."""
+    check = DocumentCheck(1, -1)
+    try:
+        check.check(GOOD.replace(b"\x02c\0", b"\x99c\0") + GOOD * 1000, "shop.bad")
+        helper = check._helpers[0]
+        assert helper.wait(60) == 65
+        check.check(GOOD * 50_000, "shop.good")
+        with pytest.raises(UnreadableDocument) as caught:
+            check.finish()
+    finally:
+        check.close()
+    assert caught.value.where == "shop.bad"
+
+
+def test_without_a_thread_for_a_helper_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host may allow no more: those that there are do it, and where there are none, that is what is told."""
+    start, left = threading.Thread.start, [0]
+
+    def refuse(thread: threading.Thread) -> None:
+        if not left[0]:
+            raise RuntimeError("can't start new thread")
+        left[0] -= 1
+        start(thread)
+
+    began: list[Any] = []
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *given, **named: began.append(popen(*given, **named)) or began[-1])
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(CheckEnded, match="can't start new thread"):
+        DocumentCheck(1, -1)
+    left[0] = 1
+    check = DocumentCheck(1, -1)
+    try:
+        check._most = 2
+        monkeypatch.setattr(document_check, "_PATIENCE_BYTES", -1)
+        monkeypatch.setattr(document_check, "_PATIENCE_BATCHES", -1)
+        check.check(GOOD)
+        assert len(began) == 3 and check._most == 1
+        check.check(GOOD)
+        check.finish()
+    finally:
+        check.close()
+    assert [helper.poll() is not None for helper in began] == [True] * 3
 
 
 def test_a_feeder_without_memory_keeps_nobody_waiting() -> None:
