@@ -13,11 +13,13 @@ import os
 import stat
 from pathlib import Path
 
-MENDING = "rm -f /dev/null; mknod -m 666 /dev/null c 1 3"
+MENDING = "mknod -m 666 /dev/null.new c 1 3 && mv -f /dev/null.new /dev/null"
+MENDING_MODE = "chmod 666 /dev/null"
 
 
 def null_device_trouble(path: Path = Path("/dev/null")) -> str:
     """What is wrong with it, in one line with the command that mends it; empty where all is well."""
+    mending = MENDING
     try:
         status = path.stat()
         mode = stat.S_IMODE(status.st_mode)
@@ -27,10 +29,11 @@ def null_device_trouble(path: Path = Path("/dev/null")) -> str:
             found = f"is device {os.major(status.st_rdev)}:{os.minor(status.st_rdev)} and not 1:3"
         elif mode & 0o666 != 0o666:
             found = f"has mode {mode:04o}, by which not everybody may read and write it"
+            mending = MENDING_MODE
         else:
             # Where devices are forbidden (a mount with nodev, a control group) its mode says nothing.
             os.close(os.open(path, os.O_RDWR))
             return ""
     except OSError as error:
         found = f"cannot be used ({error.strerror})"
-    return f"{path} {found}: what other users than root do fails with it. As root: {MENDING}"
+    return f"{path} {found}: what other users than root do fails with it. As root: {mending}"

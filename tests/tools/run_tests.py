@@ -435,7 +435,7 @@ def main() -> int:
         parser.error(f"no such stage: {', '.join(unknown)}; there are {', '.join(stage.name for stage in every)}")
 
     if trouble := null_device_trouble():
-        print(trouble, flush=True)
+        print(f"{trouble}\n0 passed, 1 failed", flush=True)
         return 1
     # Checkers call one another by name.
     os.environ["PATH"] = f"{BIN}:{os.environ['PATH']}"
