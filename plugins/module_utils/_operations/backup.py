@@ -465,7 +465,7 @@ class MongoBackup(Task[BackupObservation]):
     def _checking(self) -> Iterator[Callable[[bytes, str], Any]]:
         """Gives what has documents parsed while others are read; at its end all of them have been.
 
-        What is read back from the archive is compared with these documents by SHA-256.
+        What is read back from the archive is compared with these documents by the archive's checksums.
         """
         if self.policy.check != "documents":
             yield lambda data, where: None
