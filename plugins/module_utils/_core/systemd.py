@@ -58,6 +58,19 @@ def call(program: str, *arguments: str, check: bool = True) -> str:
     return done.stdout.decode("utf-8", "replace")
 
 
+def begin(unit: str, how: str = "start") -> None:
+    """Start a unit, or restart it, also where it has ended so often that systemd does not begin it any more.
+
+    That limit (StartLimitBurst, five times in ten seconds) is there for what systemd does by itself, and it counts these calls, too; reset-failed
+    sets the count to nothing (systemctl(1)).
+
+    Raises:
+        MaintenanceError: it does not come up.
+    """
+    call("systemctl", "reset-failed", unit, check=False)
+    call("systemctl", how, unit)
+
+
 def unit_properties(units: Sequence[str], names: Sequence[str]) -> Dict[str, Mapping[str, str]]:
     """Properties of units, by the unit's name."""
     found: Dict[str, Mapping[str, str]] = {}
