@@ -384,7 +384,13 @@ def _take_moment(connection: Connection, database: str, sources: Sequence[DumpSo
         if not _answers_alone(connection):
             moment = Moment(session=connection.client.start_session(snapshot=True))
         else:
-            moment = Moment(_snapshot_time(connection, database, sources))
+            try:
+                moment = Moment(_snapshot_time(connection, database, sources))
+            except driver.OperationFailure as error:
+                # Even the moment that the server itself has chosen, where it keeps next to none.
+                if error.code == SNAPSHOT_TOO_OLD:
+                    raise _expired(database) from error
+                raise
     now = _listed_uuids(connection, database)
     for source in sources:
         if source.type != "view" and now.get(source.data) != source.uuid:
@@ -429,6 +435,15 @@ def _require_unmoved(connection: Connection, database: str, source: DumpSource) 
     now = _listed_uuids(connection, database, filter={"name": source.data})
     if now.get(source.data) != source.uuid:
         raise _moved("%s.%s" % (database, source.name), "it was renamed, dropped or replaced while it was read")
+
+
+def _expired(where: str) -> SnapshotExpired:
+    return SnapshotExpired(
+        "the server no longer keeps the moment of the snapshot: the dump takes longer than its history window",
+        target=where,
+        code="239 SnapshotTooOld",
+        next_step="Raise minSnapshotHistoryWindowInSeconds on the server above the dump's duration, or use consistency: none.",
+    )
 
 
 def _moved(where: str, how: str, code: Any = None) -> CollectionsMoved:
@@ -611,12 +626,7 @@ def _reading(batches: Iterator[_Batch], where: str, moment: Optional[Moment]) ->
             except driver.PyMongoError as error:
                 number = error_number(error) if moment is not None else None
                 if number == SNAPSHOT_TOO_OLD:
-                    raise SnapshotExpired(
-                        "the server no longer keeps the moment of the snapshot: the dump takes longer than its history window",
-                        target=where,
-                        code="239 SnapshotTooOld",
-                        next_step="Raise minSnapshotHistoryWindowInSeconds on the server above the dump's duration, or use consistency: none.",
-                    ) from error
+                    raise _expired(where) from error
                 if number == SNAPSHOT_UNAVAILABLE:
                     raise _NotInSnapshot(error_code(error), error_text(error)) from error
                 raise

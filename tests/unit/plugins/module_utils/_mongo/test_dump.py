@@ -13,6 +13,7 @@ import bson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pymongo.errors import OperationFailure
 
 from ansible_collections.miniecom.maintenance.plugins.module_utils._core.errors import MaintenanceError
 from ansible_collections.miniecom.maintenance.plugins.module_utils._mongo import document_check, dump
@@ -254,3 +255,18 @@ def test_an_error_stops_the_feeding_instead_of_hanging() -> None:
                 check.check(b"\x10\0\0\0" + b"x" * 1_000_000)
     finally:
         check.close()
+
+
+def test_a_server_that_keeps_no_history_at_all_gives_the_snapshot_up_as_it_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So that the dump goes on without one where that may be."""
+
+    def too_old(*given: Any) -> Any:
+        raise OperationFailure("Read timestamp is older than the oldest available", 239)
+
+    monkeypatch.setattr(dump, "_answers_alone", lambda connection: True)
+    monkeypatch.setattr(dump, "_snapshot_time", too_old)
+    with pytest.raises(dump.SnapshotExpired) as caught:
+        dump._take_moment(None, "shop", [])  # type: ignore[arg-type]
+    assert caught.value.target == "shop" and caught.value.code == "239 SnapshotTooOld"
