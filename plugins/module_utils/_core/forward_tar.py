@@ -10,6 +10,7 @@ tarfile's own way to read a stream copies what a file holds six times (Python 3.
 from __future__ import annotations
 
 import tarfile
+from tarfile import ReadError
 from typing import Any
 
 _SKIP_BYTES = 1024 * 1024
@@ -75,7 +76,7 @@ class _Content:
             return b""
         data = self._source.take(size)
         if not data:
-            raise tarfile.ReadError("unexpected end of data")
+            raise ReadError("unexpected end of data")
         self._left -= len(data)
         return data
 
@@ -84,39 +85,39 @@ class _Entry(tarfile.TarInfo):
     """Notes on the archive that the end which a tar must have was found, and not merely the end of its bytes."""
 
     @classmethod
-    def fromtarfile(cls, archive: Any) -> Any:
+    def fromtarfile(cls, tarfile: Any) -> Any:
         try:
-            found = super().fromtarfile(archive)
+            found = super().fromtarfile(tarfile)
         except _END_OF_ARCHIVE:
-            archive.found_end = True
+            tarfile.found_end = True
             raise
         except (ValueError, IndexError, OverflowError) as error:
             # Of a header that is damaged: of a file with holes, or in letters of an encoding that it has not.
-            raise tarfile.ReadError("a header does not make sense (%s)" % error) from error
+            raise ReadError("a header does not make sense (%s)" % error) from error
         if found.size < 0 or (found.issparse() and found.size > MAX_SPARSE_BYTES):
-            raise tarfile.ReadError("an entry claims a size of %d bytes" % found.size)
+            raise ReadError("an entry claims a size of %d bytes" % found.size)
         return found
 
     def _block(self, count: int) -> int:
         # As newer releases of Python do: with less than nothing tarfile would go round in circles (CVE-2025-8194).
         if count < 0:
-            raise tarfile.ReadError("an entry claims less than no bytes")
+            raise ReadError("an entry claims less than no bytes")
         return int(super()._block(count))  # type: ignore[misc]
 
-    def _proc_gnulong(self, archive: Any) -> Any:
-        return super()._proc_gnulong(_require_short(self, archive))  # type: ignore[misc]
+    def _proc_gnulong(self, tarfile: Any) -> Any:
+        return super()._proc_gnulong(_require_short(self, tarfile))  # type: ignore[misc]
 
-    def _proc_pax(self, archive: Any) -> Any:
-        return super()._proc_pax(_require_short(self, archive))  # type: ignore[misc]
+    def _proc_pax(self, tarfile: Any) -> Any:
+        return super()._proc_pax(_require_short(self, tarfile))  # type: ignore[misc]
 
 
 def _require_short(info: tarfile.TarInfo, archive: Any) -> Any:
     if info.size > MAX_EXTENSION_BYTES:
-        raise tarfile.ReadError("the name or the attributes of an entry claim a length of %d bytes" % info.size)
+        raise ReadError("the name or the attributes of an entry claim a length of %d bytes" % info.size)
     if info.type == tarfile.XGLTYPE:
         archive.global_bytes = getattr(archive, "global_bytes", 0) + info.size
         if archive.global_bytes > MAX_GLOBAL_BYTES:
-            raise tarfile.ReadError("the attributes of all entries take more than %d bytes" % MAX_GLOBAL_BYTES)
+            raise ReadError("the attributes of all entries take more than %d bytes" % MAX_GLOBAL_BYTES)
     return archive
 
 
@@ -140,7 +141,7 @@ def content_of(tar: Any, info: tarfile.TarInfo) -> Any:
         tarfile.ReadError: it is no regular file; or, when it is read, the archive ends before.
     """
     if not info.isreg():
-        raise tarfile.ReadError("%s is no regular file" % info.name)
+        raise ReadError("%s is no regular file" % info.name)
     if info.issparse():
         return tar.extractfile(info)
     return _Content(tar.fileobj, info.size)

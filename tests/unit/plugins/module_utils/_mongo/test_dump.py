@@ -203,7 +203,12 @@ def test_without_a_thread_for_a_helper_there_is_none(monkeypatch: pytest.MonkeyP
 
     began: list[Any] = []
     popen = subprocess.Popen
-    monkeypatch.setattr(subprocess, "Popen", lambda *given, **named: began.append(popen(*given, **named)) or began[-1])
+
+    def begin(*given: Any, **named: Any) -> Any:
+        began.append(popen(*given, **named))
+        return began[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", begin)
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with pytest.raises(CheckEnded, match="can't start new thread"):
         DocumentCheck(1, -1)
