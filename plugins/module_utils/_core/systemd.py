@@ -58,7 +58,7 @@ def call(program: str, *arguments: str, check: bool = True) -> str:
     return done.stdout.decode("utf-8", "replace")
 
 
-def begin(unit: str, how: str = "start") -> None:
+def start_unit(unit: str, how: str = "start") -> None:
     """Start a unit, or restart it, also where it has ended so often that systemd does not begin it any more.
 
     That limit (StartLimitBurst, five times in ten seconds) is there for what systemd does by itself, and it counts these calls, too; reset-failed

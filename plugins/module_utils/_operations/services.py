@@ -148,7 +148,7 @@ def start_service(service: Service) -> None:
         MaintenanceError: it does not come up.
     """
     if service.kind == UNIT:
-        systemd.begin(service.name)
+        systemd.start_unit(service.name)
         return
     with _engine(service.docker_host, "cannot start the container", service.name) as docker:
         docker.api.start(service.name)
@@ -217,7 +217,7 @@ def judge_container(service: Service, raw: Mapping[str, Any]) -> Health:
 def restart_service(service: Service) -> None:
     """Raises MaintenanceError: it does not come up."""
     if service.kind == UNIT:
-        systemd.begin(service.name, "restart")
+        systemd.start_unit(service.name, "restart")
         return
     with _engine(service.docker_host, "cannot restart the container", service.name) as docker:
         docker.api.restart(service.name, timeout=stop_seconds(docker.api.inspect_container(service.name)))

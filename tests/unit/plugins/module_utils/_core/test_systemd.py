@@ -31,5 +31,5 @@ def test_what_has_ended_too_often_is_begun_all_the_same(
     (tmp_path / "limit").touch()
     with pytest.raises(MaintenanceError, match="repeated too quickly"):
         systemd.call("systemctl", how, "shop.service")
-    systemd.begin("shop.service", how)
+    systemd.start_unit("shop.service", how)
     assert (tmp_path / "begun").read_text() == f"{how} shop.service\n"
